@@ -1,0 +1,186 @@
+"""Every default of the pipeline, one frozen dataclass per stage, composed in `Config`.
+
+ROS parameters, checkpoints and `config/*.yaml` are all derived from these classes, so a default is written once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def option(default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()):
+    """A dataclass field that carries its description, inclusive range and choices as metadata."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class SuperpointConfig:
+    """The l0 partition (method: Sec. 3.2, App. A.1)."""
+
+    solver: str = option("cut_pursuit", "solver of the l0 energy", choices=("cut_pursuit", "merge"))
+    regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)
+    anchors: str = option(
+        "all",
+        "points the eigen-features are computed from: all, one per voxel, or farthest points",
+        choices=("all", "voxel", "fps"),
+    )
+    anchor_count: int = option(20000, "number of anchors aimed at by anchors: voxel or fps", 16, 1000000)
+    feature_neighbors: int = option(20, "nearest anchors per point for normals and eigen-features", 3, 128)
+    graph_neighbors: int = option(8, "nearest points linked to each point in the partition graph", 1, 64)
+    min_points: int = option(10, "superpoints smaller than this are merged into a neighbour", 1, 100000)
+    rgb_weight: float = option(0.0, "weight of colour in the partition; 0 is geometry alone", 0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Superpoint-weighted farthest point sampling (Eq. 2)."""
+
+    tokens: int = option(512, "number of tokens per cloud", 1, 16384)
+    gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
+    min_superpoint: int = option(1, "superpoints with fewer points are no candidates", 1, 100000)
+    seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """Grouping around each centroid and its normalisation (Eq. 3)."""
+
+    grouping: str = option(
+        "ball+spt", "which points form a patch", choices=("knn", "ball", "spt", "knn+spt", "ball+spt")
+    )
+    points: int = option(32, "points per patch, M", 1, 1024)
+    alpha: float = option(1.0, "patch radius in units of the mean centroid spacing", 0.01, 100.0)
+    normalize: bool = option(True, "divide offsets by the radius (RPN)")
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The adapter that turns patches into tokens."""
+
+    features: str = option("none", "point features beside the offset", choices=("none", "rgb"))
+    context: bool = option(True, "add a wide patch and the superpoint's own shape to each token")
+    context_radius: float = option(4.0, "radius of the wide patch, in patch radii", 1.0, 100.0)
+    context_points: int = option(64, "points of the wide patch", 1, 1024)
+    position: str = option("sincos", "position embedding", choices=("none", "sincos"))
+    position_scaled: bool = option(True, "divide positions by the radius, so that scale does not matter")
+    position_octaves: int = option(6, "frequencies of the position embedding", 1, 64)
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """The frozen CLIP: an open_clip (name, pretrained) pair or a local directory."""
+
+    name: str = option("s4token-mini", "open_clip model name, a directory, or s4token-mini")
+    pretrained: str = option("", "open_clip pretrained tag, e.g. openai; empty for a directory")
+    precision: str = option("fp32", "arithmetic of the encoder", choices=("fp32", "bf16"))
+
+
+@dataclass(frozen=True)
+class VocabularyConfig:
+    """The words that label the points."""
+
+    labels: str = option("scannet20", "a file of names, one per line, or the name of one in config/labels")
+    names: tuple[str, ...] = option(("",), "the words themselves; takes precedence over labels")
+    templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
+    threshold: float = option(0.0, "confidence below which a point stays unlabelled", 0.0, 1.0)
+    temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All stages of the pipeline."""
+
+    superpoints: SuperpointConfig = field(default_factory=SuperpointConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+
+
+def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.Field]]:
+    """Flatten a config to {dotted path: (value, field)}, e.g. "sampling.tokens": (512, Field)."""
+    flat: dict[str, tuple[Any, dataclasses.Field]] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            flat.update(options(value, f"{prefix}{item.name}."))
+        else:
+            flat[f"{prefix}{item.name}"] = (value, item)
+    return flat
+
+
+def replace(config: Any, changes: dict[str, Any]) -> Any:
+    """Return a copy of `config` with dotted paths changed, each value checked.
+
+    Raises ValueError that names the path, the value and what is allowed.
+    """
+    known = options(config)
+    for path, value in changes.items():
+        if path not in known:
+            raise ValueError(f"unknown config key {path!r}; known keys: {', '.join(sorted(known))}")
+        config = _replace_one(config, path.split("."), _checked(path, value, *known[path]))
+    return config
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return {dotted path: value}, ready for JSON or YAML."""
+    return {path: list(v) if isinstance(v, tuple) else v for path, (v, _) in options(config).items()}
+
+
+def from_dict(values: dict[str, Any], base: Any = None) -> Any:
+    """Return `base` (default: Config()) with the dotted paths, or nested mappings, of `values` applied."""
+    return replace(Config() if base is None else base, flatten(values))
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested mappings into {dotted path: value}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _replace_one(config: Any, path: list[str], value: Any) -> Any:
+    if len(path) > 1:
+        value = _replace_one(getattr(config, path[0]), path[1:], value)
+    return dataclasses.replace(config, **{path[0]: value})
+
+
+def _checked(path: str, value: Any, current: Any, item: dataclasses.Field) -> Any:
+    value = _typed(path, value, current)
+    low, high, choices = (item.metadata.get(k) for k in ("low", "high", "choices"))
+    if choices and value not in choices:
+        raise ValueError(f"{path}={value!r} is not one of {', '.join(choices)}")
+    if low is not None and not value >= low:  # `not >=` also catches NaN
+        raise ValueError(f"{path}={value} is below its minimum {low}")
+    if high is not None and not value <= high:
+        raise ValueError(f"{path}={value} is above its maximum {high}")
+    return value
+
+
+def _typed(path: str, value: Any, current: Any) -> Any:
+    """Convert text and number types to the type of the current value, strictly."""
+    wanted = type(current)
+    if isinstance(value, wanted) and not (wanted is int and isinstance(value, bool)):
+        return value
+    if wanted is bool and str(value).lower() in ("true", "false"):
+        return str(value).lower() == "true"
+    if wanted is tuple and not isinstance(value, str) and isinstance(value, typing.Iterable):
+        return tuple(str(v) for v in value)
+    if wanted is tuple and isinstance(value, str):
+        return tuple(v.strip() for v in value.split(","))
+    try:
+        if wanted is int and not isinstance(value, bool) and float(value) == int(float(value)):
+            return int(float(value))
+        if wanted is float and not isinstance(value, bool):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{path}={value!r} must be of type {wanted.__name__}")

@@ -1,0 +1,1 @@
+"""Offline benchmarks and pictures. Inference never imports this package."""

@@ -1,0 +1,1 @@
+"""Training code. Inference never imports this package."""
