@@ -1,0 +1,219 @@
+"""The memory layout of sensor_msgs/PointCloud2, in numpy alone: bytes to structured arrays and back.
+
+Needs no ROS installation: the node and the bag reader both build on it. A cloud of H = height * width points is a
+structured array of shape (H,), its itemsize the point_step, so that every field and every padding byte is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+CODES = {code: number for number, code in DATATYPES.items()}
+COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("R", "G", "B"))
+
+
+class Field(NamedTuple):
+    """One sensor_msgs/PointField: `offset` in bytes, `datatype` 1 (int8) to 8 (float64), `count` values per point."""
+
+    name: str
+    offset: int
+    datatype: int
+    count: int = 1
+
+
+def decode(
+    fields: Iterable[Any],
+    data: Any,
+    width: int,
+    height: int,
+    point_step: int,
+    row_step: int,
+    is_bigendian: bool = False,
+) -> np.ndarray:
+    """Return the points of a PointCloud2 as a structured array of shape (height * width,).
+
+    `fields` are objects with name, offset, datatype and count; `data` is anything with the buffer interface. The result is a
+    read-only-as-the-data view, unless rows carry padding: then one copy without it. ValueError on data that are too short, an
+    unknown datatype, a field outside the point and a repeated name.
+    """
+    count = height * width
+    layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
+    dtype = _dtype(layout_, int(point_step), bool(is_bigendian))
+    packed = width * point_step
+    if height == 1 or row_step == 0:  # row_step says nothing then, and some drivers leave it 0
+        row_step = packed
+    if count and row_step < packed:
+        raise ValueError(f"row_step is {row_step} bytes, but a row of {width} points needs {packed}; fix the publisher")
+    needed = (height - 1) * row_step + packed if count else 0
+    raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+    if len(raw) < needed:
+        raise ValueError(
+            f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}; the cloud is cut short"
+        )
+    if row_step == packed:
+        return raw[:needed].view(dtype)
+    rows = np.lib.stride_tricks.as_strided(raw, (height, packed), (row_step, 1))
+    return np.ascontiguousarray(rows).reshape(-1).view(dtype)
+
+
+@lru_cache(maxsize=64)
+def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bigendian: bool) -> np.dtype:
+    names, formats, offsets = [], [], []
+    for name, offset, datatype, count in fields:
+        if datatype not in DATATYPES:
+            raise ValueError(f"field {name!r} has datatype {datatype}; PointField knows 1 (int8) to 8 (float64)")
+        base = np.dtype((">" if is_bigendian else "<") + DATATYPES[datatype])
+        if offset < 0 or offset + base.itemsize * count > point_step:
+            raise ValueError(
+                f"field {name!r} ends at byte {offset + base.itemsize * count}, beyond point_step {point_step}"
+            )
+        if name in names:
+            raise ValueError(f"field {name!r} is there twice; fields must have distinct names")
+        if name:  # nameless fields are padding
+            names.append(name)
+            formats.append(base if count == 1 else (base, (count,)))
+            offsets.append(offset)
+    if point_step <= 0:
+        raise ValueError(f"point_step is {point_step}; it must be the number of bytes of one point")
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": point_step})
+
+
+def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the field names of a structured array, or of a dict of columns."""
+    return tuple(points) if isinstance(points, Mapping) else points.dtype.names or ()
+
+
+def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return positions (H, 3), C-contiguous: float64 where x, y or z is float64 or a 32-bit integer, else float32.
+
+    `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or not one number per point.
+    """
+    missing = [n for n in "xyz" if n not in names(points)]
+    if missing:
+        there = ", ".join(names(points)) or "none"
+        raise ValueError(f"no field {missing[0]!r}; fields there are: {there}. A cloud needs x, y and z")
+    columns = [points[n] for n in "xyz"]
+    if any(c.ndim != 1 for c in columns):
+        raise ValueError("fields x, y and z must hold one number per point (count 1)")
+    wide = any(np.result_type(c.dtype, np.float32).itemsize > 4 for c in columns)
+    out = np.empty((len(columns[0]), 3), np.float64 if wide else np.float32)
+    for i, column in enumerate(columns):
+        out[:, i] = column
+    return out
+
+
+def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return colours (H, 3) float32 in [0, 1], or None when the fields hold none.
+
+    Understood: `rgb` or `rgba` packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32), or three values; red, green, blue
+    or r, g, b as 8 or 16 bits or as floats (0-1, or 0-255 when any exceeds 1).
+    """
+    there = names(points)
+    for name in ("rgb", "rgba"):
+        if name in there and (colors := _packed(points[name])) is not None:
+            return colors
+    for triple in COLOR_NAMES:
+        if all(n in there and points[n].ndim == 1 for n in triple):
+            return unit_colors(np.stack([points[n] for n in triple], axis=1))
+    return None
+
+
+def _packed(column: np.ndarray) -> np.ndarray | None:
+    if column.ndim == 2 and column.shape[1] >= 3:
+        return unit_colors(column[:, :3])
+    if column.ndim != 1 or column.dtype.itemsize != 4:
+        return None
+    bits = column.view(np.dtype("u4").newbyteorder(column.dtype.byteorder))
+    out = np.empty((len(bits), 3), np.float32)
+    for i, shift in enumerate((16, 8, 0)):
+        out[:, i] = (bits >> shift) & 255
+    out *= np.float32(1 / 255)
+    return out
+
+
+def unit_colors(colors: np.ndarray) -> np.ndarray:
+    """Scale colours (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
+
+    8 bits are divided by 255; wider integers by 65535, or 255 when none exceeds it (common in LAS files); floats by 255
+    when any exceeds 1.
+    """
+    out = np.nan_to_num(colors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(out.max(initial=0.0))
+    if colors.dtype.kind == "f":
+        scale = 255.0 if top > 1 else 1.0
+    else:
+        scale = 255.0 if colors.dtype.itemsize == 1 or top <= 255 else 65535.0
+    return np.clip(out / np.float32(scale), 0, 1)
+
+
+def pack_rgb(colors: np.ndarray) -> np.ndarray:
+    """Pack colours (H, 3) uint8 into (H,) float32 whose bits are 0x00RRGGBB, the convention of PCL and RViz."""
+    c = colors.astype(np.uint32)
+    return (c[:, 0] << 16 | c[:, 1] << 8 | c[:, 2]).view(np.float32)
+
+
+def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return a new structured array (H,) with `columns`, each (H,), behind the fields of `points`.
+
+    Old bytes keep their offsets, padding included, and the byte order of `points` is kept. A field whose name a column
+    takes is kept as `input_<name>`; where that exists already (a cloud labelled before), the newer one gives way.
+    """
+    step, order = points.dtype.itemsize, ">" if is_bigendian(points) else "<"
+    spec = {"names": [], "formats": [], "offsets": []}
+    for name, new in renamed(names(points), columns).items():
+        _add(spec, new, points.dtype.fields[name][0], points.dtype.fields[name][1])
+    end = step
+    for name, column in columns.items():
+        if column.shape != points.shape:
+            raise ValueError(f"column {name!r} has shape {column.shape}, the cloud {points.shape}")
+        kind = column.dtype.newbyteorder(order)
+        end = -(-end // kind.itemsize) * kind.itemsize  # natural alignment, as PCL's structs have it
+        _add(spec, name, kind, end)
+        end += kind.itemsize
+    out = np.zeros(len(points), np.dtype({**spec, "itemsize": -(-end // 4) * 4}))
+    old = np.dtype({"names": ["old"], "formats": [f"V{step}"], "offsets": [0], "itemsize": out.dtype.itemsize})
+    out.view(old)["old"] = points.view(f"V{step}")
+    for name, column in columns.items():
+        out[name] = column
+    return out
+
+
+def _add(spec: dict[str, list], name: str, kind: np.dtype, offset: int) -> None:
+    for key, value in zip(("names", "formats", "offsets"), (name, kind, offset), strict=True):
+        spec[key].append(value)
+
+
+def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
+    """Return {old name: name it is kept under} when columns named `new` join; fields that give way are absent."""
+    old, new = tuple(old), set(new)
+    kept = {}
+    for name in old:
+        target = f"input_{name}" if name in new else name
+        if target == name or target not in old:
+            kept[name] = target
+    return kept
+
+
+def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
+    """Return (fields, point_step, is_bigendian) that describe a structured array as a PointCloud2."""
+    fields = []
+    for name in points.dtype.names or ():
+        dtype, offset = points.dtype.fields[name][:2]
+        code = dtype.base.str[1:]
+        if code not in CODES:
+            raise ValueError(f"field {name!r} is {dtype.base}; PointField knows 8 to 32-bit integers, float32 and float64")
+        fields.append(Field(name, offset, CODES[code], int(np.prod(dtype.shape, dtype=int))))
+    return fields, points.dtype.itemsize, is_bigendian(points)
+
+
+def is_bigendian(points: np.ndarray) -> bool:
+    """Whether the fields of a structured array are big-endian. ValueError when both orders are mixed."""
+    orders = {f[0].base.str[0] for f in (points.dtype.fields or {}).values()} - {"|"}
+    if len(orders) > 1:
+        raise ValueError("the fields mix big- and little-endian values; a PointCloud2 has one byte order")
+    return orders == {">"}
