@@ -1,0 +1,33 @@
+# Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
+#   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
+#   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
+# Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PYTHON VENV TORCH_INDEX
+OUT ?= out/demo
+RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
+
+.PHONY: help demo test lint bench mini-model
+help:
+	@sed -n '2,4s/^# *//p' Makefile
+
+demo:
+	@scripts/setup.sh run
+	@$(RUN) -m s4token_ros.demo --out "$(OUT)" $(if $(INPUT),--input "$(INPUT)") $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(ARGS)
+
+test:
+	@scripts/test.sh $(ARGS)
+
+lint:
+	@scripts/setup.sh lint
+	@. scripts/environment.sh && "$$VENV/bin/ruff" check . && "$$VENV/bin/mypy"
+
+bench:
+	@scripts/setup.sh bench
+	@$(RUN) -m s4token_model.evaluation.benchmark $(ARGS)
+
+mini-model:
+	@scripts/setup.sh train
+	@$(RUN) -m s4token_model.training.mini $(ARGS)
