@@ -77,7 +77,8 @@ def palette(count: int) -> np.ndarray:
     """`count` colours (count, 3) uint8, greedily far apart in Oklab; the first ones do not depend on `count`."""
     grid = np.stack(np.meshgrid(*[np.linspace(0.08, 0.96, 10)] * 3), -1).reshape(-1, 3)
     lab = rgb_to_oklab(grid)
-    usable = (lab[:, 0] > 0.42) & (lab[:, 0] < 0.9) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.05)
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    usable = (lab[:, 0] > 0.45) & (lab[:, 0] < 0.9) & (chroma > 0.05) & (chroma < 0.17)
     grid, lab = grid[usable], lab[usable]
     grey = rgb_to_oklab(np.array([UNLABELED_COLOR]) / 255.0)
     distance = ((lab - grey) ** 2).sum(1)

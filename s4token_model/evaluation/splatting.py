@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from s4token_model.evaluation.viewpoint import Camera, choose_camera, cut_away, guess_kind
 
-MAX_SPLAT = 9  # pixels of radius at supersampled resolution; larger splats hide detail
+MAX_SPLAT = 10  # pixels of radius at supersampled resolution; larger splats hide detail
 BACKGROUNDS = {"white": (255, 255, 255), "dark": (24, 27, 33)}
 
 
@@ -67,10 +68,12 @@ def trace(xyz: np.ndarray, size: tuple[int, int] = (1280, 960), kind: str = "aut
     rows = np.flatnonzero(kept)
     seen, depth = _splat(points[rows], normals[rows], spacing[rows], camera, (width, height))
     hit = seen >= 0
+    if not hit.any():
+        return Raster(index, np.ones((height, width), np.float32), supersample, camera, kind)
     light = _lambert(normals[rows], camera)
     shade = np.ones((height, width), np.float32)
     shade[hit] = light[seen[hit]]
-    shade *= _eye_dome(depth, hit, 1.5 * supersample) * _occlusion(depth, hit, height)
+    shade *= _eye_dome(depth, hit, 1.5 * supersample) * _occlusion(depth, hit)
     index[hit] = finite[rows[seen[hit]]]
     return Raster(index, shade, supersample, camera, kind)
 
@@ -85,7 +88,7 @@ def paint(raster: Raster, colors: np.ndarray, background: str = "white") -> np.n
     hit = raster.index >= 0
     image = np.empty((*raster.index.shape, 3), np.float32)
     image[:] = BACKGROUNDS[background]
-    image[hit] = colors[raster.index[hit]].astype(np.float32) * raster.shade[hit, None]
+    image[hit] = colors[raster.index[hit]] * raster.shade[hit, None]
     s = raster.supersample
     h, w = image.shape[0] // s, image.shape[1] // s
     return np.clip(image.reshape(h, s, w, s, 3).mean((1, 3)) + 0.5, 0, 255).astype(np.uint8)
@@ -105,30 +108,48 @@ def _surface(points: np.ndarray, neighbors: int = 12) -> tuple[np.ndarray, np.nd
 
 
 def _splat(points, normals, spacing, camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest point per pixel (-1 = none) and its depth; every point is a disc along its surface."""
-    width, height = size
+    """Nearest point per pixel (-1 = none) and the depth there (inf = none); every point is a disc along its surface."""
     column, row, depth = camera.project(points)
-    ahead = depth > 1e-6 * np.abs(depth).max() + 1e-12
-    order = np.flatnonzero(ahead)
-    order = order[np.argsort(-depth[order], kind="stable")]  # far first: the last write, the nearest point, wins
-    column, row, depth, spacing = column[order], row[order], depth[order], spacing[order]
-    radius = np.clip(0.75 * camera.focal * spacing / depth, 0.8, MAX_SPLAT)
-    facing = camera.rotate(normals[order])
-    best = np.full(height * width, -1, np.int32)
-    rank = np.arange(len(order), dtype=np.int32)
-    reach = int(np.ceil(radius.max())) if len(radius) else 0
-    base_column, base_row = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            inside = np.flatnonzero(_covers(dx, dy, radius, facing))
-            x, y = base_column[inside] + dx, base_row[inside] + dy
-            on = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            inside, pixel = inside[on], y[on] * width + x[on]
-            nearer = rank[inside] > best[pixel]
-            best[pixel[nearer]] = rank[inside[nearer]]
-    seen = np.where(best >= 0, order[np.maximum(best, 0)], -1).reshape(height, width)
-    flat = np.where(best >= 0, depth[np.maximum(best, 0)] if len(depth) else 0.0, np.inf)
-    return seen, flat.reshape(height, width)
+    radius = np.clip(camera.focal * spacing / np.maximum(depth, 1e-12), 0.8, MAX_SPLAT)
+    radius[depth <= 0] = -1.0
+    best = np.full((size[1], size[0]), -1, np.int32)
+    level = np.full((size[1], size[0]), np.inf, np.float32)
+    _draw(column, row, depth, radius, camera.rotate(normals), camera.focal, best, level)
+    best = _fill_pinholes(best)
+    return best, np.where(np.isinf(level) & (best >= 0), depth[np.maximum(best, 0)], level).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _draw(column, row, depth, radius, facing, focal, best, level):
+    """Z-buffer discs: the projection is an ellipse squeezed along the normal, its depth that of the tangent plane."""
+    height, width = best.shape
+    for i in range(len(column)):
+        r = radius[i]
+        if r < 0 or not (-r <= column[i] <= width + r and -r <= row[i] <= height + r):
+            continue
+        nx, ny, nz = facing[i, 0], facing[i, 1], facing[i, 2]
+        tilt = max(abs(nz), 0.35)  # edge-on discs keep some width, else thin gaps open
+        squeeze = (1.0 / (tilt * tilt) - 1.0) / max(nx * nx + ny * ny, 1e-12)
+        steep = 0.0 if nz == 0 else (1.0 if nz > 0 else -1.0) / tilt * depth[i] / focal
+        for y in range(max(0, int(np.ceil(row[i] - r))), min(height - 1, int(np.floor(row[i] + r))) + 1):
+            dy = y - row[i]
+            for x in range(max(0, int(np.ceil(column[i] - r))), min(width - 1, int(np.floor(column[i] + r))) + 1):
+                dx = x - column[i]
+                along = nx * dx + ny * dy
+                if dx * dx + dy * dy + along * along * squeeze > r * r and (abs(dx) > 0.5 or abs(dy) > 0.5):
+                    continue
+                z = depth[i] - along * steep
+                if z < level[y, x]:
+                    level[y, x] = z
+                    best[y, x] = i
+
+
+def _fill_pinholes(best: np.ndarray, reach: int = 4) -> np.ndarray:
+    """Close gaps of up to about 2 * reach pixels (a closing by the picture's own ids); outlines stay."""
+    grown = ndimage.maximum_filter(best, 2 * reach + 1)
+    closed = ndimage.binary_closing(np.pad(best >= 0, 2 * reach), iterations=reach)
+    closed = closed[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    return np.where((best < 0) & closed, grown, best)
 
 
 def _covers(dx: int, dy: int, radius: np.ndarray, facing: np.ndarray) -> np.ndarray:
@@ -142,17 +163,16 @@ def _covers(dx: int, dy: int, radius: np.ndarray, facing: np.ndarray) -> np.ndar
 
 
 def _lambert(normals: np.ndarray, camera: Camera) -> np.ndarray:
-    """Two-sided diffuse light from the upper left of the camera; 0.62 to 1.08."""
+    """Two-sided diffuse light from the upper left of the camera; 0.72 to 1.08."""
     facing = camera.rotate(normals)
     facing = facing * np.where(facing[:, 2:3] > 0, -1.0, 1.0)  # towards the eye: depth grows along +z
     light = np.array([-0.35, -0.65, -0.67])
-    return (0.62 + 0.46 * np.clip(facing @ light, 0.0, 1.0)).astype(np.float32)
+    return (0.72 + 0.36 * np.clip(facing @ light, 0.0, 1.0)).astype(np.float32)
 
 
 def _eye_dome(depth: np.ndarray, hit: np.ndarray, reach: float) -> np.ndarray:
     """Eye-dome lighting: darken a pixel that lies behind its neighbours, in log depth (scale free)."""
-    far = np.where(hit, depth, np.nan)
-    level = np.log2(np.where(hit, depth, np.nanmax(far) * 1.06))
+    level = np.log2(np.where(hit, depth, depth[hit].max() * 1.06)).astype(np.float32)
     step = max(1, round(reach))
     padded = np.pad(level, step, mode="edge")
     height, width = level.shape
@@ -163,10 +183,12 @@ def _eye_dome(depth: np.ndarray, hit: np.ndarray, reach: float) -> np.ndarray:
     return np.maximum(np.exp(-4.5 * total), 0.35).astype(np.float32)
 
 
-def _occlusion(depth: np.ndarray, hit: np.ndarray, height: int) -> np.ndarray:
+def _occlusion(depth: np.ndarray, hit: np.ndarray, coarse: int = 4) -> np.ndarray:
     """Darken creases: a pixel deeper than the blurred depth around it (unsharp masking of the depth)."""
-    sigma = height / 55.0
     level = np.where(hit, np.log2(np.where(hit, depth, 1.0)), 0.0).astype(np.float32)
-    weight = ndimage.gaussian_filter(hit.astype(np.float32), sigma, truncate=2.0)
-    mean = ndimage.gaussian_filter(level, sigma, truncate=2.0) / np.maximum(weight, 1e-6)
+    sigma = depth.shape[0] / 55.0 / coarse
+    small, weight = level[::coarse, ::coarse], hit[::coarse, ::coarse].astype(np.float32)
+    weight = np.maximum(ndimage.gaussian_filter(weight, sigma, truncate=2.0), 1e-6)
+    mean = ndimage.gaussian_filter(small, sigma, truncate=2.0) / weight
+    mean = mean.repeat(coarse, 0).repeat(coarse, 1)[: level.shape[0], : level.shape[1]]
     return np.exp(-np.clip(9.0 * (level - mean), -0.06, 0.45)).astype(np.float32)

@@ -55,8 +55,9 @@ def choose_camera(points: np.ndarray, normals: np.ndarray, kind: str, size: tupl
     if kind == "camera":
         return look_at(points, -84.0, 14.0, size, up=np.array([0.0, -1.0, 0.0]), margin=0.97)
     if kind == "street":
-        near = np.linalg.norm(points[:, :2] - np.median(points[:, :2], axis=0), axis=1)
-        return look_at(points[near < max(25.0, np.percentile(near, 85))], -65.0, 38.0, size)
+        near = points[_street_core(points)]
+        cameras = [look_at(near, a, 45.0, size) for a in np.arange(-180.0, 180.0, 30.0)]
+        return min(cameras, key=lambda c: float(((near.mean(0) - c.eye) @ c.axes.T)[2]))
     elevation, azimuths = (52.0, np.arange(-157.5, 180, 45.0)) if kind == "room" else (24.0, np.array([-55.0]))
     cameras = [look_at(points, a, elevation, size) for a in azimuths]
     if len(cameras) == 1:
@@ -94,14 +95,24 @@ def look_at(
 
 
 def cut_away(points: np.ndarray, normals: np.ndarray, kind: str, camera: Camera) -> np.ndarray:
-    """Which points (H,) bool to draw: rooms lose their ceiling and the walls between the camera and the inside."""
+    """Which points (H,) bool to draw: rooms lose their ceiling and the walls between the camera and the inside,
+    streets their rim."""
     kept = np.ones(len(points), bool)
+    if kind == "street":
+        return _street_core(points, 1.15)
     if kind != "room" or len(points) < 100:
         return kept
     z = points[:, 2]
     floor, top = np.percentile(z, [1, 99.5])
     kept &= z < _ceiling(points, normals, floor, top)
     return kept & ~_near_walls(points, normals, floor, camera)
+
+
+def _street_core(points: np.ndarray, stretch: float = 1.0) -> np.ndarray:
+    """The dense middle of a street scan: its rim is a few scattered returns."""
+    middle = np.median(points, axis=0)
+    reach = np.linalg.norm(points[:, :2] - middle[:2], axis=1)
+    return (reach < stretch * np.percentile(reach, 90)) & (np.abs(points[:, 2] - middle[2]) < 25.0)
 
 
 def _ceiling(points: np.ndarray, normals: np.ndarray, floor: float, top: float) -> float:
@@ -134,14 +145,14 @@ def _near_walls(points: np.ndarray, normals: np.ndarray, floor: float, camera: C
 
 def _visible(points: np.ndarray, normals: np.ndarray, kind: str, camera: Camera, size: tuple[int, int]) -> int:
     """How many different points a coarse z-buffer shows."""
-    step = max(1, len(points) // 20000)
-    kept = np.flatnonzero(cut_away(points, normals, kind, camera)[::step]) * step
-    column, row, depth = camera.project(points[kept])
-    pixel = (row * 90 / size[1]).astype(np.int64) * 4096 + (column * 90 / size[1]).astype(np.int64)
-    order = np.argsort(depth)
-    _, first, inverse = np.unique(pixel[order], return_index=True, return_inverse=True)
-    front = depth[order][first][inverse]
-    return int((depth[order] < front * 1.02).sum())
+    step = max(1, len(points) // 8000)
+    kept = cut_away(points[::step], normals[::step], kind, camera)
+    column, row, depth = camera.project(points[::step][kept])
+    pixel = (row * 60 / size[1]).astype(np.int64) * 4096 + (column * 60 / size[1]).astype(np.int64)
+    cells, inverse = np.unique(pixel, return_inverse=True)
+    front = np.full(len(cells), np.inf)
+    np.minimum.at(front, inverse, depth)
+    return int((depth < front[inverse] * 1.02).sum())
 
 
 def _frame(azimuth: float, elevation: float, up: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
