@@ -1,0 +1,135 @@
+"""What surrounds a token: a wide patch and the shape of its superpoint, both free of scale.
+
+The bare patch of the paper sees a ball of one centroid spacing inside one superpoint; a piece of table and a piece of floor look
+alike in it. Telling the tokenizer where the patch lies raises accuracy on real rooms. z is up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from s4token_model.config import TokenizerConfig
+from s4token_model.patches import Patches
+
+CHANNELS = 5  # offset (3), same superpoint (1), squared vertical part of the normal (1)
+DESCRIPTORS = 24
+POOL = 8192  # wide patches are drawn from this many points of the cloud
+
+
+@dataclass(frozen=True)
+class Context:
+    """points (N, C, 5) float32: offset over R, same superpoint, n_z^2; mask (N, C) bool, False where padded; shape (N, 24) float32."""
+
+    points: np.ndarray
+    mask: np.ndarray
+    shape: np.ndarray
+
+
+def surround(
+    xyz: np.ndarray,
+    normals: np.ndarray,
+    eigen: np.ndarray,
+    superpoints: np.ndarray,
+    patches: Patches,
+    config: TokenizerConfig,
+) -> Context:
+    """Describe the surroundings of each token.
+
+    xyz, normals, eigen (H, 3); superpoints (H,) ids. The wide patch holds up to C points within R = context_radius * r, whatever
+    their superpoint; `shape` holds sizes, heights and mean eigen-features of the superpoint and of the whole cloud in units of r,
+    compressed by asinh. Unchanged by scale, translation and rotation about z (offsets rotate along).
+    """
+    pool = np.linspace(0, len(xyz) - 1, min(POOL, len(xyz))).astype(np.int64)
+    reach = np.float32(config.context_radius * patches.radius)
+    points, mask = _wide(
+        np.ascontiguousarray(xyz[pool], np.float32),
+        (normals[pool, 2] ** 2).astype(np.float32),
+        superpoints[pool].astype(np.int32),
+        patches.centers,
+        patches.superpoint,
+        reach,
+        config.context_points,
+    )
+    return Context(points, mask, _shape(xyz, normals, eigen, superpoints, patches))
+
+
+def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
+    """(N, 24): descriptors of the superpoint, of the token in it and in the cloud."""
+    sizes = np.maximum(np.bincount(superpoints), 1).astype(np.float64)
+
+    def mean(values):
+        return np.bincount(superpoints, values) / sizes
+
+    centre = np.stack([mean(xyz[:, a]) for a in range(3)], axis=1)
+    offset = xyz - centre[superpoints]
+    spread = np.zeros((len(sizes), 3, 3))
+    for a in range(3):
+        for b in range(a, 3):
+            spread[:, a, b] = spread[:, b, a] = mean(offset[:, a] * offset[:, b])
+    values, vectors = np.linalg.eigh(spread)
+    low, high = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
+    np.minimum.at(low, superpoints, xyz[:, 2])
+    np.maximum.at(high, superpoints, xyz[:, 2])
+    floor, ceiling = np.percentile(xyz[:, 2], (1, 99))
+    extent = np.percentile(xyz, 98, axis=0) - np.percentile(xyz, 2, axis=0)
+    own, r = patches.superpoint, patches.radius
+    away = patches.centers - centre[own]
+    lengths = np.stack(
+        [
+            *(2 * np.sqrt(np.maximum(values[own].T, 0))),
+            low[own] - floor,
+            high[own] - floor,
+            high[own] - low[own],
+            ceiling - high[own],
+            patches.centers[:, 2] - floor,
+            ceiling - patches.centers[:, 2],
+            np.hypot(away[:, 0], away[:, 1]),
+            away[:, 2],
+            *np.broadcast_to([[np.sqrt(extent[0] * extent[1])], [extent[2]], [ceiling - floor]], (3, len(own))),
+        ],
+        axis=1,
+    )
+    shares = np.stack(
+        [
+            *(mean(eigen[:, a])[own] for a in range(3)),
+            mean(normals[:, 2] ** 2)[own],
+            vectors[own, 2, 0] ** 2,
+            vectors[own, 2, 2] ** 2,
+            np.log(sizes[own] / len(xyz) * 512),
+            normals[_own_points(patches), 2] ** 2,
+            *(eigen[_own_points(patches), a] for a in range(2)),
+        ],
+        axis=1,
+    )
+    return np.concatenate([np.arcsinh(lengths / r), shares], axis=1).astype(np.float32)
+
+
+def _own_points(patches: Patches) -> np.ndarray:
+    """Index of the patch's point nearest to its centroid: the centroid, unless thinning dropped it."""
+    distance = np.where(patches.index >= 0, (patches.offsets**2).sum(axis=2), np.inf)
+    return patches.index[np.arange(len(patches.index)), distance.argmin(axis=1)]
+
+
+@njit(cache=True, nogil=True)
+def _wide(xyz, upright, superpoints, centers, own, reach, width):
+    points = np.zeros((len(centers), width, 5), np.float32)
+    mask = np.zeros((len(centers), width), np.bool_)
+    found = np.empty(len(xyz), np.int32)
+    for row in range(len(centers)):
+        total = 0
+        for i in range(len(xyz)):
+            dx, dy, dz = xyz[i, 0] - centers[row, 0], xyz[i, 1] - centers[row, 1], xyz[i, 2] - centers[row, 2]
+            if dx * dx + dy * dy + dz * dz <= reach * reach:
+                found[total] = i
+                total += 1
+        for j in range(min(total, width)):
+            i = found[j] if total <= width else found[int((j + 0.5) * total / width)]
+            for a in range(3):
+                points[row, j, a] = (xyz[i, a] - centers[row, a]) / reach
+            points[row, j, 3] = 1.0 if superpoints[i] == own[row] else 0.0
+            points[row, j, 4] = upright[i]
+            mask[row, j] = True
+    return points, mask
