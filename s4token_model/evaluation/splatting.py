@@ -163,11 +163,11 @@ def _covers(dx: int, dy: int, radius: np.ndarray, facing: np.ndarray) -> np.ndar
 
 
 def _lambert(normals: np.ndarray, camera: Camera) -> np.ndarray:
-    """Two-sided diffuse light from the upper left of the camera; 0.72 to 1.08."""
+    """Two-sided diffuse light from the upper left of the camera; 0.66 to 1.02."""
     facing = camera.rotate(normals)
     facing = facing * np.where(facing[:, 2:3] > 0, -1.0, 1.0)  # towards the eye: depth grows along +z
     light = np.array([-0.35, -0.65, -0.67])
-    return (0.72 + 0.36 * np.clip(facing @ light, 0.0, 1.0)).astype(np.float32)
+    return (0.66 + 0.36 * np.clip(facing @ light, 0.0, 1.0)).astype(np.float32)
 
 
 def _eye_dome(depth: np.ndarray, hit: np.ndarray, reach: float) -> np.ndarray:

@@ -99,7 +99,7 @@ def cut_away(points: np.ndarray, normals: np.ndarray, kind: str, camera: Camera)
     streets their rim."""
     kept = np.ones(len(points), bool)
     if kind == "street":
-        return _street_core(points, 1.15)
+        return _street_core(points)
     if kind != "room" or len(points) < 100:
         return kept
     z = points[:, 2]
@@ -108,11 +108,11 @@ def cut_away(points: np.ndarray, normals: np.ndarray, kind: str, camera: Camera)
     return kept & ~_near_walls(points, normals, floor, camera)
 
 
-def _street_core(points: np.ndarray, stretch: float = 1.0) -> np.ndarray:
+def _street_core(points: np.ndarray) -> np.ndarray:
     """The dense middle of a street scan: its rim is a few scattered returns."""
     middle = np.median(points, axis=0)
     reach = np.linalg.norm(points[:, :2] - middle[:2], axis=1)
-    return (reach < stretch * np.percentile(reach, 90)) & (np.abs(points[:, 2] - middle[2]) < 25.0)
+    return (reach < np.percentile(reach, 90)) & (np.abs(points[:, 2] - middle[2]) < 25.0)
 
 
 def _ceiling(points: np.ndarray, normals: np.ndarray, floor: float, top: float) -> float:
