@@ -17,6 +17,15 @@ def option(default: Any, doc: str, low: float | None = None, high: float | None 
 
 
 @dataclass(frozen=True)
+class InputConfig:
+    """What of a cloud goes through the network."""
+
+    max_points: int = option(
+        200000, "larger clouds are processed at one point per voxel; all their points are still labelled", 1000, 10000000
+    )
+
+
+@dataclass(frozen=True)
 class SuperpointConfig:
     """The l0 partition (method: Sec. 3.2, App. A.1)."""
 
@@ -60,21 +69,22 @@ class PatchConfig:
 class TokenizerConfig:
     """The adapter that turns patches into tokens."""
 
+    width: int = option(128, "channels of the first layer of the mini-PointNet; the others follow", 8, 1024)
     features: str = option("none", "point features beside the offset", choices=("none", "rgb"))
     context: bool = option(True, "add a wide patch and the superpoint's own shape to each token")
     context_radius: float = option(4.0, "radius of the wide patch, in patch radii", 1.0, 100.0)
     context_points: int = option(64, "points of the wide patch", 1, 1024)
     position: str = option("sincos", "position embedding", choices=("none", "sincos"))
     position_scaled: bool = option(True, "divide positions by the radius, so that scale does not matter")
-    position_octaves: int = option(6, "frequencies of the position embedding", 1, 64)
+    position_octaves: int = option(6, "frequencies of the position embedding, each twice the one before", 1, 16)
 
 
 @dataclass(frozen=True)
 class ClipConfig:
     """The frozen CLIP: an open_clip (name, pretrained) pair or a local directory."""
 
-    name: str = option("s4token-mini", "open_clip model name, a directory, or s4token-mini")
-    pretrained: str = option("", "open_clip pretrained tag, e.g. openai; empty for a directory")
+    name: str = option("ViT-B-16", "open_clip model name, or a directory with open_clip_config.json and weights")
+    pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option("fp32", "arithmetic of the encoder", choices=("fp32", "bf16"))
 
 
@@ -83,7 +93,7 @@ class VocabularyConfig:
     """The words that label the points."""
 
     labels: str = option("scannet20", "a file of names, one per line, or the name of one in config/labels")
-    names: tuple[str, ...] = option(("",), "the words themselves; takes precedence over labels")
+    names: tuple[str, ...] = option((), "the words themselves; take precedence over labels")
     templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
     threshold: float = option(0.0, "confidence below which a point stays unlabelled", 0.0, 1.0)
     temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
@@ -93,6 +103,7 @@ class VocabularyConfig:
 class Config:
     """All stages of the pipeline."""
 
+    input: InputConfig = field(default_factory=InputConfig)
     superpoints: SuperpointConfig = field(default_factory=SuperpointConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     patches: PatchConfig = field(default_factory=PatchConfig)

@@ -8,8 +8,8 @@ matrix of the tokens. Only pairs within one superpoint are computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -36,6 +36,18 @@ def propagate(
     unit vectors into cosines. xyz (H, 3); superpoints (H,) ids. Needs at least one token.
     """
     out = np.empty((len(xyz), scores.shape[1]), np.float32)
+    for points, values in score_blocks(xyz, superpoints, anchors, scores, gram):
+        out[points] = values
+    return out
+
+
+def score_blocks(
+    xyz: np.ndarray, superpoints: np.ndarray, anchors: Anchors, scores: np.ndarray, gram: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (points (h,), propagated scores (h, C) float32) that cover all points once; arguments as in `propagate`.
+
+    A block at a time bounds the memory of a thousand words on a million points.
+    """
     for points, tokens, weights in weighted(xyz, superpoints, anchors):
         if tokens.ndim == 1:
             values = weights @ scores[tokens]
@@ -43,8 +55,7 @@ def propagate(
         else:
             values = np.einsum("hk,hkc->hc", weights, scores[tokens])
             squared = None if gram is None else _quadratic(weights, gram[tokens[:, :, None], tokens[:, None, :]])
-        out[points] = values if squared is None else values / np.sqrt(np.maximum(squared, 1e-12))[:, None]
-    return out
+        yield points, values if squared is None else values / np.sqrt(np.maximum(squared, 1e-12))[:, None]
 
 
 def weighted(
@@ -65,10 +76,12 @@ def weighted(
             points = members[begin : begin + CHUNK]
             yield points, tokens, _weights(_distances(xyz[points], anchors.centers[tokens]), anchors.radius)
     orphans = order[~covered[superpoints[order]]]
-    if len(orphans):
-        distance, tokens = cKDTree(anchors.centers).query(xyz[orphans], k=min(FALLBACK, len(anchors.centers)), workers=-1)
-        distance, tokens = (x.reshape(len(orphans), -1) for x in (distance, tokens))
-        yield orphans, tokens, _weights(distance.astype(np.float32), anchors.radius)
+    tree = cKDTree(anchors.centers)
+    for begin in range(0, len(orphans), CHUNK):
+        points = orphans[begin : begin + CHUNK]
+        distance, tokens = tree.query(xyz[points], k=min(FALLBACK, len(anchors.centers)), workers=-1)
+        distance, tokens = (x.reshape(len(points), -1) for x in (distance, tokens))
+        yield points, tokens, _weights(distance.astype(np.float32), anchors.radius)
 
 
 def _weights(distances: np.ndarray, radius: float) -> np.ndarray:

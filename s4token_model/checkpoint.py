@@ -1,0 +1,98 @@
+"""Checkpoints: a directory with the tokenizer's weights, the whole config, and where they come from.
+
+    config.json            {"format": 1, "config": {dotted path: value}, "provenance": {...}}
+    tokenizer.safetensors  the adapter and position embedding
+    clip/                  optional: the frozen CLIP as an open_clip directory, when config clip.name is "clip"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from s4token_model import config as configs
+from s4token_model.clip import FrozenClip
+from s4token_model.clip import load as load_clip
+from s4token_model.config import Config
+from s4token_model.tokenizer import Tokenizer
+
+FORMAT = 1
+MINI = "s4token-mini"
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def resolve(model: str | Path) -> Path:
+    """Return the directory of a checkpoint: a path, or the name of one in the package such as s4token-mini."""
+    for candidate in (Path(model), WEIGHTS / str(model)):
+        if (candidate / "config.json").is_file():
+            return candidate
+    known = sorted(p.parent.name for p in WEIGHTS.glob("*/config.json"))
+    raise ValueError(
+        f"no checkpoint {str(model)!r}: neither a directory with config.json nor one of the built-in: {', '.join(known) or 'none'}"
+    )
+
+
+def read_config(model: str | Path) -> Config:
+    """Return the config saved in a checkpoint, the base that overrides apply to; reads no weights."""
+    path = resolve(model) / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); the checkpoint is damaged, copy it again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise ValueError(f"{path} has format {found}, this version reads format {FORMAT}; use a matching s4token or retrain")
+    return configs.from_dict(content["config"])
+
+
+def read_provenance(model: str | Path) -> dict[str, Any]:
+    """Return what the checkpoint says of its origin: data, command, figures."""
+    return json.loads((resolve(model) / "config.json").read_text(encoding="utf-8")).get("provenance", {})
+
+
+def save(directory: str | Path, tokenizer: Tokenizer, config: Config, provenance: dict[str, Any]) -> None:
+    """Write a checkpoint; every file appears whole or not at all, config.json last."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tokenizer.state_dict().items()}
+    partial = directory / "tokenizer.safetensors.partial"
+    safetensors.torch.save_file(tensors, partial)
+    os.replace(partial, directory / "tokenizer.safetensors")
+    content = {"format": FORMAT, "config": configs.to_dict(config), "provenance": provenance}
+    partial = directory / "config.json.partial"
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, directory / "config.json")
+
+
+def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, FrozenClip, Config]:
+    """Load tokenizer, CLIP and config, on the CPU, in evaluation mode.
+
+    `config` replaces the saved one where the weights do not depend on it; a mismatch in tokenizer.* or clip.name is a ValueError that
+    lists the keys.
+    """
+    directory, saved = resolve(model), read_config(model)
+    config = saved if config is None else config
+    _check_compatible(directory, saved, config)
+    clip = load_clip(config.clip, directory)
+    tokenizer = Tokenizer(config.tokenizer, clip.width)
+    path = directory / "tokenizer.safetensors"
+    try:
+        tokenizer.load_state_dict(safetensors.torch.load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error
+    except RuntimeError as error:  # load_state_dict's report of missing or misshapen tensors
+        raise ValueError(f"{path} does not fit its config: {error}") from error
+    return tokenizer.eval(), clip, config
+
+
+def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:
+    old, new = configs.to_dict(saved), configs.to_dict(wanted)
+    fixed = [key for key in old if key.startswith("tokenizer.") or key in ("clip.name", "clip.pretrained")]
+    differing = [f"{key}: {new[key]!r}, trained with {old[key]!r}" for key in fixed if new[key] != old[key]]
+    if differing:
+        raise ValueError(f"the weights in {directory} do not fit this config ({'; '.join(differing)}); use the checkpoint's values")

@@ -1,0 +1,111 @@
+"""The frozen CLIP behind an open_clip name or directory: tokens, images and text to one joint space (method: Sec. 4).
+
+Our tokens enter where CLIP's patch embeddings would: the patch convolution and the position table of the patches are replaced,
+the class embedding (with its own position), ln_pre, the blocks, ln_post and the projection stay as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from s4token_model.config import ClipConfig
+
+TEXT_BATCH = 256
+
+
+class FrozenClip(nn.Module):
+    """A CLIP whose tensors never change: no gradient reaches its weights, and train() keeps it in evaluation mode.
+
+    Attributes: width (D, of the tokens), dim (E, of the joint space), image_size (px), patch_size (px).
+    """
+
+    def __init__(self, model: nn.Module, tokenize, mean, std, precision: str = "fp32"):
+        super().__init__()
+        visual = model.visual
+        if not isinstance(visual, open_clip.transformer.VisionTransformer) or visual.attn_pool is not None:
+            raise ValueError(f"the image tower is a {type(visual).__name__}; choose a plain open_clip ViT, e.g. ViT-B-16")
+        self.model = model.eval().requires_grad_(False)
+        self.tokenize = tokenize
+        self.precision = precision
+        self.width, self.dim = visual.proj.shape
+        self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def train(self, mode: bool = True) -> FrozenClip:
+        """Stay in evaluation mode whatever `mode` is."""
+        return super().train(False)
+
+    def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalised.
+
+        Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for towers that
+        pool by averaging.
+        """
+        visual = self.model.visual
+        cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            hidden = visual.transformer(visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1)))
+            hidden = visual.ln_post(hidden) @ visual.proj
+        hidden = hidden.float()
+        pooled = hidden[:, 1:].mean(dim=1) if visual.pool_type == "avg" else hidden[:, 0]
+        return hidden[:, 1:], pooled
+
+    @torch.no_grad()
+    def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """images (B, h, w, 3) uint8, any size -> dense features (B, g, g, E) of the patch grid and the global (B, E)."""
+        visual = self.model.visual
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.mean.device).permute(0, 3, 1, 2).float() / 255
+        size = (self.image_size, self.image_size)
+        if pixels.shape[-2:] != size:
+            pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
+        hidden = visual.transformer(visual._embeds((pixels - self.mean) / self.std))
+        hidden = visual.ln_post(hidden) @ visual.proj
+        grid = self.image_size // self.patch_size
+        pooled = hidden[:, 1:].mean(dim=1) if visual.pool_type == "avg" else hidden[:, 0]
+        return hidden[:, 1:].reshape(len(images), grid, grid, -1), pooled
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> np.ndarray:
+        """texts -> (T, E) float32 unit rows. Longer texts than the context are cut at it, as CLIP does."""
+        rows = []
+        for begin in range(0, len(texts), TEXT_BATCH):
+            ids = self.tokenize(texts[begin : begin + TEXT_BATCH]).to(self.mean.device)
+            rows.append(normalize(self.model.encode_text(ids).float(), dim=-1).cpu())
+        return torch.cat(rows).numpy()
+
+
+def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:
+    """Load a CLIP: a directory `config.name` (also looked up below `root`, the checkpoint's), or an open_clip pair.
+
+    Raises ValueError when the name is unknown, or the weights are neither on disk nor can be downloaded.
+    """
+    directory = _directory(config.name, root)
+    name = f"local-dir:{directory}" if directory else config.name
+    if directory is None and config.name not in open_clip.list_models():
+        raise ValueError(f"clip.name={config.name!r} is neither a directory nor an open_clip model such as ViT-B-16")
+    try:
+        model, preprocess = open_clip.create_model_from_pretrained(
+            name, pretrained=None if directory else config.pretrained, device="cpu", precision="fp32"
+        )
+    except Exception as error:  # open_clip passes on whatever its download, file or state-dict code raises
+        raise ValueError(
+            f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {error}. With network, open_clip downloads it on first "
+            "use; without, copy the weights here and set clip.pretrained to the file, or clip.name to a directory with "
+            "open_clip_config.json and open_clip_model.safetensors"
+        ) from error
+    norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
+    return FrozenClip(model, open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
+
+
+def _directory(name: str, root: Path | None) -> Path | None:
+    for candidate in ([root / name] if root else []) + [Path(name)]:
+        if (candidate / "open_clip_config.json").is_file():
+            return candidate.resolve()
+    return None

@@ -1,0 +1,52 @@
+"""The working form of a cloud: finite points, in an order and a scale that do not depend on how the cloud arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s4token_model.geometry import voxel_representatives
+
+
+@dataclass(frozen=True)
+class WorkingCloud:
+    """A cloud made ready for the pipeline.
+
+    source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points moved and scaled
+    into the unit cube; rgb (F, 3) float32 or None; core (W,) indices into xyz of the points that go through the network;
+    nearest_core (F,) index into `core` for every point; extent, the length of the unit cube's edge in the input's unit.
+    """
+
+    source: np.ndarray
+    xyz: np.ndarray
+    rgb: np.ndarray | None
+    core: np.ndarray
+    nearest_core: np.ndarray
+    extent: float
+
+
+def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
+    """Drop non-finite points, sort the rest by (x, y, z), scale them to the unit cube; thin clouds above `max_points` by voxels.
+
+    xyz (H, 3) float, any unit; rgb (H, 3) in [0, 1] or None. The sorted order makes every later tie independent of the input's
+    order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
+    """
+    xyz = np.asarray(xyz)
+    if xyz.ndim != 2 or xyz.shape[1] != 3:
+        raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
+    if rgb is not None and np.shape(rgb) != xyz.shape:
+        raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
+    finite = np.flatnonzero(np.isfinite(xyz).all(axis=1))
+    points = xyz[finite].astype(np.float64)
+    order = np.lexsort(points.T[::-1])
+    source, points = finite[order], points[order]
+    low = points.min(axis=0) if len(points) else np.zeros(3)
+    extent = float((points - low).max(initial=0.0)) or 1.0
+    unit = np.ascontiguousarray((points - low) / extent, np.float32)
+    colors = None if rgb is None else np.ascontiguousarray(np.asarray(rgb)[source], np.float32)
+    if len(unit) > max_points:
+        core, nearest_core = voxel_representatives(unit, max_points)
+    else:
+        core = nearest_core = np.arange(len(unit), dtype=np.int32)
+    return WorkingCloud(source, unit, colors, core, nearest_core, extent)

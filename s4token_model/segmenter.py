@@ -1,0 +1,238 @@
+"""The whole pipeline: a cloud in, an open-vocabulary label on every point out (the paper's Fig. 1, without training)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from s4token_model import checkpoint, cloud, context, patches, propagation, sampling, superpoints, vocabulary
+from s4token_model.clip import FrozenClip
+from s4token_model.config import Config
+from s4token_model.tokenizer import Tokenizer, TokenInput, token_input
+from s4token_model.vocabulary import UNLABELLED, Vocabulary
+
+NO_SUPERPOINT = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class TokenGeometry:
+    """A cloud cut into tokens, before any network: superpoint of every working point, patches and their context."""
+
+    working: cloud.WorkingCloud
+    superpoints: np.ndarray  # (F,) int32
+    patches: patches.Patches
+    context: context.Context
+    stages_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the network made of one cloud of H points; labels under any vocabulary follow from it without the network.
+
+    valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit rows in CLIP's
+    joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, "" or why no point can be labelled.
+    """
+
+    valid: np.ndarray
+    superpoints: np.ndarray
+    superpoint_count: int
+    tokens: np.ndarray
+    cls: np.ndarray
+    stages_ms: dict[str, float]
+    unlabelled_reason: str = ""
+    geometry: TokenGeometry | None = None
+
+    @property
+    def anchors(self) -> propagation.Anchors:
+        """Where the tokens sit, for propagation."""
+        assert self.geometry is not None
+        grouped = self.geometry.patches
+        return propagation.Anchors(grouped.centers, grouped.superpoint, grouped.radius)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabelled; confidence (H,) float32 in [0, 1],
+    0 on invalid points; superpoints (H,) uint32."""
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    superpoints: np.ndarray
+    vocabulary: Vocabulary
+    encoding: Encoding
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens the cloud was cut into."""
+        return len(self.encoding.tokens)
+
+    @property
+    def superpoint_count(self) -> int:
+        """Number of superpoints."""
+        return self.encoding.superpoint_count
+
+
+class Segmenter:
+    """Labels clouds with the words of a vocabulary.
+
+    >>> segmenter = Segmenter.load()
+    >>> result = segmenter.segment(xyz)            # labels in result.labels, names in result.vocabulary.names
+    """
+
+    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config, device: str = "cpu"):
+        self.config = config
+        self.device = checked_device(device)
+        self.tokenizer = tokenizer.eval().to(self.device)
+        self.clip = clip.to(self.device)
+        names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
+        self.vocabulary = self.make_vocabulary(names)
+
+    @classmethod
+    def load(
+        cls, model: str | Path = checkpoint.MINI, config: Config | None = None, device: str = "cpu"
+    ) -> Segmenter:
+        """Load a checkpoint by directory or built-in name; `config` (see checkpoint.read_config) replaces the saved one."""
+        return cls(*checkpoint.load(model, config), device)
+
+    def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
+        """Label every finite point. xyz (H, 3), z up, any unit; rgb (H, 3) in [0, 1], used where the model has colour."""
+        return self.label(self.encode(xyz, rgb))
+
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Encoding:
+        """Run partition, sampling, grouping, tokenizer and frozen CLIP."""
+        geometry = form_tokens(xyz, rgb, self.config)
+        valid = np.zeros(len(xyz), bool)
+        valid[geometry.working.source] = True
+        ids = np.full(len(xyz), NO_SUPERPOINT, np.uint32)
+        ids[geometry.working.source] = geometry.superpoints
+        if not valid.any():
+            nothing = np.zeros((0, self.clip.dim), np.float32)
+            reason = "the cloud has no points" if len(xyz) == 0 else "no point of the cloud is finite"
+            return Encoding(valid, ids, 0, nothing, np.zeros(self.clip.dim, np.float32), geometry.stages_ms, reason)
+        clock = _Clock(geometry.stages_ms)
+        tokens, cls = self._encode_tokens(geometry)
+        clock("encoder")
+        count = int(geometry.superpoints.max()) + 1
+        return Encoding(valid, ids, count, tokens, cls, clock.stages_ms, geometry=geometry)
+
+    def label(self, encoding: Encoding, words: Vocabulary | None = None) -> Segmentation:
+        """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.
+
+        The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the cosine clipped to
+        [0, 1]. Points below their word's threshold stay unlabelled.
+        """
+        words = words or self.vocabulary
+        clock = _Clock(encoding.stages_ms)
+        labels = np.full(len(encoding.valid), UNLABELLED, np.uint32)
+        confidence = np.zeros(len(encoding.valid), np.float32)
+        if encoding.geometry is not None:
+            source = encoding.geometry.working.source
+            for points, cosines in self._cosines(encoding, words.text):
+                best = cosines.argmax(axis=1)
+                sure = _confidence(cosines, best, self.config.vocabulary.temperature)
+                labels[source[points]] = np.where(sure >= words.thresholds[best], best, UNLABELLED)
+                confidence[source[points]] = sure
+        clock("propagation")
+        return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
+
+    def similarity(self, encoding: Encoding, texts: Sequence[str]) -> np.ndarray:
+        """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points."""
+        out = np.full((len(encoding.valid), len(texts)), np.nan, np.float32)
+        if encoding.geometry is not None:
+            for points, cosines in self._cosines(encoding, self.make_vocabulary(texts).text):
+                out[encoding.geometry.working.source[points]] = cosines
+        return out
+
+    def make_vocabulary(
+        self,
+        names: Sequence[str],
+        templates: Sequence[str] | None = None,
+        thresholds: Sequence[float] | float | None = None,
+    ) -> Vocabulary:
+        """Encode words by CLIP's text tower; None takes the config's templates and threshold. ValueError on bad words."""
+        templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
+        limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
+        return vocabulary.build(names, templates, limits, self.clip.encode_text)
+
+    def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
+        inputs = network_input(geometry, self.config).to(self.device)
+        with torch.inference_mode():
+            features, cls = self.clip.encode_tokens(self.tokenizer(inputs))
+            return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
+
+    def _cosines(self, encoding: Encoding, text: np.ndarray):
+        assert encoding.geometry is not None
+        xyz, ids, tokens = encoding.geometry.working.xyz, encoding.geometry.superpoints, encoding.tokens
+        return propagation.score_blocks(xyz, ids, encoding.anchors, tokens @ text.T, tokens @ tokens.T)
+
+
+def form_tokens(
+    xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None
+) -> TokenGeometry:
+    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
+    clock = _Clock({})
+    working = cloud.prepare(xyz, rgb, config.input.max_points)
+    core = working.xyz[working.core]
+    if len(core) == 0:
+        return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
+    color = None if working.rgb is None else working.rgb[working.core]
+    features, edges, local = superpoints.describe(core, color, config.superpoints)
+    labels = superpoints.solve(features, edges, config.superpoints)
+    clock("superpoints")
+    chosen = sampling.sample(core, labels, config.sampling)
+    clock("sampling")
+    grouped = patches.group(core, labels, chosen, config.patches, rng)
+    around = context.surround(core, local.normals, local.eigen, labels, grouped, config.tokenizer)
+    clock("patches")
+    return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+
+
+def network_input(geometry: TokenGeometry, config: Config) -> TokenInput:
+    """Return the tokenizer's input for one cloud, a batch of one."""
+    working = geometry.working
+    color = None if working.rgb is None else working.rgb[working.core]
+    return token_input(geometry.patches, geometry.context, color, config.tokenizer)
+
+
+def checked_device(device: str) -> torch.device:
+    """Return the torch device, or raise ValueError where it does not exist."""
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is unknown; use cpu, cuda or cuda:0") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} is not available on this machine; use cpu")
+    return chosen
+
+
+def _no_tokens() -> tuple[patches.Patches, context.Context]:
+    none = np.zeros((0, 3), np.float32)
+    empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
+    return empty, context.Context(np.zeros((0, 1, 5), np.float32), np.zeros((0, 1), bool), np.zeros((0, 24), np.float32))
+
+
+def _confidence(cosines: np.ndarray, best: np.ndarray, temperature: float) -> np.ndarray:
+    top = cosines[np.arange(len(best)), best]
+    if cosines.shape[1] == 1:
+        return np.clip(top, 0, 1)
+    return 1 / np.exp((cosines - top[:, None]) / np.float32(temperature)).sum(axis=1)
+
+
+class _Clock:
+    """Adds the milliseconds since the last call to a copy of `stages_ms`."""
+
+    def __init__(self, stages_ms: dict[str, float]):
+        self.stages_ms = dict(stages_ms)
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages_ms[stage] = 1000 * (now - self._last)
+        self._last = now

@@ -1,0 +1,128 @@
+"""Vocabularies: class names and prompt templates to a matrix of text features (method: Sec. 4)."""
+
+from __future__ import annotations
+
+import colorsys
+import dataclasses
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+UNLABELLED = 65535
+MAX_NAMES = UNLABELLED
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and their text features.
+
+    names (C,); templates (T,), each with one {}; thresholds (C,) float32 in [0, 1], the least confidence of a label;
+    colors (C, 3) uint8; text (C, E) float32 unit rows; version counts the swaps of a live node.
+    """
+
+    names: tuple[str, ...]
+    templates: tuple[str, ...]
+    thresholds: np.ndarray
+    colors: np.ndarray
+    text: np.ndarray
+    version: int = 1
+
+
+def build(
+    names: Sequence[str],
+    templates: Sequence[str],
+    thresholds: Sequence[float] | float,
+    encode_text: Callable[[list[str]], np.ndarray],
+    version: int = 1,
+) -> Vocabulary:
+    """Encode names x templates: features are normalised, averaged over templates, and normalised again.
+
+    Raises ValueError on an empty vocabulary, an empty or repeated name, a template without {}, or a wrong number of thresholds.
+    """
+    names = checked_names(names)
+    templates = tuple(templates)
+    for template in templates or ("",):
+        if template.count("{}") != 1:
+            raise ValueError(f"template {template!r} must contain {{}} once, e.g. 'a photo of a {{}}'")
+    limits = checked_thresholds(thresholds, len(names))
+    text = encode_text([template.format(name) for name in names for template in templates])
+    text = text.reshape(len(names), len(templates), -1).mean(axis=1)
+    text /= np.maximum(np.linalg.norm(text, axis=1, keepdims=True), 1e-12)
+    colors = np.array([color(name) for name in names], np.uint8)
+    return Vocabulary(names, templates, limits, colors, text.astype(np.float32), version)
+
+
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names stripped, or raise ValueError."""
+    names = tuple(name.strip() for name in names)
+    if not names:
+        raise ValueError("the vocabulary is empty; give at least one word")
+    if len(names) > MAX_NAMES:
+        raise ValueError(f"{len(names)} words; a vocabulary holds at most {MAX_NAMES}")
+    seen: set[str] = set()
+    for name in names:
+        if not name:
+            raise ValueError("the vocabulary holds an empty word; remove it")
+        if name in seen:
+            raise ValueError(f"the word {name!r} is repeated; give each word once")
+        seen.add(name)
+    return names
+
+
+def checked_thresholds(thresholds: Sequence[float] | float, count: int) -> np.ndarray:
+    """Return (count,) float32 from one number or one per name, each in [0, 1], or raise ValueError."""
+    values = np.asarray(thresholds, np.float32).reshape(-1)
+    if len(values) == 1:
+        values = np.repeat(values, count)
+    if len(values) != count:
+        raise ValueError(f"{len(values)} thresholds for {count} words; give one for all or one per word")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"thresholds {values.tolist()} must lie in [0, 1]")
+    return values
+
+
+def renumbered(vocabulary: Vocabulary, version: int) -> Vocabulary:
+    """Return the vocabulary under another version number."""
+    return dataclasses.replace(vocabulary, version=version)
+
+
+def color(name: str) -> tuple[int, int, int]:
+    """Return a colour that depends on the name alone, so that a class looks the same in every vocabulary and run."""
+    digest = hashlib.sha256(name.strip().lower().encode()).digest()
+    hue, saturation, value = digest[0] / 256 + digest[1] / 65536, 0.55 + digest[2] / 255 * 0.4, 0.65 + digest[3] / 255 * 0.35
+    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))  # type: ignore[return-value]
+
+
+def read_names(labels: str) -> tuple[str, ...]:
+    """Read class names, one per line, # starts a comment; `labels` is a file or the name of one in config/labels."""
+    return _read_lines(labels, "labels")
+
+
+def read_templates(templates: str) -> tuple[str, ...]:
+    """Read prompt templates, one per line; `templates` is a file or the name of one in config/templates."""
+    return _read_lines(templates, "templates")
+
+
+def _read_lines(name: str, kind: str) -> tuple[str, ...]:
+    shared = [root / kind / f"{name}.txt" for root in config_roots()]
+    for path in [Path(name), *shared]:
+        if path.is_file():
+            lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+            found = tuple(line for line in lines if line)
+            if not found:
+                raise ValueError(f"{path} holds no {kind}; write one per line")
+            return found
+    known = sorted({p.stem for root in config_roots() for p in (root / kind).glob("*.txt")})
+    raise ValueError(f"no {kind} file {name!r}; give a path or one of: {', '.join(known) or 'none installed'}")
+
+
+def config_roots() -> list[Path]:
+    """Folders that may hold labels/ and templates/: the source checkout's config, then those of installations."""
+    shares = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
+    roots = [Path(__file__).parents[1] / "config", *(p / "share" / "s4token_ros" / "config" for p in shares)]
+    return [root for root in roots if root.is_dir()]
