@@ -37,8 +37,8 @@ def decode(
 ) -> np.ndarray:
     """Return the points of a PointCloud2 as a structured array of shape (height * width,).
 
-    `fields` are objects with name, offset, datatype and count; `data` is anything with the buffer interface. The result is a
-    read-only-as-the-data view, unless rows carry padding: then one copy without it. ValueError on data that are too short, an
+    `fields` are objects with name, offset, datatype and count; `data` is anything with the buffer interface. The result
+    is a view of it, unless rows carry padding: then one copy without it. ValueError on data that are too short, an
     unknown datatype, a field outside the point and a repeated name.
     """
     count = height * width
@@ -91,7 +91,7 @@ def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
 def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
     """Return positions (H, 3), C-contiguous: float64 where x, y or z is float64 or a 32-bit integer, else float32.
 
-    `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or not one number per point.
+    `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or has a count over 1.
     """
     missing = [n for n in "xyz" if n not in names(points)]
     if missing:
@@ -110,8 +110,8 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Return colours (H, 3) float32 in [0, 1], or None when the fields hold none.
 
-    Understood: `rgb` or `rgba` packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32), or three values; red, green, blue
-    or r, g, b as 8 or 16 bits or as floats (0-1, or 0-255 when any exceeds 1).
+    Understood: `rgb` or `rgba` packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32), or three values; red, green,
+    blue or r, g, b as 8 or 16 bits or as floats (0-1, or 0-255 when any exceeds 1).
     """
     there = names(points)
     for name in ("rgb", "rgba"):
@@ -132,7 +132,7 @@ def _packed(column: np.ndarray) -> np.ndarray | None:
     out = np.empty((len(bits), 3), np.float32)
     for i, shift in enumerate((16, 8, 0)):
         out[:, i] = (bits >> shift) & 255
-    out *= np.float32(1 / 255)
+    out /= np.float32(255)
     return out
 
 
@@ -206,7 +206,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
         dtype, offset = points.dtype.fields[name][:2]
         code = dtype.base.str[1:]
         if code not in CODES:
-            raise ValueError(f"field {name!r} is {dtype.base}; PointField knows 8 to 32-bit integers, float32 and float64")
+            raise ValueError(f"field {name!r} is {dtype.base}; PointField has 8-32 bit integers, float32, float64")
         fields.append(Field(name, offset, CODES[code], int(np.prod(dtype.shape, dtype=int))))
     return fields, points.dtype.itemsize, is_bigendian(points)
 

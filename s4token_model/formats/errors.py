@@ -1,0 +1,36 @@
+"""One-line errors about files: which file, what was found, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_MAGIC = (
+    (b"ply", "a PLY file"),
+    (b"# .PCD", "a PCD file"),
+    (b"LASF", "a LAS/LAZ file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"SQLite format 3", "an SQLite database (a .db3 bag?)"),
+    (b"\x89MCAP", "an MCAP bag"),
+    (b"#ROSBAG", "a ROS 1 bag"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+    (b"<!DOCTYPE", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"OFF", "an OFF mesh"),
+)
+
+
+def error(path: str | Path, found: str, fix: str) -> ValueError:
+    """Return the ValueError "path: found; fix"."""
+    return ValueError(f"{path}: {found}; {fix}")
+
+
+def looks_like(head: bytes) -> str:
+    """Say in words what a file with these first bytes is."""
+    for magic, words in _MAGIC:
+        if head.startswith(magic):
+            return words
+    return "an empty file" if not head else f"a file that begins with {head[:12]!r}"
