@@ -89,6 +89,13 @@ install_ros() {
     fi
 }
 
+install_interfaces() {
+    rm -rf "$s4token_prefix/interfaces-build"  # a cache of another Python or ROS would be taken for this one's
+    CMAKE_PREFIX_PATH=$s4token_prefix${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH} \
+        pip_install --no-build-isolation --no-deps --force-reinstall \
+        --config-settings build-dir="$s4token_prefix/interfaces-build" ./s4token_interfaces
+}
+
 # Open3D's wheel links to a few system libraries that a bare machine lacks; ask the loader which.
 need_open3d_libraries() {
     local missing package attempt
@@ -122,8 +129,7 @@ step torch "installing PyTorch and the rest (the first time some GB and minutes)
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \
     -- pip_install --no-deps -e .
 mapfile -t sources < <(find s4token_interfaces -path '*/build' -prune -o -type f -print | LC_ALL=C sort)
-step interfaces "building the messages and services" "${sources[@]}" \
-    -- pip_install --no-build-isolation --no-deps --force-reinstall ./s4token_interfaces
+step interfaces "building the messages and services" "${sources[@]}" -- install_interfaces
 case $level in
     run) ;;
     train | test | bench)
