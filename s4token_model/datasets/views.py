@@ -1,0 +1,261 @@
+"""Posed RGB-D pictures of procedural scenes by ray casting, and object crops from them.
+
+Two styles: "color" paints surfaces, lights and texture; "geometry" puts into the three channels only what a cloud without
+colour knows too: orientation towards gravity and viewer, and depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s4token_model.datasets.cameras import SHELL, free_positions, orbit
+from s4token_model.datasets.raycast import Caster, intrinsics, look_at, pixel_rays, project
+from s4token_model.datasets.scene import Instance, Scene, View
+
+STYLES = ("color", "geometry")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square picture of one object.
+
+    image (size, size, 3) uint8; instance: index into `Scene.instances`; view: index of the view it was cut from; box: top,
+    left, bottom, right in that view's pixels, may reach outside; fill: share of the crop's pixels that show the object;
+    visible: how much of the object's projected bounds the seen part spans, 1 = nothing cut off or covered.
+    """
+
+    image: np.ndarray
+    instance: int
+    view: int
+    box: tuple[int, int, int, int]
+    fill: float
+    visible: float
+
+
+def render_views(
+    scene: Scene,
+    rng: np.random.Generator,
+    n: int,
+    size: tuple[int, int] = (240, 320),
+    style: str = "color",
+    caster: Caster | None = None,
+    fov: float = 60.0,
+) -> list[View]:
+    """n pictures of `size` (h, w) with depth, labels and poses; `fov` is the horizontal field of view in degrees.
+
+    In rooms from free positions at 0.9-1.7 m towards the things in turn, around objects in an orbit.
+    """
+    caster = caster or Caster(scene)
+    return [render(caster, pose, intrinsics(size, fov), size, rng, style) for pose in view_poses(caster, rng, n, fov)]
+
+
+def view_poses(caster: Caster, rng: np.random.Generator, n: int, fov: float = 60.0) -> np.ndarray:
+    """Camera-to-world poses (n, 4, 4) from which a scene is worth looking at."""
+    scene = caster.scene
+    things = [k for k, thing in enumerate(scene.instances) if thing.name not in SHELL]
+    if scene.kind != "room" or not things:
+        return orbit(scene, rng, n, fov=fov) if scene.kind != "room" else _glances(caster, rng, n)
+    eyes = free_positions(caster, rng, 24, (0.9, 1.7))
+    order = [things[k % len(things)] for k in rng.permutation(max(n, len(things)))[:n]]
+    poses = [look_at_instance(scene, k, rng, caster, eyes) for k in order]
+    wide = _glances(caster, rng, n)
+    return np.stack([w if p is None or rng.random() < 0.2 else p for p, w in zip(poses, wide, strict=True)])
+
+
+def look_at_instance(
+    scene: Scene, instance: int, rng: np.random.Generator, caster: Caster | None = None, eyes: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Pose (4, 4) from a free position that has a line of sight to the instance; None when there is no such position.
+
+    `eyes` (m, 3) m are candidate positions; by default free ones are looked for. Near positions are preferred, but not
+    nearer than the object is large.
+    """
+    caster = caster or Caster(scene)
+    eyes = free_positions(caster, rng, 24, (0.9, 1.7)) if eyes is None else eyes
+    thing = scene.instances[instance]
+    center, extent = (thing.low + thing.high) / 2, float(np.linalg.norm(thing.high - thing.low))
+    own = np.flatnonzero(scene.instance == instance)
+    if len(own) == 0:
+        return None
+    spots = scene.vertices[scene.triangles[rng.choice(own, 6)]].mean(1)
+    hits = caster.cast(eyes[:, None], spots[None] - eyes[:, None])
+    score = (scene.instance[hits.triangle] == instance).mean(1)
+    away = np.linalg.norm(eyes - center, axis=1)
+    score = np.where(
+        (score > 0) & (away > 0.4), (score + 0.2) * np.exp(-np.abs(away - max(1.0, 1.2 * extent)) / 1.5), 0
+    )
+    if not score.any():
+        return None
+    eye = eyes[rng.choice(len(eyes), p=score / score.sum())]
+    return look_at(eye, center + rng.normal(0, 0.08 + 0.05 * extent, 3), rng.normal(0, 0.03))
+
+
+def render(
+    caster: Caster,
+    pose: np.ndarray,
+    matrix: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    style: str = "color",
+) -> View:
+    """One picture of `size` (h, w) from camera-to-world `pose` (4, 4) with `matrix` (3, 3) in pixels."""
+    if style not in STYLES:
+        raise ValueError(f"unknown style {style!r}; use one of {', '.join(STYLES)}")
+    scene = caster.scene
+    rays = pixel_rays(matrix, size) @ pose[:3, :3].T.astype(np.float32)
+    hits = caster.cast(pose[:3, 3], rays)
+    seen = hits.triangle >= 0
+    depth = np.where(seen, hits.distance, 0).astype(np.float32)
+    normals = caster.normals[hits.triangle]
+    normals = np.where(np.einsum("hwk,hwk->hw", normals, rays)[..., None] > 0, -normals, normals)  # towards the camera
+    if style == "geometry":
+        picture = _geometry(normals, depth, pose)
+    else:
+        xyz = pose[:3, 3] + rays * depth[..., None]
+        picture = _painted(scene, hits.triangle, xyz, normals, rng)
+        picture += rng.normal(0, 0.01, picture.shape)
+    background = _background(size, rng) if style == "color" else np.zeros((1, 1, 3))
+    rgb = np.where(seen[..., None], picture, background)
+    label = np.where(seen, scene.label[hits.triangle], -1).astype(np.int16)
+    instance = np.where(seen, scene.instance[hits.triangle], -1).astype(np.int32)
+    return View((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8), depth, label, instance, pose, matrix)
+
+
+def crops(
+    views: list[View],
+    rng: np.random.Generator,
+    size: int,
+    n: int,
+    instances: tuple[Instance, ...] = (),
+    min_pixels: int = 60,
+    per_instance: int = 1,
+) -> list[Crop]:
+    """Up to n square crops of objects, the box around the visible pixels enlarged by 1.1 to 2, resized to `size` pixels.
+
+    Walls, floors and ceilings take part only when `instances` is empty; with `instances` (those of the scene) `visible` is
+    known too, else it is 1. Each instance gives at most `per_instance` crops, from the views that show the most of it first.
+    """
+    found = []
+    for index, view in enumerate(views):
+        for instance, (box, count) in instance_boxes(view).items():
+            if count >= min_pixels and not (instances and instances[instance].name in SHELL):
+                found.append((count * rng.uniform(0.5, 1.0), index, instance, box))
+    found.sort(key=lambda item: -item[0])
+    used: dict[int, int] = {}
+    kept = []
+    for _, index, instance, box in found:
+        if used.get(instance, 0) < per_instance:
+            used[instance] = used.get(instance, 0) + 1
+            kept.append((index, instance, box))
+    chosen = [kept[k] for k in rng.permutation(len(kept))[:n]]
+    return [_crop(views[index], index, instance, box, size, rng, instances) for index, instance, box in chosen]
+
+
+def instance_boxes(view: View) -> dict[int, tuple[tuple[int, int, int, int], int]]:
+    """{instance: ((top, left, bottom, right), pixels)} of all that is visible; bottom and right are exclusive."""
+    rows, cols = np.nonzero(view.instance >= 0)
+    ids = view.instance[rows, cols]
+    order = np.argsort(ids, kind="stable")
+    ids, rows, cols = ids[order], rows[order], cols[order]
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, dtype=int)
+    ends = np.r_[starts[1:], len(ids)]
+    return {
+        int(ids[a]): (
+            (int(rows[a:b].min()), int(cols[a:b].min()), int(rows[a:b].max()) + 1, int(cols[a:b].max()) + 1),
+            int(b - a),
+        )
+        for a, b in zip(starts, ends, strict=True)
+    }
+
+
+def _crop(view, index, instance, box, size, rng, instances) -> Crop:
+    from PIL import Image
+
+    top, left, bottom, right = box
+    side = max(2, round(max(bottom - top, right - left) * rng.uniform(1.1, 2.0)))
+    slack = (side - (bottom - top), side - (right - left))
+    top -= round(slack[0] * rng.uniform(0.35, 0.65))
+    left -= round(slack[1] * rng.uniform(0.35, 0.65))
+    area = (left, top, left + side, top + side)
+    # Beyond the picture the crop repeats its border, which a black frame would give away.
+    rows = np.clip(np.arange(top, top + side), 0, view.rgb.shape[0] - 1)
+    cols = np.clip(np.arange(left, left + side), 0, view.rgb.shape[1] - 1)
+    image = Image.fromarray(view.rgb[np.ix_(rows, cols)]).resize(
+        (size, size), Image.Resampling.BICUBIC, reducing_gap=2.0
+    )
+    fill = float((view.instance[np.ix_(rows, cols)] == instance).mean())
+    visible = _visible(view, box, instances[instance]) if instances else 1.0
+    return Crop(np.asarray(image), instance, index, (area[1], area[0], area[3], area[2]), fill, visible)
+
+
+def _visible(view: View, box: tuple[int, int, int, int], thing: Instance) -> float:
+    """Area of the seen box over that of the projected bounds of the thing; 0.5 where it reaches behind the camera."""
+    corners = np.where(np.array(list(np.ndindex(2, 2, 2))), thing.high, thing.low)
+    pixels, depth = project(corners, view.pose, view.intrinsics)
+    if depth.min() <= 0.05:
+        return 0.5
+    whole = np.prod(np.maximum(np.ptp(pixels, axis=0), 1.0))
+    return float(min(1.0, (box[2] - box[0]) * (box[3] - box[1]) / whole))
+
+
+def _glances(caster: Caster, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Poses that look across the room, slightly down."""
+    eyes = free_positions(caster, rng, 4 * n, (1.1, 1.7))
+    eyes = eyes[rng.integers(len(eyes), size=n)]
+    yaw = rng.uniform(0, 2 * np.pi, n)
+    middle = (caster.scene.vertices.min(0) + caster.scene.vertices.max(0)) / 2
+    ahead = np.stack([np.cos(yaw), np.sin(yaw), rng.uniform(-0.5, 0.0, n)], axis=1)
+    ahead[:, :2] += 0.5 * (middle[:2] - eyes[:, :2])
+    return np.stack([look_at(eye, eye + a + 1e-6) for eye, a in zip(eyes, ahead, strict=True)])
+
+
+def _geometry(normals: np.ndarray, depth: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Half-Lambert shading under three lights that turn with the camera's heading but stay upright, dimmed with depth.
+
+    The lights are orthogonal, so the channels hold the whole normal relative to gravity and viewer.
+    """
+    yaw = np.arctan2(pose[1, 2], pose[0, 2])
+    ahead, left = np.array([np.cos(yaw), np.sin(yaw), 0.0]), np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+    up = np.array([0.0, 0.0, 1.0])
+    lights = np.stack([up, (left - ahead) / np.sqrt(2), (-left - ahead) / np.sqrt(2)], axis=1)
+    fog = 0.35 + 0.65 * np.exp(-depth / 4.0)
+    return (0.5 + 0.5 * normals @ lights) * fog[..., None]
+
+
+def _painted(
+    scene: Scene, triangle: np.ndarray, xyz: np.ndarray, normals: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Colour with ambient light, one lamp near the top of the scene, a faint texture fixed to the things, exposure, tint."""
+    low, high = scene.vertices.min(0), scene.vertices.max(0)
+    reach = float(np.linalg.norm(high - low))
+    lamp = (low + high) / 2 + rng.uniform(-0.35, 0.35, 3) * (high - low) * [1, 1, 0] + [0, 0, 0.45 * (high[2] - low[2])]
+    if scene.kind != "room":
+        lamp = (low + high) / 2 + reach * (rng.normal(0, 1.0, 3) + [0, 0, 1.5])
+    to_lamp = lamp - xyz
+    to_lamp /= np.linalg.norm(to_lamp, axis=-1, keepdims=True) + 1e-6
+    diffuse = np.clip((normals * to_lamp).sum(-1), 0, 1)
+    ambient = rng.uniform(0.35, 0.7)
+    light = ambient * (0.8 + 0.2 * normals[..., 2]) + (1.05 - ambient) * diffuse
+    light = light * rng.uniform(0.8, 1.15) * _texture(scene, triangle, xyz)
+    return scene.color[triangle] * light[..., None] * rng.normal(1.0, 0.04, 3)
+
+
+def _texture(scene: Scene, triangle: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+    """Brightness (h, w) around 1: two waves through space whose direction and strength depend on scene and instance."""
+    own = np.random.default_rng(scene.seed)  # the same in every view of a scene
+    count = len(scene.instances) + 1
+    strength = own.uniform(0.0, 0.06, count)[scene.instance[triangle]]
+    waves = np.zeros(triangle.shape)
+    for _ in range(2):
+        wave = own.normal(0, 25.0, (count, 3)) * own.choice([0.2, 1.0], (count, 1))
+        waves += np.sin((xyz * wave[scene.instance[triangle]]).sum(-1) + own.uniform(0, 6))
+    return 1 + strength * waves
+
+
+def _background(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A plain wall of light with a soft gradient, (h, w, 3)."""
+    top, bottom = rng.uniform(0.05, 1.0) + rng.normal(0, 0.06, (2, 3))
+    mix = np.linspace(0, 1, size[0])[:, None, None]
+    return np.broadcast_to(top * (1 - mix) + bottom * mix, (*size, 3))
