@@ -23,8 +23,8 @@ _PLY, _LABELS_PLY = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply"
 
 @dataclass(frozen=True)
 class Room:
-    """One labelled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into SCANNET20, 65535 =
-    not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated."""
+    """One labelled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into
+    SCANNET20, 65535 = not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated."""
 
     name: str
     xyz: np.ndarray
@@ -36,8 +36,8 @@ class Room:
 def list_rooms(root: str | Path, rooms: Sequence[str] | None = None) -> list[str]:
     """Names of the labelled rooms below `root`, sorted.
 
-    `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". Raises ValueError when the root
-    holds none (naming the files looked for) or when an entry of `rooms` matches nothing.
+    `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". Raises ValueError when
+    the root holds none (naming the files looked for) or when an entry of `rooms` matches nothing.
     """
     root = Path(root)
     found = sorted(set(_official(root)) | {p.name.removesuffix("_vert.npy") for p in root.glob("scene*_vert.npy")})
@@ -51,7 +51,9 @@ def list_rooms(root: str | Path, rooms: Sequence[str] | None = None) -> list[str
     chosen = {room: [name for name in found if _matches(name, room)] for room in rooms}
     for room, names in chosen.items():
         if not names:
-            raise ValueError(f"room {room!r} is not in {root}; there are {', '.join(found[:8])}{', ...' * (len(found) > 8)}")
+            raise ValueError(
+                f"room {room!r} is not in {root}; there are {', '.join(found[:8])}{', ...' * (len(found) > 8)}"
+            )
     return sorted({name for names in chosen.values() for name in names})
 
 
@@ -66,7 +68,9 @@ def load_room(root: str | Path, name: str) -> Room:
         cloud = read_cloud(_present(folder / _PLY.format(name)), mesh_points=1)
         labels = read_cloud(_present(folder / _LABELS_PLY.format(name)), mesh_points=1)
         if "label" not in labels.fields:
-            raise ValueError(f"{folder / _LABELS_PLY.format(name)} has no property `label`; it has {', '.join(labels.fields)}")
+            raise ValueError(
+                f"{folder / _LABELS_PLY.format(name)} has no property `label`; it has {', '.join(labels.fields)}"
+            )
         xyz, rgb, nyu40 = cloud.xyz, cloud.rgb, labels.fields["label"]
         rgb = np.full(xyz.shape, 0.5) if rgb is None else rgb
     if len(nyu40) != len(xyz):

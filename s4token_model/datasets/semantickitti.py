@@ -16,8 +16,8 @@ NAMES = (
 # Raw ids of each class in the benchmark's learning map: moving things join their kind, buses and trains the other
 # vehicles, lane markings the road. Raw ids 0, 1, 52 and 99 belong to none and are ignored.
 RAW_IDS = {
-    "car": (10, 252), "bicycle": (11,), "motorcycle": (15,), "truck": (18, 258), "other vehicle": (13, 16, 20, 256, 257, 259),
-    "person": (30, 254), "bicyclist": (31, 253), "motorcyclist": (32, 255), "road": (40, 60), "parking": (44,),
+    "car": (10, 252), "bicycle": (11,), "motorcycle": (15,), "truck": (18, 258),
+    "other vehicle": (13, 16, 20, 256, 257, 259), "person": (30, 254), "bicyclist": (31, 253), "motorcyclist": (32, 255), "road": (40, 60), "parking": (44,),
     "sidewalk": (48,), "other ground": (49,), "building": (50,), "fence": (51,), "vegetation": (70,), "trunk": (71,),
     "terrain": (72,), "pole": (80,), "traffic sign": (81,),
 }  # fmt: skip
@@ -25,8 +25,8 @@ RAW_IDS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """One turn of the LiDAR: xyz (H, 3) float32 m in the sensor's frame, z up; intensity (H,) float32; label (H,) uint32 index into
-    NAMES, 65535 = ignored; raw (H,) int32 semantic ids of the file."""
+    """One turn of the LiDAR: xyz (H, 3) float32 m in the sensor's frame, z up; intensity (H,) float32; label (H,)
+    uint32 index into NAMES, 65535 = ignored; raw (H,) int32 semantic ids of the file."""
 
     name: str
     xyz: np.ndarray

@@ -11,11 +11,12 @@ UNLABELED = 65535
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures in [0, 1]; iou and recall (C,) are NaN for classes absent from the ground truth, which the means leave out.
+    """Figures in [0, 1]; iou and recall (C,) are NaN for classes absent from the ground truth, which the means leave
+    out.
 
-    miou: mean IoU over the classes that occur in the ground truth (a class predicted but absent lowers the others through their
-    false negatives, not the mean); macc: mean recall over the same classes; accuracy: share of annotated points labelled
-    right; support (C,): annotated points per class.
+    miou: mean IoU over the classes that occur in the ground truth (a class predicted but absent lowers the others
+    through their false negatives, not the mean); macc: mean recall over the same classes; accuracy: share of annotated
+    points labelled right; support (C,): annotated points per class.
     """
 
     miou: float
@@ -52,14 +53,21 @@ def scores(counts: np.ndarray) -> Scores:
     recall = np.where(present, hit / np.maximum(support, 1e-300), np.nan)
     if not present.any():
         return Scores(np.nan, np.nan, np.nan, iou, recall, support)
-    return Scores(float(iou[present].mean()), float(recall[present].mean()), float(hit.sum() / support.sum()), iou, recall, support)
+    return Scores(
+        float(iou[present].mean()),
+        float(recall[present].mean()),
+        float(hit.sum() / support.sum()),
+        iou,
+        recall,
+        support,
+    )
 
 
 def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Give each superpoint its most frequent true label: the best labelling the partition allows.
 
-    superpoints (H,) integer ids; truth (H,) labels, 65535 = not annotated (does not vote; superpoints without any annotated point
-    stay 65535). Ties go to the lower label. Returns (H,) uint32.
+    superpoints (H,) integer ids; truth (H,) labels, 65535 = not annotated (does not vote; superpoints without any
+    annotated point stay 65535). Ties go to the lower label. Returns (H,) uint32.
     """
     superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
     _, inverse = np.unique(superpoints, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Pictures of labelled clouds: classes with a legend, superpoints, similarity to a query, and comparisons side by side."""
+"""Pictures of labelled clouds: classes with a legend, superpoints, similarity to a query, comparisons side by side."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from s4token_model.evaluation.colors import UNLABELED_COLOR, heat, random_colors
 from s4token_model.evaluation.splatting import Raster, paint, render, trace
 
 __all__ = [
+    "draw_text",
     "label_colors",
     "paint",
     "render",
@@ -19,6 +20,7 @@ __all__ = [
     "save_labels_picture",
     "save_similarity_picture",
     "save_superpoints_picture",
+    "text_width",
     "trace",
 ]
 
@@ -49,8 +51,8 @@ def save_labels_picture(
 ) -> None:
     """Write a picture of a labelled cloud with a legend of the classes that occur, largest share first.
 
-    xyz (H, 3) m; labels (H,) indices into `names`, 65535 = unlabelled; colors (C, 3) uint8; `raster` of `trace` saves tracing the
-    same cloud again.
+    xyz (H, 3) m; labels (H,) indices into `names`, 65535 = unlabelled; colors (C, 3) uint8; `raster` of `trace` saves
+    tracing the same cloud again.
     """
     raster = trace(xyz, size) if raster is None else raster
     picture = _framed(paint(raster, label_colors(labels, colors)), title, PANEL)
@@ -88,7 +90,8 @@ def save_similarity_picture(
 ) -> None:
     """Write a heat picture of the similarity (H,) of every point to a query, with a colour bar.
 
-    NaN is grey. With `superpoints` (H,) the `top` superpoints of highest mean similarity are marked 1, 2, 3 where they are seen.
+    NaN is grey. With `superpoints` (H,) the `top` superpoints of highest mean similarity are marked 1, 2, 3 where they
+    are seen.
     """
     similarity = np.asarray(similarity, np.float64)
     known = similarity[np.isfinite(similarity)]
@@ -110,7 +113,8 @@ def save_comparison(
     legend: tuple[np.ndarray, Sequence[str], np.ndarray] | None = None,
     raster: Raster | None = None,
 ) -> None:
-    """Write one cloud in several colourings side by side: columns (title, colours (H, 3) uint8), all from one viewpoint.
+    """Write one cloud in several colourings side by side: columns (title, colours (H, 3) uint8), all from one
+    viewpoint.
 
     legend (labels (any,), names, colors) adds the legend of these labels on the right.
     """
@@ -135,7 +139,7 @@ def _framed(image: np.ndarray, title: str | None, panel: int) -> Image.Image:
     picture.paste(Image.fromarray(image), (0, head))
     if title:
         ink = INK if sum(ground) > 380 else (235, 236, 238)
-        _text(ImageDraw.Draw(picture), (24, 14), _shortened(title, 26, picture.width - 40), 26, ink)
+        draw_text(ImageDraw.Draw(picture), (24, 14), _shortened(title, 26, picture.width - 40), 26, ink)
     return picture
 
 
@@ -152,10 +156,10 @@ def _legend(picture: Image.Image, labels: np.ndarray, names: Sequence[str], colo
         draw.rounded_rectangle((left, top, left + size + 4, top + size + 4), 4, fill=color)
         percent = f"{100 * share:.1f}%" if share >= 0.0995 / 100 else "<0.1%"
         end = picture.width - 16
-        _text(draw, (left + size + 14, top), _shortened(name, size, end - 64 - left - size - 14), size, INK)
-        _text(draw, (end - _width(percent, size), top), percent, size, QUIET)
+        draw_text(draw, (left + size + 14, top), _shortened(name, size, end - 64 - left - size - 14), size, INK)
+        draw_text(draw, (end - text_width(percent, size), top), percent, size, QUIET)
     if len(shown) < len(entries):
-        _text(draw, (left, 66 + len(shown) * step), f"+ {len(entries) - len(shown)} more", size, QUIET)
+        draw_text(draw, (left, 66 + len(shown) * step), f"+ {len(entries) - len(shown)} more", size, QUIET)
 
 
 def _shares(labels: np.ndarray, names: Sequence[str], colors: np.ndarray) -> list[tuple[str, tuple, float]]:
@@ -177,7 +181,7 @@ def _color_bar(picture: Image.Image, low: float, high: float) -> None:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = top + round((1 - share) * (height - 1))
         draw.line((left + 24, y, left + 30, y), fill=(200, 200, 200))
-        _text(draw, (left + 34, y - 9), f"{low + share * (high - low):.2f}", 16, (225, 226, 228))
+        draw_text(draw, (left + 34, y - 9), f"{low + share * (high - low):.2f}", 16, (225, 226, 228))
 
 
 def _mark_best(picture: Image.Image, raster: Raster, similarity: np.ndarray, superpoints: np.ndarray, top: int) -> None:
@@ -197,7 +201,7 @@ def _mark_best(picture: Image.Image, raster: Raster, similarity: np.ndarray, sup
             near = np.argmin((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2)  # on the superpoint itself
             x, y = columns[near] / raster.supersample, rows[near] / raster.supersample + head
             draw.ellipse((x - 17, y - 17, x + 17, y + 17), fill=(20, 22, 26), outline=(255, 255, 255), width=3)
-            _text(draw, (x - _width(str(rank), 20) / 2, y - 12), str(rank), 20, (255, 255, 255))
+            draw_text(draw, (x - text_width(str(rank), 20) / 2, y - 12), str(rank), 20, (255, 255, 255))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -210,18 +214,20 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _text(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, ink: tuple) -> None:
+def draw_text(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, ink: tuple) -> None:
+    """Write text with its upper left corner at `at`, size and place in pixels."""
     draw.text(at, text, fill=ink, font=_font(size))
 
 
-def _width(text: str, size: int) -> float:
+def text_width(text: str, size: int) -> float:
+    """Width in pixels that `draw_text` takes."""
     return _font(size).getlength(text)
 
 
 def _shortened(text: str, size: int, width: float) -> str:
-    if _width(text, size) <= width:
+    if text_width(text, size) <= width:
         return text
-    while text and _width(text + "…", size) > width:
+    while text and text_width(text + "…", size) > width:
         text = text[:-1]
     return text + "…"
 

@@ -44,8 +44,9 @@ def render(
 ) -> np.ndarray:
     """Render a coloured cloud from an automatic viewpoint.
 
-    xyz (H, 3), non-finite points are left out; colors (H, 3) uint8 or float in [0, 1]; size (width, height) pixels; background
-    "white" or "dark"; kind "auto", "room", "object", "street" or "camera" (optical frame). Returns (height, width, 3) uint8.
+    xyz (H, 3), non-finite points are left out; colors (H, 3) uint8 or float in [0, 1]; size (width, height) pixels;
+    background "white" or "dark"; kind "auto", "room", "object", "street" or "camera" (optical frame). Returns (height,
+    width, 3) uint8.
     """
     return paint(trace(xyz, size, kind, supersample), colors, background)
 

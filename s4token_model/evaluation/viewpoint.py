@@ -11,8 +11,8 @@ KINDS = ("room", "object", "street", "camera")
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera: rows of `axes` (3, 3) are right, down and forward in the cloud's frame; `eye` (3,) in the cloud's unit;
-    focal length and principal point in pixels."""
+    """A pinhole camera: rows of `axes` (3, 3) are right, down and forward in the cloud's frame; `eye` (3,) in the
+    cloud's unit; focal length and principal point in pixels."""
 
     eye: np.ndarray
     axes: np.ndarray
@@ -76,8 +76,8 @@ def look_at(
 ) -> Camera:
     """A camera that looks at all the points from a direction in degrees, as near as they fit.
 
-    azimuth 0 looks from +x (-90 from -y), elevation above the horizontal plane; field of view vertical, in degrees; margin is the
-    share of the picture that the points may fill.
+    azimuth 0 looks from +x (-90 from -y), elevation above the horizontal plane; field of view vertical, in degrees;
+    margin is the share of the picture that the points may fill.
     """
     back, right, vertical = _frame(np.radians(azimuth), np.radians(elevation), up)
     axes = np.stack([right, -vertical, -back])

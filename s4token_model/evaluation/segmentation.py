@@ -1,0 +1,148 @@
+"""Semantic segmentation of labelled clouds: a model beside baselines and the oracle of its superpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s4token_model.evaluation import metrics
+from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
+
+if TYPE_CHECKING:
+    from s4token_model.segmenter import Segmentation, Segmenter
+
+RULES, CHANCE, ORACLE = "rules", "chance", "oracle"
+INDOOR = ("floor", "wall", "cabinet")
+
+
+@dataclass(frozen=True)
+class LabelledCloud:
+    """xyz (H, 3) m, z up; rgb (H, 3) in [0, 1] or None; label (H,) index into the benchmark's classes, 65535 =
+    ignored."""
+
+    name: str
+    xyz: np.ndarray
+    rgb: np.ndarray | None
+    label: np.ndarray
+
+
+@dataclass
+class _Tally:
+    """What is summed over clouds: confusions per method, and one row of figures per cloud."""
+
+    counts: dict[str, np.ndarray] = field(default_factory=dict)
+    clouds: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, method: str, counts: np.ndarray) -> None:
+        self.counts[method] = self.counts.get(method, 0) + counts
+
+
+def evaluate(
+    clouds: Iterable[LabelledCloud],
+    names: Sequence[str],
+    segmenter: Segmenter,
+    prompts: Sequence[str] | None = None,
+    rules: tuple[str, str, str] | None = INDOOR,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Label clouds with the vocabulary `names` and score them, the confusion pooled over all clouds.
+
+    prompts: the word given to the model for each name, default the names themselves. rules: the height-and-normal
+    baseline's classes for ground, upright surfaces and the rest, None to leave it out. out: folder for one picture per
+    cloud (prediction beside truth) and the confusion matrix. Returns a JSON-ready dict: methods {name: figures}, clouds
+    [figures], times and sizes.
+    """
+    names = tuple(names)
+    vocabulary = segmenter.make_vocabulary(tuple(prompts or names))
+    tally = _Tally()
+    for cloud in clouds:
+        started = time.perf_counter()
+        found = segmenter.label(segmenter.encode(cloud.xyz, cloud.rgb), vocabulary)
+        _score(tally, cloud, found, len(names), time.perf_counter() - started)
+        if rules is not None:
+            guess = height_and_normal(cloud.xyz, names, *rules)
+            tally.add(RULES, metrics.confusion(cloud.label, guess, len(names)))
+        if out is not None:
+            _picture(Path(out), cloud, found, names)
+    if not tally.clouds:
+        raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
+    result = _summary(tally, names, tuple(prompts or names))
+    if out is not None:
+        from s4token_model.evaluation.charts import save_confusion_picture
+
+        save_confusion_picture(Path(out) / "confusion.png", tally.counts["model"], names)
+    return result
+
+
+def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: int, seconds: float) -> None:
+    counts = metrics.confusion(cloud.label, found.labels, classes)
+    best = metrics.confusion(cloud.label, metrics.oracle_labels(found.superpoints, cloud.label), classes)
+    tally.add("model", counts)
+    tally.add(ORACLE, best)
+    tally.clouds.append(
+        {
+            "name": cloud.name,
+            "points": len(cloud.xyz),
+            "miou": metrics.scores(counts).miou,
+            "accuracy": metrics.scores(counts).accuracy,
+            "oracle_miou": metrics.scores(best).miou,
+            "superpoints": int(found.superpoint_count),
+            "tokens": int(found.tokens),
+            "unlabelled": float((found.labels == metrics.UNLABELED).mean()),
+            "seconds": seconds,
+            "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
+        }
+    )
+
+
+def _summary(tally: _Tally, names: tuple[str, ...], prompts: tuple[str, ...]) -> dict[str, Any]:
+    support = tally.counts["model"].sum(1)
+    tally.counts[CHANCE] = chance_confusion(support)
+    order = [m for m in ("model", RULES, CHANCE, ORACLE) if m in tally.counts]
+    total = max(int(support.sum()), 1)
+    return {
+        "classes": list(names),
+        "prompts": list(prompts),
+        "methods": {method: figures(tally.counts[method], names) for method in order},
+        "share": {name: float(n / total) for name, n in zip(names, support, strict=True)},
+        "clouds": tally.clouds,
+        "points": sum(c["points"] for c in tally.clouds),
+        "annotated_points": int(support.sum()),
+        "superpoints_per_cloud": float(np.mean([c["superpoints"] for c in tally.clouds])),
+        "seconds_per_cloud": float(np.mean([c["seconds"] for c in tally.clouds])),
+        "confusion": tally.counts["model"].astype(int).tolist(),
+    }
+
+
+def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """JSON-ready scores of a confusion matrix; classes absent from the ground truth have IoU and accuracy None."""
+    s = metrics.scores(counts)
+    rounded = [None if np.isnan(v) else float(v) for v in s.iou]
+    recall = [None if np.isnan(v) else float(v) for v in s.recall]
+    return {
+        "miou": s.miou,
+        "macc": s.macc,
+        "accuracy": s.accuracy,
+        "iou": dict(zip(names, rounded, strict=True)),
+        "class_accuracy": dict(zip(names, recall, strict=True)),
+    }
+
+
+def _picture(out: Path, cloud: LabelledCloud, found: Segmentation, names: tuple[str, ...]) -> None:
+    from s4token_model.evaluation.colors import palette
+    from s4token_model.evaluation.render import label_colors, save_comparison
+
+    colors = palette(len(names))
+    ignored = cloud.label == metrics.UNLABELED
+    shown = np.where(ignored, metrics.UNLABELED, found.labels)
+    columns = [
+        (f"{cloud.name}: prediction", label_colors(found.labels, colors)),
+        ("truth (grey: not annotated)", label_colors(cloud.label, colors)),
+    ]
+    both = np.concatenate([cloud.label, shown])
+    save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=(both, names, colors))
