@@ -29,7 +29,7 @@ class InputConfig:
 class SuperpointConfig:
     """The l0 partition (method: Sec. 3.2, App. A.1)."""
 
-    solver: str = option("cut_pursuit", "solver of the l0 energy", choices=("cut_pursuit", "merge"))
+    solver: str = option("merge", "solver of the l0 energy: our own, or the package cut-pursuit-py", choices=("merge", "cut_pursuit"))
     regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)
     anchors: str = option(
         "all",
@@ -73,7 +73,7 @@ class TokenizerConfig:
     features: str = option("none", "point features beside the offset", choices=("none", "rgb"))
     context: bool = option(True, "add a wide patch and the superpoint's own shape to each token")
     context_radius: float = option(4.0, "radius of the wide patch, in patch radii", 1.0, 100.0)
-    context_points: int = option(64, "points of the wide patch", 1, 1024)
+    context_points: int = option(48, "points of the wide patch", 1, 1024)
     position: str = option("sincos", "position embedding", choices=("none", "sincos"))
     position_scaled: bool = option(True, "divide positions by the radius, so that scale does not matter")
     position_octaves: int = option(6, "frequencies of the position embedding, each twice the one before", 1, 16)
@@ -110,6 +110,32 @@ class Config:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """How `make mini-model` trains the embedded default: procedural scenes, a small CLIP, then its tokenizer."""
+
+    scenes: int = option(2400, "procedural scenes to train on", 1, 1000000)
+    seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
+    views: int = option(6, "pictures rendered per scene", 1, 64)
+    view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
+    points: int = option(1024, "points per scene that the losses look at", 16, 65536)
+    clip_steps: int = option(1500, "steps of contrastive training of the small CLIP", 1, 10000000)
+    clip_images: int = option(64, "pictures per step", 2, 4096)
+    clip_regions: int = option(2, "groups of regions per step, in which every class occurs at most once", 1, 64)
+    clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
+    steps: int = option(4000, "steps of training the tokenizer", 1, 10000000)
+    batch: int = option(8, "clouds per step", 1, 4096)
+    rate: float = option(1.5e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
+    weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
+    tokens: int = option(192, "tokens drawn from each cloud in a step; all of them in the last part", 8, 16384)
+    full_share: float = option(0.1, "share of the steps, at the end, that use all tokens", 0.0, 1.0)
+    patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
+    context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
+    distill_weight: float = option(0.5, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
+    text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
+    save_every: int = option(200, "steps between saved states", 1, 1000000)
 
 
 def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.Field]]:

@@ -1,0 +1,127 @@
+"""Batches for training a tokenizer on prepared samples: drawn tokens and points, turned and mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s4token_model.config import MiniConfig
+from s4token_model.tokenizer import TokenInput
+from s4token_model.training.samples import load_sample
+from s4token_model.training.targets import target_path
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clouds: inputs; weights (B, P, N), the propagation of Eq. 4 to P points, rows of zeros where no token shares the superpoint;
+    label (B, P); superpoint (B, P), ids distinct across clouds; target (S, E), has_target (S,), whole (B, E)."""
+
+    inputs: TokenInput
+    weights: Tensor
+    label: Tensor
+    superpoint: Tensor
+    target: Tensor
+    has_target: Tensor
+    whole: Tensor
+
+
+class Samples:
+    """Prepared samples and their targets in memory; the pictures stay on disk."""
+
+    def __init__(self, paths: list[Path], targets: Path):
+        self.items = [_without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
+
+    def draw(self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True) -> Batch:
+        """Draw a batch with `tokens` tokens per cloud."""
+        chosen = rng.integers(len(self.items), size=mini.batch)
+        return collate([_draw_one(self.items[k], mini, rng, tokens, train) for k in chosen])
+
+
+def load_target(path: Path) -> dict[str, np.ndarray]:
+    """Read the 2D targets of a sample."""
+    with np.load(path, allow_pickle=False) as content:
+        return {f"target_{name}": content[name] for name in content.files}
+
+
+def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
+    """Stack drawn clouds of equal sizes."""
+    names = ("patch", "mask", "context", "context_mask", "shape", "position")
+    inputs = TokenInput(*(torch.from_numpy(np.stack([c[name] for c in clouds])) for name in names))
+    starts = np.cumsum([0] + [int(c["point_superpoint"].max()) + 1 for c in clouds])
+    superpoint = np.stack([c["point_superpoint"] + start for c, start in zip(clouds, starts, strict=False)])
+    target = np.zeros((starts[-1], clouds[0]["target_feature"].shape[1]), np.float32)
+    has_target = np.zeros(starts[-1], bool)
+    for cloud, start, stop in zip(clouds, starts[:-1], starts[1:], strict=True):
+        rows = cloud["target_superpoint"] + start
+        target[rows[rows < stop]] = cloud["target_feature"][rows < stop]
+        has_target[rows[rows < stop]] = True
+    return Batch(
+        inputs,
+        torch.from_numpy(np.stack([_propagation(c) for c in clouds])),
+        torch.from_numpy(np.stack([c["point_label"] for c in clouds])).long(),
+        torch.from_numpy(superpoint).long(),
+        torch.from_numpy(target),
+        torch.from_numpy(has_target),
+        torch.from_numpy(np.stack([c["target_whole"] for c in clouds])).float(),
+    )
+
+
+def _without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    skipped = ("image", "region", "attributes", "instance_label", "seen_superpoint", "seen_view", "seen_row", "seen_column")
+    return {name: array for name, array in sample.items() if name not in skipped}
+
+
+def _draw_one(item: dict[str, np.ndarray], mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool):
+    """Draw tokens, then points of each patch, then turn the cloud. A cloud with fewer tokens repeats some."""
+    order = rng.permutation(len(item["position"])) if train else np.arange(len(item["position"]))
+    keep = np.resize(order, tokens)
+    patch, mask = _thin(item["patch"][keep], item["patch_count"][keep], mini.patch_points, rng, train)
+    context, context_mask = _thin(item["context"][keep], item["context_count"][keep], mini.context_points, rng, train)
+    turn = _turn(rng) if train else np.eye(3, dtype=np.float32)
+    patch[..., :3] = patch[..., :3] @ turn
+    context[..., :3] = context[..., :3] @ turn
+    return {
+        "patch": patch,
+        "mask": mask,
+        "context": context,
+        "context_mask": context_mask,
+        "shape": item["shape"][keep],
+        "position": item["position"][keep] @ turn,
+        "token_superpoint": item["token_superpoint"][keep],
+        "point": item["point"] @ turn,
+        "point_label": item["point_label"],
+        "point_superpoint": item["point_superpoint"],
+        "target_superpoint": item["target_superpoint"],
+        "target_feature": item["target_feature"].astype(np.float32),
+        "target_whole": item["target_whole"],
+    }
+
+
+def _thin(points: np.ndarray, count: np.ndarray, most: int, rng: np.random.Generator, train: bool):
+    """Keep at most `most` of the valid points of each row, at random in training."""
+    if train and points.shape[1] > most:
+        keys = rng.random(points.shape[:2], np.float32)
+        keys[np.arange(points.shape[1])[None] >= count[:, None]] = 2
+        chosen = np.argpartition(keys, most - 1, axis=1)[:, :most]
+        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(keys, chosen, 1), axis=1), 1)
+        points = np.take_along_axis(points, chosen[..., None], 1)
+        count = np.minimum(count, most)
+    return points.astype(np.float32), np.arange(points.shape[1])[None] < count[:, None]
+
+
+def _turn(rng: np.random.Generator) -> np.ndarray:
+    """A rotation about z by any angle, mirrored half of the time."""
+    angle = rng.uniform(0, 2 * np.pi)
+    cosine, sine, flip = np.cos(angle), np.sin(angle), rng.choice([-1.0, 1.0])
+    return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
+
+
+def _propagation(cloud: dict[str, np.ndarray]) -> np.ndarray:
+    """(P, N) weights of Eq. 4 in units of r; zero rows where no token shares the superpoint."""
+    squared = ((cloud["point"][:, None] - cloud["position"][None]) ** 2).sum(axis=2)
+    weights = (cloud["point_superpoint"][:, None] == cloud["token_superpoint"][None]) / (np.sqrt(squared) + 1e-4)
+    return (weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)

@@ -1,0 +1,64 @@
+"""What every training loop needs: a resumable state, a learning rate, a stop on NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WARMUP = 0.05  # share of the steps with a rising learning rate
+
+
+class Progress:
+    """Weights, optimizer and step of a run in one file, written atomically; a log of losses in lines of JSON beside it.
+
+    Loads the file when it exists, so that a killed run goes on from its last saved step.
+    """
+
+    def __init__(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.path, self.model, self.optimizer, self.step = path, model, optimizer, 0
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            state = torch.load(path, weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def after_step(self, step: int, losses: dict[str, float], every: int, total: int) -> None:
+        """Count a finished step; log the mean losses and save every `every` steps and at the end."""
+        self.step = step
+        self._count += 1
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if step % every and step != total:
+            return
+        with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": step} | {k: round(v / self._count, 5) for k, v in self._sums.items()}) + "\n")
+        self._sums, self._count = {}, 0
+        partial = self.path.with_suffix(".partial")
+        torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}, partial)
+        os.replace(partial, self.path)
+
+
+def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int) -> float:
+    """Set the learning rate of all groups: linear warm-up over 5 % of the steps, then half a cosine down to 0."""
+    warm = max(1, round(WARMUP * total))
+    rate = peak * (step + 1) / warm if step < warm else peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def stop_on_nan(losses: dict[str, Tensor], run: Path, batch: dict[str, Any]) -> None:
+    """Raise ValueError when a loss is not finite, with the batch saved to run/nan_batch.pt."""
+    bad = [name for name, value in losses.items() if not bool(torch.isfinite(value).all())]
+    if bad:
+        torch.save(batch, run / "nan_batch.pt")
+        raise ValueError(f"loss {', '.join(bad)} is not finite; the batch is in {run / 'nan_batch.pt'}; lower the learning rate")

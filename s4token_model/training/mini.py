@@ -1,0 +1,88 @@
+"""Train the embedded default from nothing: python -m s4token_model.training.mini [key=value ...] [run=DIR] [out=DIR]
+
+Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is skipped or resumed
+when they are there. Keys are those of MiniConfig, and of Config for the pipeline, e.g. steps=100 tokenizer.width=64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from s4token_model import checkpoint, clip
+from s4token_model import config as configs
+from s4token_model.config import ClipConfig, Config, MiniConfig
+from s4token_model.training import mini_clip, mini_tokenizer, samples, targets
+from s4token_model.training.batches import Samples
+
+PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "tokenizer.width": 32}
+HELD_OUT_SCENES = 64
+HELD_OUT_SEED = 1_000_000_000  # far from any training seed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run all stages."""
+    run, out, config, mini = parse(sys.argv[1:] if arguments is None else arguments)
+    run.mkdir(parents=True, exist_ok=True)
+    _keep_settings(run, config, mini)
+    started = time.time()
+    paths = samples.prepare(run / "scenes", range(mini.seed, mini.seed + mini.scenes), config, mini)
+    held_out = samples.prepare(run / "held_out", range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES), config, mini)
+    if not (run / "clip" / "open_clip_config.json").is_file():
+        mini_clip.train(paths, run / "clip", run, mini)
+    frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained=""))
+    accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
+    print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
+    targets.prepare(paths, run / "targets", frozen)
+    targets.prepare(held_out, run / "held_out_targets", frozen)
+    trained = mini_tokenizer.train(
+        Samples(paths, run / "targets"), Samples(held_out, run / "held_out_targets"), frozen, config, mini, run
+    )
+    shutil.copytree(run / "clip", out / "clip", dirs_exist_ok=True)
+    provenance = {
+        "command": "make mini-model",
+        "data": f"{len(paths)} procedural scenes, seeds {mini.seed} to {mini.seed + mini.scenes - 1}",
+        "training": configs.to_dict(mini),
+        "torch": torch.__version__,
+        "clip_region_accuracy": round(accuracy, 4),
+        "minutes_this_run": round((time.time() - started) / 60, 1),
+        "clip_sha256": _digest(out / "clip" / "open_clip_model.safetensors"),
+    }
+    checkpoint.save(out, trained, config, provenance)
+    print(f"wrote {out}; tokenizer sha256 {_digest(out / 'tokenizer.safetensors')}")
+
+
+def parse(arguments: list[str]) -> tuple[Path, Path, Config, MiniConfig]:
+    """Split key=value arguments into run folder, output folder, pipeline config and training config."""
+    pairs = dict(argument.split("=", 1) if "=" in argument else (argument, "") for argument in arguments)
+    run = Path(pairs.pop("run", "runs/mini"))
+    out = Path(pairs.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
+    pipeline = {key: value for key, value in pairs.items() if "." in key}
+    mini = configs.replace(MiniConfig(), {key: value for key, value in pairs.items() if "." not in key})
+    return run, out, configs.replace(Config(), PIPELINE | pipeline), mini
+
+
+def _keep_settings(run: Path, config: Config, mini: MiniConfig) -> None:
+    """Refuse to go on in a folder begun with other settings of the data; lengths of training may change."""
+    path = run / "settings.json"
+    data_keys = ("seed", "views", "view_pixels", "points")
+    fixed = {"pipeline": configs.to_dict(config)} | {key: getattr(mini, key) for key in data_keys}
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if before != json.loads(json.dumps(fixed)):
+            raise ValueError(f"{run} was begun with other settings (see {path}); choose another run=DIR or delete it")
+    path.write_text(json.dumps(fixed, indent=2))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

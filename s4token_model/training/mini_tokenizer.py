@@ -1,0 +1,113 @@
+"""Train the tokenizer of s4token-mini in front of its frozen CLIP: distillation (Eq. 8, 9) and the text target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+from s4token_model import vocabulary
+from s4token_model.clip import FrozenClip
+from s4token_model.config import Config, MiniConfig
+from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
+from s4token_model.datasets.classes import PROCEDURAL
+from s4token_model.tokenizer import Tokenizer
+from s4token_model.training.batches import Batch, Samples
+from s4token_model.training.distillation import global_distillation, local_distillation
+from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
+from s4token_model.training.text_target import balanced_weights, text_loss
+
+VALIDATION_BATCHES = 12
+
+
+def train(samples: Samples, held_out: Samples, clip: FrozenClip, config: Config, mini: MiniConfig, run: Path) -> Tokenizer:
+    """Train and return the tokenizer; the state in `run` is resumed from when present."""
+    torch.manual_seed(mini.seed)
+    tokenizer = Tokenizer(config.tokenizer, clip.width)
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), mini.rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
+    progress = Progress(run / "tokenizer.pt", tokenizer, optimizer)
+    words = synonym_features(clip, config)
+    weights = class_weights(samples)
+    bar = tqdm(range(progress.step, mini.steps), "tokenizer", mini.steps, initial=progress.step)
+    for step in bar:
+        rng = np.random.default_rng([mini.seed, 13, step])
+        batch = samples.draw(mini, rng, tokens_at(step, config, mini))
+        cosine_rate(optimizer, mini.rate, step, mini.steps)
+        losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, config, mini)
+        loss = torch.stack(list(losses.values())).sum()
+        stop_on_nan(losses, run, {"step": step})
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(tokenizer.parameters(), 1.0)
+        optimizer.step()
+        values = {name: float(value) for name, value in losses.items()}
+        if (step + 1) % mini.save_every == 0 or step + 1 == mini.steps:
+            values["held_out_miou"] = validate(tokenizer, clip, held_out, words, config, mini)
+            bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
+            values = {k: v for k, v in values.items()}
+        progress.after_step(step + 1, values, mini.save_every, mini.steps)
+    return tokenizer
+
+
+def losses_of(tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, config: Config, mini: MiniConfig):
+    """Return the named, weighted losses of a batch."""
+    features, cls = clip.encode_tokens(tokenizer(batch.inputs))
+    points = batch.weights @ normalize(features, dim=-1)
+    reached = batch.weights.sum(dim=-1) > 0
+    local = local_distillation(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
+    return {
+        "local": mini.distill_weight * local,
+        "global": mini.distill_weight * global_distillation(cls, batch.whole),
+        "text": mini.text_weight
+        * text_loss(points[reached], text, batch.label[reached], class_weight, config.vocabulary.temperature),
+    }
+
+
+def tokens_at(step: int, config: Config, mini: MiniConfig) -> int:
+    """Few tokens first, for speed; as many as at inference in the last part."""
+    return mini.tokens if step < (1 - mini.full_share) * mini.steps else config.sampling.tokens
+
+
+def synonym_features(clip: FrozenClip, config: Config) -> list[Tensor]:
+    """Text features of each class's words, the class name first; words held out for evaluation are left out."""
+    templates = vocabulary.read_templates(config.vocabulary.templates)
+    features = []
+    for name in PROCEDURAL:
+        words = [w for w in SYNONYMS.get(name, (name,)) if w not in HELD_OUT.get(name, ())]
+        built = vocabulary.build(words or [name], templates, 0.0, clip.encode_text)
+        features.append(torch.from_numpy(built.text))
+    return features
+
+
+def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
+    """(C, E): the class name three times out of four, else one of its synonyms."""
+    picks = [0 if rng.random() < 0.75 else int(rng.integers(len(rows))) for rows in words]
+    return torch.stack([rows[k] for rows, k in zip(words, picks, strict=True)])
+
+
+def class_weights(samples: Samples) -> Tensor:
+    """Weights of the classes from the labels of all samples."""
+    counts = sum(np.bincount(item["point_label"], minlength=len(PROCEDURAL)) for item in samples.items)
+    return balanced_weights(torch.from_numpy(np.asarray(counts)))
+
+
+@torch.no_grad()
+def validate(tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig) -> float:
+    """mIoU over the classes present, over points of held-out scenes, with all tokens."""
+    text = torch.stack([rows[0] for rows in words])
+    confusion = np.zeros((len(PROCEDURAL), len(PROCEDURAL)), np.int64)
+    for k in range(VALIDATION_BATCHES):
+        batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, train=False)
+        features, _ = clip.encode_tokens(tokenizer(batch.inputs))
+        points = batch.weights @ normalize(features, dim=-1)
+        reached = batch.weights.sum(dim=-1) > 0
+        best = (points[reached] @ text.T).argmax(dim=-1).numpy()
+        np.add.at(confusion, (batch.label[reached].numpy(), best), 1)
+    hits = np.diag(confusion)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hits
+    present = confusion.sum(axis=1) > 0
+    return float((hits / np.maximum(union, 1))[present].mean())

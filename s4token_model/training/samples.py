@@ -1,0 +1,176 @@
+"""Training samples: a procedural scene scanned, cut into tokens, and photographed, as one file per scene.
+
+A sample holds everything the losses need, so that a training step costs no geometry:
+
+    patch (N, M, 3) float16, patch_count (N,); context (N, C, 5) float16, context_count (N,); shape (N, 24) float32;
+    position (N, 3) float32, centroids in units of r about their mean; token_superpoint (N,) int32
+    point (P, 3) float32 in the frame of `position`; point_label (P,) int16; point_superpoint (P,) int32
+    image (V, h, w, 3) uint8; region (V, h, w) int16 instance or -1; instance_label (K,) int16; attributes (K,) JSON
+    seen_superpoint, seen_view, seen_row, seen_column (Q,): a pixel of a view in which a point of that superpoint is visible
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from s4token_model import config as configs
+from s4token_model.config import Config, MiniConfig
+from s4token_model.datasets import sensors, synthetic, views
+from s4token_model.datasets.raycast import Caster, project
+from s4token_model.segmenter import TokenGeometry, form_tokens
+
+KINDS = ("depth", "frame", "lidar", "object")
+KIND_SHARES = (0.78, 0.09, 0.08, 0.05)
+PIXELS_PER_SUPERPOINT = 48
+
+
+def sample_path(folder: Path, seed: int) -> Path:
+    """File of the sample of one seed."""
+    return folder / f"{seed:08d}.npz"
+
+
+def prepare(folder: Path, seeds: range, config: Config, mini: MiniConfig, workers: int = 2) -> list[Path]:
+    """Make the samples of all seeds that have no file yet, in parallel processes; resumable, one atomic file per seed.
+
+    A scene that fails is reported and left out; the paths of all samples present are returned.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [seed for seed in seeds if not sample_path(folder, seed).is_file()]
+    jobs = [(folder, seed, configs.to_dict(config), mini) for seed in missing]
+    failed = []
+    if jobs:
+        with get_context("spawn").Pool(workers, _single_threaded) as pool:
+            for seed, error in tqdm(pool.imap_unordered(_job, jobs, 4), "scenes", len(jobs)):
+                if error:
+                    failed.append(seed)
+                    tqdm.write(f"scene {seed} left out: {error}")
+    if len(failed) > 0.05 * len(seeds):
+        raise ValueError(f"{len(failed)} of {len(seeds)} scenes failed, first seeds {failed[:5]}; see the messages above")
+    return [path for path in (sample_path(folder, seed) for seed in seeds) if path.is_file()]
+
+
+def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.ndarray]:
+    """Build the sample of one seed; deterministic."""
+    rng = np.random.default_rng([seed, 7])
+    kind = str(rng.choice(KINDS, p=KIND_SHARES))
+    scene = synthetic.make_object(seed) if kind == "object" else synthetic.make_room(seed)
+    caster = Caster(scene)
+    raw = _scan(scene, caster, kind, rng)
+    turned = sensors.augment(raw, rng)
+    strength = float(np.exp(rng.uniform(np.log(0.15), np.log(0.5))))
+    changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
+    geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
+    if len(geometry.patches.centers) < 8:
+        raise ValueError(f"only {len(geometry.patches.centers)} tokens in {len(raw.xyz)} points")
+    pictures = views.render_views(
+        scene, rng, mini.views, (mini.view_pixels, mini.view_pixels), _style(rng), caster, float(rng.uniform(50, 75))
+    )
+    return _tokens(geometry) | _points(geometry, raw, mini.points, rng) | _pictures(scene, pictures) | _seen(geometry, raw, pictures)
+
+
+def load_sample(path: Path) -> dict[str, np.ndarray]:
+    """Read a sample; ValueError for a damaged file."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except Exception as error:  # numpy and zipfile raise many kinds on a damaged file
+        raise ValueError(f"{path} is damaged ({error}); delete it and run the preparation again") from error
+
+
+def _scan(scene, caster, kind: str, rng: np.random.Generator):
+    if kind == "depth":
+        return sensors.scan_depth(scene, rng, int(rng.integers(20000, 65000)), caster)
+    if kind == "frame":
+        return sensors.scan_frame(scene, rng, caster=caster)
+    if kind == "lidar":
+        return sensors.scan_lidar(scene, rng, int(rng.choice([16, 32, 64])), caster=caster)
+    return sensors.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
+
+
+def _style(rng: np.random.Generator) -> str:
+    return "geometry" if rng.random() < 0.5 else "color"
+
+
+def _tokens(geometry: TokenGeometry) -> dict[str, np.ndarray]:
+    grouped, around = geometry.patches, geometry.context
+    return {
+        "patch": grouped.offsets.astype(np.float16),
+        "patch_count": (grouped.index >= 0).sum(axis=1).astype(np.uint8),
+        "context": around.points.astype(np.float16),
+        "context_count": around.mask.sum(axis=1).astype(np.uint8),
+        "shape": around.shape,
+        "position": _local(grouped.centers, geometry),
+        "token_superpoint": grouped.superpoint,
+    }
+
+
+def _local(xyz: np.ndarray, geometry: TokenGeometry) -> np.ndarray:
+    centers = geometry.patches.centers
+    return ((xyz - centers.mean(axis=0)) / np.float32(geometry.patches.radius)).astype(np.float32)
+
+
+def _points(geometry: TokenGeometry, raw, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
+    return {
+        "point": _local(geometry.working.xyz[pick], geometry),
+        "point_label": raw.label[geometry.working.source[pick]].astype(np.int16),
+        "point_superpoint": geometry.superpoints[pick].astype(np.int32),
+    }
+
+
+def _pictures(scene, pictures) -> dict[str, np.ndarray]:
+    number = {name: k for k, name in enumerate(scene.names)}
+    return {
+        "image": np.stack([view.rgb for view in pictures]),
+        "region": np.stack([view.instance for view in pictures]).astype(np.int16),
+        "instance_label": np.array([number[thing.name] for thing in scene.instances], np.int16),
+        "attributes": np.array([json.dumps(thing.attributes) for thing in scene.instances]),
+    }
+
+
+def _seen(geometry: TokenGeometry, raw, pictures) -> dict[str, np.ndarray]:
+    """Depth-tested visibility: pixels at which a few points of each superpoint are seen."""
+    ids = geometry.superpoints
+    order = np.argsort(ids, kind="stable")
+    rank = np.arange(len(ids)) - np.searchsorted(ids[order], ids[order])
+    size = np.bincount(ids)[ids[order]]
+    few = order[(rank * PIXELS_PER_SUPERPOINT) % np.maximum(size, 1) < PIXELS_PER_SUPERPOINT]
+    xyz = raw.xyz[geometry.working.source[few]]
+    rows: list[np.ndarray] = []
+    for number, view in enumerate(pictures):
+        pixels, depth = project(xyz, view.pose, view.intrinsics)
+        height, width = view.depth.shape
+        column, row = (np.floor(pixels[:, a]).astype(np.int64) for a in range(2))
+        inside = (depth > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        column, row, depth, index = column[inside], row[inside], depth[inside], few[inside]
+        seen = np.abs(view.depth[row, column] - depth) < 0.06 + 0.02 * depth
+        rows.append(np.stack([ids[index], np.full(len(index), number), row, column], axis=1)[seen])
+    table = np.concatenate(rows).astype(np.int32)
+    names = ("seen_superpoint", "seen_view", "seen_row", "seen_column")
+    return {name: table[:, k] for k, name in enumerate(names)}
+
+
+def _job(job: tuple[Path, int, dict[str, Any], MiniConfig]) -> tuple[int, str]:
+    folder, seed, values, mini = job
+    try:
+        sample = make_sample(seed, configs.from_dict(values), mini)
+    except Exception as error:  # one bad scene must not end a long run; it is reported and counted
+        return seed, f"{type(error).__name__}: {error}"
+    partial = sample_path(folder, seed).with_suffix(f".{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        np.savez(file, **sample)
+    os.replace(partial, sample_path(folder, seed))
+    return seed, ""
+
+
+def _single_threaded() -> None:
+    import torch
+
+    torch.set_num_threads(1)
