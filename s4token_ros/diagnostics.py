@@ -1,0 +1,115 @@
+"""What the node says about itself on /diagnostics: rate, latency per stage, drops, and why nothing happens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+WINDOW_S = 10.0  # rates and latencies are means over this long
+
+
+@dataclass
+class Statistics:
+    """Counters since activation and the recent past. Times are monotonic seconds, latencies milliseconds."""
+
+    received: int = 0
+    labelled: int = 0
+    stale: int = 0  # replaced by a newer cloud before the worker came to it
+    idle: int = 0  # replaced while nobody subscribed to any output
+    failed: int = 0
+    started: float = field(default_factory=time.monotonic)
+    last_received: float | None = None
+    last_error: str = ""
+    failing: bool = False  # the newest frame failed
+    unlabelled_reason: str = ""
+    frame_id_missing: bool = False
+    age_s: float = 0.0  # from the stamp of the newest labelled cloud to its publication
+    recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))
+
+    def receive(self) -> None:
+        """Count a cloud that arrived."""
+        self.received += 1
+        self.last_received = time.monotonic()
+
+    def succeed(self, stages_ms: dict[str, float]) -> None:
+        """Count a labelled cloud and its latency per stage."""
+        self.labelled += 1
+        self.failing = False
+        self.recent.append((time.monotonic(), dict(stages_ms)))
+
+    def fail(self, error: str) -> None:
+        """Count a cloud that was dropped because of an error."""
+        self.failed += 1
+        self.failing = True
+        self.last_error = error
+
+    def silent_s(self) -> float:
+        """Seconds since the newest cloud, or since the start."""
+        return time.monotonic() - (self.started if self.last_received is None else self.last_received)
+
+    def rate_hz(self) -> float:
+        """Labelled clouds per second over the last WINDOW_S seconds."""
+        now = time.monotonic()
+        return sum(now - t < WINDOW_S for t, _ in list(self.recent)) / min(WINDOW_S, max(now - self.started, 1.0))
+
+    def stages_ms(self) -> dict[str, float]:
+        """Mean milliseconds per stage over the last WINDOW_S seconds, or of the newest frame when that is older."""
+        recent = list(self.recent)
+        frames = [s for t, s in recent if time.monotonic() - t < WINDOW_S] or [s for _, s in recent[-1:]]
+        names = dict.fromkeys(name for stages in frames for name in stages)
+        return {name: sum(s.get(name, 0.0) for s in frames) / len(frames) for name in names}
+
+
+def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: str) -> tuple[bytes, str]:
+    """Return the level and the one-line message; the first thing that is wrong, most serious first.
+
+    `silence` says why no cloud comes ("" when they come), `problem` why the node could not be configured.
+    """
+    if problem:
+        return DiagnosticStatus.ERROR, problem
+    if state != "active":
+        return DiagnosticStatus.WARN, f"{state}: waiting for a lifecycle transition"
+    if stats.failing:
+        return DiagnosticStatus.ERROR, f"the last cloud was dropped: {stats.last_error}"
+    if silence:
+        return DiagnosticStatus.WARN, silence
+    if not wanted:
+        return DiagnosticStatus.OK, "idle: nobody subscribes to any output"
+    if stats.unlabelled_reason:
+        return DiagnosticStatus.WARN, f"nothing labelled in the last cloud: {stats.unlabelled_reason}"
+    if stats.frame_id_missing:
+        return DiagnosticStatus.WARN, "clouds come with an empty frame_id; RViz and tf cannot place them"
+    total = sum(stats.stages_ms().values())
+    return DiagnosticStatus.OK, f"labelling at {stats.rate_hz():.1f} Hz, {total:.0f} ms per cloud"
+
+
+def values(stats: Statistics) -> dict[str, str]:
+    """Return the figures of `stats` as text, ready for KeyValues."""
+    stages = stats.stages_ms()
+    return {
+        "rate_hz": f"{stats.rate_hz():.2f}",
+        "latency_ms": f"{sum(stages.values()):.1f}",
+        **{f"latency_ms.{name}": f"{ms:.1f}" for name, ms in stages.items()},
+        "clouds_received": str(stats.received),
+        "clouds_labelled": str(stats.labelled),
+        "dropped_stale": str(stats.stale),
+        "dropped_failed": str(stats.failed),
+        "skipped_without_subscribers": str(stats.idle),
+        "seconds_since_cloud": f"{stats.silent_s():.2f}",
+        "age_when_published_s": f"{stats.age_s:.3f}",
+        "last_error": stats.last_error,
+    }
+
+
+def array_message(
+    stamp, name: str, hardware: str, level: bytes, message: str, figures: dict[str, str]
+) -> DiagnosticArray:
+    """Return a DiagnosticArray with one status."""
+    status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=message)
+    status.values = [KeyValue(key=key, value=value) for key, value in figures.items()]
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = stamp
+    return array

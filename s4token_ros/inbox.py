@@ -1,0 +1,39 @@
+"""The newest cloud, and nothing older: a one-place mailbox between the subscriptions and the worker thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+class Inbox:
+    """Holds at most one message; a newer one replaces it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._message: Any = None
+
+    def put(self, message: Any) -> bool:
+        """Store `message`; return whether an older one that nobody had taken was replaced."""
+        with self._changed:
+            replaced = self._message is not None
+            self._message = message
+            self._changed.notify_all()
+        return replaced
+
+    def put_back(self, message: Any) -> None:
+        """Store `message` unless a newer one has come since it was taken."""
+        with self._changed:
+            if self._message is None:
+                self._message = message
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds; return whether there is a message."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._message is not None, timeout)
+
+    def take(self) -> Any:
+        """Return the message and forget it; None when there is none."""
+        with self._changed:
+            message, self._message = self._message, None
+        return message

@@ -1,0 +1,55 @@
+"""The subscriptions to clouds; they follow what the publishers offer, and can say why nothing arrives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from sensor_msgs.msg import PointCloud2
+
+from s4token_ros import qos
+from s4token_ros.parameters import InputConfig
+
+
+class Inputs:
+    """One subscription per topic of `config`; call `follow` now and then."""
+
+    def __init__(self, node: Any, config: InputConfig, receive: Callable[[PointCloud2], None], group: Any) -> None:
+        self._node, self._config, self._receive, self._group = node, config, receive, group
+        self._subscriptions: dict[str, Any] = {}
+        self._lock = threading.Lock()  # follow runs in a timer, destroy in a transition or a change of parameters
+        self._closed = False
+        self.follow()
+
+    def follow(self) -> None:
+        """Create the subscriptions, again where publishers now offer something else than what was asked."""
+        with self._lock:
+            for topic in [] if self._closed else map(self._node.resolve_topic_name, self._config.topics):
+                self._follow(topic)
+
+    def _follow(self, topic: str) -> None:
+        profile = qos.input_qos(self._node.get_publishers_info_by_topic(topic), self._config.reliability)
+        old = self._subscriptions.get(topic)
+        if old is not None and qos.same(old.qos_profile, profile):
+            return
+        self._subscriptions[topic] = self._node.create_subscription(
+            PointCloud2, topic, self._receive, profile, callback_group=self._group
+        )
+        if old is not None:
+            self._node.destroy_subscription(old)
+
+    def silence(self) -> str:
+        """Why no cloud may be arriving, per topic."""
+        return "; ".join(
+            qos.silence_hint(topic, self._node.get_publishers_info_by_topic(topic), subscription.qos_profile)
+            for topic, subscription in list(self._subscriptions.items())
+        )
+
+    def destroy(self) -> None:
+        """Remove every subscription."""
+        with self._lock:
+            self._closed = True
+            for subscription in self._subscriptions.values():
+                self._node.destroy_subscription(subscription)
+            self._subscriptions = {}

@@ -1,0 +1,192 @@
+"""The work on clouds, off the executor: newest cloud -> decode -> encode -> label -> publish, in one worker thread.
+
+The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds: a cloud is labelled
+wholly by one version, and none with an older version's labels follows the message of a newer vocabulary.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from s4token_ros import messages, scene
+from s4token_ros.diagnostics import Statistics
+from s4token_ros.inbox import Inbox
+from s4token_ros.outputs import Outputs
+
+IDLE_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Model:
+    """What labels a cloud: a `s4token_model.segmenter.Segmenter` and a Vocabulary it made."""
+
+    segmenter: Any
+    vocabulary: Any
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A cloud and what the network of `segmenter` made of it."""
+
+    message: Any
+    cloud: messages.Cloud
+    encoding: Any
+    segmenter: Any
+    decode_ms: float
+
+
+class Labeler:
+    """Labels the newest cloud whenever somebody listens.
+
+    `now` gives the ROS time as a message; `report` is called with the text of a frame's error.
+    """
+
+    def __init__(self, model: Model, outputs: Outputs, now: Callable[[], Any], report: Callable[[str], None]) -> None:
+        self.model = model
+        self.outputs = outputs
+        self.stats = Statistics()
+        self._now, self._report = now, report
+        self._inbox = Inbox()
+        self._frame: Frame | None = None
+        self._unpublished = False  # a query encoded the frame while nobody listened
+        self._query_texts: tuple[str, ...] = ()
+        self._publishing = threading.RLock()  # guards model, outputs and the order of what is published
+        self._working = threading.Lock()  # one cloud is encoded at a time
+        self._stop = threading.Event()
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the worker thread with fresh statistics."""
+        self.stats = Statistics()
+        self._stop.clear()
+        self._worker = threading.Thread(target=self._work, name="s4token worker", daemon=True)
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the worker thread after the cloud it is at, and forget waiting clouds."""
+        self._stop.set()
+        if self._worker:
+            self._worker.join(timeout=20.0)
+            self._worker = None
+        self._inbox.take()
+
+    def receive(self, message: Any) -> None:
+        """Take a PointCloud2; an older one that waits is dropped and counted."""
+        self.stats.receive()
+        if self._inbox.put(message):
+            if self.outputs.wanted():
+                self.stats.stale += 1
+            else:
+                self.stats.idle += 1
+
+    def swap(self, model: Model) -> bool:
+        """Make `model` the current one, under the next version; return whether the last cloud was published again.
+
+        With the same segmenter the last cloud's encoding is reused; with another one the cloud is queued again.
+        """
+        with self._publishing:
+            version = self.model.vocabulary.version + 1
+            self.model = replace(model, vocabulary=replace(model.vocabulary, version=version))
+            self.outputs.announce(self.model.vocabulary, self._now())
+            frame = self._frame
+            if frame is None:
+                return False
+            if frame.segmenter is not model.segmenter:
+                self._frame = None
+                self._inbox.put_back(frame.message)
+                return False
+            return self.outputs.wanted() and self._publish(frame, relabel=True)
+
+    def replace_outputs(self, make: Callable[[], Outputs]) -> None:
+        """Destroy the publishers and use those that `make` creates."""
+        with self._publishing:
+            self.outputs.destroy()
+            self.outputs = make()
+            self.outputs.announce(self.model.vocabulary, self._now())
+
+    def query(self, texts: Sequence[str], limit: int) -> tuple[Any, list[Any]]:
+        """Return (header, matches): per text the `limit` superpoints of the last cloud that fit best.
+
+        ValueError when no cloud was received yet. From now on ~/similarity shows these texts.
+        """
+        frame = self._last_frame()
+        scores = frame.segmenter.similarity(frame.encoding, texts)
+        with self._publishing:
+            self._query_texts = tuple(texts)
+            self.outputs.publish_similarity(frame.cloud, texts, scores)
+        found = scene.matches(texts, scores, frame.encoding.superpoints, frame.cloud.xyz, limit)
+        return frame.cloud.header, found
+
+    def _last_frame(self) -> Frame:
+        """Return the newest encoded cloud; while nobody listens, encode the newest received one first."""
+        while (frame := self._frame) is None or not self.outputs.wanted():
+            if not self._working.acquire(timeout=IDLE_POLL_S):
+                continue  # the worker is at a cloud; it may be the frame we wait for
+            try:
+                message = self._inbox.take()
+                if message is not None:
+                    self._frame, self._unpublished = self._encode(message), True
+                frame = self._frame
+                break
+            finally:
+                self._working.release()
+        if frame is None:
+            raise ValueError("no cloud received yet; see /diagnostics for the reason")
+        return frame
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            waiting = self._inbox.wait(IDLE_POLL_S)
+            if not self.outputs.wanted():
+                self._stop.wait(IDLE_POLL_S)
+            elif waiting or self._unpublished:
+                with self._working:
+                    self._process(self._inbox.take())
+
+    def _process(self, message: Any) -> None:
+        """Label and publish one cloud; None: the one that a query has encoded already."""
+        try:
+            if message is not None:
+                self._frame = self._encode(message)
+            self._unpublished = False
+            if self._frame is not None and not self._publish(self._frame):
+                self._inbox.put_back(self._frame.message)  # the segmenter was replaced meanwhile
+        except Exception as error:  # the one place where a frame may fail: say why, drop it, go on
+            self.stats.fail(str(error) or repr(error))
+            self._report(f"cloud dropped: {error}")
+
+    def _encode(self, message: Any) -> Frame:
+        start = time.perf_counter()
+        cloud = messages.decode(message)
+        decode_ms = (time.perf_counter() - start) * 1e3
+        segmenter = self.model.segmenter
+        return Frame(message, cloud, segmenter.encode(cloud.xyz, cloud.rgb), segmenter, decode_ms)
+
+    def _publish(self, frame: Frame, relabel: bool = False) -> bool:
+        """Label and publish a frame by the current model; False when another segmenter encoded it."""
+        with self._publishing:
+            model = self.model
+            if frame.segmenter is not model.segmenter:
+                return False
+            segmentation = model.segmenter.label(frame.encoding, model.vocabulary)
+            publish_ms = self.outputs.publish(frame.cloud, segmentation, frame.encoding.unlabelled_reason)
+            if not relabel:
+                self._show_similarity(frame)
+                self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
+        return True
+
+    def _show_similarity(self, frame: Frame) -> None:
+        if self._query_texts and self.outputs.similarity_wanted():
+            scores = frame.segmenter.similarity(frame.encoding, self._query_texts)
+            self.outputs.publish_similarity(frame.cloud, self._query_texts, scores)
+
+    def _count(self, frame: Frame, stages_ms: dict[str, float]) -> None:
+        self.stats.succeed(stages_ms)
+        now, stamp = self._now(), frame.cloud.header.stamp
+        self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
+        self.stats.unlabelled_reason = frame.encoding.unlabelled_reason
+        self.stats.frame_id_missing = not frame.cloud.header.frame_id
