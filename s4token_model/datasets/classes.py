@@ -9,10 +9,21 @@ SCANNET20 = (
 # NYU40 ids of SCANNET20, in its order; every other NYU40 id is ignored by the benchmark.
 SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
-# The classes that `rooms.py` builds. The first 19 are ScanNet's; "other furniture" is not a thing one can model.
+# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" is not a thing one can model.
 PROCEDURAL = SCANNET20[:19] + (
     "ceiling", "lamp", "nightstand", "box", "plant", "television", "monitor", "trash can", "pillow", "person",
     "backpack", "bag", "stool", "bench", "column", "radiator", "whiteboard", "dresser", "mirror", "books", "clothes",
     "keyboard", "laptop", "shelf", "microwave", "oven", "washing machine", "bottle", "cup", "shoes", "towel",
     "ottoman", "piano", "printer", "fan", "stairs", "blinds", "suitcase", "rug",
+)  # fmt: skip
+
+# What a room is made of; the rest of PROCEDURAL are things that `shapes.make_thing` builds.
+STRUCTURE = ("wall", "floor", "ceiling")
+
+# Part names of every Thing, in the fixed order of their ids in a Scene.
+PARTS = (
+    "whole", "seat", "back", "arm", "leg", "base", "top", "frame", "drawer", "door", "shelf", "handle", "mattress",
+    "headboard", "blanket", "pillow", "shade", "pole", "bowl", "tank", "lid", "basin", "tap", "panel", "glass", "sill",
+    "fabric", "screen", "stand", "body", "head", "foot", "strap", "pot", "leaf", "stem", "books", "keys", "step",
+    "wheel", "blade", "pedal", "cap", "rail", "content", "side", "ladder",
 )  # fmt: skip

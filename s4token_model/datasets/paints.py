@@ -1,0 +1,60 @@
+"""Plausible colours of things with the words that describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COLORS: dict[str, tuple[float, float, float]] = {
+    "red": (0.70, 0.13, 0.12), "blue": (0.15, 0.28, 0.62), "green": (0.20, 0.45, 0.22), "yellow": (0.88, 0.75, 0.20),
+    "orange": (0.88, 0.45, 0.12), "purple": (0.42, 0.22, 0.52), "pink": (0.88, 0.58, 0.64), "white": (0.91, 0.90, 0.88),
+    "black": (0.07, 0.07, 0.08), "grey": (0.50, 0.50, 0.51), "brown": (0.38, 0.23, 0.13), "beige": (0.78, 0.70, 0.56),
+}  # fmt: skip
+_WOODS = (("brown", (0.45, 0.29, 0.16)), ("brown", (0.31, 0.18, 0.10)), ("brown", (0.58, 0.41, 0.24)), ("beige", (0.74, 0.59, 0.40)),
+          ("brown", (0.50, 0.33, 0.20)), ("white", (0.90, 0.88, 0.84)), ("black", (0.12, 0.09, 0.08)))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A colour rgb (3,) float64 in [0, 1] with the true words for it, e.g. ("brown", "wooden")."""
+
+    rgb: np.ndarray
+    words: tuple[str, ...]
+
+    def shade(self, factor: float) -> np.ndarray:
+        """The same colour, darker (< 1) or lighter (> 1)."""
+        return np.clip(self.rgb * factor, 0, 1)
+
+
+def pick(rng: np.random.Generator, options):
+    """One of the options, all equally likely."""
+    return options[int(rng.integers(len(options)))]
+
+
+def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS), *words: str) -> Paint:
+    """A slightly varied colour out of `names` (a tuple or one string separated by spaces), described by it and `words`."""
+    name = pick(rng, names.split() if isinstance(names, str) else names)
+    rgb = np.array(COLORS[name]) * rng.uniform(0.82, 1.12) + rng.normal(0, 0.02, 3)
+    return Paint(np.clip(rgb, 0.02, 0.98), (name, *words))
+
+
+def wood(rng: np.random.Generator) -> Paint:
+    """A colour of natural or painted wood."""
+    name, rgb = pick(rng, _WOODS)
+    return Paint(np.clip(np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3), 0.02, 0.98), (name, "wooden"))
+
+
+def metal(rng: np.random.Generator) -> Paint:
+    """A colour of steel, chrome or lacquered metal."""
+    return paint(rng, "grey grey black white", "metal")
+
+
+def fabric(rng: np.random.Generator) -> Paint:
+    """A colour of upholstery."""
+    return paint(rng, "grey grey beige brown blue red green black white beige orange purple", "fabric")
+
+
+def leather(rng: np.random.Generator) -> Paint:
+    """A colour of leather."""
+    return paint(rng, "black black brown brown white red beige", "leather")

@@ -1,0 +1,45 @@
+"""The catalogue: which function makes which class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from s4token_model.datasets import furniture_bath as bath
+from s4token_model.datasets import furniture_beds as beds
+from s4token_model.datasets import furniture_devices as devices
+from s4token_model.datasets import furniture_seats as seats
+from s4token_model.datasets import furniture_storage as storage
+from s4token_model.datasets import furniture_tables as tables
+from s4token_model.datasets import furniture_walls as walls
+from s4token_model.datasets import objects
+from s4token_model.datasets.classes import PROCEDURAL, STRUCTURE
+from s4token_model.datasets.scene import Thing
+
+_MAKERS: dict[str, Callable[[np.random.Generator], Thing]] = {
+    "cabinet": storage.cabinet, "bed": beds.bed, "chair": seats.chair, "sofa": seats.sofa, "table": tables.table, "door": walls.door,
+    "window": walls.window, "bookshelf": storage.bookshelf, "picture": walls.picture, "counter": tables.counter, "desk": tables.desk,
+    "curtain": walls.curtain, "refrigerator": devices.refrigerator, "shower curtain": bath.shower_curtain, "toilet": bath.toilet,
+    "sink": bath.sink, "bathtub": bath.bathtub, "lamp": objects.lamp, "nightstand": storage.nightstand, "box": objects.carton,
+    "plant": objects.plant, "television": devices.television, "monitor": devices.monitor, "trash can": objects.trash_can,
+    "pillow": beds.pillow, "person": objects.person, "backpack": objects.backpack, "bag": objects.bag, "stool": seats.stool,
+    "bench": seats.bench, "column": objects.column, "radiator": bath.radiator, "whiteboard": walls.whiteboard,
+    "dresser": storage.dresser, "mirror": walls.mirror, "books": storage.books, "clothes": objects.clothes,
+    "keyboard": devices.keyboard, "laptop": devices.laptop, "shelf": storage.shelf, "microwave": devices.microwave,
+    "oven": devices.oven, "washing machine": bath.washing_machine, "bottle": objects.bottle, "cup": objects.cup,
+    "shoes": objects.shoes, "towel": bath.towel, "ottoman": seats.ottoman, "piano": devices.piano, "printer": devices.printer,
+    "fan": devices.fan, "stairs": objects.stairs, "blinds": walls.blinds, "suitcase": objects.suitcase, "rug": objects.rug,
+}  # fmt: skip
+
+THINGS = tuple(name for name in PROCEDURAL if name not in STRUCTURE)
+
+
+def make_thing(name: str, rng: np.random.Generator) -> Thing:
+    """A random thing of class `name`, base at z = 0, centred in x and y, its front facing -y.
+
+    Raises ValueError when `name` is not one of THINGS.
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"no procedural shape for {name!r}; choose one of {', '.join(THINGS)}")
+    return _MAKERS[name](rng)
