@@ -17,9 +17,10 @@ NAMES = (
 # vehicles, lane markings the road. Raw ids 0, 1, 52 and 99 belong to none and are ignored.
 RAW_IDS = {
     "car": (10, 252), "bicycle": (11,), "motorcycle": (15,), "truck": (18, 258),
-    "other vehicle": (13, 16, 20, 256, 257, 259), "person": (30, 254), "bicyclist": (31, 253), "motorcyclist": (32, 255), "road": (40, 60), "parking": (44,),
-    "sidewalk": (48,), "other ground": (49,), "building": (50,), "fence": (51,), "vegetation": (70,), "trunk": (71,),
-    "terrain": (72,), "pole": (80,), "traffic sign": (81,),
+    "other vehicle": (13, 16, 20, 256, 257, 259), "person": (30, 254), "bicyclist": (31, 253),
+    "motorcyclist": (32, 255), "road": (40, 60), "parking": (44,), "sidewalk": (48,), "other ground": (49,),
+    "building": (50,), "fence": (51,), "vegetation": (70,), "trunk": (71,), "terrain": (72,), "pole": (80,),
+    "traffic sign": (81,),
 }  # fmt: skip
 
 
