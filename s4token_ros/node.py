@@ -20,9 +20,9 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 
-from rclpy.signals import SignalHandlerOptions
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_model import vocabulary as vocabularies
 from s4token_model.config import Config

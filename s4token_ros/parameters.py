@@ -1,6 +1,6 @@
 """ROS parameters, declared from the frozen dataclasses that hold every default.
 
-Those of the pipeline are the dotted paths of `s4token_model.config.Config`; those that only a node has are `NodeConfig`.
+Those of the pipeline are the dotted paths of `s4token_model.config.Config`; those only a node has are `NodeConfig`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helpers of the node's tests: a segmenter without a network, the node as a process of its own, and a peer to talk to it.
+"""Helpers of the node's tests: a segmenter without a network, the node as a process, and a peer to talk to it.
 
 python test/ros_helpers.py --ros-args ...      runs the node with the fake segmenter
 """
@@ -45,8 +45,8 @@ def unused_domain() -> int:
 
 
 class FakeSegmenter:
-    """Every 100 points are a superpoint s; its label is (s + vocabulary.version) % words, its confidence tells how many clouds
-    were encoded (n / 1000), and it resembles a text when s == len(text)."""
+    """Every 100 points are a superpoint s; its label is (s + vocabulary.version) % words, its confidence tells how many
+    clouds were encoded (n / 1000), and it resembles a text when s == len(text)."""
 
     def __init__(self, model: str, config: Config, device: str) -> None:
         if device != "cpu":
