@@ -14,8 +14,10 @@ if [ "$ROS_FLAVOUR" != wheels ]; then  # messages built by pip lie in the enviro
 fi
 
 # Clouds of more than half a megabyte are lost by Fast DDS's default shared memory; every process needs the same profile.
-export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$PWD/config/fastdds_large_clouds.xml}  # Fast DDS 3
-export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$FASTDDS_DEFAULT_PROFILES_FILE}  # Fast DDS 2
+case $ROS_FLAVOUR in  # Fast DDS 2 and 3 read different variables, and 3 warns of the other one
+    humble | jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$PWD/config/fastdds_large_clouds.xml} ;;
+    *) export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$PWD/config/fastdds_large_clouds.xml} ;;
+esac
 if [ "$ROS_FLAVOUR" = wheels ]; then export RMW_IMPLEMENTATION=rmw_fastrtps_cpp; fi
 # Demo, tests and benchmark talk to this machine only.
 if [ "$ROS_FLAVOUR" = humble ]; then
