@@ -23,26 +23,61 @@ def toilet(rng: np.random.Generator) -> Thing:
     a, b, cy = w / 2, length / 2, -0.04
     hung = rng.random() < 0.15
     low = 0.12 if hung else 0.0
-    outside = [(low, 0.0, 0.0, 0, 0.05), (low, a * 0.6, b * 0.75, 0, 0.06), (h * 0.5, a * 0.62, b * 0.78, 0, 0.05), (h * 0.8, a * 0.93, b * 0.95, 0, cy)]
-    inside = [(h, a * 0.72, b * 0.74, 0, cy), (h - 0.1, a * 0.5, b * 0.55, 0, cy), (h - 0.2, a * 0.2, b * 0.25, 0, cy), (h - 0.2, 0, 0, 0, cy)]
+    outside = [
+        (low, 0.0, 0.0, 0, 0.05),
+        (low, a * 0.6, b * 0.75, 0, 0.06),
+        (h * 0.5, a * 0.62, b * 0.78, 0, 0.05),
+        (h * 0.8, a * 0.93, b * 0.95, 0, cy),
+    ]
+    inside = [
+        (h, a * 0.72, b * 0.74, 0, cy),
+        (h - 0.1, a * 0.5, b * 0.55, 0, cy),
+        (h - 0.2, a * 0.2, b * 0.25, 0, cy),
+        (h - 0.2, 0, 0, 0, cy),
+    ]
     m.add(loft([*outside, (h, a, b, 0, cy), *inside], 2.2), "bowl", white.rgb)
     m.box(-a * 0.75, a * 0.75, b * 0.6 + cy, b + 0.08, 0.1 if hung else 0.0, h, "bowl", white.rgb)
-    ring = [(h, a, b, 0, cy), (h + 0.022, a, b, 0, cy), (h + 0.022, a * 0.62, b * 0.66, 0, cy), (h, a * 0.62, b * 0.66, 0, cy)]
+    ring = [
+        (h, a, b, 0, cy),
+        (h + 0.022, a, b, 0, cy),
+        (h + 0.022, a * 0.62, b * 0.66, 0, cy),
+        (h, a * 0.62, b * 0.66, 0, cy),
+    ]
     m.add(loft(ring, 2.2), "seat", white.rgb)
-    lid = loft([(h + 0.024, 0, 0, 0, cy), (h + 0.024, a, b, 0, cy), (h + 0.045, a * 0.97, b * 0.97, 0, cy), (h + 0.045, 0, 0, 0, cy)], 2.2)
+    lid = loft(
+        [
+            (h + 0.024, 0, 0, 0, cy),
+            (h + 0.024, a, b, 0, cy),
+            (h + 0.045, a * 0.97, b * 0.97, 0, cy),
+            (h + 0.045, 0, 0, 0, cy),
+        ],
+        2.2,
+    )
     y_back = b + cy
     m.add(turn(lid, -1.75, "x", (0, y_back - 0.01, h + 0.03)) if rng.random() < 0.5 else lid, "lid", white.rgb)
     if not hung or rng.random() < 0.3:
         tw, th, y0 = rng.uniform(0.36, 0.48), rng.uniform(0.33, 0.42), y_back + 0.02
         m.add(soft_box((-tw / 2, y0, h - 0.02), (tw / 2, y0 + 0.19, h + th - 0.03), 0.03), "tank", white.rgb)
-        m.add(soft_box((-tw / 2 - 0.01, y0 - 0.01, h + th - 0.03), (tw / 2 + 0.01, y0 + 0.2, h + th), 0.012, n=3), "tank", white.rgb)
-        m.add(tube((-tw / 2 + 0.06, y0 - 0.03, h + th - 0.08), (-tw / 2 + 0.06, y0, h + th - 0.08), 0.012), "handle", _CHROME)
+        m.add(
+            soft_box((-tw / 2 - 0.01, y0 - 0.01, h + th - 0.03), (tw / 2 + 0.01, y0 + 0.2, h + th), 0.012, n=3),
+            "tank",
+            white.rgb,
+        )
+        m.add(
+            tube((-tw / 2 + 0.06, y0 - 0.03, h + th - 0.08), (-tw / 2 + 0.06, y0, h + th - 0.08), 0.012),
+            "handle",
+            _CHROME,
+        )
     return m.thing("toilet", white.words)
 
 
 def _tap(m: Mesh, rng, y: float, z: float, reach: float) -> None:
     top = z + rng.uniform(0.08, 0.3)
-    m.add(path([(0, y, z), (0, y, top), (0, y - reach * 0.6, top + 0.02), (0, y - reach, top - 0.04)], 0.012), "tap", _CHROME)
+    m.add(
+        path([(0, y, z), (0, y, top), (0, y - reach * 0.6, top + 0.02), (0, y - reach, top - 0.04)], 0.012),
+        "tap",
+        _CHROME,
+    )
     for s in (-1, 1) if rng.random() < 0.4 else ():
         m.add(tube((s * 0.09, y, z), (s * 0.09, y, z + 0.05), 0.016), "tap", _CHROME)
 
@@ -80,7 +115,20 @@ def sink(rng: np.random.Generator) -> Thing:
     m.add(soft_box((-w * 0.4, d * 0.28, h - 0.14), (w * 0.4, d / 2 + 0.03, h + 0.01), 0.02, n=3), "basin", white.rgb)
     _tap(m, rng, d * 0.42, h, d * 0.35)
     if rng.random() < 0.55:
-        m.add(loft([(0, 0.11, 0.1, 0, 0.08), (0.05, 0.09, 0.08, 0, 0.08), (h - 0.2, 0.08, 0.08, 0, 0.08), (h - 0.12, 0.13, 0.12, 0, 0.06)], 2.5, 14), "base", white.rgb)
+        m.add(
+            loft(
+                [
+                    (0, 0.11, 0.1, 0, 0.08),
+                    (0.05, 0.09, 0.08, 0, 0.08),
+                    (h - 0.2, 0.08, 0.08, 0, 0.08),
+                    (h - 0.12, 0.13, 0.12, 0, 0.06),
+                ],
+                2.5,
+                14,
+            ),
+            "base",
+            white.rgb,
+        )
     else:
         m.add(path([(0, 0, h - 0.16), (0, 0, h - 0.33), (0, d / 2, h - 0.33)], 0.02), "base", _CHROME)
     return m.thing("sink", white.words)
@@ -96,7 +144,13 @@ def bathtub(rng: np.random.Generator, length: float | None = None) -> Thing:
     bottom = [(0, a * 0.75, b * 0.6, 0, 0), (h * 0.4, a * 0.92, b * 0.9, 0, 0)] if free else [(0, a, b, 0, 0)]
     edge = rng.uniform(0.05, 0.1)
     m.add(loft([*bottom, (h, a, b, 0, 0), (h, a - edge, b - edge, 0, 0)], power, 32), "body", white.rgb)
-    inner = [(h, a - edge, b - edge, 0, 0), (h - 0.03, a - edge - 0.02, b - edge - 0.02, 0, 0), (0.16, a * 0.74, b * 0.66, 0, 0), (0.1, a * 0.62, b * 0.5, 0, 0), (0.1, 0, 0, 0, 0)]
+    inner = [
+        (h, a - edge, b - edge, 0, 0),
+        (h - 0.03, a - edge - 0.02, b - edge - 0.02, 0, 0),
+        (0.16, a * 0.74, b * 0.66, 0, 0),
+        (0.1, a * 0.62, b * 0.5, 0, 0),
+        (0.1, 0, 0, 0, 0),
+    ]
     m.add(loft(inner, 3.2, 32), "basin", white.rgb)
     if not free:
         corner = loft([(h, a, b, 0, 0), (h - 0.001, a - edge, b - edge, 0, 0)], 16.0, 32)

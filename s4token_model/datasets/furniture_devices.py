@@ -30,7 +30,20 @@ def refrigerator(rng: np.random.Generator, h: float | None = None) -> Thing:
             x = (x1 - 0.05 if k == 0 else x0 + 0.05) if len(halves) == 2 else x0 + 0.05
             z0, z1 = (a + 0.1, min(b - 0.1, a + 0.6)) if a > 0.8 else (max(a + 0.1, b - 0.6), b - 0.1)
             if z1 - z0 > 0.1 and rng.random() < 0.8:
-                m.add(path([(x, -d / 2, z0), (x, -d / 2 - 0.04, z0 + 0.02), (x, -d / 2 - 0.04, z1 - 0.02), (x, -d / 2, z1)], 0.01, 5), "handle", (0.6, 0.6, 0.6))
+                m.add(
+                    path(
+                        [
+                            (x, -d / 2, z0),
+                            (x, -d / 2 - 0.04, z0 + 0.02),
+                            (x, -d / 2 - 0.04, z1 - 0.02),
+                            (x, -d / 2, z1),
+                        ],
+                        0.01,
+                        5,
+                    ),
+                    "handle",
+                    (0.6, 0.6, 0.6),
+                )
     return m.thing("refrigerator", (*cover.words, "tall" if h > 1.4 else "small"))
 
 
@@ -42,7 +55,11 @@ def oven(rng: np.random.Generator) -> Thing:
     m.box(-w / 2, w / 2, -d / 2 + 0.03, d / 2, 0, h, "body", cover.rgb)
     m.box(-w / 2 + 0.01, w / 2 - 0.01, -d / 2, -d / 2 + 0.03, 0.2, h - 0.13, "door", cover.shade(0.9))
     m.box(-w / 2 + 0.1, w / 2 - 0.1, -d / 2 - 0.003, -d / 2, 0.32, h - 0.27, "glass", _DARK)
-    m.add(tube((-w * 0.4, -d / 2 - 0.04, h - 0.18), (w * 0.4, -d / 2 - 0.04, h - 0.18), 0.012, 6), "handle", (0.6, 0.6, 0.6))
+    m.add(
+        tube((-w * 0.4, -d / 2 - 0.04, h - 0.18), (w * 0.4, -d / 2 - 0.04, h - 0.18), 0.012, 6),
+        "handle",
+        (0.6, 0.6, 0.6),
+    )
     for x in np.linspace(-w * 0.38, w * 0.38, 5):
         m.add(tube((x, -d / 2 + 0.03, h - 0.06), (x, -d / 2, h - 0.06), 0.02, 7), "handle", (0.2, 0.2, 0.2))
     for x in (-w / 4, w / 4):
@@ -71,7 +88,13 @@ def _screen(rng, name: str, w: float, h: float, lift: float) -> Thing:
     e = 0.012
     lean = rng.uniform(-0.02, 0.15)
     pieces = [(box((-w / 2, -t / 2, lift), (w / 2, t / 2, lift + h)), "body", _DARK)]
-    pieces.append((box((-w / 2 + e, -t / 2 - 0.002, lift + e), (w / 2 - e, -t / 2, lift + h - e)), "screen", pick(rng, (_DARK, (0.15, 0.25, 0.45), (0.7, 0.72, 0.75)))))
+    pieces.append(
+        (
+            box((-w / 2 + e, -t / 2 - 0.002, lift + e), (w / 2 - e, -t / 2, lift + h - e)),
+            "screen",
+            pick(rng, (_DARK, (0.15, 0.25, 0.45), (0.7, 0.72, 0.75))),
+        )
+    )
     pieces.append((box((-w / 5, t / 2, lift + h * 0.2), (w / 5, t / 2 + 0.03, lift + h * 0.7)), "back", _DARK))
     for shape, part, color in pieces:
         m.add(turn(shape, -lean, "x", (0, 0, lift)), part, color)
@@ -121,7 +144,11 @@ def keyboard(rng: np.random.Generator) -> Thing:
     m.add(turn(box((-w / 2, -d / 2, 0), (w / 2, d / 2, 0.015)), 0.06, "x"), "body", cover.rgb)
     for row in range(4):
         y = -d / 2 + 0.015 + row * (d - 0.03) / 4
-        m.add(turn(box((-w / 2 + 0.01, y, 0.015), (w / 2 - 0.01, y + (d - 0.03) / 4 - 0.005, 0.022)), 0.06, "x"), "keys", cover.shade(1.3))
+        m.add(
+            turn(box((-w / 2 + 0.01, y, 0.015), (w / 2 - 0.01, y + (d - 0.03) / 4 - 0.005, 0.022)), 0.06, "x"),
+            "keys",
+            cover.shade(1.3),
+        )
     return m.thing("keyboard", (*cover.words, "long"))
 
 
@@ -133,7 +160,11 @@ def printer(rng: np.random.Generator) -> Thing:
         w, d, h = rng.uniform(0.38, 0.5), rng.uniform(0.32, 0.45), rng.uniform(0.16, 0.34)
         m.add(soft_box((-w / 2, -d / 2, 0), (w / 2, d / 2, h), 0.02, n=4), "body", cover.rgb)
         m.box(-w / 2 * 0.8, w / 2 * 0.8, -d / 2 - 0.12, -d / 2 + 0.02, 0.04, 0.055, "panel", cover.shade(0.7))
-        m.add(turn(box((-w * 0.35, d / 2 - 0.06, h), (w * 0.35, d / 2 - 0.05, h + 0.16)), -0.3, "x", (0, d / 2, h)), "panel", cover.shade(0.8))
+        m.add(
+            turn(box((-w * 0.35, d / 2 - 0.06, h), (w * 0.35, d / 2 - 0.05, h + 0.16)), -0.3, "x", (0, d / 2, h)),
+            "panel",
+            cover.shade(0.8),
+        )
     else:
         w, d, h = rng.uniform(0.55, 0.7), rng.uniform(0.55, 0.7), rng.uniform(0.9, 1.15)
         m.box(-w / 2, w / 2, -d / 2, d / 2, 0.05, h - 0.22, "body", cover.rgb)
@@ -148,9 +179,17 @@ def fan(rng: np.random.Generator, ceiling: bool | None = None) -> Thing:
     cover = paint(rng, "white black grey")
     m = Mesh()
     if ceiling or (ceiling is None and rng.random() < 0.4):
-        m.add(lathe([(0, 0), (0.1, 0.02), (0.12, 0.1), (0.03, 0.14), (0.03, 0.3), (0.07, 0.33), (0, 0.33)]), "body", cover.rgb)
+        m.add(
+            lathe([(0, 0), (0.1, 0.02), (0.12, 0.1), (0.03, 0.14), (0.03, 0.3), (0.07, 0.33), (0, 0.33)]),
+            "body",
+            cover.rgb,
+        )
         for a in np.arange(5) * 2 * np.pi / 5:
-            m.add(turn(turn(box((0.1, -0.065, 0.07), (0.62, 0.065, 0.08)), 0.2, "x", (0, 0, 0.07)), a), "blade", wood(rng).rgb)
+            m.add(
+                turn(turn(box((0.1, -0.065, 0.07), (0.62, 0.065, 0.08)), 0.2, "x", (0, 0, 0.07)), a),
+                "blade",
+                wood(rng).rgb,
+            )
         return m.thing("fan", (*cover.words, "large"))
     h, r = rng.uniform(0.8, 1.25), rng.uniform(0.17, 0.22)
     m.add(lathe([(0, 0), (0.2, 0), (0.2, 0.02), (0.02, 0.05), (0, 0.05)]), "base", cover.rgb)
@@ -173,7 +212,11 @@ def piano(rng: np.random.Generator) -> Thing:
         x0, x1 = sorted((s * w / 2, s * (w / 2 - 0.05)))
         m.box(x0, x1, -d / 2, 0.0, key - 0.02, key + 0.08, "side", cover.rgb)
         m.box(x0, x1, -d / 2 + 0.02, -d / 2 + 0.08, 0, key - 0.08, "leg", cover.rgb)
-    m.add(turn(box((-w / 3, -0.02, key + 0.12), (w / 3, 0.0, h - 0.05)), -0.1, "x", (0, 0, h - 0.05)), "panel", cover.shade(1.1))
+    m.add(
+        turn(box((-w / 3, -0.02, key + 0.12), (w / 3, 0.0, h - 0.05)), -0.1, "x", (0, 0, h - 0.05)),
+        "panel",
+        cover.shade(1.1),
+    )
     for x in (-0.08, 0.0, 0.08):
         m.box(x - 0.015, x + 0.015, -0.08, 0.0, 0.04, 0.055, "pedal", (0.7, 0.6, 0.3))
     return m.thing("piano", cover.words)

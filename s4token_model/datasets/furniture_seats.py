@@ -14,7 +14,9 @@ def upholstery(rng: np.random.Generator):
     return leather(rng) if rng.random() < 0.3 else fabric(rng)
 
 
-def _legs(m: Mesh, rng, w: float, d: float, top: float, color, splay: float = 0.0, round_: bool = True, r: float = 0.018) -> None:
+def _legs(
+    m: Mesh, rng, w: float, d: float, top: float, color, splay: float = 0.0, round_: bool = True, r: float = 0.018
+) -> None:
     """Four legs under the corners of a w x d seat, feet `splay` m further out."""
     for sx in (-1, 1):
         for sy in (-1, 1):
@@ -41,7 +43,11 @@ def dining_chair(rng: np.random.Generator) -> Thing:
     r = rng.uniform(0.012, 0.024)
     _legs(m, rng, w, d, seat - 0.02, frame.rgb, rng.choice([0, 0, 0.04, 0.07]), rng.random() < 0.5, r)
     if soft:
-        m.add(soft_box((-w / 2, -d / 2, seat - 0.06), (w / 2, d / 2, seat), 0.03, 0.015, 0.002, rng.uniform(0, 6)), "seat", cover.rgb)
+        m.add(
+            soft_box((-w / 2, -d / 2, seat - 0.06), (w / 2, d / 2, seat), 0.03, 0.015, 0.002, rng.uniform(0, 6)),
+            "seat",
+            cover.rgb,
+        )
     else:
         m.box(-w / 2, w / 2, -d / 2, d / 2, seat - rng.uniform(0.018, 0.035), seat, "seat", frame.shade(1.05))
     lean, kind = rng.uniform(0.03, 0.25), rng.integers(4)
@@ -56,10 +62,18 @@ def dining_chair(rng: np.random.Generator) -> Thing:
         m.add(_tilted(shape, lean, y, seat), "back", cover.rgb if soft else frame.rgb)
     elif kind == 1:
         for z in np.linspace(seat + 0.12, top - 0.04, int(rng.integers(2, 5))):
-            m.add(_tilted(box((-w / 2, y - 0.008, z - 0.03), (w / 2, y + 0.012, z + 0.03)), lean, y, seat), "back", frame.rgb)
+            m.add(
+                _tilted(box((-w / 2, y - 0.008, z - 0.03), (w / 2, y + 0.012, z + 0.03)), lean, y, seat),
+                "back",
+                frame.rgb,
+            )
     else:
         for x in np.linspace(-w / 2, w / 2, int(rng.integers(4, 9)))[1:-1]:
-            m.add(_tilted(box((x - 0.01, y - 0.008, seat), (x + 0.01, y + 0.01, top - 0.04)), lean, y, seat), "back", frame.rgb)
+            m.add(
+                _tilted(box((x - 0.01, y - 0.008, seat), (x + 0.01, y + 0.01, top - 0.04)), lean, y, seat),
+                "back",
+                frame.rgb,
+            )
         m.add(_tilted(box((-w / 2, y - 0.012, top - 0.08), (w / 2, y + 0.015, top)), lean, y, seat), "back", frame.rgb)
     if rng.random() < 0.25:
         z = seat + rng.uniform(0.17, 0.24)
@@ -87,12 +101,20 @@ def office_chair(rng: np.random.Generator) -> Thing:
         m.add(tube(tip + [-0.02, 0, -0.04], tip + [0.02, 0, -0.04], 0.03, 7), "wheel", (0.08, 0.08, 0.08))
     m.add(tube((0, 0, 0.08), (0, 0, seat - 0.08), 0.028), "base", dark)
     m.box(-0.12, 0.12, -0.12, 0.12, seat - 0.1, seat - 0.07, "base", dark)
-    m.add(soft_box((-w / 2, -d / 2, seat - 0.08), (w / 2, d / 2, seat), 0.04, 0.015, 0.003, rng.uniform(0, 6)), "seat", cover.rgb)
+    m.add(
+        soft_box((-w / 2, -d / 2, seat - 0.08), (w / 2, d / 2, seat), 0.04, 0.015, 0.003, rng.uniform(0, 6)),
+        "seat",
+        cover.rgb,
+    )
     y, lean, gap = d / 2 + 0.02, rng.uniform(0.05, 0.25), rng.uniform(0.0, 0.15)
     bw = w * rng.uniform(0.8, 1.0)
-    shape = soft_box((-bw / 2, y - 0.03, seat + gap), (bw / 2, y + 0.04, seat + back), 0.05, 0.02, 0.003, rng.uniform(0, 6))
+    shape = soft_box(
+        (-bw / 2, y - 0.03, seat + gap), (bw / 2, y + 0.04, seat + back), 0.05, 0.02, 0.003, rng.uniform(0, 6)
+    )
     m.add(_tilted(shape, lean, y, seat), "back", cover.rgb)
-    m.add(_tilted(tube((0, y + 0.03, seat - 0.1), (0, y + 0.05, seat + gap + 0.15), 0.025), lean, y, seat), "back", dark)
+    m.add(
+        _tilted(tube((0, y + 0.03, seat - 0.1), (0, y + 0.05, seat + gap + 0.15), 0.025), lean, y, seat), "back", dark
+    )
     m.add(tube((0, 0, seat - 0.085), (0, y + 0.03, seat - 0.085), 0.022), "base", dark)
     if back > 0.65 and rng.random() < 0.4:
         shape = soft_box((-0.13, y - 0.03, seat + back + 0.02), (0.13, y + 0.04, seat + back + 0.16), 0.03)
@@ -122,7 +144,10 @@ def shell_chair(rng: np.random.Generator) -> Thing:
     z = seat + np.where(v < 0.5, -0.02 * np.sin(v * 2 * np.pi), back * bend**1.2)
     side = np.abs(u) ** 3 * rng.uniform(0.02, 0.12)
     x = u * w / 2 * (1 - 0.25 * bend**2)
-    low, high = np.stack([x, y - side * bend, z + side * (1 - bend)], -1), np.stack([x, y - side * bend + 0.012, z + side * (1 - bend) - 0.02], -1)
+    low, high = (
+        np.stack([x, y - side * bend, z + side * (1 - bend)], -1),
+        np.stack([x, y - side * bend + 0.012, z + side * (1 - bend) - 0.02], -1),
+    )
     for points in (low, high):
         part = np.repeat(v[:-1, :-1].ravel() > 0.5, 2)
         vertices, triangles = points.reshape(-1, 3), _grid(points)
@@ -132,7 +157,17 @@ def shell_chair(rng: np.random.Generator) -> Thing:
         m.add(tube((0, 0, 0.02), (0, 0, seat - 0.01), 0.03), "leg", steel.rgb)
         m.add(lathe([(0, 0), (0.22, 0), (0.22, 0.015), (0.03, 0.03), (0, 0.03)]), "base", steel.rgb)
     else:
-        _legs(m, rng, 0.34, 0.34, seat - 0.01, wood(rng).rgb if rng.random() < 0.5 else steel.rgb, rng.uniform(0.02, 0.08), True, 0.014)
+        _legs(
+            m,
+            rng,
+            0.34,
+            0.34,
+            seat - 0.01,
+            wood(rng).rgb if rng.random() < 0.5 else steel.rgb,
+            rng.uniform(0.02, 0.08),
+            True,
+            0.014,
+        )
     return m.thing("chair", cover.words)
 
 
@@ -199,25 +234,61 @@ def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None
     cushion = inner / places
     for k in range(places):
         x = -inner / 2 + k * cushion
-        shape = soft_box((x, -d / 2, seat - 0.15), (x + cushion, d / 2 - thick * 0.8, seat), 0.045, 0.025, rough, phase + k)
+        shape = soft_box(
+            (x, -d / 2, seat - 0.15), (x + cushion, d / 2 - thick * 0.8, seat), 0.045, 0.025, rough, phase + k
+        )
         m.add(shape, "seat", cover.shade(rng.uniform(0.95, 1.05)))
-        shape = soft_box((x, d / 2 - thick - 0.06, seat - 0.05), (x + cushion, d / 2 - 0.06, seat + back), radius, 0.04, rough, phase - k)
-        m.add(turn(shape, -rng.uniform(0.05, 0.22), "x", (0, d / 2 - thick, seat)), "back", cover.shade(rng.uniform(0.95, 1.05)))
-    m.add(soft_box((-w / 2, d / 2 - 0.1, foot), (w / 2, d / 2, seat + back * rng.uniform(0.6, 0.95)), 0.04, n=4), "back", tone)
+        shape = soft_box(
+            (x, d / 2 - thick - 0.06, seat - 0.05),
+            (x + cushion, d / 2 - 0.06, seat + back),
+            radius,
+            0.04,
+            rough,
+            phase - k,
+        )
+        m.add(
+            turn(shape, -rng.uniform(0.05, 0.22), "x", (0, d / 2 - thick, seat)),
+            "back",
+            cover.shade(rng.uniform(0.95, 1.05)),
+        )
+    m.add(
+        soft_box((-w / 2, d / 2 - 0.1, foot), (w / 2, d / 2, seat + back * rng.uniform(0.6, 0.95)), 0.04, n=4),
+        "back",
+        tone,
+    )
     high = seat + rng.uniform(0.1, 0.26)
     if arm:
         for s in (-1, 1):
             x = s * (w / 2 - arm / 2)
-            m.add(soft_box((x - arm / 2, -d / 2 + 0.01, foot), (x + arm / 2, d / 2 - 0.02, high), min(radius, arm * 0.45), 0, rough, phase), "arm", tone)
+            m.add(
+                soft_box(
+                    (x - arm / 2, -d / 2 + 0.01, foot),
+                    (x + arm / 2, d / 2 - 0.02, high),
+                    min(radius, arm * 0.45),
+                    0,
+                    rough,
+                    phase,
+                ),
+                "arm",
+                tone,
+            )
     words = cover.words
     if corner:
         s, cw = rng.choice([-1, 1]), cushion + arm
         x0, x1 = (w / 2 - cw, w / 2) if s > 0 else (-w / 2, -w / 2 + cw)
         m.add(soft_box((x0, -d / 2 - corner, foot), (x1, -d / 2 + 0.05, seat - 0.12), 0.02, 0, n=3), "base", tone)
-        m.add(soft_box((x0, -d / 2 - corner, seat - 0.15), (x1, -d / 2 + 0.02, seat), 0.045, 0.025, rough, phase), "seat", cover.rgb)
+        m.add(
+            soft_box((x0, -d / 2 - corner, seat - 0.15), (x1, -d / 2 + 0.02, seat), 0.045, 0.025, rough, phase),
+            "seat",
+            cover.rgb,
+        )
         if rng.random() < 0.5:
             e0, e1 = (w / 2 - thick, w / 2) if s > 0 else (-w / 2, -w / 2 + thick)
-            m.add(soft_box((e0, -d / 2 - corner, foot), (e1, d / 2, seat + back * 0.9), radius, 0.02, rough, phase), "back", tone)
+            m.add(
+                soft_box((e0, -d / 2 - corner, foot), (e1, d / 2, seat + back * 0.9), radius, 0.02, rough, phase),
+                "back",
+                tone,
+            )
         words += ("large",)
     elif places >= 3:
         words += ("long",)
@@ -241,16 +312,24 @@ def stool(rng: np.random.Generator) -> Thing:
     round_ = rng.random() < 0.6
     t = rng.uniform(0.02, 0.09)
     if round_:
-        m.add(lathe([(0, h - t), (r * 0.95, h - t), (r, h - t / 2), (r * 0.95, h), (0, h)]), "seat", cover.rgb if t > 0.05 else frame.rgb)
+        m.add(
+            lathe([(0, h - t), (r * 0.95, h - t), (r, h - t / 2), (r * 0.95, h), (0, h)]),
+            "seat",
+            cover.rgb if t > 0.05 else frame.rgb,
+        )
     else:
-        m.add(soft_box((-r, -r * 0.8, h - t), (r, r * 0.8, h), 0.015, n=4), "seat", cover.rgb if t > 0.05 else frame.rgb)
+        m.add(
+            soft_box((-r, -r * 0.8, h - t), (r, r * 0.8, h), 0.015, n=4), "seat", cover.rgb if t > 0.05 else frame.rgb
+        )
     if rng.random() < 0.25:
         m.add(tube((0, 0, 0.02), (0, 0, h - t), 0.025), "leg", frame.rgb)
         m.add(lathe([(0, 0), (r, 0), (r, 0.015), (0.03, 0.04), (0, 0.04)]), "base", frame.rgb)
     else:
         _legs(m, rng, r * 1.5, r * 1.3, h - t, frame.rgb, rng.uniform(0, 0.06), round_, 0.016)
         for s in (-1, 1):
-            m.add(tube((s * r * 0.75, -r * 0.65, h * 0.35), (s * r * 0.75, r * 0.65, h * 0.35), 0.01, 5), "leg", frame.rgb)
+            m.add(
+                tube((s * r * 0.75, -r * 0.65, h * 0.35), (s * r * 0.75, r * 0.65, h * 0.35), 0.01, 5), "leg", frame.rgb
+            )
     return m.thing("stool", (*frame.words, "round" if round_ else "square", "tall" if h > 0.55 else "low"))
 
 
@@ -265,7 +344,16 @@ def bench(rng: np.random.Generator) -> Thing:
         for z in (h + 0.15, h + 0.3):
             m.box(-w / 2, w / 2, d / 2 - 0.03, d / 2, z, z + 0.1, "back", frame.rgb)
         for s in (-1, 1):
-            m.box(s * w / 2 * 0.9 - 0.02, s * w / 2 * 0.9 + 0.02, d / 2 - 0.02, d / 2 + 0.01, h - 0.1, h + 0.42, "back", frame.rgb)
+            m.box(
+                s * w / 2 * 0.9 - 0.02,
+                s * w / 2 * 0.9 + 0.02,
+                d / 2 - 0.02,
+                d / 2 + 0.01,
+                h - 0.1,
+                h + 0.42,
+                "back",
+                frame.rgb,
+            )
     return m.thing("bench", (*frame.words, "long"))
 
 
@@ -277,8 +365,16 @@ def ottoman(rng: np.random.Generator) -> Thing:
     round_ = rng.random() < 0.35
     if round_:
         r = w / 2 * 0.8
-        m.add(lathe([(0, 0), (r * 0.85, 0), (r, h * 0.25), (r, h * 0.75), (r * 0.85, h), (0, h * 1.02)], 18), "seat", cover.rgb)
+        m.add(
+            lathe([(0, 0), (r * 0.85, 0), (r, h * 0.25), (r, h * 0.75), (r * 0.85, h), (0, h * 1.02)], 18),
+            "seat",
+            cover.rgb,
+        )
     else:
-        m.add(soft_box((-w / 2, -d / 2, 0.04), (w / 2, d / 2, h), 0.05, 0.015, 0.004, rng.uniform(0, 6)), "seat", cover.rgb)
+        m.add(
+            soft_box((-w / 2, -d / 2, 0.04), (w / 2, d / 2, h), 0.05, 0.015, 0.004, rng.uniform(0, 6)),
+            "seat",
+            cover.rgb,
+        )
         _legs(m, rng, w - 0.1, d - 0.1, 0.06, (0.1, 0.08, 0.07), 0, False, 0.02)
     return m.thing("ottoman", (*cover.words, "round" if round_ else "square"))

@@ -53,7 +53,20 @@ def _knob(m: Mesh, rng, x: float, y: float, z: float, kind: int, tall: bool) -> 
         m.box(x - a, x + a, y - 0.03, y - 0.018, z - b, z + b, "handle", (0.6, 0.6, 0.6))
 
 
-def _front(m: Mesh, rng, x0: float, x1: float, y: float, z0: float, z1: float, kind: str, color, style: int, knob: int, right: bool) -> None:
+def _front(
+    m: Mesh,
+    rng,
+    x0: float,
+    x1: float,
+    y: float,
+    z0: float,
+    z1: float,
+    kind: str,
+    color,
+    style: int,
+    knob: int,
+    right: bool,
+) -> None:
     """One front leaf at depth y: a flat, framed (style 1) or glazed (style 2) door, or a drawer."""
     g = 0.003
     part = "drawer" if kind == "drawer" else "door"
@@ -72,7 +85,18 @@ def _front(m: Mesh, rng, x0: float, x1: float, y: float, z0: float, z1: float, k
         _knob(m, rng, x1 - 0.05 if right else x0 + 0.05, y, z, knob, True)
 
 
-def fronts(m: Mesh, rng: np.random.Generator, x0: float, x1: float, y: float, z0: float, z1: float, color, unit: float, drawers: float) -> None:
+def fronts(
+    m: Mesh,
+    rng: np.random.Generator,
+    x0: float,
+    x1: float,
+    y: float,
+    z0: float,
+    z1: float,
+    color,
+    unit: float,
+    drawers: float,
+) -> None:
     """Fill a cabinet front with doors and drawers about `unit` m wide; `drawers` is the share of columns made of drawers."""
     columns = max(1, int(round((x1 - x0) / unit)))
     style, knob = int(rng.integers(2)), int(rng.integers(3))
@@ -100,7 +124,16 @@ def cabinet_of(rng: np.random.Generator, w: float, d: float, h: float, unit: flo
     if legs and plinth > 0:
         for sx in (-1, 1):
             for y in (front + 0.04, d / 2 - 0.04):
-                m.box(sx * (w / 2 - 0.05) - 0.02, sx * (w / 2 - 0.05) + 0.02, y - 0.02, y + 0.02, 0, plinth, "leg", cover.shade(0.8))
+                m.box(
+                    sx * (w / 2 - 0.05) - 0.02,
+                    sx * (w / 2 - 0.05) + 0.02,
+                    y - 0.02,
+                    y + 0.02,
+                    0,
+                    plinth,
+                    "leg",
+                    cover.shade(0.8),
+                )
     elif plinth > 0:
         m.box(-w / 2 + 0.01, w / 2 - 0.01, front + 0.05, d / 2, 0, plinth, "base", cover.shade(0.6))
     fronts(m, rng, -w / 2, w / 2, -d / 2 + 0.012, plinth, h - rng.choice([0, 0.02]), cover.rgb, unit, drawers)
@@ -111,7 +144,15 @@ def cabinet_of(rng: np.random.Generator, w: float, d: float, h: float, unit: flo
 
 def wardrobe(rng: np.random.Generator) -> Thing:
     """A tall cabinet for clothes or storage."""
-    t = cabinet_of(rng, rng.uniform(0.7, 2.0), rng.uniform(0.45, 0.65), rng.uniform(1.6, 2.25), rng.uniform(0.4, 0.7), 0.05, rng.choice([0, 0.06]))
+    t = cabinet_of(
+        rng,
+        rng.uniform(0.7, 2.0),
+        rng.uniform(0.45, 0.65),
+        rng.uniform(1.6, 2.25),
+        rng.uniform(0.4, 0.7),
+        0.05,
+        rng.choice([0, 0.06]),
+    )
     return _with_words(t, "tall")
 
 
@@ -123,7 +164,9 @@ def file_cabinet(rng: np.random.Generator) -> Thing:
     m = Mesh()
     m.box(-w / 2, w / 2, -d / 2 + 0.02, d / 2, 0, h, "body", cover.rgb)
     for k in range(count):
-        _front(m, rng, -w / 2, w / 2, -d / 2, 0.04 + 0.3 * k, 0.04 + 0.3 * (k + 1), "drawer", cover.shade(0.96), 0, 1, True)
+        _front(
+            m, rng, -w / 2, w / 2, -d / 2, 0.04 + 0.3 * k, 0.04 + 0.3 * (k + 1), "drawer", cover.shade(0.96), 0, 1, True
+        )
     return m.thing("cabinet", (*cover.words, "tall" if count > 3 else "small"))
 
 
@@ -147,14 +190,41 @@ def cabinet(rng: np.random.Generator) -> Thing:
     if kind == "kitchen":
         return kitchen_base(rng, rng.uniform(0.4, 1.8), rng.uniform(0.8, 0.9), 0.58, wood(rng))
     if kind == "low":
-        return _with_words(cabinet_of(rng, rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.5), rng.uniform(0.35, 0.6), 0.5, 0.4, 0.08, legs=True), "low")
+        return _with_words(
+            cabinet_of(
+                rng, rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.5), rng.uniform(0.35, 0.6), 0.5, 0.4, 0.08, legs=True
+            ),
+            "low",
+        )
     if kind == "chest":
-        return cabinet_of(rng, rng.uniform(0.4, 0.8), rng.uniform(0.35, 0.5), rng.uniform(0.6, 1.35), 0.5, 0.5, rng.choice([0, 0.06, 0.12]), legs=True)
-    return _with_words(cabinet_of(rng, rng.uniform(0.9, 1.9), rng.uniform(0.38, 0.55), rng.uniform(0.7, 1.15), 0.5, 0.35, 0.1, legs=True), "long")
+        return cabinet_of(
+            rng,
+            rng.uniform(0.4, 0.8),
+            rng.uniform(0.35, 0.5),
+            rng.uniform(0.6, 1.35),
+            0.5,
+            0.5,
+            rng.choice([0, 0.06, 0.12]),
+            legs=True,
+        )
+    return _with_words(
+        cabinet_of(
+            rng, rng.uniform(0.9, 1.9), rng.uniform(0.38, 0.55), rng.uniform(0.7, 1.15), 0.5, 0.35, 0.1, legs=True
+        ),
+        "long",
+    )
 
 
 def _with_words(thing: Thing, *words: str) -> Thing:
-    return Thing(thing.name, tuple(dict.fromkeys(thing.attributes + words)), thing.parts, thing.vertices, thing.triangles, thing.part, thing.color)
+    return Thing(
+        thing.name,
+        tuple(dict.fromkeys(thing.attributes + words)),
+        thing.parts,
+        thing.vertices,
+        thing.triangles,
+        thing.part,
+        thing.color,
+    )
 
 
 def bookshelf(rng: np.random.Generator) -> Thing:
@@ -197,7 +267,16 @@ def _fill_cell(m: Mesh, rng, x0: float, x1: float, d: float, z: float, room: flo
         return
     w = min(rng.uniform(0.12, 0.4), x1 - x0)
     x = x0 + rng.random() * (x1 - w - x0)
-    m.box(x, x + w, -d / 2 * rng.uniform(0.4, 1), d / 2 * 0.9, z, z + room * rng.uniform(0.3, 0.85), "content", paint(rng).rgb)
+    m.box(
+        x,
+        x + w,
+        -d / 2 * rng.uniform(0.4, 1),
+        d / 2 * 0.9,
+        z,
+        z + room * rng.uniform(0.3, 0.85),
+        "content",
+        paint(rng).rgb,
+    )
 
 
 def shelf(rng: np.random.Generator) -> Thing:
@@ -211,15 +290,39 @@ def shelf(rng: np.random.Generator) -> Thing:
         z = 0.14 + k * gap
         m.box(-w / 2, w / 2, -d / 2, d / 2, z, z + 0.022, "shelf", cover.rgb)
         for s in (-1, 1):
-            m.add(tube((s * w * 0.4, d / 2 - 0.01, z - 0.12), (s * w * 0.4, -d / 2 + 0.03, z - 0.005), 0.008, 5), "frame", cover.rgb)
+            m.add(
+                tube((s * w * 0.4, d / 2 - 0.01, z - 0.12), (s * w * 0.4, -d / 2 + 0.03, z - 0.005), 0.008, 5),
+                "frame",
+                cover.rgb,
+            )
         if rng.random() < 0.6:
-            m.box(-w * 0.3, -w * 0.3 + rng.uniform(0.1, 0.25), -d * 0.3, d * 0.3, z + 0.022, z + rng.uniform(0.08, 0.2), "content", paint(rng).rgb)
+            m.box(
+                -w * 0.3,
+                -w * 0.3 + rng.uniform(0.1, 0.25),
+                -d * 0.3,
+                d * 0.3,
+                z + 0.022,
+                z + rng.uniform(0.08, 0.2),
+                "content",
+                paint(rng).rgb,
+            )
     return m.thing("shelf", (*cover.words, "long" if w > 0.9 else "small"))
 
 
 def dresser(rng: np.random.Generator) -> Thing:
     """A chest of drawers."""
-    t = cabinet_of(rng, rng.uniform(0.7, 1.6), rng.uniform(0.4, 0.55), rng.uniform(0.7, 1.25), rng.uniform(0.5, 0.8), 1.0, 0.08, wood(rng), "dresser", True)
+    t = cabinet_of(
+        rng,
+        rng.uniform(0.7, 1.6),
+        rng.uniform(0.4, 0.55),
+        rng.uniform(0.7, 1.25),
+        rng.uniform(0.5, 0.8),
+        1.0,
+        0.08,
+        wood(rng),
+        "dresser",
+        True,
+    )
     return _with_words(t, "tall" if t.vertices[:, 2].max() > 1.05 else "low")
 
 

@@ -9,7 +9,9 @@ from s4token_model.datasets.paints import metal, paint, pick, wood
 from s4token_model.datasets.scene import Thing
 
 
-def _corner_legs(m: Mesh, w: float, d: float, h: float, r: float, inset: float, color, round_: bool, splay: float = 0.0) -> None:
+def _corner_legs(
+    m: Mesh, w: float, d: float, h: float, r: float, inset: float, color, round_: bool, splay: float = 0.0
+) -> None:
     for sx in (-1, 1):
         for sy in (-1, 1):
             x, y = sx * (w / 2 - r - inset), sy * (d / 2 - r - inset)
@@ -68,7 +70,11 @@ def table_of(rng: np.random.Generator, w: float, d: float, h: float, shape: str)
                       box((x - 0.06, -foot, 0), (x + 0.06, foot, 0.05)), "base", frame.rgb)  # fmt: skip
             else:
                 for a in (0.78, 2.36, 3.93, 5.5):
-                    m.add(tube((x, 0, 0.12), (x + foot * np.cos(a), foot * np.sin(a), 0.02), 0.03, 6, 0.02), "base", frame.rgb)
+                    m.add(
+                        tube((x, 0, 0.12), (x + foot * np.cos(a), foot * np.sin(a), 0.02), 0.03, 6, 0.02),
+                        "base",
+                        frame.rgb,
+                    )
     elif kind == "trestle":
         for s in (-1, 1):
             x = s * w * 0.38
@@ -87,13 +93,19 @@ def table_of(rng: np.random.Generator, w: float, d: float, h: float, shape: str)
         if h < 0.55:
             m.box(-w / 2 + 0.02, w / 2 - 0.02, -d / 2 + 0.01, d / 2 - 0.01, 0.06, 0.1, "shelf", frame.rgb)
     size = "large" if w > 1.5 else "small" if w < 0.7 else "low" if h < 0.5 else "long" if w > 1.8 * d else ""
-    words = (*cover.words, "round" if shape == "round" else "square" if shape == "square" and w < 1.15 * d else "", size)
+    words = (
+        *cover.words,
+        "round" if shape == "round" else "square" if shape == "square" and w < 1.15 * d else "",
+        size,
+    )
     return m.thing("table", tuple(x for x in words if x))
 
 
 def table(rng: np.random.Generator, kind: str | None = None) -> Thing:
     """A dining, coffee, side, conference or console table."""
-    kind = kind or str(rng.choice(["dining", "coffee", "side", "conference", "console"], p=(0.38, 0.27, 0.17, 0.1, 0.08)))
+    kind = kind or str(
+        rng.choice(["dining", "coffee", "side", "conference", "console"], p=(0.38, 0.27, 0.17, 0.1, 0.08))
+    )
     if kind == "coffee":
         w, h = rng.uniform(0.7, 1.35), rng.uniform(0.34, 0.5)
         d = rng.uniform(0.45, 0.8)
@@ -121,7 +133,9 @@ def _pedestal(m: Mesh, rng, x0: float, x1: float, y0: float, y1: float, h: float
     edges = np.linspace(0.04, h, count + 1)
     for a, b in zip(edges[:-1], edges[1:], strict=True):
         m.box(x0 + 0.006, x1 - 0.006, y0, y0 + 0.02, a + 0.006, b - 0.006, "drawer", color * 0.95)
-        m.box((x0 + x1) / 2 - 0.06, (x0 + x1) / 2 + 0.06, y0 - 0.02, y0, b - 0.06, b - 0.045, "handle", (0.55, 0.55, 0.55))
+        m.box(
+            (x0 + x1) / 2 - 0.06, (x0 + x1) / 2 + 0.06, y0 - 0.02, y0, b - 0.06, b - 0.045, "handle", (0.55, 0.55, 0.55)
+        )
 
 
 def desk(rng: np.random.Generator) -> Thing:
@@ -139,16 +153,36 @@ def desk(rng: np.random.Generator) -> Thing:
         _corner_legs(m, w, d, low, rng.uniform(0.015, 0.03), 0.02, frame.rgb, rng.random() < 0.3)
         if kind == "frame":
             for s in (-1, 1):
-                m.box(s * (w / 2 - 0.04) - 0.02, s * (w / 2 - 0.04) + 0.02, -d / 2 + 0.03, d / 2 - 0.03, 0, 0.04, "leg", frame.rgb)
+                m.box(
+                    s * (w / 2 - 0.04) - 0.02,
+                    s * (w / 2 - 0.04) + 0.02,
+                    -d / 2 + 0.03,
+                    d / 2 - 0.03,
+                    0,
+                    0.04,
+                    "leg",
+                    frame.rgb,
+                )
     else:
         for s in (-1, 1):
-            m.box(s * (w / 2 - 0.015) - 0.015, s * (w / 2 - 0.015) + 0.015, -d / 2 + 0.03, d / 2, 0, low, "side", frame.rgb)
+            m.box(
+                s * (w / 2 - 0.015) - 0.015,
+                s * (w / 2 - 0.015) + 0.015,
+                -d / 2 + 0.03,
+                d / 2,
+                0,
+                low,
+                "side",
+                frame.rgb,
+            )
     if kind in ("drawers", "both") and w > 1.0:
         _pedestal(m, rng, w / 2 - block - 0.03, w / 2 - 0.03, -d / 2 + 0.03, d / 2, low - 0.005, cover.rgb)
     if kind == "both" and w > 1.35:
         _pedestal(m, rng, -w / 2 + 0.03, -w / 2 + 0.03 + block, -d / 2 + 0.03, d / 2, low - 0.005, cover.rgb)
     if rng.random() < 0.5:
-        m.box(-w / 2 + 0.03, w / 2 - 0.03, d / 2 - 0.03, d / 2 - 0.012, h * rng.uniform(0.1, 0.6), low, "panel", frame.rgb)
+        m.box(
+            -w / 2 + 0.03, w / 2 - 0.03, d / 2 - 0.03, d / 2 - 0.012, h * rng.uniform(0.1, 0.6), low, "panel", frame.rgb
+        )
     elif rng.random() < 0.4:
         m.box(-w / 4, w / 4, -d / 2 + 0.02, d / 2 - 0.1, low - 0.09, low, "drawer", cover.rgb)
     words = cover.words
@@ -167,11 +201,17 @@ def desk(rng: np.random.Generator) -> Thing:
             m.box(-w / 2, w / 2, d / 2 - 0.26, d / 2, z - 0.02, z, "shelf", cover.rgb)
     elif rng.random() < 0.1:
         screen = paint(rng, "grey beige blue green").rgb
-        m.add(soft_box((-w / 2, d / 2, h - 0.3), (w / 2, d / 2 + 0.04, h + rng.uniform(0.3, 0.6)), 0.01, n=2), "panel", screen)
+        m.add(
+            soft_box((-w / 2, d / 2, h - 0.3), (w / 2, d / 2 + 0.04, h + rng.uniform(0.3, 0.6)), 0.01, n=2),
+            "panel",
+            screen,
+        )
     return m.thing("desk", (*words, "large" if w > 1.6 else "small" if w < 1.1 else "long" if w > 2 * d else "square"))
 
 
-def counter_top(rng: np.random.Generator, w: float, d: float, h: float, hole: tuple[float, float, float, float] | None = None) -> Thing:
+def counter_top(
+    rng: np.random.Generator, w: float, d: float, h: float, hole: tuple[float, float, float, float] | None = None
+) -> Thing:
     """A worktop of thickness 3-5 cm with an optional rectangular hole (x0, x1, y0, y1) for a sink and a low upstand."""
     cover = wood(rng) if rng.random() < 0.25 else paint(rng, "grey black white beige brown")
     t = rng.uniform(0.03, 0.05)

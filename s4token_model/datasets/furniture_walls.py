@@ -10,7 +10,9 @@ from s4token_model.datasets.paints import Paint, metal, paint, wood
 from s4token_model.datasets.scene import Thing
 
 
-def door_of(rng: np.random.Generator, w: float, h: float, recess: float, angle: float, hinge: int, leaf: Paint | None = None) -> Thing:
+def door_of(
+    rng: np.random.Generator, w: float, h: float, recess: float, angle: float, hinge: int, leaf: Paint | None = None
+) -> Thing:
     """A door for an opening w x h m: frame, panelled leaf and handle.
 
     The origin is the middle of the opening's foot on the wall's surface (not centred). recess m: how far the closed leaf lies behind it (negative: in front); angle rad:
@@ -29,19 +31,28 @@ def door_of(rng: np.random.Generator, w: float, h: float, recess: float, angle: 
     t, x0, x1 = 0.04, -w / 2 + 0.022, w / 2 - 0.022
     pieces = [(box((x0, recess, 0.01), (x1, recess + t, h - 0.022)), "door", leaf.rgb)]
     style = rng.integers(4)
-    rows = {0: [], 1: [(0.1, 0.45), (0.52, 0.93)], 2: [(0.08, 0.3), (0.36, 0.62), (0.68, 0.93)], 3: [(0.55, 0.9)]}[int(style)]
+    rows = {0: [], 1: [(0.1, 0.45), (0.52, 0.93)], 2: [(0.08, 0.3), (0.36, 0.62), (0.68, 0.93)], 3: [(0.55, 0.9)]}[
+        int(style)
+    ]
     for a, b in rows:
         for p, q in ((0.14, 0.46), (0.54, 0.86)) if style == 2 else ((0.16, 0.84),):
             low = (x0 + p * (x1 - x0), recess - 0.008, a * h)
-            pieces.append((box(low, (x0 + q * (x1 - x0), recess, b * h)), "glass" if style == 3 else "door", leaf.shade(0.92)))
+            pieces.append(
+                (box(low, (x0 + q * (x1 - x0), recess, b * h)), "glass" if style == 3 else "door", leaf.shade(0.92))
+            )
     side = -hinge
     x = side * (w / 2 - 0.085)
     knob = metal(rng).rgb
     if rng.random() < 0.6:
-        handle = [tube((x, recess, 1.02), (x, recess - 0.05, 1.02), 0.01, 6), tube((x, recess - 0.05, 1.02), (x - side * 0.11, recess - 0.05, 1.02), 0.009, 6)]
+        handle = [
+            tube((x, recess, 1.02), (x, recess - 0.05, 1.02), 0.01, 6),
+            tube((x, recess - 0.05, 1.02), (x - side * 0.11, recess - 0.05, 1.02), 0.009, 6),
+        ]
         handle += [move(shape, (0, 0.04 + 0.06, 0)) for shape in handle[:1]]
     else:
-        handle = [move(turn(lathe([(0, 0), (0.012, 0), (0.03, 0.04), (0, 0.065)], 8), np.pi / 2, "x"), (x, recess, 1.0))]
+        handle = [
+            move(turn(lathe([(0, 0), (0.012, 0), (0.03, 0.04), (0, 0.065)], 8), np.pi / 2, "x"), (x, recess, 1.0))
+        ]
     pieces += [(shape, "handle", knob) for shape in handle]
     for shape, part, color in pieces:
         m.add(turn(shape, hinge * angle, "z", (hinge * (w / 2 - 0.022), recess, 0)) if angle else shape, part, color)
@@ -52,7 +63,16 @@ def door_of(rng: np.random.Generator, w: float, h: float, recess: float, angle: 
 def door(rng: np.random.Generator) -> Thing:
     """A door with its frame, closed or ajar."""
     angle = 0.0 if rng.random() < 0.6 else rng.uniform(0.3, 1.8)
-    return centred(door_of(rng, rng.uniform(0.7, 1.0), rng.uniform(1.95, 2.15), rng.uniform(-0.01, 0.08), angle, int(rng.choice([-1, 1]))))
+    return centred(
+        door_of(
+            rng,
+            rng.uniform(0.7, 1.0),
+            rng.uniform(1.95, 2.15),
+            rng.uniform(-0.01, 0.08),
+            angle,
+            int(rng.choice([-1, 1])),
+        )
+    )
 
 
 def window_of(rng: np.random.Generator, w: float, h: float, depth: float, glazed: bool = True) -> Thing:
@@ -73,7 +93,16 @@ def window_of(rng: np.random.Generator, w: float, h: float, depth: float, glazed
     for z in np.linspace(0, h, int(rng.integers(1, 4)) + 1)[1:-1]:
         m.box(-w / 2, w / 2, y, y + t, z - e / 3, z + e / 3, "frame", frame.rgb)
     if glazed:
-        m.box(-w / 2 + e, w / 2 - e, y + t / 2, y + t / 2 + 0.004, e, h - e, "glass", paint(rng, "white blue grey").shade(0.95))
+        m.box(
+            -w / 2 + e,
+            w / 2 - e,
+            y + t / 2,
+            y + t / 2 + 0.004,
+            e,
+            h - e,
+            "glass",
+            paint(rng, "white blue grey").shade(0.95),
+        )
     out = rng.uniform(0.0, 0.12)
     m.box(-w / 2 - 0.03, w / 2 + 0.03, -out - 0.005, 0.0, -0.03, 0.0, "sill", frame.rgb)
     m.box(-w / 2, w / 2, -0.005, y, -0.01, 0.006, "sill", frame.rgb)
@@ -90,7 +119,9 @@ def window(rng: np.random.Generator) -> Thing:
     return centred(window_of(rng, rng.uniform(0.6, 2.4), rng.uniform(0.7, 1.7), rng.uniform(0.08, 0.25)))
 
 
-def curtain_of(rng: np.random.Generator, w: float, h: float, cloth: Paint, rail: tuple[float, float] | None = None) -> Thing:
+def curtain_of(
+    rng: np.random.Generator, w: float, h: float, cloth: Paint, rail: tuple[float, float] | None = None
+) -> Thing:
     """Hanging folds of width w, height h m; rail (x0, x1) m relative to their middle adds a rod above."""
     m = Mesh()
     m.add(folds(rng, w, h, rng.uniform(0.015, 0.055), rng.choice([0, 0, 0, 0.5])), "fabric", cloth.rgb)
@@ -119,7 +150,11 @@ def blinds_of(rng: np.random.Generator, w: float, h: float) -> Thing:
         for x in np.linspace(-w / 2, w / 2, max(3, int(w / 0.09))):
             m.add(turn(box((x - 0.044, -0.001, 0), (x + 0.044, 0.001, h)), tilt, "z", (x, 0, 0)), "panel", cover.rgb)
     else:
-        m.add(sheet(np.array([[[x, 0.005 * np.cos(5 * x), z] for z in (0, h)] for x in np.linspace(-w / 2, w / 2, 8)])), "panel", cover.rgb)
+        m.add(
+            sheet(np.array([[[x, 0.005 * np.cos(5 * x), z] for z in (0, h)] for x in np.linspace(-w / 2, w / 2, 8)])),
+            "panel",
+            cover.rgb,
+        )
     m.box(-w / 2, w / 2, -0.03, 0.03, h, h + 0.06, "rail", cover.shade(0.9))
     return m.thing("blinds", cover.words)
 
@@ -145,10 +180,21 @@ def picture(rng: np.random.Generator) -> Thing:
     if canvas:
         m.box(-w / 2, w / 2, -t + 0.001, 0, 0, h, "frame", (0.85, 0.84, 0.8))
     else:
-        for x0, x1, z0, z1 in ((-w / 2, -w / 2 + e, 0, h), (w / 2 - e, w / 2, 0, h), (-w / 2 + e, w / 2 - e, 0, e), (-w / 2 + e, w / 2 - e, h - e, h)):
+        for x0, x1, z0, z1 in (
+            (-w / 2, -w / 2 + e, 0, h),
+            (w / 2 - e, w / 2, 0, h),
+            (-w / 2 + e, w / 2 - e, 0, e),
+            (-w / 2 + e, w / 2 - e, h - e, h),
+        ):
             m.box(x0, x1, -t, 0, z0, z1, "frame", frame.rgb)
         m.box(-w / 2 + e, w / 2 - e, -t * 0.4, 0, e, h - e, "back", (0.8, 0.8, 0.78))
-    return m.thing("picture", ("large" if w * h > 0.45 else "small", "square" if abs(w - h) < 0.1 * w else "long" if w > 1.6 * h else "tall" if h > 1.4 * w else "framed"))
+    return m.thing(
+        "picture",
+        (
+            "large" if w * h > 0.45 else "small",
+            "square" if abs(w - h) < 0.1 * w else "long" if w > 1.6 * h else "tall" if h > 1.4 * w else "framed",
+        ),
+    )
 
 
 def whiteboard(rng: np.random.Generator) -> Thing:
@@ -157,7 +203,12 @@ def whiteboard(rng: np.random.Generator) -> Thing:
     cover = paint(rng, "white white white white black green")
     m = Mesh()
     m.box(-w / 2, w / 2, -0.018, 0, 0, h, "panel", cover.rgb)
-    for x0, x1, z0, z1 in ((-w / 2, -w / 2 + 0.02, 0, h), (w / 2 - 0.02, w / 2, 0, h), (-w / 2, w / 2, 0, 0.02), (-w / 2, w / 2, h - 0.02, h)):
+    for x0, x1, z0, z1 in (
+        (-w / 2, -w / 2 + 0.02, 0, h),
+        (w / 2 - 0.02, w / 2, 0, h),
+        (-w / 2, w / 2, 0, 0.02),
+        (-w / 2, w / 2, h - 0.02, h),
+    ):
         m.box(x0, x1, -0.026, 0, z0, z1, "frame", (0.6, 0.6, 0.62))
     m.box(-w / 4, w / 4, -0.09, 0, -0.015, 0.0, "shelf", (0.6, 0.6, 0.62))
     return m.thing("whiteboard", (*cover.words, "large" if w > 1.6 else "long"))
@@ -170,11 +221,18 @@ def mirror(rng: np.random.Generator) -> Thing:
     m = Mesh()
     if rng.random() < 0.2:
         r = min(w, h) / 2
-        disc = turn(lathe([(0, 0), (r, 0), (r, 0.025), (r - 0.03, 0.025), (r - 0.03, 0.015), (0, 0.015)], 24), np.pi / 2, "x")
+        disc = turn(
+            lathe([(0, 0), (r, 0), (r, 0.025), (r - 0.03, 0.025), (r - 0.03, 0.015), (0, 0.015)], 24), np.pi / 2, "x"
+        )
         m.add(move(disc, (0, 0, r)), "glass", (0.7, 0.74, 0.76))
         return m.thing("mirror", ("round", *frame.words[1:]))
     m.box(-w / 2, w / 2, -0.012, 0, 0, h, "glass", (0.7, 0.74, 0.76))
     if rng.random() < 0.7:
-        for x0, x1, z0, z1 in ((-w / 2, -w / 2 + 0.04, 0, h), (w / 2 - 0.04, w / 2, 0, h), (-w / 2, w / 2, 0, 0.04), (-w / 2, w / 2, h - 0.04, h)):
+        for x0, x1, z0, z1 in (
+            (-w / 2, -w / 2 + 0.04, 0, h),
+            (w / 2 - 0.04, w / 2, 0, h),
+            (-w / 2, w / 2, 0, 0.04),
+            (-w / 2, w / 2, h - 0.04, h),
+        ):
             m.box(x0, x1, -0.03, 0, z0, z1, "frame", frame.rgb)
     return m.thing("mirror", (*frame.words, "tall" if h > 1.5 * w else "large" if w * h > 0.6 else "small"))

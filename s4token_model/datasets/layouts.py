@@ -19,7 +19,20 @@ _DESK_CLUTTER = ("books", "cup", "bottle", "box", "lamp", "laptop", "plant", "pr
 _TABLE_CLUTTER = ("books", "cup", "bottle", "box", "plant", "laptop", "bag", "cup", "bottle", "clothes")
 _TOP_CLUTTER = ("books", "box", "plant", "lamp", "bottle", "bag", "clothes", "books")
 _KITCHEN_CLUTTER = ("bottle", "cup", "bottle", "cup", "box", "plant", "bag", "towel")
-_FLOOR_CLUTTER = ("box", "bag", "backpack", "shoes", "clothes", "trash can", "books", "suitcase", "bottle", "plant", "pillow", "stool")
+_FLOOR_CLUTTER = (
+    "box",
+    "bag",
+    "backpack",
+    "shoes",
+    "clothes",
+    "trash can",
+    "books",
+    "suitcase",
+    "bottle",
+    "plant",
+    "pillow",
+    "stool",
+)
 
 
 def clutter_on(site: Site, host: Placed | None, names: tuple[str, ...], count: float, part: str = "top") -> None:
@@ -60,7 +73,15 @@ def workplace(site: Site, density: float, in_room: bool = False) -> Placed | Non
     for k in range(int(rng.choice([0, 1, 2], p=(0.25, 0.5, 0.25)))):
         site.on(placed, "monitor", back=True, turned=rng.normal(0, 0.2), x=(low[0] + high[0]) / 2 + (k - 0.4) * 0.6)
     if rng.random() < 0.55:
-        site.near(placed, "keyboard", rng.normal(0, 0.1), (low[1] + high[1]) / 2 - 0.1, rng.normal(0, 0.1), high[2], overlap=True)
+        site.near(
+            placed,
+            "keyboard",
+            rng.normal(0, 0.1),
+            (low[1] + high[1]) / 2 - 0.1,
+            rng.normal(0, 0.1),
+            high[2],
+            overlap=True,
+        )
     clutter_on(site, placed, _DESK_CLUTTER, 3.0 * density)
     if rng.random() < 0.4:
         side = rng.choice([-1, 1])
@@ -72,22 +93,35 @@ def workplace(site: Site, density: float, in_room: bool = False) -> Placed | Non
 def chairs_around(site: Site, host: Placed, share: float, kind: Callable | None = None) -> None:
     """Chairs along the sides of a table, tucked in or pulled out, of one kind."""
     rng = site.rng
-    kind = kind or (seats.dining_chair, seats.dining_chair, seats.shell_chair, seats.folding_chair, seats.cantilever_chair)[int(rng.integers(5))]
+    kind = (
+        kind
+        or (seats.dining_chair, seats.dining_chair, seats.shell_chair, seats.folding_chair, seats.cantilever_chair)[
+            int(rng.integers(5))
+        ]
+    )
     same = kind(rng)
     high = bounds(host.thing)[1]
     spots = []
     for s in (-1, 1):
         count = max(1, int(high[0] * 2 / 0.65))
-        spots += [((k + 0.5) / count * 2 * high[0] - high[0], s * high[1], 0.0 if s > 0 else np.pi) for k in range(count)]
+        spots += [
+            ((k + 0.5) / count * 2 * high[0] - high[0], s * high[1], 0.0 if s > 0 else np.pi) for k in range(count)
+        ]
         if high[1] > 0.33:
             spots.append((s * high[0], 0.0, -s * np.pi / 2))
     for x, y, turned in spots:
         if rng.random() > share:
             continue
         out = rng.uniform(-0.18, 0.2) + bounds(same)[1][1]
-        direction = np.array([np.sin(turned) * -1.0, np.cos(turned)]) if abs(x) < high[0] - 1e-6 else np.array([np.sign(x), 0.0])
+        direction = (
+            np.array([np.sin(turned) * -1.0, np.cos(turned)])
+            if abs(x) < high[0] - 1e-6
+            else np.array([np.sign(x), 0.0])
+        )
         chair = same if rng.random() < 0.8 else kind(rng)
-        site.near(host, chair, x + direction[0] * out, y + direction[1] * out, turned + rng.normal(0, 0.15), overlap=True)
+        site.near(
+            host, chair, x + direction[0] * out, y + direction[1] * out, turned + rng.normal(0, 0.15), overlap=True
+        )
 
 
 def dining(site: Site, density: float) -> None:
@@ -121,7 +155,12 @@ def sleeping(site: Site, density: float) -> None:
                     site.on(placed, objects.lamp(rng, "table"))
                 clutter_on(site, placed, ("books", "cup", "bottle", "box"), 0.8 * density)
         for _ in range(int(rng.poisson(0.8 * density))):
-            site.on(bed, ("clothes", "pillow", "bag", "backpack", "books", "laptop")[int(rng.integers(6))], "mattress", tries=2)
+            site.on(
+                bed,
+                ("clothes", "pillow", "bag", "backpack", "books", "laptop")[int(rng.integers(6))],
+                "mattress",
+                tries=2,
+            )
         if rng.random() < 0.12:
             site.near(bed, "bench" if rng.random() < 0.5 else "ottoman", 0.0, -half[1] - 0.3)
     if rng.random() < 0.65:
@@ -144,7 +183,13 @@ def lounge(site: Site, density: float) -> None:
         clutter_on(site, sofa, ("clothes", "bag", "books", "backpack"), 0.5 * density, "seat")
         if rng.random() < 0.8:
             coffee = tables.table(rng, "coffee") if rng.random() < 0.85 else seats.ottoman(rng)
-            table = site.near(sofa, coffee, rng.normal(0, 0.15), low[1] - bounds(coffee)[1][1] - rng.uniform(0.25, 0.6), rng.choice([0, 0, np.pi / 2]) + rng.normal(0, 0.05))
+            table = site.near(
+                sofa,
+                coffee,
+                rng.normal(0, 0.15),
+                low[1] - bounds(coffee)[1][1] - rng.uniform(0.25, 0.6),
+                rng.choice([0, 0, np.pi / 2]) + rng.normal(0, 0.05),
+            )
             clutter_on(site, table, _TABLE_CLUTTER, 2.0 * density)
             if table and rng.random() < 0.7:
                 for _ in range(int(rng.integers(1, 4))):
@@ -158,11 +203,15 @@ def lounge(site: Site, density: float) -> None:
         for side in (-1, 1):
             if rng.random() < 0.35:
                 small = tables.table(rng, "side")
-                placed = site.near(sofa, small, side * (high[0] + bounds(small)[1][0] + 0.05), high[1] - bounds(small)[1][1])
+                placed = site.near(
+                    sofa, small, side * (high[0] + bounds(small)[1][0] + 0.05), high[1] - bounds(small)[1][1]
+                )
                 if placed and rng.random() < 0.7:
                     site.on(placed, objects.lamp(rng, "table"))
     if rng.random() < 0.55:
-        stand = storage.cabinet_of(rng, rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.5), rng.uniform(0.38, 0.6), 0.5, 0.4, 0.06)
+        stand = storage.cabinet_of(
+            rng, rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.5), rng.uniform(0.38, 0.6), 0.5, 0.4, 0.06
+        )
         placed = site.against(stand)
         if placed:
             site.on(placed, "television", "body", back=True, turned=0.0)
@@ -291,7 +340,11 @@ def bathroom(site: Site, density: float) -> None:
     if rng.random() < 0.35:
         site.middle("rug", 0.0)
     if rng.random() < 0.35:
-        site.against(storage.cabinet_of(rng, rng.uniform(0.3, 0.6), rng.uniform(0.25, 0.35), rng.uniform(0.7, 1.8), 0.5, 0.3, 0.0))
+        site.against(
+            storage.cabinet_of(
+                rng, rng.uniform(0.3, 0.6), rng.uniform(0.25, 0.35), rng.uniform(0.7, 1.8), 0.5, 0.3, 0.0
+            )
+        )
     clutter_floor(site, 0.8 * density, ("bottle", "trash can", "towel", "clothes", "shoes", "box"))
 
 
@@ -310,9 +363,19 @@ def _tub(site: Site, density: float) -> None:
         if placed is None:
             continue
         if rng.random() < 0.75:
-            site.near(placed, bath.shower_curtain(rng, half[0] * 2 - 0.02), 0.0, -half[1] - 0.05, 0.0, rng.uniform(0.12, 0.3))
+            site.near(
+                placed, bath.shower_curtain(rng, half[0] * 2 - 0.02), 0.0, -half[1] - 0.05, 0.0, rng.uniform(0.12, 0.3)
+            )
         for _ in range(int(rng.poisson(1.0 * density))):
-            site.near(placed, "bottle", rng.uniform(-0.6, 0.6), half[1] - 0.04, 0.0, part_bounds(tub, "body")[1][2], overlap=True)
+            site.near(
+                placed,
+                "bottle",
+                rng.uniform(-0.6, 0.6),
+                half[1] - 0.04,
+                0.0,
+                part_bounds(tub, "body")[1][2],
+                overlap=True,
+            )
         return
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from math import hypot
 
 import numpy as np
 
@@ -82,35 +83,46 @@ def lathe(profile, n: int = 14) -> Shape:
     return loft([(z, r, r, 0.0, 0.0) for r, z in profile], 2.0, n)
 
 
+@lru_cache(maxsize=64)
+def _circle(power: float, n: int) -> np.ndarray:
+    """n + 1 points (2, n + 1) around the unit superellipse, the last equal to the first."""
+    angle = np.linspace(0, 2 * np.pi, n + 1)
+    c, s = np.cos(angle), np.sin(angle)
+    points = np.stack([np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)])
+    points[:, -1] = points[:, 0]
+    return points
+
+
 def loft(rings, power: float = 2.0, n: int = 20) -> Shape:
     """The surface through superellipse rings [(z, rx, ry, cx, cy), ...]; power 2 is an ellipse, larger is boxier.
 
     A concave basin is one loft: up the outside, over the rim, down the inside and to a point.
     """
-    rings = np.asarray(rings, dtype=np.float64)
-    angle = np.linspace(0, 2 * np.pi, n + 1)
-    c, s = np.cos(angle), np.sin(angle)
-    x, y = np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)
+    rings = np.array(rings, dtype=np.float64)
+    x, y = _circle(float(power), n)
     points = np.empty((len(rings), n + 1, 3))
     points[..., 0] = rings[:, 1:2] * x + rings[:, 3:4]
     points[..., 1] = rings[:, 2:3] * y + rings[:, 4:5]
     points[..., 2] = rings[:, :1]
-    return sheet(points)
+    return points.reshape(-1, 3), grid_triangles(len(rings), n + 1)
 
 
 def tube(start, end, radius: float, n: int = 7, end_radius: float | None = None) -> Shape:
     """A straight bar with closed ends; `end_radius` makes it taper."""
-    start, end = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
-    axis = end - start
-    length = np.linalg.norm(axis)
-    axis = axis / max(length, 1e-9)
-    helper = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    u = np.cross(axis, helper)
-    u /= np.linalg.norm(u)
-    v = np.cross(axis, u)
-    last = radius if end_radius is None else end_radius
-    points, triangles = loft([(0, 0, 0, 0, 0), (0, radius, radius, 0, 0), (length, last, last, 0, 0), (length, 0, 0, 0, 0)], 2.0, n)
-    return start + points @ np.stack([u, v, axis]), triangles
+    ax, ay, az = (float(e - s) for s, e in zip(start, end, strict=True))
+    length = max(hypot(ax, ay, az), 1e-9)
+    ax, ay, az = ax / length, ay / length, az / length
+    # u = axis x z (or axis x x for upright bars), v = axis x u
+    ux, uy, uz = (ay, -ax, 0.0) if abs(az) < 0.9 else (0.0, az, -ay)
+    k = hypot(ux, uy, uz)
+    ux, uy, uz = ux / k, uy / k, uz / k
+    basis = np.array([[ux, uy, uz], [ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux]])
+    ring = _circle(2.0, n).T @ basis
+    points = np.empty((4, n + 1, 3))
+    points[:2], points[2:] = start, end
+    points[1] += radius * ring
+    points[2] += (radius if end_radius is None else end_radius) * ring
+    return points.reshape(-1, 3), grid_triangles(4, n + 1)
 
 
 def path(points, radius: float, n: int = 6) -> Shape:
@@ -181,42 +193,49 @@ def centred(thing: Thing) -> Thing:
     return replace(thing, vertices=(thing.vertices - _middle(thing.vertices)).astype(np.float32))
 
 
+def doubled_areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Twice the area (T,) of each triangle, m2."""
+    a = vertices[triangles[:, 0]]
+    p, q = (vertices[triangles[:, 1]] - a).T, (vertices[triangles[:, 2]] - a).T
+    x, y, z = p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0]
+    return np.sqrt(x * x + y * y + z * z)
+
+
 class Mesh:
     """A growing triangle mesh with a part name and a colour per triangle."""
 
     def __init__(self) -> None:
         self._vertices: list[np.ndarray] = []
         self._triangles: list[np.ndarray] = []
-        self._parts: list[np.ndarray] = []
+        self._parts: list[int] = []
         self._colors: list[np.ndarray] = []
         self._names: list[str] = []
-        self._count = 0
 
     def add(self, shape: Shape, part: str, color) -> None:
         """Add a shape; color is (3,) or (T, 3) in [0, 1]."""
-        vertices, triangles = shape
         if part not in self._names:
             self._names.append(part)
-        self._vertices.append(vertices)
-        self._triangles.append(triangles + self._count)
-        self._parts.append(np.full(len(triangles), self._names.index(part), dtype=np.int16))
-        self._colors.append(np.broadcast_to(np.asarray(color, dtype=np.float32), (len(triangles), 3)))
-        self._count += len(vertices)
+        self._vertices.append(shape[0])
+        self._triangles.append(shape[1])
+        self._parts.append(self._names.index(part))
+        self._colors.append(np.asarray(color))
 
     def box(self, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, part: str, color) -> None:
         """Add an axis-aligned box."""
         self.add(box((x0, y0, z0), (x1, y1, z1)), part, color)
 
-    def add_thing(self, thing: Thing, offset, angle: float = 0.0, part: str = "content") -> None:
-        """Add a whole thing, turned by `angle` rad about z and moved, as one part of this mesh."""
-        self.add(move(turn((thing.vertices.astype(np.float64), thing.triangles), angle), offset), part, thing.color)
-
     def thing(self, name: str, attributes: tuple[str, ...] = (), centred: bool = True) -> Thing:
         """The finished thing without zero-area triangles, by default centred in x and y with its base at z = 0."""
         vertices = np.concatenate(self._vertices)
-        triangles = np.concatenate(self._triangles)
-        a, b, c = (vertices[triangles[:, k]] for k in range(3))
-        keep = np.einsum("ij,ij->i", *(2 * (np.cross(b - a, c - a),))) > 1e-14
+        count = np.array([len(t) for t in self._triangles])
+        start = np.cumsum([0] + [len(v) for v in self._vertices[:-1]])
+        triangles = np.concatenate(self._triangles) + np.repeat(start, count)[:, None]
+        color = np.repeat(np.array([c if c.ndim == 1 else (0, 0, 0) for c in self._colors], np.float32), count, axis=0)
+        end = np.cumsum(count)
+        for k, c in enumerate(self._colors):
+            if c.ndim == 2:
+                color[end[k] - count[k] : end[k]] = c
+        keep = doubled_areas(vertices, triangles) > 1e-7
         if centred:
             vertices = vertices - _middle(vertices)
         return Thing(
@@ -225,6 +244,6 @@ class Mesh:
             tuple(self._names),
             vertices.astype(np.float32),
             triangles[keep].astype(np.int32),
-            np.concatenate(self._parts)[keep],
-            np.concatenate(self._colors)[keep],
+            np.repeat(np.array(self._parts, np.int16), count)[keep],
+            color[keep],
         )

@@ -33,7 +33,11 @@ def lamp(rng: np.random.Generator, kind: str | None = None) -> Thing:
     m.add(lathe([(0, 0), (foot, 0), (foot, 0.02), (0.02, 0.04), (0, 0.04)]), "base", base.rgb)
     if kind == "table" and rng.random() < 0.6:
         bulge = rng.uniform(0.05, 0.11)
-        m.add(lathe([(0, 0.02), (bulge * 0.6, 0.03), (bulge, h * 0.25), (0.02, h - sh), (0, h - sh)]), "base", paint(rng).rgb)
+        m.add(
+            lathe([(0, 0.02), (bulge * 0.6, 0.03), (bulge, h * 0.25), (0.02, h - sh), (0, h - sh)]),
+            "base",
+            paint(rng).rgb,
+        )
     else:
         m.add(tube((0, 0, 0.03), (0, 0, h - sh), 0.012), "pole", base.rgb)
     taper = rng.uniform(0.5, 1.0)
@@ -61,7 +65,21 @@ def carton(rng: np.random.Generator) -> Thing:
             for s in (-1, 1):
                 flap = box((s * w / 2 - t / 2, -d / 2, h), (s * w / 2 + t / 2, d / 2, h + d * 0.4))
                 m.add(turn(flap, s * rng.uniform(0.3, 2.2), "y", (s * w / 2, 0, h)), "lid", cover.shade(0.9))
-        m.add(move(soft_box((-w * 0.4, -d * 0.4, 0), (w * 0.4, d * 0.4, h * rng.uniform(0.3, 0.95)), 0.06, 0.03, 0.02, rng.uniform(0, 6)), (0, 0, t)), "content", paint(rng).rgb)
+        m.add(
+            move(
+                soft_box(
+                    (-w * 0.4, -d * 0.4, 0),
+                    (w * 0.4, d * 0.4, h * rng.uniform(0.3, 0.95)),
+                    0.06,
+                    0.03,
+                    0.02,
+                    rng.uniform(0, 6),
+                ),
+                (0, 0, t),
+            ),
+            "content",
+            paint(rng).rgb,
+        )
     return m.thing("box", (*cover.words, "large" if max(w, d, h) > 0.45 else "small"))
 
 
@@ -78,12 +96,20 @@ def plant(rng: np.random.Generator) -> Thing:
     spread, broad = rng.uniform(0.25, 0.6) * max(top, 0.25), rng.uniform(0.025, 0.09) * (1.4 if big else 0.7)
     trunk = top * rng.uniform(0, 0.6)
     m.add(tube((0, 0, ph * 0.8), (0, 0, ph + trunk), 0.012 if big else 0.005, 5), "stem", (0.3, 0.25, 0.15))
-    az, out, up = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.2, 1, count) * spread, rng.uniform(0.1, 1, count) * (top - trunk)
+    az, out, up = (
+        rng.uniform(0, 2 * np.pi, count),
+        rng.uniform(0.2, 1, count) * spread,
+        rng.uniform(0.1, 1, count) * (top - trunk),
+    )
     direction = np.stack([np.cos(az), np.sin(az), np.zeros(count)], 1)
     side = np.stack([-np.sin(az), np.cos(az), np.zeros(count)], 1) * broad
     s = np.linspace(0, 1, 5)
     rise = np.sin(s * rng.uniform(1.6, 2.6))[None] * up[:, None]
-    middle = direction[:, None] * (s * out[:, None])[..., None] + np.array([0, 0, ph + trunk]) + np.stack([0 * rise, 0 * rise, rise], -1)
+    middle = (
+        direction[:, None] * (s * out[:, None])[..., None]
+        + np.array([0, 0, ph + trunk])
+        + np.stack([0 * rise, 0 * rise, rise], -1)
+    )
     width = np.array([0.1, 0.7, 1.0, 0.7, 0.05])[None, :, None]
     leaves = np.stack([middle - side[:, None] * width, middle + side[:, None] * width], 2)
     shapes = [sheet(leaf) for leaf in leaves]
@@ -101,9 +127,23 @@ def trash_can(rng: np.random.Generator) -> Thing:
     a, b = r, r * (1.0 if power == 2 else rng.uniform(0.6, 1.0))
     k = rng.uniform(0.7, 0.95)
     if rng.random() < 0.6:
-        rings = [(0, 0, 0), (0, a * k, b * k), (h, a, b), (h, a - 0.015, b - 0.015), (0.05, a * k - 0.015, b * k - 0.015), (0.05, 0, 0)]
+        rings = [
+            (0, 0, 0),
+            (0, a * k, b * k),
+            (h, a, b),
+            (h, a - 0.015, b - 0.015),
+            (0.05, a * k - 0.015, b * k - 0.015),
+            (0.05, 0, 0),
+        ]
     else:
-        rings = [(0, 0, 0), (0, a * k, b * k), (h * 0.85, a, b), (h * 0.87, a * 1.03, b * 1.03), (h, a * 0.6, b * 0.6), (h, 0, 0)]
+        rings = [
+            (0, 0, 0),
+            (0, a * k, b * k),
+            (h * 0.85, a, b),
+            (h * 0.87, a * 1.03, b * 1.03),
+            (h, a * 0.6, b * 0.6),
+            (h, 0, 0),
+        ]
     m.add(loft([(*ring, 0, 0) for ring in rings], power), "body", cover.rgb)
     return m.thing("trash can", (*cover.words, "round" if power == 2 else "square"))
 
@@ -111,15 +151,41 @@ def trash_can(rng: np.random.Generator) -> Thing:
 def person(rng: np.random.Generator) -> Thing:
     """A standing person, 1.55 to 1.9 m."""
     h = rng.uniform(1.55, 1.9)
-    shirt, trousers, skin = paint(rng), paint(rng, "blue black grey brown beige"), np.array([0.78, 0.58, 0.46]) * rng.uniform(0.5, 1.15)
+    shirt, trousers, skin = (
+        paint(rng),
+        paint(rng, "blue black grey brown beige"),
+        np.array([0.78, 0.58, 0.46]) * rng.uniform(0.5, 1.15),
+    )
     k = h / 1.75
     m = Mesh()
     for s in (-1, 1):
-        m.add(loft([(0.05, 0.06, 0.06, s * 0.1, 0), (0.5, 0.065, 0.07, s * 0.1, 0), (0.88 * k, 0.09, 0.1, s * 0.09, 0)], 2, 10), "leg", trousers.rgb)
+        m.add(
+            loft(
+                [(0.05, 0.06, 0.06, s * 0.1, 0), (0.5, 0.065, 0.07, s * 0.1, 0), (0.88 * k, 0.09, 0.1, s * 0.09, 0)],
+                2,
+                10,
+            ),
+            "leg",
+            trousers.rgb,
+        )
         m.add(soft_box((s * 0.1 - 0.05, -0.19, 0), (s * 0.1 + 0.05, 0.08, 0.08), 0.04, n=3), "foot", (0.1, 0.09, 0.09))
         swing = rng.uniform(-0.2, 0.25)
-        m.add(path([(s * 0.2, 0, 1.42 * k), (s * 0.27, swing * 0.4, 1.12 * k), (s * 0.27, -0.1 - swing, 0.86 * k)], 0.042, 8), "arm", shirt.rgb)
-    rings = [(0.85 * k, 0.15, 0.1), (1.0 * k, 0.15, 0.11), (1.25 * k, 0.18, 0.12), (1.42 * k, 0.2, 0.1), (1.5 * k, 0.07, 0.07)]
+        m.add(
+            path(
+                [(s * 0.2, 0, 1.42 * k), (s * 0.27, swing * 0.4, 1.12 * k), (s * 0.27, -0.1 - swing, 0.86 * k)],
+                0.042,
+                8,
+            ),
+            "arm",
+            shirt.rgb,
+        )
+    rings = [
+        (0.85 * k, 0.15, 0.1),
+        (1.0 * k, 0.15, 0.11),
+        (1.25 * k, 0.18, 0.12),
+        (1.42 * k, 0.2, 0.1),
+        (1.5 * k, 0.07, 0.07),
+    ]
     m.add(loft([(*ring, 0, 0) for ring in rings], 2.4), "body", shirt.rgb)
     m.add(tube((0, 0, 1.46 * k), (0, -0.01, 1.58 * k), 0.055), "head", skin)
     m.add(move(blob((0.078, 0.095, 0.12), rng, 0.03), (0, -0.01, h - 0.12)), "head", skin)
@@ -132,9 +198,17 @@ def backpack(rng: np.random.Generator) -> Thing:
     w, d, h = rng.uniform(0.26, 0.36), rng.uniform(0.14, 0.22), rng.uniform(0.38, 0.52)
     m = Mesh()
     m.add(soft_box((-w / 2, -d / 2, 0), (w / 2, d / 2, h), 0.09, 0.03, 0.02, rng.uniform(0, 6)), "body", cloth.rgb)
-    m.add(soft_box((-w * 0.35, -d / 2 - 0.06, 0.03), (w * 0.35, -d / 2 + 0.02, h * 0.5), 0.04, 0.02), "body", cloth.shade(0.9))
+    m.add(
+        soft_box((-w * 0.35, -d / 2 - 0.06, 0.03), (w * 0.35, -d / 2 + 0.02, h * 0.5), 0.04, 0.02),
+        "body",
+        cloth.shade(0.9),
+    )
     for s in (-1, 1):
-        m.add(path([(s * 0.08, d / 2, h * 0.9), (s * 0.09, d / 2 + 0.07, h * 0.6), (s * 0.09, d / 2, 0.08)], 0.014, 5), "strap", cloth.shade(0.7))
+        m.add(
+            path([(s * 0.08, d / 2, h * 0.9), (s * 0.09, d / 2 + 0.07, h * 0.6), (s * 0.09, d / 2, 0.08)], 0.014, 5),
+            "strap",
+            cloth.shade(0.7),
+        )
     return m.thing("backpack", cloth.words)
 
 
@@ -144,9 +218,26 @@ def bag(rng: np.random.Generator) -> Thing:
     w, d, h = rng.uniform(0.2, 0.45), rng.uniform(0.1, 0.25), rng.uniform(0.2, 0.45)
     m = Mesh()
     if rng.random() < 0.5:
-        m.add(loft([(0, 0, 0, 0, 0), (0, w / 2, d / 2, 0, 0), (h * 0.6, w / 2 * 1.05, d / 2, 0, 0), (h, w / 2, d / 2 * 0.5, 0, 0), (h * 0.8, w / 2 * 0.9, d / 2 * 0.4, 0, 0)], 5.0), "body", cloth.rgb)
+        m.add(
+            loft(
+                [
+                    (0, 0, 0, 0, 0),
+                    (0, w / 2, d / 2, 0, 0),
+                    (h * 0.6, w / 2 * 1.05, d / 2, 0, 0),
+                    (h, w / 2, d / 2 * 0.5, 0, 0),
+                    (h * 0.8, w / 2 * 0.9, d / 2 * 0.4, 0, 0),
+                ],
+                5.0,
+            ),
+            "body",
+            cloth.rgb,
+        )
         for y in (-d / 5, d / 5):
-            m.add(path([(-w / 5, y, h), (-w / 8, y, h + 0.12), (w / 8, y, h + 0.12), (w / 5, y, h)], 0.008, 5), "handle", cloth.shade(0.7))
+            m.add(
+                path([(-w / 5, y, h), (-w / 8, y, h + 0.12), (w / 8, y, h + 0.12), (w / 5, y, h)], 0.008, 5),
+                "handle",
+                cloth.shade(0.7),
+            )
     else:
         m.add(move(blob((w / 2, d / 2 + 0.05, h / 2), rng, 0.15), (0, 0, h / 2)), "body", cloth.rgb)
         m.add(lathe([(0.03, h * 0.95), (0.07, h * 1.12)], 8), "handle", cloth.rgb)
@@ -160,9 +251,24 @@ def suitcase(rng: np.random.Generator) -> Thing:
     m = Mesh()
     m.add(soft_box((-w / 2, -d / 2, 0.04), (w / 2, d / 2, h), 0.05, 0.01), "body", cover.rgb)
     up = rng.uniform(0.02, 0.4)
-    m.add(path([(-0.1, d / 2 - 0.03, h), (-0.1, d / 2 - 0.03, h + up), (0.1, d / 2 - 0.03, h + up), (0.1, d / 2 - 0.03, h)], 0.01, 5), "handle", (0.2, 0.2, 0.2))
+    m.add(
+        path(
+            [
+                (-0.1, d / 2 - 0.03, h),
+                (-0.1, d / 2 - 0.03, h + up),
+                (0.1, d / 2 - 0.03, h + up),
+                (0.1, d / 2 - 0.03, h),
+            ],
+            0.01,
+            5,
+        ),
+        "handle",
+        (0.2, 0.2, 0.2),
+    )
     for s in (-1, 1):
-        m.add(tube((s * w * 0.4, -d * 0.4, 0.025), (s * w * 0.4, d * 0.4, 0.025), 0.025, 6), "wheel", (0.05, 0.05, 0.05))
+        m.add(
+            tube((s * w * 0.4, -d * 0.4, 0.025), (s * w * 0.4, d * 0.4, 0.025), 0.025, 6), "wheel", (0.05, 0.05, 0.05)
+        )
     return m.thing("suitcase", cover.words)
 
 
@@ -210,7 +316,15 @@ def cup(rng: np.random.Generator) -> Thing:
     m = Mesh()
     m.add(lathe([(0, 0), (r * 0.75, 0), (r, h), (r - 0.004, h), (r * 0.7, 0.01), (0, 0.01)], 14), "body", cover.rgb)
     if rng.random() < 0.6:
-        m.add(path([(r * 0.9, 0, h * 0.8), (r + 0.03, 0, h * 0.7), (r + 0.03, 0, h * 0.35), (r * 0.85, 0, h * 0.25)], 0.006, 5), "handle", cover.rgb)
+        m.add(
+            path(
+                [(r * 0.9, 0, h * 0.8), (r + 0.03, 0, h * 0.7), (r + 0.03, 0, h * 0.35), (r * 0.85, 0, h * 0.25)],
+                0.006,
+                5,
+            ),
+            "handle",
+            cover.rgb,
+        )
     return m.thing("cup", cover.words)
 
 
@@ -236,21 +350,41 @@ def column(rng: np.random.Generator, h: float | None = None) -> Thing:
     h, r = h or rng.uniform(2.3, 3.0), rng.uniform(0.12, 0.3)
     m = Mesh()
     round_ = rng.random() < 0.4
-    m.add(loft([(0, r, r, 0, 0), (h, r, r, 0, 0)], 2.0, 20) if round_ else box((-r, -r, 0), (r, r, h)), "whole", cover.rgb)
+    m.add(
+        loft([(0, r, r, 0, 0), (h, r, r, 0, 0)], 2.0, 20) if round_ else box((-r, -r, 0), (r, r, h)), "whole", cover.rgb
+    )
     return m.thing("column", (*cover.words, "round" if round_ else "square", "tall"))
 
 
 def stairs(rng: np.random.Generator) -> Thing:
     """A straight flight of steps rising towards +y, sometimes with a rail."""
     cover = wood(rng) if rng.random() < 0.6 else paint(rng, "grey white beige")
-    count, w, run, rise = int(rng.integers(3, 9)), rng.uniform(0.75, 1.2), rng.uniform(0.24, 0.3), rng.uniform(0.15, 0.19)
+    count, w, run, rise = (
+        int(rng.integers(3, 9)),
+        rng.uniform(0.75, 1.2),
+        rng.uniform(0.24, 0.3),
+        rng.uniform(0.15, 0.19),
+    )
     m = Mesh()
     solid = rng.random() < 0.6
     for k in range(count):
-        m.box(-w / 2, w / 2, k * run, (k + 1) * run + 0.02, 0 if solid else (k + 1) * rise - 0.04, (k + 1) * rise, "step", cover.rgb)
+        m.box(
+            -w / 2,
+            w / 2,
+            k * run,
+            (k + 1) * run + 0.02,
+            0 if solid else (k + 1) * rise - 0.04,
+            (k + 1) * rise,
+            "step",
+            cover.rgb,
+        )
     if rng.random() < 0.6:
         x = w / 2 - 0.03
         m.add(tube((x, 0.05, 0.9), (x, count * run, 0.9 + count * rise), 0.025), "rail", cover.shade(0.7))
         for k in range(count):
-            m.add(tube((x, (k + 0.5) * run, k * rise), (x, (k + 0.5) * run, 0.95 + k * rise), 0.01, 5), "rail", cover.shade(0.7))
+            m.add(
+                tube((x, (k + 0.5) * run, k * rise), (x, (k + 0.5) * run, 0.95 + k * rise), 0.01, 5),
+                "rail",
+                cover.shade(0.7),
+            )
     return m.thing("stairs", cover.words)

@@ -42,7 +42,9 @@ def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS)
 def wood(rng: np.random.Generator) -> Paint:
     """A colour of natural or painted wood."""
     name, rgb = pick(rng, _WOODS)
-    return Paint(np.clip(np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3), 0.02, 0.98), (name, "wooden"))
+    return Paint(
+        np.clip(np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3), 0.02, 0.98), (name, "wooden")
+    )
 
 
 def metal(rng: np.random.Generator) -> Paint:

@@ -65,7 +65,16 @@ class Site:
             hit &= ~(np.abs(space - np.concatenate([ignore.low, ignore.high])).max(1) < 1e-6)
         return not hit.any()
 
-    def put(self, thing: Thing, xy, angle: float, z: float = 0.0, ignore: Placed | None = None, force: bool = False, pad: float = 0.0) -> Placed | None:
+    def put(
+        self,
+        thing: Thing,
+        xy,
+        angle: float,
+        z: float = 0.0,
+        ignore: Placed | None = None,
+        force: bool = False,
+        pad: float = 0.0,
+    ) -> Placed | None:
         """Place a thing at xy if that is free; `pad` m of its surroundings must be free as well; `force` skips the test of things."""
         low, high = bounds(thing)
         c, s = np.cos(angle), np.sin(angle)
@@ -76,27 +85,54 @@ class Site:
         if force:
             if not self.plan.inside(lo[:2], hi[:2]) or hi[2] > self.plan.height + 1e-6:
                 return None
-        elif not self.is_free(lo - grow, hi + grow, ignore) and (pad == 0 or not self.is_free(lo, hi, ignore) or self.rng.random() < 0.7):
+        elif not self.is_free(lo - grow, hi + grow, ignore) and (
+            pad == 0 or not self.is_free(lo, hi, ignore) or self.rng.random() < 0.7
+        ):
             return None
         placed = Placed(thing, angle, offset, lo, hi)
         self.placed.append(placed)
         self.block(lo, hi)
         return placed
 
-    def at_wall(self, thing: Thing, wall: Wall, s: float, gap: float = 0.0, z: float = 0.0, jitter: float = 0.0, force: bool = False) -> Placed | None:
+    def at_wall(
+        self,
+        thing: Thing,
+        wall: Wall,
+        s: float,
+        gap: float = 0.0,
+        z: float = 0.0,
+        jitter: float = 0.0,
+        force: bool = False,
+    ) -> Placed | None:
         """Place a thing with its back to a wall, its middle s m along it."""
         low, high = bounds(thing)
-        return self.put(thing, wall.point(s, gap + high[1] + 0.002 + abs(np.sin(jitter)) * high[0]), wall.angle + jitter, z, force=force)
+        return self.put(
+            thing,
+            wall.point(s, gap + high[1] + 0.002 + abs(np.sin(jitter)) * high[0]),
+            wall.angle + jitter,
+            z,
+            force=force,
+        )
 
     def pick_wall(self, least: float = 0.0) -> Wall | None:
         """A random wall at least `least` m long, long ones more often."""
         walls = [w for w in self.plan.walls if w.length > least]
-        if not walls:
-            return None
-        length = np.array([w.length for w in walls])
-        return walls[int(self.rng.choice(len(walls), p=length / length.sum()))]
+        at = self.rng.random() * sum(w.length for w in walls)
+        for w in walls:
+            at -= w.length
+            if at <= 0:
+                return w
+        return None
 
-    def against(self, thing: Thing | str, gap: float | None = None, z: float = 0.0, tries: int = 7, wall: Wall | None = None, corner: float = 0.35) -> Placed | None:
+    def against(
+        self,
+        thing: Thing | str,
+        gap: float | None = None,
+        z: float = 0.0,
+        tries: int = 7,
+        wall: Wall | None = None,
+        corner: float = 0.35,
+    ) -> Placed | None:
         """Place a thing (or one of that class) with its back to some wall; with probability `corner` tight in a corner."""
         rng = self.rng
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing
@@ -123,18 +159,42 @@ class Site:
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing
         for _ in range(tries):
             xy = rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
-            a = angle if angle is not None else rng.integers(4) * np.pi / 2 + (rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5))
+            a = (
+                angle
+                if angle is not None
+                else rng.integers(4) * np.pi / 2 + (rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5))
+            )
             placed = self.put(thing, xy, a, pad=pad)
             if placed:
                 return placed
         return None
 
-    def near(self, host: Placed, thing: Thing | str, x: float, y: float, turned: float = 0.0, z: float = 0.0, overlap: bool = False) -> Placed | None:
+    def near(
+        self,
+        host: Placed,
+        thing: Thing | str,
+        x: float,
+        y: float,
+        turned: float = 0.0,
+        z: float = 0.0,
+        overlap: bool = False,
+    ) -> Placed | None:
         """Place a thing at (x, y) of another one's frame, turned relative to it."""
         thing = make_thing(thing, self.rng) if isinstance(thing, str) else thing
-        return self.put(thing, host.world(x, y), host.angle + turned, z + host.offset[2], ignore=host if overlap else None)
+        return self.put(
+            thing, host.world(x, y), host.angle + turned, z + host.offset[2], ignore=host if overlap else None
+        )
 
-    def on(self, host: Placed, thing: Thing | str, part: str = "top", back: bool = False, tries: int = 3, turned: float | None = None, x: float | None = None) -> Placed | None:
+    def on(
+        self,
+        host: Placed,
+        thing: Thing | str,
+        part: str = "top",
+        back: bool = False,
+        tries: int = 3,
+        turned: float | None = None,
+        x: float | None = None,
+    ) -> Placed | None:
         """Place a thing on a part of another one; `back` puts it along the rear edge, x at that coordinate."""
         rng = self.rng
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing
@@ -159,7 +219,14 @@ class Site:
                 return placed
         return None
 
-    def hang(self, thing: Thing | str, z: float | None = None, wall: Wall | None = None, s: float | None = None, tries: int = 5) -> Placed | None:
+    def hang(
+        self,
+        thing: Thing | str,
+        z: float | None = None,
+        wall: Wall | None = None,
+        s: float | None = None,
+        tries: int = 5,
+    ) -> Placed | None:
         """Hang a thing on a wall with its lower edge at z (default: its middle at eye level)."""
         rng = self.rng
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing
@@ -175,7 +242,9 @@ class Site:
                 return placed
         return None
 
-    def open_wall(self, width: float, z0: float, z1: float, kind: str, tries: int = 8, wall: Wall | None = None) -> tuple[Wall, Opening] | None:
+    def open_wall(
+        self, width: float, z0: float, z1: float, kind: str, tries: int = 8, wall: Wall | None = None
+    ) -> tuple[Wall, Opening] | None:
         """Cut an opening into a wall and keep the space before it free as far as the kind needs."""
         for _ in range(tries):
             w = wall or self.pick_wall(width + 0.3)

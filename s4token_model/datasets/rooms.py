@@ -58,8 +58,10 @@ class Plan:
 
     def inside(self, low, high) -> bool:
         """Whether the rectangle low..high (2,) lies in the room."""
-        i0, i1 = np.searchsorted(self.xs, (low[0] + 1e-6, high[0] - 1e-6)) - 1
-        j0, j1 = np.searchsorted(self.ys, (low[1] + 1e-6, high[1] - 1e-6)) - 1
+        if low[0] < self.xs[0] or low[1] < self.ys[0] or high[0] > self.xs[-1] or high[1] > self.ys[-1]:
+            return False
+        i0, i1 = self.xs.searchsorted((low[0] + 1e-6, high[0] - 1e-6)) - 1
+        j0, j1 = self.ys.searchsorted((low[1] + 1e-6, high[1] - 1e-6)) - 1
         if i0 < 0 or j0 < 0 or i1 >= len(self.mask) or j1 >= self.mask.shape[1]:
             return False
         return bool(self.mask[i0 : i1 + 1, j0 : j1 + 1].all())
@@ -157,7 +159,12 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
     x0, x1, y0, y1 = min(a[0], b[0]), max(a[0], b[0]), min(a[1], b[1]), max(a[1], b[1])
     grow = plan.thickness * 0.9
     cx, cy = plan.xs, plan.ys
-    hit = (cx[:-1, None] < x1 + grow) & (cx[1:, None] > x0 - grow) & (cy[None, :-1] < y1 + grow) & (cy[None, 1:] > y0 - grow)
+    hit = (
+        (cx[:-1, None] < x1 + grow)
+        & (cx[1:, None] > x0 - grow)
+        & (cy[None, :-1] < y1 + grow)
+        & (cy[None, 1:] > y0 - grow)
+    )
     if (hit & plan.mask).any() or any(x0 < t[1] and x1 > t[0] and y0 < t[3] and y1 > t[2] for t in taken):
         return None
     taken.append((x0 - 0.1, x1 + 0.1, y0 - 0.1, y1 + 0.1))
@@ -165,7 +172,15 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
     for w in other.walls:
         if float(w.normal @ wall.normal) < -0.5:
             s = float((wall.point(middle) - w.start) @ w.along)
-            w.openings.append(Opening(s - (opening.s1 - opening.s0) / 2, s + (opening.s1 - opening.s0) / 2, opening.z0, opening.z1, "shared"))
+            w.openings.append(
+                Opening(
+                    s - (opening.s1 - opening.s0) / 2,
+                    s + (opening.s1 - opening.s0) / 2,
+                    opening.z0,
+                    opening.z1,
+                    "shared",
+                )
+            )
     return other
 
 
@@ -198,7 +213,12 @@ def reveal_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
         quads.append([[*a, opening.z0], [*b, opening.z0], [*b, opening.z1], [*a, opening.z1]])
     for z in (opening.z0, opening.z1):
         if z > 1e-3:
-            corners = [wall.point(opening.s0), wall.point(opening.s1), wall.point(opening.s1, -depth), wall.point(opening.s0, -depth)]
+            corners = [
+                wall.point(opening.s0),
+                wall.point(opening.s1),
+                wall.point(opening.s1, -depth),
+                wall.point(opening.s0, -depth),
+            ]
             quads.append([[*c, z] for c in corners])
     vertices = np.array(quads).reshape(-1, 3)
     first = np.arange(len(quads))[:, None] * 4
@@ -208,7 +228,10 @@ def reveal_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
 def baseboard_shape(wall: Wall, height: float, out: float) -> Shape | None:
     """A skirting board between the openings that reach the floor."""
     pieces, s = [], 0.0
-    for o in [*sorted((o for o in wall.openings if o.z0 < 0.05), key=lambda o: o.s0), Opening(wall.length, wall.length, 0, 0, "end")]:
+    for o in [
+        *sorted((o for o in wall.openings if o.z0 < 0.05), key=lambda o: o.s0),
+        Opening(wall.length, wall.length, 0, 0, "end"),
+    ]:
         if o.s0 - s > 0.1:
             a, b = wall.point(s), wall.point(o.s0, out)
             pieces.append(box((*np.minimum(a, b), 0.0), (*np.maximum(a, b), height)))

@@ -14,7 +14,7 @@ from s4token_model.datasets import furniture_walls as walls
 from s4token_model.datasets import layouts, objects, rooms
 from s4token_model.datasets.classes import PARTS, PROCEDURAL
 from s4token_model.datasets.furniture_devices import fan
-from s4token_model.datasets.meshes import Shape, turn
+from s4token_model.datasets.meshes import Shape, box, doubled_areas, turn
 from s4token_model.datasets.paints import paint, wood
 from s4token_model.datasets.placement import Placed, Site, bounds
 from s4token_model.datasets.scene import Instance, Scene, Thing
@@ -34,25 +34,32 @@ class _Assembly:
     def add(self, name: str, attributes: tuple[str, ...], shape: Shape, part: np.ndarray, color: np.ndarray) -> None:
         vertices, triangles = shape
         self._pieces.append((vertices.astype(np.float32), triangles, _LABEL[name], part, color))
-        used = vertices[triangles.ravel()]
-        self.instances.append(Instance(name, attributes, used.min(0).astype(np.float64), used.max(0).astype(np.float64)))
+        low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
+        self.instances.append(Instance(name, attributes, low, high))
 
     def surface(self, name: str, shape: Shape | None, color, attributes: tuple[str, ...] = ()) -> None:
         """Add a structural surface, dropping triangles without area."""
         if shape is None:
             return
         vertices, triangles = shape
-        a, b, c = (vertices[triangles[:, k]] for k in range(3))
-        triangles = triangles[np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-6]
+        triangles = triangles[doubled_areas(vertices, triangles) > 1e-6]
         if len(triangles):
             count = len(triangles)
-            self.add(name, attributes, (vertices, triangles), np.zeros(count, np.int16), np.broadcast_to(np.asarray(color, np.float32), (count, 3)))
+            self.add(
+                name,
+                attributes,
+                (vertices, triangles),
+                np.zeros(count, np.int16),
+                np.broadcast_to(np.asarray(color, np.float32), (count, 3)),
+            )
 
     def thing(self, thing: Thing, angle: float = 0.0, offset=(0.0, 0.0, 0.0)) -> None:
         """Add a thing turned by `angle` rad about z and moved."""
         vertices, _ = turn((thing.vertices.astype(np.float64), thing.triangles), angle)
         ids = np.array([_PART[p] for p in thing.parts], dtype=np.int16)
-        self.add(thing.name, thing.attributes, (vertices + np.asarray(offset), thing.triangles), ids[thing.part], thing.color)
+        self.add(
+            thing.name, thing.attributes, (vertices + np.asarray(offset), thing.triangles), ids[thing.part], thing.color
+        )
 
     def scene(self, kind: str, seed: int) -> Scene:
         """Everything as one Scene."""
@@ -102,7 +109,11 @@ def make_room(seed: int) -> Scene:
     with_ceiling = rng.random() < 0.3
     for plan in plans:
         _shell(head, plan, style, with_ceiling, rng)
-    return merge([head.scene("room", seed), assembly.scene("room", seed)]) if assembly.instances else head.scene("room", seed)
+    return (
+        merge([head.scene("room", seed), assembly.scene("room", seed)])
+        if assembly.instances
+        else head.scene("room", seed)
+    )
 
 
 def merge(scenes: list[Scene]) -> Scene:
@@ -128,7 +139,9 @@ def merge(scenes: list[Scene]) -> Scene:
 
 def transformed(scene: Scene, angle: float = 0.0, offset=(0.0, 0.0, 0.0)) -> Scene:
     """The scene turned by `angle` rad about z, then moved by `offset` (3,) m; instance bounds are recomputed."""
-    vertices = (turn((scene.vertices.astype(np.float64), scene.triangles), angle)[0] + np.asarray(offset)).astype(np.float32)
+    vertices = (turn((scene.vertices.astype(np.float64), scene.triangles), angle)[0] + np.asarray(offset)).astype(
+        np.float32
+    )
     corners = vertices[scene.triangles]
     low, high = np.full((len(scene.instances), 3), np.inf), np.full((len(scene.instances), 3), -np.inf)
     np.minimum.at(low, scene.instance, corners.min(1))
@@ -152,13 +165,19 @@ def _openings(assembly: _Assembly, site: Site, style: dict) -> None:
     rng, plan = site.rng, site.plan
     for k in range(int(rng.choice([1, 2, 3], p=(0.5, 0.38, 0.12)))):
         passage = k > 0 and rng.random() < 0.25
-        width, height = (rng.uniform(0.9, 2.0), rng.uniform(2.0, 2.25)) if passage else (rng.uniform(0.72, 0.98), rng.uniform(1.95, 2.1))
+        width, height = (
+            (rng.uniform(0.9, 2.0), rng.uniform(2.0, 2.25))
+            if passage
+            else (rng.uniform(0.72, 0.98), rng.uniform(1.95, 2.1))
+        )
         cut = site.open_wall(width, 0.0, height, "passage" if passage else "door")
         if cut and not passage:
             wall, o = cut
             angle = 0.0 if rng.random() < 0.55 else rng.uniform(0.4, 1.75)
             recess = rng.uniform(-0.015, 0.08) if not angle else 0.0
-            thing = walls.door_of(rng, width, height, min(recess, plan.thickness - 0.04), angle, int(rng.choice([-1, 1])), style["leaf"])
+            thing = walls.door_of(
+                rng, width, height, min(recess, plan.thickness - 0.04), angle, int(rng.choice([-1, 1])), style["leaf"]
+            )
             assembly.thing(thing, wall.angle, (*wall.point((o.s0 + o.s1) / 2), 0.0))
     for _ in range(int(rng.poisson(1.4))):
         height = rng.uniform(0.7, 1.6)
@@ -207,8 +226,6 @@ def _partition(assembly: _Assembly, site: Site, style: dict) -> None:
     a, b = wall.point(s - thick / 2), wall.point(s + thick / 2, long_)
     low, top = np.array([*np.minimum(a, b), 0.0]), np.array([*np.maximum(a, b), high])
     if site.is_free(low - [0.5, 0.5, 0], np.maximum(top + [0.5, 0.5, 0], 0)) or site.is_free(low + 1e-3, top - 1e-3):
-        from s4token_model.datasets.meshes import box
-
         site.block(low, top)
         assembly.surface("wall", box(low, top), style["wall"].rgb, style["wall"].words)
 
@@ -222,7 +239,16 @@ def _finish(site: Site, density: float) -> None:
         if rng.random() < chance:
             thing = objects.column(rng, plan.height - 0.002) if name == "column" else make_thing(name, rng)
             site.hang(thing) if name in ("mirror", "shelf", "whiteboard") else site.against(thing)
-    for name, chance in (("trash can", 0.4), ("plant", 0.25), ("person", 0.08), ("rug", 0.2), ("fan", 0.05), ("ottoman", 0.06), ("cabinet", 0.15), ("suitcase", 0.05)):
+    for name, chance in (
+        ("trash can", 0.4),
+        ("plant", 0.25),
+        ("person", 0.08),
+        ("rug", 0.2),
+        ("fan", 0.05),
+        ("ottoman", 0.06),
+        ("cabinet", 0.15),
+        ("suitcase", 0.05),
+    ):
         if rng.random() < chance:
             site.middle(name, 0.05) if name in ("person", "rug") else site.against(name)
     if rng.random() < 0.25:
@@ -257,7 +283,11 @@ def _neighbours(assembly: _Assembly, site: Site, style: dict, density: float) ->
             for w in plan.walls:
                 for shared in w.openings:
                     other._clear_before(w, shared)
-            fill = layouts.corridor if rng.random() < 0.6 or plan.area < 3 else (layouts.bathroom if plan.area < 6 else layouts.lounge)
+            fill = (
+                layouts.corridor
+                if rng.random() < 0.6 or plan.area < 3
+                else (layouts.bathroom if plan.area < 6 else layouts.lounge)
+            )
             fill(other, density)
             for placed in other.placed:
                 assembly.thing(placed.thing, placed.angle, placed.offset)
