@@ -1,6 +1,6 @@
 """Superpoints: the l0 (generalised minimal) partition of a cloud into pieces of one shape (method: Sec. 3.2, App. A.1).
 
-    E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)],    f = (normal, eigen-features, rgb)
+    E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)],   f = (normal, eigen-features, rgb)
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from s4token_model.sampling import farthest_points
 def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: SuperpointConfig | None = None) -> np.ndarray:
     """Split a cloud into superpoints.
 
-    xyz (H, 3) finite, any unit; rgb (H, 3) in [0, 1] or None. Returns (H,) int32 superpoint ids 0..S-1; each superpoint is one
-    connected component of the neighbour graph. Raises ValueError on non-finite points.
+    xyz (H, 3) finite, any unit; rgb (H, 3) in [0, 1] or None. Returns (H,) int32 superpoint ids 0..S-1; each superpoint is
+    one connected component of the neighbour graph. Raises ValueError on non-finite points.
     """
     config = config or SuperpointConfig()
     if not np.isfinite(xyz).all():
         raise ValueError("xyz holds NaN or inf; pass only finite points (xyz[np.isfinite(xyz).all(axis=1)])")
     if len(xyz) == 0:
         return np.zeros(0, np.int32)
-    return solve(*describe(xyz, rgb, config)[:2], config)
+    near = (xyz - xyz.min(axis=0)).astype(np.float32)  # map coordinates exceed the precision of float32
+    return solve(*describe(near, rgb, config)[:2], config)
 
 
 def describe(
@@ -79,7 +80,7 @@ def components(labels: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def merge_small(
     labels: np.ndarray, features: np.ndarray, edges: np.ndarray, regularization: float, min_points: int
 ) -> np.ndarray:
-    """Merge superpoints under `min_points` into the neighbour that raises E least, until none with a neighbour is left."""
+    """Merge superpoints under `min_points` into the neighbour that raises E least, until none with one is left."""
     while True:
         sizes = np.bincount(labels).astype(np.float64)
         small = sizes < min_points
