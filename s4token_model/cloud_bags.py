@@ -72,6 +72,13 @@ def add_labels(
             return _copy(source, reader, writer, chosen, label, on_skip)
 
 
+def check_source(path: str | Path, topic: str | None = None) -> str:
+    """Return the cloud topic that reading would take, or raise its ValueError; called before long work."""
+    path = Path(path)
+    with _opened(path) as reader:
+        return _choose(path, reader.connections, topic)
+
+
 def check_target(target: str | Path) -> None:
     """Raise ValueError when no bag can be written to `target`; called before long work."""
     target = Path(target)

@@ -1,0 +1,213 @@
+"""The command `s4token`: parse, import what the command needs, call one function. Errors are one line, exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Commands with a parser of their own, which the rest of the line goes to.
+PASSED_ON = {
+    "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
+    "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
+}
+MODEL = "s4token-mini"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 on an error of the user's, 130 on Ctrl-C."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if words and words[0] in PASSED_ON:
+            return int(_load(PASSED_ON[words[0]][0]).main(words[1:]) or 0)
+        arguments = parser().parse_args(words)
+        return int(arguments.run(arguments) or 0)
+    except (ValueError, OSError, ImportError) as reason:
+        print(f"s4token: {' '.join(str(reason).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _load(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as reason:
+        raise ImportError(
+            f"this command needs {reason.name or reason}, which is not installed; see README.md"
+        ) from reason
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; building it imports nothing heavy."""
+    top = argparse.ArgumentParser("s4token", description="Open-vocabulary labels for every point of a point cloud.")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_label(commands)
+    _add_superpoints(commands)
+    _add_evaluate(commands)
+    for name, (_, about) in PASSED_ON.items():
+        commands.add_parser(name, help=about)
+    return top
+
+
+def _command(commands: Any, name: str, run: Callable, about: str, details: str = "") -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}. {details}".strip())
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_label(commands: Any) -> None:
+    about = "label the points of a cloud file, or of every cloud in a ROS 2 bag"
+    details = (
+        "Reads .ply .pcd .las .laz .npy .bin (KITTI), meshes (.off .obj .ply), NAME.depth.png frames and bags (.mcap"
+        " .db3). Writes all fields of the input and label (65535 = unlabelled), confidence, superpoint, class colour."
+    )
+    command = _command(commands, "label", label, about, details)
+    command.add_argument("input", metavar="INPUT", help="a cloud file, or a bag: its folder or file")
+    command.add_argument("-o", "--out", required=True, help=".ply, .pcd or .npy; for a bag a new folder, .mcap or .db3")
+    words = command.add_mutually_exclusive_group()
+    words.add_argument("--vocabulary", metavar="A,B,C", help="the words, separated by commas (default: the model's)")
+    words.add_argument("--labels", metavar="FILE", help="a file of words, one per line, or scannet20")
+    command.add_argument("--topic", help="the PointCloud2 topic of a bag, where it has several")
+    _add_model(command)
+    _add_common(command)
+
+
+def _add_superpoints(commands: Any) -> None:
+    about = "split a cloud into superpoints, pieces of one shape"
+    command = _command(commands, "superpoints", superpoints, about, "No model is needed.")
+    command.add_argument("input", metavar="INPUT", help="a cloud file")
+    command.add_argument("-o", "--out", required=True, help="a .ply, .pcd or .npy file")
+    _add_common(command)
+
+
+def _add_evaluate(commands: Any) -> None:
+    about = "measure a model on a benchmark"
+    command = _command(commands, "evaluate", evaluate, about, "scannet: ScanNet20 mIoU, accuracy, superpoint oracle.")
+    command.add_argument("benchmark", choices=["scannet"])
+    command.add_argument("--root", required=True, help="the data: VoteNet's .npy files or ScanNet's scene folders")
+    command.add_argument("--rooms", metavar="0003,0004", help="only these rooms (default: all)")
+    command.add_argument("--pictures", metavar="DIR", help="draw every room into this folder")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    _add_model(command)
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default=MODEL, help=f"a checkpoint folder or built-in name (default: {MODEL})")
+    command.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--mesh-points", type=int, metavar="N", help="how many points to draw on a mesh")
+    how = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
+    command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=how)
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def changes(pairs: Sequence[str]) -> dict[str, str]:
+    """Turn ["key=value", ...] into a dict. ValueError on anything else."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise ValueError(f"--set {pair}: not understood; write --set key=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def label(arguments: argparse.Namespace) -> None:
+    """Run `s4token label`. The input is checked before the model is loaded, which takes longer."""
+    from s4token_model import cloud_bags, files
+
+    bag = cloud_bags.is_bag(arguments.input)
+    if bag:
+        cloud_bags.check_source(arguments.input, arguments.topic)
+        cloud_bags.check_target(arguments.out)
+    else:
+        files.check_writable(arguments.out)
+        if arguments.topic:
+            raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
+        cloud = _read(arguments)
+    segmenter = _segmenter(arguments)
+    from s4token_model import label as labelling
+
+    if bag:
+        summary = labelling.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
+        more = {"clouds": summary.clouds, "skipped": summary.skipped}
+    else:
+        summary, more = labelling.label_cloud(cloud, arguments.out, segmenter), {}
+    _report(summary.to_dict(str(arguments.model)) | more, arguments)
+
+
+def _read(arguments: argparse.Namespace) -> Any:
+    from s4token_model import files
+
+    count = files.MESH_POINTS if arguments.mesh_points is None else arguments.mesh_points
+    if count < 1:
+        raise ValueError(f"--mesh-points {count}: give at least 1")
+    return files.read_cloud(arguments.input, count)
+
+
+def _segmenter(arguments: argparse.Namespace) -> Any:
+    from s4token_model import checkpoint
+    from s4token_model import config as configs
+    from s4token_model.segmenter import Segmenter
+
+    wanted: dict[str, Any] = changes(arguments.changes)
+    if arguments.vocabulary is not None:
+        wanted["vocabulary.names"] = tuple(arguments.vocabulary.split(","))
+    if arguments.labels is not None:
+        wanted |= {"vocabulary.labels": arguments.labels, "vocabulary.names": ()}
+    config = configs.replace(checkpoint.read_config(arguments.model), wanted)
+    return Segmenter.load(arguments.model, config, arguments.device)
+
+
+def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    counts = ", ".join(f"{result[k]:,} {k}" for k in ("clouds", "points", "superpoints", "tokens") if k in result)
+    print(f"{arguments.out}: {counts}")
+    for name, points in result.get("classes", {}).items():
+        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %")
+    if result.get("unlabelled"):
+        print(f"  unlabelled ({result['unlabelled_reason']})")
+    for reason in result.get("skipped", []):
+        print(f"  skipped {reason}")
+    stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in result.get("stages_ms", {}).items())
+    print(f"{result['total_ms']:.0f} ms" + (f": {stages}" if stages else ""))
+
+
+def superpoints(arguments: argparse.Namespace) -> None:
+    """Run `s4token superpoints`."""
+    from s4token_model import cloud_bags, files
+    from s4token_model import config as configs
+
+    if cloud_bags.is_bag(arguments.input):
+        raise ValueError(f"{arguments.input}: superpoints reads cloud files; for a bag use s4token label")
+    files.check_writable(arguments.out)
+    config = configs.replace(configs.Config(), changes(arguments.changes))
+    cloud = _read(arguments)
+    from s4token_model import label as labelling
+
+    start = time.perf_counter()
+    ids = labelling.partition_cloud(cloud, config)
+    total_ms = 1000 * (time.perf_counter() - start)
+    files.write_cloud(arguments.out, cloud, labelling.superpoint_columns(ids))
+    finite = ids[ids != labelling.NO_SUPERPOINT]
+    count = int(finite.max()) + 1 if len(finite) else 0
+    result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
+    _report(result | {"total_ms": round(total_ms, 3)}, arguments)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Run `s4token evaluate scannet`."""
+    from s4token_model.evaluation import scannet
+
+    a = arguments
+    scannet.run(a.root, a.rooms, model=a.model, as_json=a.json, device=a.device, out=a.pictures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""The command line: labels in files and bags, the JSON summary, errors of one line, a help that loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data import real
+from test_bags import contents, make_bag
+
+from s4token_model import cli, cloud_bags, label
+from s4token_model.files import Cloud, read_cloud, write_cloud
+from s4token_model.segmenter import Segmenter
+
+KEYS = [
+    "points",
+    "finite_points",
+    "superpoints",
+    "tokens",
+    "unlabelled",
+    "unlabelled_reason",
+    "classes",
+    "stages_ms",
+    "total_ms",
+    "model",
+]
+
+
+@pytest.fixture(scope="module")
+def segmenter(tiny_model):
+    return Segmenter.load(tiny_model)
+
+
+def room(count=3000, seed=0):
+    """A floor, a wall and a box, with colours and ground truth."""
+    rng = np.random.default_rng(seed)
+    u = rng.random((count, 3)).astype(np.float32)
+    kind = np.arange(count) % 3
+    xyz = np.where(kind[:, None] == 0, u * [4, 4, 0.01], np.where(kind[:, None] == 1, u * [4, 0.01, 2.5], 1 + u * 0.6))
+    fields = {name: xyz[:, i].astype(np.float32) for i, name in enumerate("xyz")}
+    fields |= {name: rng.integers(0, 256, count, np.uint8) for name in ("red", "green", "blue")}
+    return Cloud.from_fields(fields | {"label": kind.astype(np.int32)})
+
+
+def run(capsys, *words):
+    code = cli.main([str(w) for w in words])
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".npy"])
+def test_label_writes_the_input_and_its_labels_and_prints_one_json_object(tmp_path, capsys, tiny_model, suffix):
+    cloud = room()
+    cloud.fields["x"][7], cloud.fields["z"][8] = np.nan, np.inf
+    write_cloud(tmp_path / "in.ply", cloud)
+    target = tmp_path / f"out{suffix}"
+    code, out, _ = run(
+        capsys,
+        "label",
+        tmp_path / "in.ply",
+        "-o",
+        target,
+        "--model",
+        tiny_model,
+        "--vocabulary",
+        "floor, wall,box",
+        "--json",
+    )
+    result = json.loads(out)
+    assert code == 0 and list(result) == KEYS and out.count("\n") == 1
+    assert (result["points"], result["finite_points"], result["unlabelled"]) == (3000, 2998, 2)
+    assert result["unlabelled_reason"] == "2 points: not finite"
+    assert sum(result["classes"].values()) + result["unlabelled"] == result["points"]
+    assert set(result["classes"]) <= {"floor", "wall", "box"}
+    assert result["total_ms"] == pytest.approx(sum(result["stages_ms"].values()), abs=0.01)
+    again = read_cloud(target)
+    assert np.array_equal(again.xyz, read_cloud(tmp_path / "in.ply").xyz, equal_nan=True)
+    assert np.array_equal(again.fields["input_label"], cloud.fields["label"])
+    labels = again.fields["label"]
+    assert [labels.dtype, again.fields["confidence"].dtype, again.fields["superpoint"].dtype] == ["u4", "f4", "u4"]
+    assert list(labels[[7, 8]]) == [65535] * 2 and list(again.fields["superpoint"][[7, 8]]) == [4294967295] * 2
+    assert (np.delete(labels, [7, 8]) < 3).all() and len(np.unique(again.fields["superpoint"])) == result[
+        "superpoints"
+    ] + 1
+    assert len(np.unique(again.rgb[labels == labels[0]], axis=0)) == 1  # one colour per class
+
+
+def test_label_of_a_bag_adds_a_topic(tmp_path, capsys, tiny_model):
+    make_bag(tmp_path / "in", clouds=2)
+    code, out, _ = run(
+        capsys,
+        "label",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out.mcap",
+        "--model",
+        tiny_model,
+        "--vocabulary",
+        "floor",
+        "--json",
+    )
+    result = json.loads(out)
+    assert code == 0 and (result["points"], result["clouds"], result["skipped"]) == (120, 2, [])
+    assert contents(tmp_path / "out.mcap") == contents(tmp_path / "in")
+    labelled = [
+        cloud_bags.cloud_of(m)[0] for _, _, m in cloud_bags.read_clouds(tmp_path / "out.mcap", "/s4token/labeled")
+    ]
+    assert sum((p["label"] == 0).sum() for p in labelled) == result["classes"]["floor"]
+
+
+def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
+    write_cloud(tmp_path / "in.npy", room())
+    (tmp_path / "words.txt").write_text("# words\nfloor\n\nwall\n")
+    code, out, _ = run(
+        capsys, "label", tmp_path / "in.npy", "-o", tmp_path / "out.ply", "--model", tiny_model, "--labels",
+        tmp_path / "words.txt", "--set", "vocabulary.threshold=1.0"
+    )  # fmt: skip
+    assert code == 0 and "3,000 points" in out and "unlabelled (3000 points: below the threshold)" in out
+    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, label.UNLABELLED_COLOR)
+
+
+def odd_clouds():
+    rng = np.random.default_rng(1)
+    yield "no points", np.zeros((0, 3), np.float32)
+    yield "one point", np.ones((1, 3), np.float32)
+    yield "two points", rng.random((2, 3))
+    yield "fewer than neighbours", rng.random((6, 3))
+    yield "all NaN", np.full((50, 3), np.nan)
+    yield "all equal", np.full((50, 3), 2.5)
+    yield "inf", np.where(rng.random((50, 3)) < 0.2, np.inf, rng.random((50, 3)))
+    yield "float64 far away", rng.random((200, 3)) + [4e5, 5e6, 100]
+    yield "a line", np.linspace([0, 0, 0], [1, 1, 1], 80)
+    yield "integers", rng.integers(0, 9, (80, 3))
+
+
+@pytest.mark.parametrize(("name", "xyz"), list(odd_clouds()), ids=[name for name, _ in odd_clouds()])
+def test_odd_clouds_are_labelled_as_far_as_possible(tmp_path, segmenter, name, xyz):
+    cloud = Cloud.from_fields({n: xyz[:, i] for i, n in enumerate("xyz")})
+    summary = label.label_cloud(cloud, tmp_path / "out.ply", segmenter).to_dict("m")
+    again = read_cloud(tmp_path / "out.ply")
+    assert len(again.xyz) == len(xyz) == summary["points"]
+    finite = np.isfinite(xyz.astype(float)).all(axis=1)
+    assert summary["finite_points"] == finite.sum() and summary["unlabelled"] == (~finite).sum()
+    assert ((again.fields["label"] == 65535) == ~finite).all()
+    assert bool(summary["unlabelled_reason"]) == (len(xyz) == 0 or not finite.all())
+    json.dumps(summary, allow_nan=False)
+    ids = label.partition_cloud(cloud, segmenter.config)
+    assert ((ids == label.NO_SUPERPOINT) == ~finite).all()
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd"])
+def test_superpoints_is_a_tool_of_its_own(tmp_path, capsys, suffix):
+    cloud = room()
+    cloud.fields["y"][0] = np.nan
+    write_cloud(tmp_path / "in.ply", cloud)
+    results = []
+    for strength in ("0.05", "2"):
+        words = ["--set", f"superpoints.regularization={strength}", "--json"]
+        code, out, _ = run(capsys, "superpoints", tmp_path / "in.ply", "-o", tmp_path / f"out{suffix}", *words)
+        results.append(json.loads(out))
+        assert code == 0
+    again = read_cloud(tmp_path / f"out{suffix}")
+    ids = again.fields["superpoint"]
+    assert ids[0] == 4294967295 and sorted(np.unique(ids[1:])) == list(range(results[1]["superpoints"]))
+    assert (results[1]["points"], results[1]["finite_points"]) == (3000, 2999)
+    assert results[1]["superpoints"] <= results[0]["superpoints"]
+    assert "label" in again.fields and again.rgb is not None
+
+
+def test_superpoints_are_those_of_the_pipeline(segmenter):
+    cloud = room(2000, seed=2)
+    cloud.xyz[5] = np.nan
+    assert np.array_equal(
+        label.partition_cloud(cloud, segmenter.config), segmenter.encode(cloud.xyz, cloud.rgb).superpoints
+    )
+
+
+def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny_model):
+    write_cloud(tmp_path / "in.ply", room(300))
+    make_bag(tmp_path / "bag", topics=("/front", "/rear"), clouds=1)
+    (tmp_path / "cut.ply").write_bytes((tmp_path / "in.ply").read_bytes()[:-5])
+    source, out = tmp_path / "in.ply", ["-o", tmp_path / "out.ply"]
+    model = ["--model", tiny_model]
+    for words, fix in (
+        (["label", tmp_path / "none.ply", *out, *model], "no such file"),
+        (["label", tmp_path / "cut.ply", *out, *model], "truncated"),
+        (["label", source, "-o", tmp_path / "out.xyz", *model], "name the output .ply, .pcd, .npy"),
+        (["label", source, "-o", tmp_path / "no" / "out.ply", *model], "mkdir -p"),
+        (["label", source, *out, "--model", tmp_path / "none"], "no checkpoint"),
+        (["label", source, *out, *model, "--vocabulary", ""], "empty word"),
+        (["label", source, *out, *model, "--vocabulary", "a,b,a"], "'a' is repeated"),
+        (["label", source, *out, *model, "--labels", tmp_path / "none.txt"], "no labels file"),
+        (["label", source, *out, *model, "--device", "abacus"], "use cpu, cuda"),
+        (["label", source, *out, *model, "--set", "sampling.tokens"], "key=value"),
+        (["label", source, *out, *model, "--set", "sampling.tokens=0"], "below its minimum 1"),
+        (["label", source, *out, *model, "--set", "sampling.toxens=1"], "unknown config key"),
+        (["label", source, *out, *model, "--set", "tokenizer.position=none"], "do not fit this config"),
+        (["label", source, *out, *model, "--topic", "/front"], "leave --topic out"),
+        (["label", source, *out, *model, "--mesh-points", "0"], "at least 1"),
+        (["label", tmp_path / "bag", "-o", tmp_path / "o", *model], "add --topic /front"),
+        (["label", tmp_path / "bag", *out, *model, "--topic", "/rear"], "a bag in gives a bag out"),
+        (["superpoints", tmp_path / "bag", *out], "cloud files"),
+        (["superpoints", source, *out, "--set", "superpoints.solver=magic"], "not one of"),
+        (["evaluate", "scannet", "--root", tmp_path], str(tmp_path)),
+    ):
+        code, stdout, stderr = run(capsys, *words)
+        assert code == 2 and stdout == "", words
+        assert stderr.startswith("s4token: ") and stderr.count("\n") == 1 and fix in stderr, stderr
+    assert not (tmp_path / "out.ply").exists() and not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["evaluate"]])
+def test_help_loads_nothing_heavy(words):
+    code = (
+        "import sys\nfrom s4token_model import cli\ntry:\n    cli.main([*sys.argv[1:], '--help'])\nexcept SystemExit:\n"
+    )
+    code += "    heavy = {'torch', 'numpy', 'open_clip', 'numba', 'rosbags', 'rclpy', 'scipy'} & set(sys.modules)\n"
+    code += "    assert not heavy, heavy\n"
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "usage: s4token" in done.stdout
+
+
+def test_commands_with_their_own_parser_get_the_rest_of_the_line(monkeypatch, capsys):
+    seen = []
+    module = type(sys)("s4token_model.training.mini")
+    module.main = lambda words: seen.append(words)
+    monkeypatch.setitem(sys.modules, "s4token_model.training.mini", module)
+    assert cli.main(["mini-model", "--seed", "3"]) == 0 and seen == [["--seed", "3"]]
+    monkeypatch.setitem(cli.PASSED_ON, "demo", ("no_such_module", ""))
+    code, _, stderr = run(capsys, "demo")
+    assert code == 2 and "no_such_module" in stderr and stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("parts", [("modelnet", "chair", "chair_0001.off"), ("bags", "watercan_ros2")])
+def test_real_input_is_labelled(tmp_path, capsys, tiny_model, parts):
+    source = real(*parts)
+    target = tmp_path / ("out" if source.is_dir() else "out.ply")
+    words = ["label", source, "-o", target, "--model", tiny_model, "--mesh-points", 4000, "--json"]
+    code, out, _ = run(capsys, *words)
+    result = json.loads(out)
+    assert code == 0 and result["points"] > 1000
+    assert sum(result["classes"].values()) + result["unlabelled"] == result["points"]
+
+
+def test_a_real_frame_and_scans_are_labelled(tmp_path, segmenter):
+    frame = read_cloud(real("rgbd_7scenes", "frame-000000.depth.png"))
+    scan = read_cloud(real("scannet_full", "scene0000_00_vert_all.npy"))
+    lidar = read_cloud(real("semantickitti", "sequences", "00", "velodyne", "000000.bin"))
+    for cloud in (frame, scan, lidar):
+        thin = Cloud.from_fields({name: column[::20] for name, column in cloud.fields.items()})
+        summary = label.label_cloud(thin, tmp_path / "out.pcd", segmenter)
+        assert summary.finite_points == np.isfinite(thin.xyz).all(axis=1).sum()
+        assert summary.unlabelled == summary.points - summary.finite_points
