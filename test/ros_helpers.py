@@ -129,6 +129,7 @@ class Peer:
     """A node in the test's process, spun by a thread, that publishes clouds and collects what comes back."""
 
     def __init__(self, domain: int, name: str = "peer") -> None:
+        self.domain = domain
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node(name, context=self.context)
