@@ -127,5 +127,7 @@ def _spread(found, start, total, jitter, out):
         for j in range(total):
             out[j] = found[start + j]
     else:
-        for j in range(width):
-            out[j] = found[start + min(int((j + jitter[j]) * total / width), total - 1)]
+        last = -1
+        for j in range(width):  # a point that two stretches share goes to the first
+            last = min(max(int((j + jitter[j]) * total / width), last + 1), total - 1)
+            out[j] = found[start + last]
