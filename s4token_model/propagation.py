@@ -66,7 +66,8 @@ def weighted(
     Tokens are one list for the whole block where all its points share a superpoint, and one row per point in the fallback.
     """
     order = np.argsort(superpoints, kind="stable")
-    starts = np.searchsorted(superpoints[order], np.arange(int(superpoints.max(initial=0)) + 2))
+    largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))
+    starts = np.searchsorted(superpoints[order], np.arange(largest + 2))
     covered = np.zeros(len(starts) - 1, bool)
     for superpoint in np.unique(anchors.superpoint):
         covered[superpoint] = True
