@@ -1,6 +1,6 @@
 """Superpoints: the l0 (generalised minimal) partition of a cloud into pieces of one shape (method: Sec. 3.2, App. A.1).
 
-    E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)],   f = (normal, eigen-features, rgb)
+    E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)], f = (normal, eigen-features, rgb)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from s4token_model.sampling import farthest_points
 def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: SuperpointConfig | None = None) -> np.ndarray:
     """Split a cloud into superpoints.
 
-    xyz (H, 3) finite, any unit; rgb (H, 3) in [0, 1] or None. Returns (H,) int32 superpoint ids 0..S-1; each superpoint is
+    xyz (H, 3) finite, any unit; rgb (H, 3) in [0, 1] or None. Returns (H,) int32 superpoint ids 0..S-1; each one is
     one connected component of the neighbour graph. Raises ValueError on non-finite points.
     """
     config = config or SuperpointConfig()
