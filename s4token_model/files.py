@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -204,7 +204,7 @@ def _structured(columns: dict[str, np.ndarray], rows: int) -> np.ndarray:
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[BinaryIO]:
+def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path`; it replaces `path` when the block ends well, else it is removed."""
     path = Path(path)
     handle = tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False)

@@ -6,7 +6,7 @@ structured array of shape (H,), its itemsize the point_step, so that every field
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Field(NamedTuple):
     name: str
     offset: int
     datatype: int
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # the name PointField gives it
 
 
 def decode(
@@ -63,7 +63,7 @@ def decode(
 
 @lru_cache(maxsize=64)
 def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bigendian: bool) -> np.dtype:
-    names, formats, offsets = [], [], []
+    spec: list[tuple[str, Any, int]] = []
     for name, offset, datatype, count in fields:
         if datatype not in DATATYPES:
             raise ValueError(f"field {name!r} has datatype {datatype}; PointField knows 1 (int8) to 8 (float64)")
@@ -72,15 +72,13 @@ def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bi
             raise ValueError(
                 f"field {name!r} ends at byte {offset + base.itemsize * count}, beyond point_step {point_step}"
             )
-        if name in names:
+        if any(name == there[0] for there in spec):
             raise ValueError(f"field {name!r} is there twice; fields must have distinct names")
         if name:  # nameless fields are padding
-            names.append(name)
-            formats.append(base if count == 1 else (base, (count,)))
-            offsets.append(offset)
+            spec.append((name, base if count == 1 else (base, (count,)), offset))
     if point_step <= 0:
         raise ValueError(f"point_step is {point_step}; it must be the number of bytes of one point")
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": point_step})
+    return _placed(spec, point_step)
 
 
 def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -163,29 +161,32 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     Old bytes keep their offsets, padding included, and the byte order of `points` is kept. A field whose name a column
     takes is kept as `input_<name>`; where that exists already (a cloud labelled before), the newer one gives way.
     """
-    step, order = points.dtype.itemsize, ">" if is_bigendian(points) else "<"
-    spec = {"names": [], "formats": [], "offsets": []}
-    for name, new in renamed(names(points), columns).items():
-        _add(spec, new, points.dtype.fields[name][0], points.dtype.fields[name][1])
-    end = step
+    step, fields = points.dtype.itemsize, _fields(points)
+    spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]
+    big, end = is_bigendian(points), step
     for name, column in columns.items():
         if column.shape != points.shape:
             raise ValueError(f"column {name!r} has shape {column.shape}, the cloud {points.shape}")
-        kind = column.dtype.newbyteorder(order)
+        kind = column.dtype.newbyteorder(">" if big else "<")
         end = -(-end // kind.itemsize) * kind.itemsize  # natural alignment, as PCL's structs have it
-        _add(spec, name, kind, end)
+        spec.append((name, kind, end))
         end += kind.itemsize
-    out = np.zeros(len(points), np.dtype({**spec, "itemsize": -(-end // 4) * 4}))
-    old = np.dtype({"names": ["old"], "formats": [f"V{step}"], "offsets": [0], "itemsize": out.dtype.itemsize})
-    out.view(old)["old"] = points.view(f"V{step}")
+    out: Any = np.zeros(len(points), _placed(spec, -(-end // 4) * 4))
+    out.view(_placed([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
     for name, column in columns.items():
         out[name] = column
     return out
 
 
-def _add(spec: dict[str, list], name: str, kind: np.dtype, offset: int) -> None:
-    for key, value in zip(("names", "formats", "offsets"), (name, kind, offset), strict=True):
-        spec[key].append(value)
+def _placed(spec: Sequence[tuple[str, Any, int]], itemsize: int) -> np.dtype:
+    """The structured dtype of fields (name, type, offset in bytes)."""
+    keys = ("names", "formats", "offsets")
+    places: Any = {key: [field[i] for field in spec] for i, key in enumerate(keys)} | {"itemsize": itemsize}
+    return np.dtype(places)
+
+
+def _fields(points: np.ndarray) -> Mapping[str, tuple]:
+    return points.dtype.fields or {}
 
 
 def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
@@ -203,7 +204,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
     """Return (fields, point_step, is_bigendian) that describe a structured array as a PointCloud2."""
     fields = []
     for name in points.dtype.names or ():
-        dtype, offset = points.dtype.fields[name][:2]
+        dtype, offset = _fields(points)[name][:2]
         code = dtype.base.str[1:]
         if code not in CODES:
             raise ValueError(f"field {name!r} is {dtype.base}; PointField has 8-32 bit integers, float32, float64")
@@ -213,7 +214,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
 
 def is_bigendian(points: np.ndarray) -> bool:
     """Whether the fields of a structured array are big-endian. ValueError when both orders are mixed."""
-    orders = {f[0].base.str[0] for f in (points.dtype.fields or {}).values()} - {"|"}
+    orders = {f[0].base.str[0] for f in _fields(points).values()} - {"|"}
     if len(orders) > 1:
         raise ValueError("the fields mix big- and little-endian values; a PointCloud2 has one byte order")
     return orders == {">"}

@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 import pytest
-
 from data import real
 
 from s4token_model.files import READERS, WRITERS, Cloud, read_cloud, write_cloud

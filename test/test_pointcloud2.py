@@ -17,8 +17,8 @@ def message(points, is_bigendian=False, height=1, row_padding=0):
     rows = points.tobytes()
     data = b"".join(rows[i * width * step : (i + 1) * width * step] + b"\xab" * row_padding for i in range(height))
     row_step = width * step + row_padding
-    return dict(fields=fields, data=data, width=width, height=height, point_step=step, row_step=row_step,
-                is_bigendian=is_bigendian)  # fmt: skip
+    return {"fields": fields, "data": data, "width": width, "height": height, "point_step": step, "row_step": row_step,
+                "is_bigendian": is_bigendian}  # fmt: skip
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,19 +22,22 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     try:
         width, height = int(head["WIDTH"][0]), int(head.get("HEIGHT", ["1"])[0])
         count = int(head.get("POINTS", [str(width * height)])[0])
+        if count < 0:
+            raise ValueError(count)
     except (ValueError, KeyError, IndexError):
-        raise error(path, "the PCD header gives no WIDTH", "write the file again") from None
+        raise error(path, "WIDTH, HEIGHT or POINTS is missing or wrong", "write the file again") from None
     mode = head["DATA"][0] if head["DATA"] else ""
     if mode not in _READERS:
         raise error(path, f"PCD data format {mode!r} is unknown", f"use one of {', '.join(_READERS)}")
-    columns = _READERS[mode](path, blob[start:], dtype, count)
+    columns: Any = _READERS[mode](path, blob[start:], dtype, count)
     if width * height != count:
         width, height = count, 1
     return {new: columns[old] for old, new in names.items() if not new.startswith("_")}, width, height
 
 
 def _header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], int]:
-    head, at = {}, 0
+    head: dict[str, list[str]] = {}
+    at = 0
     while "DATA" not in head:
         end = blob.find(b"\n", at)
         line = blob[at : end if end >= 0 else min(len(blob), at + 99)].decode("ascii", "replace").strip()
@@ -144,7 +147,7 @@ def _lzf_loop(packed: np.ndarray, plain: np.ndarray) -> int:
 _READERS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}
 
 
-def write(handle: BinaryIO, columns: dict[str, np.ndarray], width: int, height: int) -> None:
+def write(handle: IO[bytes], columns: dict[str, np.ndarray], width: int, height: int) -> None:
     """Write a binary PCD 0.7 of height * width points."""
     rows = width * height
     plain = {n: c.astype(np.uint8) if c.dtype.kind == "b" else c for n, c in columns.items()}

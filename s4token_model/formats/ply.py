@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 class _Property(NamedTuple):
     name: str
     kind: str  # numpy code of the value
-    count: str  # numpy code of a list's length; empty for a plain value
+    length: str  # numpy code of a list's length; empty for a plain value
 
 
 class _Element(NamedTuple):
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     for element in elements:
         rows = body.read(element)
         if element.name == "vertex":
-            vertices = {p.name: rows[p.name] for p in element.properties if not p.count}
+            vertices = {p.name: rows[p.name] for p in element.properties if not p.length}
         elif element.name == "face":
             triangles = _triangles(rows, element)
         if vertices is not None and (triangles is not None or not any(e.name == "face" for e in elements)):
@@ -62,12 +62,14 @@ def _header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
         try:
             if words[:1] == ["format"]:
                 order = FORMATS[words[1]]
-            elif words[:1] == ["element"]:
+            elif words[:1] == ["element"] and int(words[2]) >= 0:
                 elements.append(_Element(words[1], int(words[2]), []))
             elif words[:2] == ["property", "list"]:
                 elements[-1].properties.append(_Property(words[4], TYPES[words[3]], TYPES[words[2]]))
             elif words[:1] == ["property"]:
                 elements[-1].properties.append(_Property(words[2], TYPES[words[1]], ""))
+            elif words and words[0] not in ("ply", "comment", "obj_info"):
+                raise ValueError(words[0])
         except (KeyError, IndexError, ValueError):
             raise error(path, f"PLY header line {line!r} is not understood", "write the file again") from None
     if order is None:
@@ -86,13 +88,13 @@ class _Binary:
     def __init__(self, path: Path, blob: bytes, start: int, order: str):
         self.path, self.blob, self.at, self.order = path, blob, start, order
 
-    def read(self, element: _Element) -> np.ndarray | list:
+    def read(self, element: _Element) -> Any:
         """Return a structured array, or rows of tuples when list lengths differ from row to row."""
         dtype = self._dtype(element)
         end = self.at + dtype.itemsize * element.rows
         fits = end <= len(self.blob)
         rows = np.frombuffer(self.blob, dtype, element.rows if fits else 0, self.at)
-        counts = [p for p in element.properties if p.count]
+        counts = [p for p in element.properties if p.length]
         if fits and all((rows[f"#{p.name}"] == rows.dtype[p.name].shape[0]).all() for p in counts):
             self.at = end
             return rows
@@ -104,8 +106,8 @@ class _Binary:
         """The rows' layout if every list were as long as those of the first row."""
         spec, at = [], self.at
         for p in element.properties:
-            if p.count:
-                kind = np.dtype(self.order + p.count)
+            if p.length:
+                kind = np.dtype(self.order + p.length)
                 inside = element.rows and at + kind.itemsize <= len(self.blob)
                 length = int(np.frombuffer(self.blob, kind, 1, at)[0]) if inside else 0
                 spec += [(f"#{p.name}", kind), (p.name, self.order + p.kind, (length,))]
@@ -121,7 +123,7 @@ class _Binary:
         row = {}
         try:
             for p in element.properties:
-                length = int(self._take(p.count, 1)[0]) if p.count else 1
+                length = int(self._take(p.length, 1)[0]) if p.length else 1
                 row[p.name] = self._take(p.kind, length)
         except ValueError:
             raise _truncated(self.path, element, index) from None
@@ -140,14 +142,14 @@ class _Ascii:
         self.path, self.at = path, 0
         self.lines = [line for line in body.decode("ascii", "replace").splitlines() if line.strip()]
 
-    def read(self, element: _Element) -> np.ndarray | list:
+    def read(self, element: _Element) -> Any:
         """Return a structured array, or rows of dicts where there are lists."""
         lines = self.lines[self.at : self.at + element.rows]
         self.at += element.rows
         if len(lines) < element.rows:
             raise _truncated(self.path, element, len(lines))
         try:
-            if not any(p.count for p in element.properties):
+            if not any(p.length for p in element.properties):
                 dtype = np.dtype([(p.name, p.kind) for p in element.properties])
                 return np.loadtxt(lines, dtype, ndmin=1) if lines else np.empty(0, dtype)
             return [self._row(element, line.split()) for line in lines]
@@ -157,8 +159,8 @@ class _Ascii:
     def _row(self, element: _Element, words: list[str]) -> dict[str, np.ndarray]:
         row, at = {}, 0
         for p in element.properties:
-            length = int(words[at]) if p.count else 1
-            at += bool(p.count)
+            length = int(words[at]) if p.length else 1
+            at += bool(p.length)
             row[p.name] = np.array([float(w) for w in words[at : at + length]]).astype(p.kind)
             at += length
         return row
@@ -182,7 +184,7 @@ def fan(polygons: np.ndarray) -> np.ndarray:
     return np.concatenate(corners) if corners else np.empty((0, 3), np.int64)
 
 
-def write(handle: BinaryIO, columns: dict[str, np.ndarray], rows: int) -> None:
+def write(handle: IO[bytes], columns: dict[str, np.ndarray], rows: int) -> None:
     """Write vertices as binary little-endian PLY; 64-bit integers, which PLY lacks, must fit 32 bits."""
     flat = {}
     for name, column in columns.items():
