@@ -23,6 +23,7 @@ from s4token_model.training.batches import Samples
 
 PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "tokenizer.width": 32}
 HELD_OUT_SCENES = 64
+CLIP_SEED = 500_000_000
 HELD_OUT_SEED = 1_000_000_000  # far from any training seed
 
 
@@ -32,13 +33,14 @@ def main(arguments: list[str] | None = None) -> None:
     run.mkdir(parents=True, exist_ok=True)
     _keep_settings(run, config, mini)
     started = time.time()
-    paths = samples.prepare(run / "scenes", range(mini.seed, mini.seed + mini.scenes), config, mini)
-    held_out = samples.prepare(run / "held_out", range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES), config, mini)
+    held_out = samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), config, mini)
     if not (run / "clip" / "open_clip_config.json").is_file():
-        mini_clip.train(paths, run / "clip", run, mini)
+        pictures = samples.prepare(run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True)
+        mini_clip.train(pictures, run / "clip", run, mini)
     frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained=""))
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
+    paths = samples.prepare(run / "scenes", _seeds(mini.seed, mini.scenes), config, mini)
     targets.prepare(paths, run / "targets", frozen)
     targets.prepare(held_out, run / "held_out_targets", frozen)
     trained = mini_tokenizer.train(
@@ -66,6 +68,10 @@ def parse(arguments: list[str]) -> tuple[Path, Path, Config, MiniConfig]:
     pipeline = {key: value for key, value in pairs.items() if "." in key}
     mini = configs.replace(MiniConfig(), {key: value for key, value in pairs.items() if "." not in key})
     return run, out, configs.replace(Config(), PIPELINE | pipeline), mini
+
+
+def _seeds(first: int, count: int) -> range:
+    return range(first, first + count)
 
 
 def _keep_settings(run: Path, config: Config, mini: MiniConfig) -> None:

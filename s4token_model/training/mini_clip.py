@@ -64,7 +64,7 @@ def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(0, float(np.log(100)))
-        progress.after_step(step + 1, {"loss": float(loss)}, mini.save_every, mini.clip_steps)
+        progress.after_step(step + 1, {"loss": loss.item()}, mini.save_every, mini.clip_steps)
     save(model, out)
 
 

@@ -36,14 +36,18 @@ def sample_path(folder: Path, seed: int) -> Path:
     return folder / f"{seed:08d}.npz"
 
 
-def prepare(folder: Path, seeds: range, config: Config, mini: MiniConfig, workers: int = 2) -> list[Path]:
+def prepare(
+    folder: Path, seeds: range, config: Config, mini: MiniConfig, pictures_only: bool = False, workers: int = 2
+) -> list[Path]:
     """Make the samples of all seeds that have no file yet, in parallel processes; resumable, one atomic file per seed.
+
+    With `pictures_only` a sample holds the pictures and their labels alone, which is all that the CLIP needs.
 
     A scene that fails is reported and left out; the paths of all samples present are returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not sample_path(folder, seed).is_file()]
-    jobs = [(folder, seed, configs.to_dict(config), mini) for seed in missing]
+    jobs = [(folder, seed, configs.to_dict(config), mini, pictures_only) for seed in missing]
     failed = []
     if jobs:
         with get_context("spawn").Pool(workers, _single_threaded) as pool:
@@ -73,6 +77,14 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
         scene, rng, mini.views, (mini.view_pixels, mini.view_pixels), _style(rng), caster, float(rng.uniform(50, 75))
     )
     return _tokens(geometry) | _points(geometry, raw, mini.points, rng) | _pictures(scene, pictures) | _seen(geometry, raw, pictures)
+
+
+def make_pictures(seed: int, mini: MiniConfig) -> dict[str, np.ndarray]:
+    """Build the pictures of one seed; deterministic."""
+    rng = np.random.default_rng([seed, 8])
+    scene = synthetic.make_object(seed) if rng.random() < 0.25 else synthetic.make_room(seed)
+    edge, fov = mini.view_pixels, float(rng.uniform(40, 75))
+    return _pictures(scene, views.render_views(scene, rng, mini.views, (edge, edge), _style(rng), Caster(scene), fov))
 
 
 def load_sample(path: Path) -> dict[str, np.ndarray]:
@@ -157,10 +169,10 @@ def _seen(geometry: TokenGeometry, raw, pictures) -> dict[str, np.ndarray]:
     return {name: table[:, k] for k, name in enumerate(names)}
 
 
-def _job(job: tuple[Path, int, dict[str, Any], MiniConfig]) -> tuple[int, str]:
-    folder, seed, values, mini = job
+def _job(job: tuple[Path, int, dict[str, Any], MiniConfig, bool]) -> tuple[int, str]:
+    folder, seed, values, mini, pictures_only = job
     try:
-        sample = make_sample(seed, configs.from_dict(values), mini)
+        sample = make_pictures(seed, mini) if pictures_only else make_sample(seed, configs.from_dict(values), mini)
     except Exception as error:  # one bad scene must not end a long run; it is reported and counted
         return seed, f"{type(error).__name__}: {error}"
     partial = sample_path(folder, seed).with_suffix(f".{os.getpid()}.partial")
