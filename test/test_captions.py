@@ -83,7 +83,10 @@ def test_synonyms_held_out_words_and_general_words_all_occur():
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("chair", "chairs"), ("shelf", "shelves"), ("box", "boxes"), ("bench", "benches"), ("person", "people"), ("lavatory", "lavatories"), ("clothes", "clothes"), ("trash can", "trash cans")],
+    [
+        ("chair", "chairs"), ("shelf", "shelves"), ("box", "boxes"), ("bench", "benches"), ("person", "people"),
+        ("lavatory", "lavatories"), ("clothes", "clothes"), ("trash can", "trash cans"),
+    ],
 )  # fmt: skip
 def test_plurals(word, expected):
     assert words.plural(word) == expected
@@ -112,7 +115,8 @@ def test_relations_follow_from_bounds():
     assert "a box under a table" in captions.relation(thing("box", (0.3, 0.2, 0), (0.6, 0.5, 0.3)), TABLE)
     bed = thing("bed", (0, 0, 0), (1.6, 2.1, 1.0))
     assert captions.relation(thing("pillow", (0.2, 1.6, 0.5), (0.7, 2.0, 0.62)), bed) == ("a pillow on a bed",)
-    assert captions.relation(thing("books", (0.1, 0.1, 0.5), (0.3, 0.3, 0.7)), thing("bookshelf", (0, 0, 0), (0.9, 0.4, 1.8))) == ("books in a bookshelf",)  # fmt: skip
+    case = thing("bookshelf", (0, 0, 0), (0.9, 0.4, 1.8))
+    assert captions.relation(thing("books", (0.1, 0.1, 0.5), (0.3, 0.3, 0.7)), case) == ("books in a bookshelf",)
     wall = thing("wall", (0, 0, 0), (5, 4, 2.6))
     assert captions.relation(thing("picture", (1, 0, 1.2), (1.6, 0.03, 1.7)), wall) == ("a picture on a wall",)
     assert captions.relation(wall, TABLE) == ()

@@ -7,16 +7,17 @@ import pytest
 
 pytest.importorskip("open3d", reason="open3d (and libusb-1.0) is needed to cast rays", exc_type=ImportError)
 
-from s4token_model.datasets import cameras, depth_noise, fusion, sensors, views
+from s4token_model.datasets import cameras, crops, depth_noise, fusion, sensors, views
 from s4token_model.datasets.raycast import Caster, intrinsics, look_at, project, unproject
 from s4token_model.datasets.scene import Instance, Scene
 
 NAMES = ("wall", "floor", "ceiling", "table", "cabinet", "window")
 SIZE = np.array([5.0, 4.0, 2.6])
 _CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])
-_FACES = np.array(
-    [[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]]
-)  # fmt: skip
+_FACES = np.array([
+    [0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7],  # bottom, top
+    [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7],
+])  # fmt: skip
 
 
 def box_scene(things, kind="room"):
@@ -40,7 +41,8 @@ def box_scene(things, kind="room"):
 def room():
     every = slice(None)
     return box_scene([
-        ("wall", (0, 0, 0), SIZE, slice(4, None)), ("floor", (0, 0, 0), SIZE, slice(0, 2)), ("ceiling", (0, 0, 0), SIZE, slice(2, 4)),
+        ("wall", (0, 0, 0), SIZE, slice(4, None)), ("floor", (0, 0, 0), SIZE, slice(0, 2)),
+        ("ceiling", (0, 0, 0), SIZE, slice(2, 4)),
         ("table", (1.0, 1.0, 0), (2.2, 1.8, 0.75), every), ("cabinet", (4.4, 1.0, 0), (5.0, 2.0, 1.8), every),
         ("cabinet", (6.0, 1.0, 0), (7.0, 2.0, 1.8), every),  # behind the wall: nobody may see it
     ])  # fmt: skip
@@ -128,7 +130,7 @@ def test_scans_are_deterministic_and_differ_between_seeds(room, caster):
 
 
 def test_a_flawless_sensor_measures_exactly():
-    flawless = depth_noise.DepthSensor(9, 0, 0, 1e-6, 0, 0, 0, 0, 0, 0, 0)
+    flawless = depth_noise.DepthSensor(9, 0, 0, 0, 1e-6, 0, 0, 0, 0, 0, 0, 0)
     depth = np.linspace(1, 2, 300, dtype=np.float32).reshape(1, 15, 20)
     same = np.ones_like(depth)
     np.testing.assert_allclose(
@@ -264,13 +266,17 @@ def test_geometry_style_ignores_colour_and_color_style_does_not(room):
 def test_crops_show_their_instance(room, caster):
     rng = np.random.default_rng(0)
     frames = views.render_views(room, rng, 6, (120, 160), caster=caster)
-    found = views.crops(frames, rng, 32, 10, room.instances)
-    assert {3, 4} & {crop.instance for crop in found} and not {0, 1, 2, 5} & {crop.instance for crop in found}
+    found = crops.crops(frames, rng, 32, 20, room.instances, building=0.5)
+    shown = {crop.instance for crop in found}
+    assert {3, 4} & shown and {0, 1, 2} & shown and 5 not in shown
     for crop in found:
-        assert crop.image.shape == (32, 32, 3) and 0 < crop.fill <= 1 and 0 < crop.visible <= 1
         top, left, bottom, right = crop.box
-        rows, cols = np.nonzero(frames[crop.view].instance == crop.instance)
-        assert top <= rows.min() and rows.max() < bottom and left <= cols.min() and cols.max() < right
+        assert crop.image.shape == (32, 32, 3) and bottom - top == right - left
+        assert 0 < crop.fill <= 1 and 0.2 <= crop.visible <= 1
+        assert crop.instance > 2 or crop.fill >= 0.5
+        if crop.instance > 2:
+            rows, cols = np.nonzero(frames[crop.view].instance == crop.instance)
+            assert top <= rows.min() and rows.max() < bottom and left <= cols.min() and cols.max() < right
 
 
 def test_an_empty_scene_is_refused(room):

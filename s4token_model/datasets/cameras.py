@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from s4token_model.datasets.raycast import Caster, look_at
+from s4token_model.datasets.raycast import Caster, intrinsics, look_at, pixel_rays, world_rays
 from s4token_model.datasets.scene import Scene
 
 # What a person scans a room for is not its shell.
+BUILDING = frozenset({"wall", "floor", "ceiling"})
 SHELL = frozenset({"wall", "floor", "ceiling", "column", "stairs", "rug"})
+WORTH = {"ceiling": 0.02, "wall": 0.15, "floor": 0.3, "column": 0.3, "stairs": 0.5}  # to whoever scans; furniture is 1
 WALKABLE = frozenset({"floor", "rug"})
 
 
@@ -45,29 +47,59 @@ def stations(caster: Caster, rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def walk(caster: Caster, rng: np.random.Generator, n: int, reach: float = 4.5) -> np.ndarray:
-    """n camera poses (n, 4, 4) of a person scanning a room: mostly at furniture, slightly down, a few turns per position.
+    """n camera poses (n, 4, 4) of a person scanning a room, in the order of a short walk.
 
-    `reach` is the depth sensor's range in metres; farther things are not aimed at.
+    Out of random glances, most of them at furniture and the rest around and slightly down, each pose is one that
+    shows much of what none before it has shown: people scan until things are covered. `reach` is the depth sensor's
+    range in metres.
     """
-    eyes = stations(caster, rng, max(1, round(n * rng.uniform(0.4, 0.8))))
-    eyes = eyes[_nearest_order(eyes)]
-    eyes = eyes[np.arange(n) * len(eyes) // n] + rng.normal(0, 0.06, (n, 3))
-    turn = rng.uniform(0, 2 * np.pi) + np.arange(n) * rng.uniform(1.2, 2.4)
-    looked = np.zeros(len(caster.scene.instances))
-    poses = []
-    for eye, yaw in zip(eyes, turn, strict=True):
-        target = _furniture_target(caster.scene, eye, looked, rng, reach) if rng.random() < 0.6 else None
-        if target is None:
-            pitch = np.radians(rng.normal(-14, 12))
-            target = eye + [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
-        poses.append(look_at(eye, target, rng.normal(0, 0.05)))
-    return np.stack(poses)
+    eyes = stations(caster, rng, max(2, round(n * rng.uniform(0.3, 0.8))))
+    poses = _glances(caster, eyes[rng.integers(len(eyes), size=4 * n)], rng, reach)
+    shown = _shown_cells(caster, poses, reach)
+    left = np.ones(shown.shape[1], dtype=np.float32)
+    chosen: list[int] = []
+    for _ in range(n):
+        tries = rng.choice(len(poses), max(2, len(poses) // 4), replace=False)
+        chosen.append(int(tries[np.argmax(shown[tries] @ left)]))
+        left *= 1 - 0.8 * (shown[chosen[-1]] > 0)
+    poses = poses[chosen]
+    return poses[_nearest_order(poses[:, :3, 3])]
+
+
+def _glances(caster: Caster, eyes: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
+    """A pose (n, 4, 4) near each of the eyes (n, 3): at a thing within reach, or somewhere."""
+    n = len(eyes)
+    eyes = eyes + rng.normal(0, 0.06, (n, 3))
+    yaw, pitch = rng.uniform(0, 2 * np.pi, n), np.radians(rng.normal(-16, 13, n))
+    ahead = np.stack([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)], axis=1)
+    things = [thing for thing in caster.scene.instances if thing.name not in SHELL]
+    if things:
+        thing = rng.integers(len(things), size=n)
+        low, high = np.array([t.low for t in things])[thing], np.array([t.high for t in things])[thing]
+        aim = rng.uniform(low, high) + rng.normal(0, 0.2, (n, 3)) - eyes
+        length = np.linalg.norm(aim, axis=1)
+        near = (length > 0.4) & (length < reach) & (rng.random(n) < 0.75)
+        ahead = np.where(near[:, None], aim, ahead)
+    return look_at(eyes, eyes + ahead, rng.normal(0, 0.05, n))
+
+
+def _shown_cells(caster: Caster, poses: np.ndarray, reach: float, cell: float = 0.25) -> np.ndarray:
+    """How much (n, cells) float32 each pose shows of each occupied cell of space, weighted by WORTH."""
+    eyes, rays = world_rays(poses, pixel_rays(intrinsics((9, 12), 60.0), (9, 12))[None])
+    hits = caster.cast(eyes, rays)
+    seen = hits.distance < reach
+    worth = np.array([WORTH.get(name, 1.0) for name in caster.scene.names])
+    where = np.floor((eyes + rays * hits.distance[..., None])[seen] / cell).astype(np.int64)
+    _, column = np.unique(where @ np.array([1, 4096, 4096**2]), return_inverse=True)
+    shown = np.zeros((len(poses), int(column.max(initial=0)) + 1), dtype=np.float32)
+    shown[np.nonzero(seen)[0], column] = worth[caster.scene.label[hits.triangle[seen]]]
+    return shown
 
 
 def orbit(
     scene: Scene, rng: np.random.Generator, n: int, elevation: tuple[float, float] = (-5.0, 50.0), fov: float = 50.0
 ):
-    """n camera poses (n, 4, 4) around a scene, near enough to fill an image of `fov` degrees; evenly turned, random heights."""
+    """n camera poses (n, 4, 4) around a scene that fill an image of `fov` degrees; evenly turned, random heights."""
     low, high = scene.vertices.min(0).astype(np.float64), scene.vertices.max(0).astype(np.float64)
     center, radius = (low + high) / 2, max(np.linalg.norm(high - low) / 2, 1e-3)
     distance = radius / np.sin(np.radians(fov) / 2) * rng.uniform(0.85, 1.3, n)
@@ -75,27 +107,7 @@ def orbit(
     height = np.radians(rng.uniform(*elevation, n))
     ring = np.stack([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)], axis=1)
     aims = center + rng.normal(0, 0.05, (n, 3)) * radius
-    return np.stack([look_at(center + d * r, aim) for d, r, aim in zip(distance, ring, aims, strict=True)])
-
-
-def _furniture_target(scene: Scene, eye: np.ndarray, looked: np.ndarray, rng: np.random.Generator, reach: float):
-    """A point of a thing within reach, the ones looked at least first; None when there is none."""
-    things = [
-        (k, spot)
-        for k, thing in enumerate(scene.instances)
-        if thing.name not in SHELL
-        and 0.5 < np.linalg.norm((spot := rng.uniform(thing.low, thing.high)) - eye) < reach - 0.5
-    ]
-    if not things:
-        return None
-    weight = np.array([np.exp(-2.0 * looked[k]) * np.prod(_size(scene, k)) ** 0.3 for k, _ in things]) + 1e-9
-    index, spot = things[rng.choice(len(things), p=weight / weight.sum())]
-    looked[index] += 1
-    return spot + rng.normal(0, 0.2, 3)
-
-
-def _size(scene: Scene, index: int) -> np.ndarray:
-    return np.maximum(scene.instances[index].high - scene.instances[index].low, 0.05)
+    return look_at(center + distance[:, None] * ring, aims)
 
 
 def _above_floor(caster: Caster, points: np.ndarray) -> np.ndarray:

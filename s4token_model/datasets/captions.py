@@ -13,26 +13,24 @@ from s4token_model.datasets.words import HELD_OUT, HYPERNYMS, MASS, PLURAL_ONLY,
 __all__ = ["HELD_OUT", "HYPERNYMS", "SYNONYMS", "TEMPLATES", "caption", "noun_phrase", "relation", "scene_caption"]
 
 TEMPLATES = (
-    "a photo of {}", "a picture of {}", "an image of {}", "a rendering of {}", "a close-up of {}", "a cropped photo of {}",
+    "a photo of {}", "a picture of {}", "an image of {}", "a rendering of {}", "a close-up of {}", "a snapshot of {}",
     "a photo of {} in a room", "a bad photo of {}", "a good photo of {}", "a bright photo of {}", "a dark photo of {}",
-    "a low resolution photo of {}", "a point cloud of {}", "a scan of {}", "a depth view of {}", "a 3d model of {}",
-    "{} in the scene", "{} seen from afar", "{}", "{} in a room", "{} indoors", "a view of {}", "a photo of {}, partly hidden",
-    "an indoor photo with {}", "a robot sees {}", "a side view of {}", "a snapshot of {}", "one can see {} here",
+    "a low resolution photo of {}", "a cropped photo of {}", "a point cloud of {}", "a scan of {}",
+    "a depth view of {}", "a 3d model of {}", "{} in the scene", "{} seen from afar", "{}", "{} in a room", "{} indoors", "a view of {}",
+    "a photo of {}, partly hidden", "an indoor photo with {}", "a robot sees {}", "a side view of {}",
+    "one can see {} here",
 )  # fmt: skip
 
-# English puts size before shape and age, then colour, then material, then purpose: "a small round red wooden dining table".
-_ORDER = (
-    frozenset("small large big tall low long short wide narrow thin thick tiny huge high deep shallow".split()),
-    frozenset(),  # shape, state and whatever else is unknown
-    frozenset(
-        "red blue green yellow orange purple pink white black grey brown beige dark light colorful golden".split()
-    ),
-    frozenset(
-        "wooden metal fabric leather plastic glass stone ceramic marble paper wicker upholstered concrete steel".split()
-    ),
-    frozenset(
-        "office dining desk floor ceiling table bunk double single corner kitchen swivel sliding sash wall bar".split()
-    ),
+# English puts size before shape and age, then colour, material, purpose: "a small round red wooden dining table".
+_ORDER = tuple(
+    frozenset(words.split())
+    for words in (
+        "small large big tall low long short wide narrow thin thick tiny huge high deep shallow",
+        "",  # shape, state and whatever else is unknown
+        "red blue green yellow orange purple pink white black grey brown beige dark light colorful golden",
+        "wooden metal fabric leather plastic glass stone ceramic marble paper wicker upholstered concrete steel",
+        "office dining desk floor ceiling table bunk double single corner kitchen swivel sliding sash wall bar",
+    )
 )
 _SCENE_TEMPLATES = (
     "{} with {}", "a photo of {} with {}", "a view of {} with {}", "{} containing {}", "the inside of {} with {}",
@@ -62,8 +60,9 @@ def caption(
 ) -> str:
     """A sentence about an object such as "a photo of a small red chair".
 
-    `attributes` are true adjectives (or "with ..." phrases), of which some are used. `count` > 1 gives a plural. `synonyms`
-    and `hypernyms` are the chances that another word or a general one ("appliance") stands for the class name.
+    `attributes` are true adjectives (or "with ..." phrases), of which some are used. `count` > 1 gives a plural.
+    `synonyms` and `hypernyms` are the chances that another word or a general one ("appliance") stands for the class
+    name.
     """
     phrase = noun_phrase(name, attributes, rng, count, synonyms, hypernyms)
     return TEMPLATES[rng.integers(len(TEMPLATES))].format(phrase)
@@ -77,7 +76,7 @@ def noun_phrase(
     synonyms: float = 0.4,
     hypernyms: float = 0.0,
 ) -> str:
-    """ "a small red chair", "two chairs", "wooden stairs": article, some attributes in English order, a word for the class."""
+    """Article, some attributes in English order, a word for the class: "a small red chair", "two chairs"."""
     word = _word(name, rng, synonyms, hypernyms)
     used = [a for a in dict.fromkeys(attributes) if a not in word.split() and rng.random() < 0.5][:3]
     before = sorted((a for a in used if not a.startswith("with ")), key=_rank)
@@ -91,8 +90,8 @@ def noun_phrase(
 def scene_caption(names: Sequence[str], rng: np.random.Generator, limit: int = 5) -> str:
     """A sentence about a whole scene such as "a bedroom with a bed, a lamp and two chairs".
 
-    `names` are the classes of its objects, one entry per object; at most `limit` kinds are mentioned, walls, floor and ceiling
-    never are. The kind of room follows from what it holds.
+    `names` are the classes of its objects, one entry per object; at most `limit` kinds are mentioned, walls, floor
+    and ceiling never are. The kind of room follows from what it holds.
     """
     counts = Counter(name for name in names if name not in ("wall", "floor", "ceiling", "other furniture"))
     room = _room(counts, rng)
@@ -105,10 +104,10 @@ def scene_caption(names: Sequence[str], rng: np.random.Generator, limit: int = 5
 
 
 def relation(a: Instance, b: Instance, rng: np.random.Generator | None = None) -> tuple[str, ...]:
-    """All phrases that hold for object a with respect to b, by their bounds: "a lamp on a table", "a chair beside a desk".
+    """All phrases that hold for a and b by their bounds, such as "a lamp on a table" or "a chair beside a desk".
 
-    With `rng`, words and attributes vary; without, they are the bare class names. Empty when the two have nothing to do with
-    each other, or when a is part of the building.
+    With `rng`, words and attributes vary; without, they are the bare class names. Empty when the two have nothing to
+    do with each other, or when a is part of the building.
     """
     if a.name in ("wall", "floor", "ceiling"):
         return ()

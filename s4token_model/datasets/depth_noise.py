@@ -28,6 +28,7 @@ class DepthSensor:
     far: float  # nothing beyond
     noise: float  # white noise at 1 m, grows with z^2
     wave: float  # smooth error over the image at 1 m, grows with z^2
+    ripple: float  # the same with bumps a third as wide
     grazing: float  # |cos| of the angle of incidence below which measurements get lost
     edge: float  # share of the measurements at depth edges that are removed
     flying: float  # share of the kept ones at depth edges that fly between both depths
@@ -42,9 +43,10 @@ class DepthSensor:
         """A random sensor and operator; quality varies as much between scans as it does between real ones."""
         sloppy = rng.random()  # one operator, one quality: errors of poses go together
         return cls(
-            far=rng.uniform(3.5, 5.5),
+            far=rng.uniform(3.0, 5.0),
             noise=_log_uniform(rng, 0.0006, 0.003),
-            wave=_log_uniform(rng, 0.0005, 0.0035),
+            wave=_log_uniform(rng, 0.0005, 0.003),
+            ripple=_log_uniform(rng, 0.0003, 0.003),
             grazing=rng.uniform(0.05, 0.25),
             edge=rng.uniform(0.6, 1.0),
             flying=rng.uniform(0.0, 0.3),
@@ -66,7 +68,8 @@ def measure(
 ) -> np.ndarray:
     """The depth (n, h, w) float32 a sensor reports for true `depth` (inf = nothing); 0 where it reports nothing.
 
-    incidence: |cos| between ray and normal; luma: brightness in [0, 1]; swallowed: share lost to the material; all (n, h, w).
+    incidence: |cos| between ray and normal; luma: brightness in [0, 1]; swallowed: share lost to the material; all
+    (n, h, w).
     """
     z = np.where(depth < sensor.far, depth, 0).astype(np.float32)
     edge = depth_edges(z)
@@ -76,7 +79,8 @@ def measure(
     lost = np.maximum(lost, np.clip(2 - incidence / sensor.grazing, 0, 1))
     keep = (z > 0.3) & (blotch >= lost)
     keep &= ~edge | (rng.random(z.shape, dtype=np.float32) > sensor.edge)
-    error = sensor.noise * rng.standard_normal(z.shape, dtype=np.float32) + sensor.wave * _smooth_field(z.shape, 9, rng)
+    error = sensor.noise * rng.standard_normal(z.shape, dtype=np.float32)
+    error += sensor.wave * _smooth_field(z.shape, 9, rng) + sensor.ripple * _smooth_field(z.shape, 28, rng)
     fly = edge & (rng.random(z.shape, dtype=np.float32) < sensor.flying)
     z = np.where(fly, _between(z, rng), z + error * z**2)
     return np.where(keep, z, 0).astype(np.float32)
@@ -123,10 +127,13 @@ def _between(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _smooth_field(shape: tuple[int, int, int], knots: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth standard normal noise over each image, float32."""
+    """Smooth standard normal noise (n, h, w) float32, `knots` bumps per side; each image is cut from one pattern."""
     n, height, width = shape
-    rows, cols = _interpolation(height, knots), _interpolation(width, knots)
-    return 1.4 * (rows @ rng.standard_normal((n, knots, knots), dtype=np.float32) @ cols.T)
+    rows, cols = _interpolation(2 * height, 2 * knots), _interpolation(2 * width, 2 * knots)
+    pattern = 1.4 * (rows @ rng.standard_normal((2 * knots, 2 * knots), dtype=np.float32) @ cols.T)
+    top, left = rng.integers(height + 1, size=n), rng.integers(width + 1, size=n)
+    sign = rng.choice(np.float32([-1, 1]), n)
+    return np.stack([s * pattern[t : t + height, k : k + width] for s, t, k in zip(sign, top, left, strict=True)])
 
 
 def _uniform_field(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

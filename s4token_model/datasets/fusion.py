@@ -3,70 +3,125 @@
 from __future__ import annotations
 
 import numpy as np
-
-MAX_CELLS = 30_000_000  # of the dense look-up table, 120 MB
+from numba import njit
 
 
 def voxel_fuse(xyz: np.ndarray, rgb: np.ndarray, code: np.ndarray, voxel: float):
     """Average measurements per voxel, take the label that most of them carry.
 
-    xyz (n, 3) m, rgb (n, 3), code (n,) int64 >= 0 (a packed label), voxel in m ->
-    xyz (m, 3) float64, rgb (m, 3) float32, code (m,), weight (m,) int64 measurements per voxel.
+    xyz (n, 3) m, rgb (n, 3), code (n,) int64 (a packed label), voxel in m -> xyz (m, 3) float64, rgb (m, 3) float32,
+    code (m,), weight (m,) int64 measurements per voxel; voxels in the order of their first measurement. The label is
+    found by the majority vote of Boyer and Moore: one pass, exact whenever a label has more than half of the voxel.
     """
-    key = _voxel_keys(xyz, voxel)
-    codes, small = np.unique(code, return_inverse=True)
-    order = np.argsort(key * len(codes) + small, kind="stable")
-    key, small = key[order], small[order]
-    fresh = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
-    weight = np.diff(np.r_[fresh, len(key)])
-    mean = np.add.reduceat(np.concatenate([xyz[order], rgb[order]], axis=1), fresh, axis=0) / weight[:, None]
-    run = np.flatnonzero(np.r_[True, (key[1:] != key[:-1]) | (small[1:] != small[:-1])])
-    length = np.diff(np.r_[run, len(key)])
-    owner = np.searchsorted(fresh, run, side="right") - 1
-    best = np.lexsort((-length, owner))
-    first = best[np.r_[True, owner[best][1:] != owner[best][:-1]]]
-    return mean[:, :3], mean[:, 3:].astype(np.float32), codes[small[run[first]]], weight
+    owner, count = _cells(xyz, voxel)
+    sums, code, weight = _accumulate(xyz, rgb.astype(np.float64), code.astype(np.int64), owner, count)
+    sums /= weight[:, None]
+    return sums[:, :3], sums[:, 3:].astype(np.float32), code, weight
 
 
 def smooth(xyz: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
     """Pull points to the mean of those around them, within about one `cell` (m).
 
-    Points are binned into cells; each point takes the trilinear mix of the eight cells around it, weighted by how full they
+    Points are binned into cells; each takes the trilinear mix of the eight cells around it, weighted by how full they
     are. On an even plane nothing slides along it; edges get round and layers closer than a cell merge. Returns the
     positions (n, 3) float64 and the local density (n,) in points per cell.
     """
-    low = xyz.min(0) - 1.5 * cell
-    at = (xyz - low) / cell
-    shape = np.floor(at.max(0)).astype(np.int64) + 2
-    if np.prod(shape) > MAX_CELLS:
-        raise ValueError(
-            f"{np.ptp(xyz, axis=0).round(1)} m at {cell} m are more than {MAX_CELLS} cells; use a larger cell"
-        )
-    own = np.floor(at).astype(np.int64)
-    flat, member = np.unique(_flatten(own, shape), return_inverse=True)
-    sums = np.stack([np.bincount(member, weights=xyz[:, k]) for k in range(3)] + [np.bincount(member)], axis=1)
-    table = np.full(int(np.prod(shape)), len(flat), dtype=np.int32)
-    table[flat] = np.arange(len(flat))
-    sums = np.concatenate([sums, np.zeros((1, 4))])
-    base = np.floor(at - 0.5).astype(np.int64)
-    fraction = at - 0.5 - base
-    first = _flatten(base, shape)
-    total = np.zeros((len(xyz), 4))
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1)
-        total += weight[:, None] * sums[table[first + _flatten(np.array(corner), shape)]]
-    return total[:, :3] / total[:, 3:], total[:, 3]
+    at = (xyz - _lowest(xyz)) / cell + 1.5
+    table, slots, owner, count = _insert(_keys(np.floor(at).astype(np.int64)))
+    return _mix(xyz, at, owner, count, table, slots)
 
 
 def surface_area(xyz: np.ndarray, voxel: float = 0.06) -> float:
     """Rough area in m^2 of the surfaces that points lie on: a plane crosses about 1.5 voxels per voxel face."""
-    return len(np.unique(_voxel_keys(xyz, voxel))) * voxel**2 / 1.5
+    return _cells(xyz, voxel)[1] * voxel**2 / 1.5
 
 
-def _voxel_keys(xyz: np.ndarray, voxel: float) -> np.ndarray:
-    cell = np.floor((xyz - xyz.min(0)) / voxel).astype(np.int64)
-    return _flatten(cell, cell.max(0) + 1)
+def _cells(xyz: np.ndarray, voxel: float) -> tuple[np.ndarray, int]:
+    """Number of the voxel each point lies in (n,) int64, and how many voxels there are."""
+    _, _, owner, count = _insert(_keys(np.floor((xyz - _lowest(xyz)) / voxel).astype(np.int64)))
+    return owner, count
 
 
-def _flatten(cell: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    return (cell[..., 0] * shape[1] + cell[..., 1]) * shape[2] + cell[..., 2]
+def _lowest(xyz: np.ndarray) -> np.ndarray:
+    return np.array([xyz[:, k].min() for k in range(3)])  # numpy reduces (n, 3) along n slowly
+
+
+def _keys(cell: np.ndarray) -> np.ndarray:
+    """Cells (n, 3) with coordinates in [0, 2^20) packed into one integer."""
+    return (cell[:, 0] << 40) | (cell[:, 1] << 20) | cell[:, 2]
+
+
+@njit(cache=True)
+def _slot(table, key):
+    """Where `key` is, or would be put, in an open-addressing table of a power of two slots; -1 marks free ones."""
+    mask = len(table) - 1
+    # Fibonacci hashing: the high bits of the product are well mixed.
+    slot = ((key * 0x9E3779B97F4A7C1) >> 24) & mask
+    while table[slot] != -1 and table[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit(cache=True)
+def _insert(keys):
+    size = 16
+    while size < 2 * len(keys):
+        size *= 2
+    table = np.full(size, -1, np.int64)
+    slots = np.full(size, -1, np.int64)
+    owner = np.empty(len(keys), np.int64)
+    count = 0
+    for i in range(len(keys)):
+        slot = _slot(table, keys[i])
+        if table[slot] == -1:
+            table[slot] = keys[i]
+            slots[slot] = count
+            count += 1
+        owner[i] = slots[slot]
+    return table, slots, owner, count
+
+
+@njit(cache=True)
+def _accumulate(xyz, rgb, code, owner, count):
+    sums = np.zeros((count, 6))
+    weight = np.zeros(count, np.int64)
+    leader = np.zeros(count, np.int64)
+    lead = np.zeros(count, np.int64)
+    for i in range(len(owner)):
+        o = owner[i]
+        weight[o] += 1
+        for k in range(3):
+            sums[o, k] += xyz[i, k]
+            sums[o, 3 + k] += rgb[i, k]
+        if lead[o] == 0:
+            leader[o] = code[i]
+        lead[o] += 1 if leader[o] == code[i] else -1
+    return sums, leader, weight
+
+
+@njit(cache=True)
+def _mix(xyz, at, owner, count, table, slots):
+    sums = np.zeros((count, 4))
+    for i in range(len(owner)):
+        for k in range(3):
+            sums[owner[i], k] += xyz[i, k]
+        sums[owner[i], 3] += 1.0
+    soft = np.empty((len(owner), 3))
+    density = np.empty(len(owner))
+    for i in range(len(owner)):
+        x, y, z = np.floor(at[i, 0] - 0.5), np.floor(at[i, 1] - 0.5), np.floor(at[i, 2] - 0.5)
+        wx, wy, wz = at[i, 0] - 0.5 - x, at[i, 1] - 0.5 - y, at[i, 2] - 0.5 - z
+        sx = sy = sz = total = 0.0  # scalars: an array per point would cost more than all the rest
+        for corner in range(8):
+            dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
+            slot = _slot(table, (np.int64(x + dx) << 40) | (np.int64(y + dy) << 20) | np.int64(z + dz))
+            if table[slot] != -1:
+                weight = (wx if dx else 1 - wx) * (wy if dy else 1 - wy) * (wz if dz else 1 - wz)
+                cell = slots[slot]
+                sx += weight * sums[cell, 0]
+                sy += weight * sums[cell, 1]
+                sz += weight * sums[cell, 2]
+                total += weight * sums[cell, 3]
+        soft[i, 0], soft[i, 1], soft[i, 2] = sx / total, sy / total, sz / total
+        density[i] = total
+    return soft, density

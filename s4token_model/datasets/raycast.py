@@ -11,7 +11,7 @@ from s4token_model.datasets.scene import Scene
 
 @dataclass(frozen=True)
 class Hits:
-    """What rays met: distance (...,) float32 in lengths of the ray's direction (inf = nothing), triangle (...,) int64 (-1 = nothing)."""
+    """What rays met: distance (...,) in lengths of the ray's direction, inf = nothing; triangle (...,) int64, -1."""
 
     distance: np.ndarray
     triangle: np.ndarray
@@ -53,7 +53,7 @@ class Caster:
         return self._tree.compute_distance(self._to_tensor(points), nthreads=1).numpy()
 
     def sees(self, origins: np.ndarray, targets: np.ndarray, margin: float = 0.02) -> np.ndarray:
-        """Whether nothing lies between origins and targets, (..., 3) that broadcast; `margin` metres before the target are free."""
+        """Whether nothing lies between origins and targets, (..., 3) that broadcast, `margin` metres short."""
         offsets = np.asarray(targets, dtype=np.float64) - origins
         length = np.linalg.norm(offsets, axis=-1)
         near = np.where(length > margin, 1 - margin / np.maximum(length, margin), 0.0)
@@ -80,42 +80,57 @@ def intrinsics(size: tuple[int, int], fov: float) -> np.ndarray:
     return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
 
 
-def pixel_rays(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Directions (h, w, 3) float32 in the camera's frame with z = 1, so that a ray's length in them is its depth."""
-    v, u = np.mgrid[: size[0], : size[1]]
-    x = (u - matrix[0, 2]) / matrix[0, 0]
-    y = (v - matrix[1, 2]) / matrix[1, 1]
-    return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+def pixel_rays(matrix: np.ndarray, size: tuple[int, int], jitter: np.ndarray | None = None) -> np.ndarray:
+    """Directions (..., h, w, 3) float32 in the camera's frame with z = 1, so that a ray's length in them is its depth.
+
+    `jitter` (..., h, w, 2) float32 moves each ray by a fraction of a pixel (u, v).
+    """
+    v, u = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    pixels = np.stack([u, v], axis=-1) + (0 if jitter is None else jitter)
+    rays = np.ones((*pixels.shape[:-1], 3), dtype=np.float32)
+    rays[..., :2] = (pixels - matrix[:2, 2].astype(np.float32)) / matrix[[0, 1], [0, 1]].astype(np.float32)
+    return rays
+
+
+def world_rays(poses: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Origins (n, 1, 1, 3) and directions (n, h, w, 3) float32 of pixel rays (n or 1, h, w, 3) at poses (n, 4, 4)."""
+    turn = poses[:, None, :3, :3].transpose(0, 1, 3, 2).astype(np.float32)
+    return poses[:, None, None, :3, 3].astype(np.float32), local @ turn
 
 
 def unproject(depth: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (h, w, 3) float64 in the scene's frame of a depth image (h, w) in metres; depth 0 gives the camera itself."""
+    """Points (h, w, 3) float64 in the scene's frame of a depth image (h, w) in metres; depth 0 gives the camera."""
     local = pixel_rays(matrix, depth.shape) * np.asarray(depth, dtype=np.float64)[..., None]
     return local @ pose[:3, :3].T + pose[:3, 3]
 
 
 def project(points: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates (n, 2) as (u, v) and depth (n,) of points (n, 3); where depth <= 0 the coordinates mean nothing."""
+    """Pixels (n, 2) as (u, v) and depth (n,) of points (n, 3); where depth <= 0 the pixels mean nothing."""
     local = (points - pose[:3, 3]) @ pose[:3, :3]
     depth = local[:, 2]
     safe = np.where(np.abs(depth) > 1e-9, depth, 1e-9)
     return local[:, :2] / safe[:, None] * matrix[[0, 1], [0, 1]] + matrix[:2, 2], depth
 
 
-def look_at(eye: np.ndarray, target: np.ndarray, roll: float = 0.0) -> np.ndarray:
-    """Camera-to-world pose (4, 4) at `eye` facing `target`, upright but for `roll` radians; x right, y down, z forward."""
+def look_at(eye: np.ndarray, target: np.ndarray, roll: float | np.ndarray = 0.0) -> np.ndarray:
+    """Camera-to-world poses (..., 4, 4) at `eye` (..., 3) facing `target` (..., 3), level but for `roll` radians.
+
+    x right, y down, z forward. ValueError when a target is where the camera is.
+    """
     forward = np.asarray(target, dtype=np.float64) - eye
-    length = np.linalg.norm(forward)
-    if length < 1e-9:
-        raise ValueError(f"the camera at {np.asarray(eye).tolist()} cannot look at its own position; move the target")
-    forward /= length
-    up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([0.0, 1.0, 0.0])
+    length = np.linalg.norm(forward, axis=-1, keepdims=True)
+    if (length < 1e-9).any():
+        raise ValueError(f"a camera cannot look at its own position {np.asarray(target).tolist()}; move the target")
+    forward = forward / length
+    up = np.where(np.abs(forward[..., 2:]) < 0.999, [0.0, 0.0, 1.0], [0.0, 1.0, 0.0])
     right = np.cross(forward, up)
-    right /= np.linalg.norm(right)
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
     down = np.cross(forward, right)
-    pose = np.eye(4)
-    pose[:3, 0] = np.cos(roll) * right + np.sin(roll) * down
-    pose[:3, 1] = np.cos(roll) * down - np.sin(roll) * right
-    pose[:3, 2] = forward
-    pose[:3, 3] = eye
+    cosine, sine = np.cos(roll)[..., None], np.sin(roll)[..., None]
+    pose = np.zeros((*forward.shape[:-1], 4, 4))
+    pose[..., :3, 0] = cosine * right + sine * down
+    pose[..., :3, 1] = cosine * down - sine * right
+    pose[..., :3, 2] = forward
+    pose[..., :3, 3] = eye
+    pose[..., 3, 3] = 1
     return pose

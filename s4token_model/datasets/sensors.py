@@ -1,6 +1,7 @@
 """Scans of procedural scenes as sensors see them: fused RGB-D rooms, depth frames, spinning LiDAR, single objects.
 
-Every scan is in the frame of its scene (z up, floor at z = 0), except what `augment` turns. All are deterministic in `rng`.
+Every scan is in the frame of its scene (z up, floor at z = 0), except what `augment` turns. All are deterministic in
+`rng`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from s4token_model.datasets import fusion
 from s4token_model.datasets.cameras import free_positions, orbit, walk
 from s4token_model.datasets.depth_noise import SWALLOWED, DepthSensor, measure, misplace, rotations
-from s4token_model.datasets.raycast import Caster, intrinsics, pixel_rays
+from s4token_model.datasets.raycast import Caster, intrinsics, pixel_rays, world_rays
 from s4token_model.datasets.scene import Scan, Scene
 
 KINDS = ("depth", "frame", "lidar", "object")
@@ -18,7 +19,7 @@ VERTICAL_FOV = {16: (-15.0, 15.0), 32: (-30.67, 10.67), 64: (-24.8, 2.0), 128: (
 
 
 def scan(scene: Scene, rng: np.random.Generator, kind: str = "depth", **options) -> Scan:
-    """One scan of the given kind ("depth", "frame", "lidar" or "object"), turned by `augment`; options go to that scanner."""
+    """One scan of a kind ("depth", "frame", "lidar" or "object"), turned by `augment`; options go to that scanner."""
     scanners = {"depth": scan_depth, "frame": scan_frame, "lidar": scan_lidar, "object": scan_object}
     if kind not in scanners:
         raise ValueError(f"unknown kind of scan {kind!r}; use one of {', '.join(KINDS)}")
@@ -26,7 +27,7 @@ def scan(scene: Scene, rng: np.random.Generator, kind: str = "depth", **options)
 
 
 def augment(scan: Scan, rng: np.random.Generator, tilt: float = 1.5) -> Scan:
-    """The scan turned by any angle about its vertical axis and tilted by up to `tilt` degrees, as gravity is estimated."""
+    """The scan turned by any angle about the vertical and tilted by up to `tilt` degrees, as gravity is estimated."""
     yaw, axis = rng.uniform(0, 2 * np.pi, 2)
     lean = np.radians(rng.uniform(0, tilt)) * np.array([np.cos(axis), np.sin(axis), 0.0])
     turn = rotations(lean[None])[0] @ rotations(np.array([[0.0, 0.0, yaw]]))[0]
@@ -42,14 +43,15 @@ def scan_depth(
     caster: Caster | None = None,
     sensor: DepthSensor | None = None,
 ) -> Scan:
-    """A room as a fused RGB-D reconstruction gives it, e.g. ScanNet's: at most `points` vertices, unseen regions missing.
+    """A room as a fused RGB-D reconstruction such as ScanNet's: at most `points` vertices, unseen regions missing.
 
-    6 to 25 poses along a walk, errors of depth and pose per `DepthSensor` (drawn when None), averaged per voxel, smoothed,
-    isolated points removed, a random subset taken. Pass `caster` when the same scene is scanned or rendered more than once.
+    12 to 40 poses along a walk, errors of depth and pose per `DepthSensor` (drawn when None), averaged per voxel,
+    smoothed, isolated points removed, a random subset taken. Pass `caster` when the same scene is scanned or rendered
+    more than once.
     """
     caster = caster or Caster(scene)
     sensor = sensor or DepthSensor.draw(rng)
-    poses = walk(caster, rng, int(rng.integers(9, 26)), sensor.far)
+    poses = walk(caster, rng, int(rng.integers(12, 41)), sensor.far)
     pixels = 260_000 / len(poses)
     size = (round(np.sqrt(pixels * 0.75)), round(np.sqrt(pixels / 0.75)))
     xyz, rgb, triangle = _depth_points(caster, poses, size, rng.uniform(54, 66), sensor, rng)
@@ -59,7 +61,7 @@ def scan_depth(
 def scan_frame(
     scene: Scene, rng: np.random.Generator, size: tuple[int, int] = (120, 160), caster: Caster | None = None
 ) -> Scan:
-    """One depth image of `size` (h, w), unprojected: what a robot's depth camera delivers at once, pixels without depth left out."""
+    """One depth image of `size` (h, w), unprojected: what a robot's camera delivers at once, holes left out."""
     caster = caster or Caster(scene)
     sensor = DepthSensor.draw(rng)
     poses = walk(caster, rng, 1, sensor.far) if scene.kind == "room" else orbit(scene, rng, 1)
@@ -75,10 +77,11 @@ def scan_lidar(
     eye: np.ndarray | None = None,
     caster: Caster | None = None,
 ) -> Scan:
-    """One turn of a spinning LiDAR with `beams` rows over the vertical `fov` (degrees, low and high) and `columns` per turn.
+    """One turn of a spinning LiDAR: `beams` rows over the vertical `fov` (low, high, degrees), `columns` per turn.
 
-    `eye` (3,) m is its position, by default a free one 0.4-1.6 m above the floor. Range noise of 0.5-2.5 cm, random losses, more
-    at grazing angles and on glass. rgb is the surface's own colour: a LiDAR has none, drop it where that matters.
+    `eye` (3,) m is its position, by default a free one 0.4-1.6 m above the floor. Range noise of 0.5-2.5 cm, random
+    losses, more at grazing angles and on glass. rgb is the surface's own colour: a LiDAR has none, drop it where that
+    matters.
     """
     caster = caster or Caster(scene)
     low, high = fov or VERTICAL_FOV.get(beams, (-22.5, 22.5))
@@ -97,7 +100,7 @@ def scan_lidar(
 
 
 def lidar_rays(beams: int, fov: tuple[float, float], columns: int) -> np.ndarray:
-    """Unit directions (beams, columns, 3) float32, rows from the lowest elevation up, columns counter-clockwise from +x."""
+    """Unit directions (beams, columns, 3) float32, rows from the lowest up, columns counter-clockwise from +x."""
     if beams < 1 or columns < 1 or not -90 <= fov[0] <= fov[1] <= 90:
         raise ValueError(
             f"no LiDAR has {beams} beams over {fov} degrees and {columns} columns; give 1 or more, low <= high"
@@ -111,7 +114,7 @@ def lidar_rays(beams: int, fov: tuple[float, float], columns: int) -> np.ndarray
 def scan_object(
     scene: Scene, rng: np.random.Generator, points: int = 2048, partial: bool = True, caster: Caster | None = None
 ) -> Scan:
-    """`points` points of a single object: spread over all its surfaces, or (`partial`) over what 1 to 3 cameras around it see.
+    """`points` points of one object: spread over all its surfaces, or (`partial`) over what 1 to 3 cameras see of it.
 
     Noise is 0 to 1 % of the object's diagonal. With `partial`, hidden surfaces such as the inside are missing.
     """
@@ -140,7 +143,7 @@ def surface_points(scene: Scene, rng: np.random.Generator, n: int) -> tuple[np.n
 def _seen_points(caster: Caster, poses: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (m, 3) and their triangles that n or so rays from cameras of 50 degrees meet; nothing met is an error."""
     size = (round(np.sqrt(n)), round(np.sqrt(n)))
-    eyes, rays = _world_rays(poses, intrinsics(size, 50.0), size)
+    eyes, rays = world_rays(poses, pixel_rays(intrinsics(size, 50.0), size)[None])
     hits = caster.cast(eyes, rays)
     seen = hits.triangle >= 0
     if not seen.any():
@@ -152,20 +155,23 @@ def _depth_points(
     caster: Caster, poses: np.ndarray, size: tuple[int, int], fov: float, sensor: DepthSensor, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a depth camera measures from true `poses`, placed where its tracker believes it was: xyz, rgb, triangle."""
-    scene, matrix = caster.scene, intrinsics(size, fov)
-    eyes, rays = _world_rays(poses, matrix, size)
+    scene = caster.scene
+    # Without jitter the pixel grid shows on far walls as rings that no fused scan has.
+    jitter = rng.random((len(poses), *size, 2), dtype=np.float32) - 0.5
+    local = pixel_rays(intrinsics(size, fov), size, jitter)
+    eyes, rays = world_rays(poses, local)
     hits = caster.cast(eyes, rays)
     triangle = hits.triangle
     cosine = np.abs(np.einsum("nhwk,nhwk->nhw", caster.normals[triangle], rays)) / np.linalg.norm(rays, axis=-1)
     luma = scene.color.mean(1)[triangle]
     depth = measure(hits.distance, cosine, luma, _swallowed(scene)[triangle], sensor, rng)
-    believed = misplace(poses, sensor, rng) if len(poses) > 1 else poses
+    local *= depth[..., None]
+    eyes, xyz = world_rays(misplace(poses, sensor, rng) if len(poses) > 1 else poses, local)
     keep = depth > 0
-    local = pixel_rays(matrix, size)[None] * depth[..., None]
-    xyz = local @ believed[:, None, :3, :3].transpose(0, 1, 3, 2).astype(np.float32) + believed[:, None, None, :3, 3]
-    exposure = rng.normal(1.0, 0.08, (len(poses), 1, 1, 1)) * (0.45 + 0.55 * cosine[..., None])
-    rgb = scene.color[triangle[keep]] * exposure[keep] + rng.normal(0, 0.02, (int(keep.sum()), 3))
-    return xyz[keep].astype(np.float64), np.clip(rgb, 0, 1), triangle[keep]
+    light = (rng.normal(1.0, 0.08, (len(poses), 1, 1)) * (0.45 + 0.55 * cosine))[keep]
+    rgb = scene.color[triangle[keep]] * light[:, None] + rng.normal(0, 0.02, (len(light), 1))
+    rgb = 0.45 + (rgb * rng.normal(1.1, 0.05, 3) - 0.45) * rng.uniform(0.9, 1.6)  # white balance, contrast
+    return (xyz + eyes)[keep].astype(np.float64), np.clip(rgb, 0, 1), triangle[keep]
 
 
 def _mesh_like(
@@ -174,25 +180,18 @@ def _mesh_like(
     """Measurements fused into a cloud as even as the vertices of a mesh."""
     if len(xyz) == 0:
         return _as_scan(scene, xyz, rgb, triangle)
-    surplus = rng.uniform(1.1, 1.8)  # vertices per point kept
+    surplus = rng.uniform(1.1, 2.4)  # vertices per point kept
     voxel = float(np.clip(np.sqrt(fusion.surface_area(xyz) / (surplus * points)), 0.01, 0.05))
-    parts = len(scene.part_names) + 1
-    shift = scene.label.astype(np.int64) * (len(scene.instances) + 1)
-    packed = (shift + scene.instance) * parts + scene.part
-    xyz, rgb, code, weight = fusion.voxel_fuse(xyz, rgb, packed[triangle], voxel)
+    kinds = np.stack([scene.label, scene.instance, scene.part], axis=1)
+    _, example, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    # Walls along the grid of voxels would come out as lattices; a real grid stands as the first camera did.
+    turn = rotations(rng.normal(0, 1.0, (1, 3)))[0]
+    xyz, rgb, code, weight = fusion.voxel_fuse(xyz @ turn.T, rgb, kind.ravel()[triangle], voxel)
     soft, density = fusion.smooth(xyz, voxel * rng.uniform(1.5, 3.0))
     xyz += rng.uniform(0.4, 1.0) * (soft - xyz)
     keep = np.flatnonzero((density > 0.25 * np.median(density)) & (weight >= rng.choice([1, 1, 2])))
     keep = rng.permutation(keep)[:points]
-    label, rest = np.divmod(code[keep], parts * (len(scene.instances) + 1))
-    instance, part = np.divmod(rest, parts)
-    return _scan(xyz[keep], rgb[keep], label, instance, part)
-
-
-def _world_rays(poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Origins (n, 1, 1, 3) and directions (n, h, w, 3), float32, of all pixels of cameras at `poses`; depth = length along them."""
-    turn = poses[:, None, :3, :3].transpose(0, 1, 3, 2).astype(np.float32)
-    return poses[:, None, None, :3, 3].astype(np.float32), pixel_rays(matrix, size)[None] @ turn
+    return _as_scan(scene, xyz[keep] @ turn, rgb[keep], example[code[keep]])
 
 
 def _swallowed(scene: Scene) -> np.ndarray:
@@ -201,14 +200,11 @@ def _swallowed(scene: Scene) -> np.ndarray:
 
 
 def _as_scan(scene: Scene, xyz: np.ndarray, rgb: np.ndarray, triangle: np.ndarray) -> Scan:
-    return _scan(xyz, rgb, scene.label[triangle], scene.instance[triangle], scene.part[triangle])
-
-
-def _scan(xyz: np.ndarray, rgb: np.ndarray, label: np.ndarray, instance: np.ndarray, part: np.ndarray) -> Scan:
+    """Points with the labels of the triangles they lie on."""
     return Scan(
         xyz.astype(np.float32),
         np.clip(rgb, 0, 1).astype(np.float32),
-        label.astype(np.int16),
-        instance.astype(np.int32),
-        part.astype(np.int16),
+        scene.label[triangle].astype(np.int16),
+        scene.instance[triangle].astype(np.int32),
+        scene.part[triangle].astype(np.int16),
     )

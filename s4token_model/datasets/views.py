@@ -1,37 +1,18 @@
-"""Posed RGB-D pictures of procedural scenes by ray casting, and object crops from them.
+"""Posed RGB-D pictures of procedural scenes by ray casting.
 
-Two styles: "color" paints surfaces, lights and texture; "geometry" puts into the three channels only what a cloud without
-colour knows too: orientation towards gravity and viewer, and depth.
+Two styles: "color" paints surfaces, lights and texture; "geometry" puts into the three channels only what a cloud
+without colour knows too: orientation towards gravity and viewer, and depth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from s4token_model.datasets.cameras import SHELL, free_positions, orbit
-from s4token_model.datasets.raycast import Caster, intrinsics, look_at, pixel_rays, project
-from s4token_model.datasets.scene import Instance, Scene, View
+from s4token_model.datasets.cameras import BUILDING, free_positions, orbit, walk
+from s4token_model.datasets.raycast import Caster, intrinsics, look_at, pixel_rays
+from s4token_model.datasets.scene import Scene, View
 
 STYLES = ("color", "geometry")
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A square picture of one object.
-
-    image (size, size, 3) uint8; instance: index into `Scene.instances`; view: index of the view it was cut from; box: top,
-    left, bottom, right in that view's pixels, may reach outside; fill: share of the crop's pixels that show the object;
-    visible: how much of the object's projected bounds the seen part spans, 1 = nothing cut off or covered.
-    """
-
-    image: np.ndarray
-    instance: int
-    view: int
-    box: tuple[int, int, int, int]
-    fill: float
-    visible: float
 
 
 def render_views(
@@ -54,14 +35,16 @@ def render_views(
 def view_poses(caster: Caster, rng: np.random.Generator, n: int, fov: float = 60.0) -> np.ndarray:
     """Camera-to-world poses (n, 4, 4) from which a scene is worth looking at."""
     scene = caster.scene
-    things = [k for k, thing in enumerate(scene.instances) if thing.name not in SHELL]
-    if scene.kind != "room" or not things:
-        return orbit(scene, rng, n, fov=fov) if scene.kind != "room" else _glances(caster, rng, n)
+    things = [k for k, thing in enumerate(scene.instances) if thing.name not in BUILDING]
+    if scene.kind != "room":
+        return orbit(scene, rng, n, fov=fov)
+    wide = walk(caster, rng, n)
+    if not things:
+        return wide
     eyes = free_positions(caster, rng, 24, (0.9, 1.7))
     order = [things[k % len(things)] for k in rng.permutation(max(n, len(things)))[:n]]
-    poses = [look_at_instance(scene, k, rng, caster, eyes) for k in order]
-    wide = _glances(caster, rng, n)
-    return np.stack([w if p is None or rng.random() < 0.2 else p for p, w in zip(poses, wide, strict=True)])
+    near = [look_at_instance(scene, k, rng, caster, eyes) for k in order]
+    return np.stack([w if p is None or rng.random() < 0.2 else p for p, w in zip(near, wide, strict=True)])
 
 
 def look_at_instance(
@@ -123,94 +106,6 @@ def render(
     return View((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8), depth, label, instance, pose, matrix)
 
 
-def crops(
-    views: list[View],
-    rng: np.random.Generator,
-    size: int,
-    n: int,
-    instances: tuple[Instance, ...] = (),
-    min_pixels: int = 60,
-    per_instance: int = 1,
-) -> list[Crop]:
-    """Up to n square crops of objects, the box around the visible pixels enlarged by 1.1 to 2, resized to `size` pixels.
-
-    Walls, floors and ceilings take part only when `instances` is empty; with `instances` (those of the scene) `visible` is
-    known too, else it is 1. Each instance gives at most `per_instance` crops, from the views that show the most of it first.
-    """
-    found = []
-    for index, view in enumerate(views):
-        for instance, (box, count) in instance_boxes(view).items():
-            if count >= min_pixels and not (instances and instances[instance].name in SHELL):
-                found.append((count * rng.uniform(0.5, 1.0), index, instance, box))
-    found.sort(key=lambda item: -item[0])
-    used: dict[int, int] = {}
-    kept = []
-    for _, index, instance, box in found:
-        if used.get(instance, 0) < per_instance:
-            used[instance] = used.get(instance, 0) + 1
-            kept.append((index, instance, box))
-    chosen = [kept[k] for k in rng.permutation(len(kept))[:n]]
-    return [_crop(views[index], index, instance, box, size, rng, instances) for index, instance, box in chosen]
-
-
-def instance_boxes(view: View) -> dict[int, tuple[tuple[int, int, int, int], int]]:
-    """{instance: ((top, left, bottom, right), pixels)} of all that is visible; bottom and right are exclusive."""
-    rows, cols = np.nonzero(view.instance >= 0)
-    ids = view.instance[rows, cols]
-    order = np.argsort(ids, kind="stable")
-    ids, rows, cols = ids[order], rows[order], cols[order]
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, dtype=int)
-    ends = np.r_[starts[1:], len(ids)]
-    return {
-        int(ids[a]): (
-            (int(rows[a:b].min()), int(cols[a:b].min()), int(rows[a:b].max()) + 1, int(cols[a:b].max()) + 1),
-            int(b - a),
-        )
-        for a, b in zip(starts, ends, strict=True)
-    }
-
-
-def _crop(view, index, instance, box, size, rng, instances) -> Crop:
-    from PIL import Image
-
-    top, left, bottom, right = box
-    side = max(2, round(max(bottom - top, right - left) * rng.uniform(1.1, 2.0)))
-    slack = (side - (bottom - top), side - (right - left))
-    top -= round(slack[0] * rng.uniform(0.35, 0.65))
-    left -= round(slack[1] * rng.uniform(0.35, 0.65))
-    area = (left, top, left + side, top + side)
-    # Beyond the picture the crop repeats its border, which a black frame would give away.
-    rows = np.clip(np.arange(top, top + side), 0, view.rgb.shape[0] - 1)
-    cols = np.clip(np.arange(left, left + side), 0, view.rgb.shape[1] - 1)
-    image = Image.fromarray(view.rgb[np.ix_(rows, cols)]).resize(
-        (size, size), Image.Resampling.BICUBIC, reducing_gap=2.0
-    )
-    fill = float((view.instance[np.ix_(rows, cols)] == instance).mean())
-    visible = _visible(view, box, instances[instance]) if instances else 1.0
-    return Crop(np.asarray(image), instance, index, (area[1], area[0], area[3], area[2]), fill, visible)
-
-
-def _visible(view: View, box: tuple[int, int, int, int], thing: Instance) -> float:
-    """Area of the seen box over that of the projected bounds of the thing; 0.5 where it reaches behind the camera."""
-    corners = np.where(np.array(list(np.ndindex(2, 2, 2))), thing.high, thing.low)
-    pixels, depth = project(corners, view.pose, view.intrinsics)
-    if depth.min() <= 0.05:
-        return 0.5
-    whole = np.prod(np.maximum(np.ptp(pixels, axis=0), 1.0))
-    return float(min(1.0, (box[2] - box[0]) * (box[3] - box[1]) / whole))
-
-
-def _glances(caster: Caster, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Poses that look across the room, slightly down."""
-    eyes = free_positions(caster, rng, 4 * n, (1.1, 1.7))
-    eyes = eyes[rng.integers(len(eyes), size=n)]
-    yaw = rng.uniform(0, 2 * np.pi, n)
-    middle = (caster.scene.vertices.min(0) + caster.scene.vertices.max(0)) / 2
-    ahead = np.stack([np.cos(yaw), np.sin(yaw), rng.uniform(-0.5, 0.0, n)], axis=1)
-    ahead[:, :2] += 0.5 * (middle[:2] - eyes[:, :2])
-    return np.stack([look_at(eye, eye + a + 1e-6) for eye, a in zip(eyes, ahead, strict=True)])
-
-
 def _geometry(normals: np.ndarray, depth: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Half-Lambert shading under three lights that turn with the camera's heading but stay upright, dimmed with depth.
 
@@ -227,7 +122,7 @@ def _geometry(normals: np.ndarray, depth: np.ndarray, pose: np.ndarray) -> np.nd
 def _painted(
     scene: Scene, triangle: np.ndarray, xyz: np.ndarray, normals: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Colour with ambient light, one lamp near the top of the scene, a faint texture fixed to the things, exposure, tint."""
+    """Colour with ambient light, one lamp near the top of the scene, a faint texture, exposure and tint."""
     low, high = scene.vertices.min(0), scene.vertices.max(0)
     reach = float(np.linalg.norm(high - low))
     lamp = (low + high) / 2 + rng.uniform(-0.35, 0.35, 3) * (high - low) * [1, 1, 0] + [0, 0, 0.45 * (high[2] - low[2])]
@@ -238,18 +133,21 @@ def _painted(
     diffuse = np.clip((normals * to_lamp).sum(-1), 0, 1)
     ambient = rng.uniform(0.35, 0.7)
     light = ambient * (0.8 + 0.2 * normals[..., 2]) + (1.05 - ambient) * diffuse
-    light = light * rng.uniform(0.8, 1.15) * _texture(scene, triangle, xyz)
-    return scene.color[triangle] * light[..., None] * rng.normal(1.0, 0.04, 3)
+    picture = scene.color[triangle] * (light * _texture(scene, triangle, xyz))[..., None] * rng.normal(1.0, 0.04, 3)
+    if scene.kind != "room":
+        return picture * rng.uniform(0.8, 1.2)
+    # Cameras expose for the whole room: dark rooms come out brighter, bright ones darker.
+    return picture * np.clip(rng.uniform(0.3, 0.55) / max(picture.mean(), 1e-3), 0.7, 1.6)
 
 
 def _texture(scene: Scene, triangle: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     """Brightness (h, w) around 1: two waves through space whose direction and strength depend on scene and instance."""
     own = np.random.default_rng(scene.seed)  # the same in every view of a scene
     count = len(scene.instances) + 1
-    strength = own.uniform(0.0, 0.06, count)[scene.instance[triangle]]
+    strength = own.uniform(0.0, 0.03, count)[scene.instance[triangle]]
     waves = np.zeros(triangle.shape)
     for _ in range(2):
-        wave = own.normal(0, 25.0, (count, 3)) * own.choice([0.2, 1.0], (count, 1))
+        wave = own.normal(0, 18.0, (count, 3)) * own.choice([0.2, 1.0], (count, 1))
         waves += np.sin((xyz * wave[scene.instance[triangle]]).sum(-1) + own.uniform(0, 6))
     return 1 + strength * waves
 

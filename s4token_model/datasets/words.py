@@ -121,15 +121,18 @@ HYPERNYMS: dict[str, tuple[str, ...]] = {
 
 # Plural in form, so without an article; the first group has no other form.
 PLURAL_ONLY = frozenset({
-    "books", "clothes", "garments", "shoes", "stairs", "steps", "blinds", "window blinds", "window shades", "shelves", "drapes",
+    "books", "clothes", "garments", "shoes", "stairs", "steps", "blinds", "window blinds", "window shades", "shelves",
+    "drapes",
 })  # fmt: skip
 MASS = frozenset({
-    "clothing", "laundry", "footwear", "flooring", "luggage", "wall art", "furniture", "storage", "other furniture", "ground",
+    "clothing", "laundry", "footwear", "flooring", "luggage", "wall art", "furniture", "storage", "other furniture",
+    "ground",
 })  # fmt: skip
 _IRREGULAR = {
-    "shelf": "shelves", "bookshelf": "bookshelves", "person": "people", "looking glass": "looking glasses", "human being": "human beings",
+    "shelf": "shelves", "bookshelf": "bookshelves", "person": "people", "looking glass": "looking glasses",
     "stack of books": "stacks of books", "pile of books": "piles of books", "pair of shoes": "pairs of shoes",
-    "chest of drawers": "chests of drawers", "piece of furniture": "pieces of furniture", "place to sit": "places to sit",
+    "chest of drawers": "chests of drawers", "piece of furniture": "pieces of furniture",
+    "place to sit": "places to sit",
     "piece of luggage": "pieces of luggage", "part of the building": "parts of the building",
     "surface to put things on": "surfaces to put things on",
 }  # fmt: skip
