@@ -256,7 +256,7 @@ def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None
         "back",
         tone,
     )
-    high = seat + rng.uniform(0.1, 0.26)
+    high = seat + (rng.uniform(0.1, 0.26) if rng.random() < 0.8 else back * 0.9)
     if arm:
         for s in (-1, 1):
             x = s * (w / 2 - arm / 2)
@@ -293,6 +293,11 @@ def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None
     elif places >= 3:
         words += ("long",)
     return m.thing(name, words)
+
+
+def small_sofa(rng: np.random.Generator) -> Thing:
+    """A low two-seater, as they stand in lobbies."""
+    return _couch(rng, "sofa", rng.uniform(1.15, 1.7), 2 if rng.random() < 0.6 else 1, rng.uniform(0.7, 0.9), None)
 
 
 def sofa(rng: np.random.Generator) -> Thing:

@@ -115,12 +115,18 @@ def fronts(
 
 
 def cabinet_of(rng: np.random.Generator, w: float, d: float, h: float, unit: float = 0.5, drawers: float = 0.3, plinth: float = 0.0,
-               cover: Paint | None = None, name: str = "cabinet", legs: bool = False) -> Thing:  # fmt: skip
-    """A closed cabinet of w x d x h m with fronts about `unit` m wide, standing on a recessed plinth or on legs."""
+               cover: Paint | None = None, name: str = "cabinet", legs: bool = False, hollow: bool = False) -> Thing:  # fmt: skip
+    """A cabinet of w x d x h m with fronts about `unit` m wide, on a plinth or on legs; hollow: open at the top."""
     cover = cover or (wood(rng) if rng.random() < 0.65 else paint(rng, "white white grey beige black"))
     m = Mesh()
     front = -d / 2 + 0.03
-    m.box(-w / 2, w / 2, front, d / 2, plinth, h, "body", cover.rgb)
+    if hollow:
+        for x in (-w / 2, w / 2 - 0.02):
+            m.box(x, x + 0.02, front, d / 2, plinth, h, "body", cover.rgb)
+        for y in (front, d / 2 - 0.02):
+            m.box(-w / 2, w / 2, y, y + 0.02, plinth, h, "body", cover.rgb)
+    else:
+        m.box(-w / 2, w / 2, front, d / 2, plinth, h, "body", cover.rgb)
     if legs and plinth > 0:
         for sx in (-1, 1):
             for y in (front + 0.04, d / 2 - 0.04):
@@ -137,7 +143,7 @@ def cabinet_of(rng: np.random.Generator, w: float, d: float, h: float, unit: flo
     elif plinth > 0:
         m.box(-w / 2 + 0.01, w / 2 - 0.01, front + 0.05, d / 2, 0, plinth, "base", cover.shade(0.6))
     fronts(m, rng, -w / 2, w / 2, -d / 2 + 0.012, plinth, h - rng.choice([0, 0.02]), cover.rgb, unit, drawers)
-    if rng.random() < 0.3:
+    if not hollow and rng.random() < 0.3:
         m.box(-w / 2 - 0.015, w / 2 + 0.015, -d / 2, d / 2, h, h + 0.025, "top", cover.shade(0.95))
     return m.thing(name, cover.words)
 
@@ -170,14 +176,14 @@ def file_cabinet(rng: np.random.Generator) -> Thing:
     return m.thing("cabinet", (*cover.words, "tall" if count > 3 else "small"))
 
 
-def kitchen_base(rng: np.random.Generator, w: float, h: float, d: float, cover: Paint) -> Thing:
+def kitchen_base(rng: np.random.Generator, w: float, h: float, d: float, cover: Paint, hollow: bool = False) -> Thing:
     """Kitchen base units, to stand under a worktop."""
-    return cabinet_of(rng, w, d, h, rng.uniform(0.4, 0.62), 0.25, 0.1, cover)
+    return cabinet_of(rng, w, d, h, rng.uniform(0.4, 0.62), 0.25, 0.1, cover, hollow=hollow)
 
 
-def kitchen_wall(rng: np.random.Generator, w: float, h: float, cover: Paint) -> Thing:
+def kitchen_wall(rng: np.random.Generator, w: float, h: float, cover: Paint, depth: float | None = None) -> Thing:
     """Kitchen wall units, to hang above a worktop."""
-    return cabinet_of(rng, w, rng.uniform(0.3, 0.38), h, rng.uniform(0.35, 0.55), 0.0, 0.0, cover)
+    return cabinet_of(rng, w, depth or rng.uniform(0.3, 0.38), h, rng.uniform(0.35, 0.55), 0.0, 0.0, cover)
 
 
 def cabinet(rng: np.random.Generator) -> Thing:

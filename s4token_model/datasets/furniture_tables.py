@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from s4token_model.datasets.meshes import Mesh, box, lathe, prism, soft_box, tube
-from s4token_model.datasets.paints import metal, paint, pick, wood
+from s4token_model.datasets.paints import Paint, metal, paint, pick, wood
 from s4token_model.datasets.scene import Thing
 
 
@@ -209,11 +209,16 @@ def desk(rng: np.random.Generator) -> Thing:
     return m.thing("desk", (*words, "large" if w > 1.6 else "small" if w < 1.1 else "long" if w > 2 * d else "square"))
 
 
+def worktop_paint(rng: np.random.Generator) -> Paint:
+    """The colour of a kitchen or vanity worktop."""
+    return wood(rng) if rng.random() < 0.25 else paint(rng, "grey black white beige brown")
+
+
 def counter_top(
-    rng: np.random.Generator, w: float, d: float, h: float, hole: tuple[float, float, float, float] | None = None
+    rng: np.random.Generator, w: float, d: float, h: float, hole: tuple | None = None, cover: Paint | None = None
 ) -> Thing:
-    """A worktop of thickness 3-5 cm with an optional rectangular hole (x0, x1, y0, y1) for a sink and a low upstand."""
-    cover = wood(rng) if rng.random() < 0.25 else paint(rng, "grey black white beige brown")
+    """A worktop 3-5 cm thick with an optional rectangular hole (x0, x1, y0, y1) for a sink and a low upstand."""
+    cover = cover or worktop_paint(rng)
     t = rng.uniform(0.03, 0.05)
     m = Mesh()
     if hole is None:

@@ -75,6 +75,31 @@ def door(rng: np.random.Generator) -> Thing:
     )
 
 
+def closet_of(rng: np.random.Generator, w: float, h: float, leaf: Paint) -> Thing:
+    """Two to four flush leaves of a built-in closet, w x h m, sliding (one before the other) or folding (knobs)."""
+    m = Mesh()
+    count = 2 if w < 1.7 or rng.random() < 0.4 else 4
+    edges = np.linspace(-w / 2, w / 2, count + 1)
+    sliding, style = rng.random() < 0.5, int(rng.integers(3))
+    out = rng.uniform(0.012, 0.03)
+    for k in range(count):
+        y = -out - (0.022 if sliding and k % 2 else 0.0)
+        x0, x1 = edges[k] + 0.004, edges[k + 1] - 0.004
+        m.box(x0, x1, y - 0.018, y, 0.01, h - 0.01, "door", leaf.rgb)
+        if style == 1:
+            for a, b in ((0.06, 0.46), (0.52, 0.94)):
+                m.box(x0 + 0.08, x1 - 0.08, y - 0.026, y - 0.018, a * h, b * h, "door", leaf.shade(0.94))
+        elif style == 2:
+            for z in np.arange(0.1, h - 0.1, 0.09):
+                m.box(x0 + 0.05, x1 - 0.05, y - 0.026, y - 0.018, z, z + 0.05, "door", leaf.shade(0.94))
+        x = x1 - 0.06 if k % 2 == 0 else x0 + 0.06
+        m.box(x - 0.012, x + 0.012, y - 0.045, y - 0.018, 0.95, 1.08, "handle", (0.55, 0.55, 0.55))
+    e = rng.uniform(0.04, 0.09)
+    for x0, x1, z0, z1 in ((-w / 2 - e, -w / 2, 0, h + e), (w / 2, w / 2 + e, 0, h + e), (-w / 2, w / 2, h, h + e)):
+        m.box(x0, x1, -out * 0.8, 0.0, z0, z1, "frame", leaf.rgb)
+    return m.thing("door", (*leaf.words, "closed", "large"))
+
+
 def window_of(rng: np.random.Generator, w: float, h: float, depth: float, glazed: bool = True) -> Thing:
     """A window for an opening w x h m in a wall `depth` m thick: frame, bars, panes and sill; set back in the reveal.
 

@@ -356,6 +356,19 @@ def column(rng: np.random.Generator, h: float | None = None) -> Thing:
     return m.thing("column", (*cover.words, "round" if round_ else "square", "tall"))
 
 
+def shower_tray(rng: np.random.Generator, w: float, d: float, h: float) -> Thing:
+    """A low tray with a raised edge; of class "bathtub", the nearest that benchmarks have."""
+    m = Mesh()
+    white = paint(rng, "white")
+    m.box(-w / 2, w / 2, -d / 2, d / 2, 0, h * 0.5, "basin", white.rgb)
+    for s in (-1, 1):
+        x0, x1 = sorted((s * w / 2, s * (w / 2 - 0.05)))
+        m.box(x0, x1, -d / 2, d / 2, h * 0.5, h, "body", white.rgb)
+        y0, y1 = sorted((s * d / 2, s * (d / 2 - 0.05)))
+        m.box(-w / 2, w / 2, y0, y1, h * 0.5, h, "body", white.rgb)
+    return m.thing("bathtub", (*white.words, "low"))
+
+
 def stairs(rng: np.random.Generator) -> Thing:
     """A straight flight of steps rising towards +y, sometimes with a rail."""
     cover = wood(rng) if rng.random() < 0.6 else paint(rng, "grey white beige")

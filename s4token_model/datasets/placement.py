@@ -255,11 +255,11 @@ class Site:
             if any(o.s0 < other.s1 + 0.2 and o.s1 > other.s0 - 0.2 for other in w.openings):
                 continue
             w.openings.append(o)
-            self._clear_before(w, o)
+            self.clear_before(w, o)
             return w, o
         return None
 
-    def _clear_before(self, wall: Wall, opening: Opening) -> None:
+    def clear_before(self, wall: Wall, opening: Opening) -> None:
         """Things must not stand before doors, nor tall ones before windows."""
         reach = 0.12 if opening.kind == "window" else (opening.s1 - opening.s0) * 0.95
         a, b = wall.point(opening.s0 - 0.05), wall.point(opening.s1 + 0.05, reach)

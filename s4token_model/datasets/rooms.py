@@ -225,6 +225,13 @@ def reveal_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
     return vertices, np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
 
 
+def threshold_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
+    """The floor in the doorway of a wall `depth` m thick."""
+    a, b = wall.point(opening.s0), wall.point(opening.s1, -depth)
+    (x0, y0), (x1, y1) = np.minimum(a, b), np.maximum(a, b)
+    return np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]]), np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+
+
 def baseboard_shape(wall: Wall, height: float, out: float) -> Shape | None:
     """A skirting board between the openings that reach the floor."""
     pieces, s = [], 0.0
