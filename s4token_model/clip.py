@@ -28,7 +28,9 @@ class FrozenClip(nn.Module):
     def __init__(self, model: nn.Module, tokenize, mean, std, precision: str = "fp32"):
         super().__init__()
         visual = model.visual
-        if not isinstance(visual, open_clip.transformer.VisionTransformer) or visual.attn_pool is not None:
+        if not isinstance(visual, open_clip.transformer.VisionTransformer) or visual.attn_pool is not None or (
+            visual.pool_type not in ("tok", "avg")
+        ):
             raise ValueError(f"the image tower is a {type(visual).__name__}; choose a plain open_clip ViT, e.g. ViT-B-16")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
@@ -37,6 +39,7 @@ class FrozenClip(nn.Module):
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.eval()
 
     def train(self, mode: bool = True) -> FrozenClip:
         """Stay in evaluation mode whatever `mode` is."""
@@ -52,10 +55,8 @@ class FrozenClip(nn.Module):
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             hidden = visual.transformer(visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1)))
-            hidden = visual.ln_post(hidden) @ visual.proj
-        hidden = hidden.float()
-        pooled = hidden[:, 1:].mean(dim=1) if visual.pool_type == "avg" else hidden[:, 0]
-        return hidden[:, 1:], pooled
+            features, pooled = self._project(hidden)
+        return features.float(), pooled.float()
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -65,11 +66,19 @@ class FrozenClip(nn.Module):
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        hidden = visual.transformer(visual._embeds((pixels - self.mean) / self.std))
-        hidden = visual.ln_post(hidden) @ visual.proj
+        features, pooled = self._project(visual.transformer(visual._embeds((pixels - self.mean) / self.std)))
         grid = self.image_size // self.patch_size
-        pooled = hidden[:, 1:].mean(dim=1) if visual.pool_type == "avg" else hidden[:, 0]
-        return hidden[:, 1:].reshape(len(images), grid, grid, -1), pooled
+        return features.reshape(len(images), grid, grid, -1), pooled
+
+    def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""
+        visual = self.model.visual
+        projected = visual.ln_post(hidden) @ visual.proj
+        if visual.pool_type == "tok":
+            return projected[:, 1:], projected[:, 0]
+        if visual.final_ln_after_pool:
+            return projected[:, 1:], visual.ln_post(hidden[:, 1:].mean(dim=1)) @ visual.proj
+        return projected[:, 1:], projected[:, 1:].mean(dim=1)
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> np.ndarray:
