@@ -50,7 +50,7 @@ def build(
         if template.count("{}") != 1:
             raise ValueError(f"template {template!r} must contain {{}} once, e.g. 'a photo of a {{}}'")
     limits = checked_thresholds(thresholds, len(names))
-    text = encode_text([template.format(name) for name in names for template in templates])
+    text = encode_text([template.replace("{}", name) for name in names for template in templates])
     text = text.reshape(len(names), len(templates), -1).mean(axis=1)
     text /= np.maximum(np.linalg.norm(text, axis=1, keepdims=True), 1e-12)
     colors = np.array([color(name) for name in names], np.uint8)
@@ -59,6 +59,8 @@ def build(
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names stripped, or raise ValueError."""
+    if isinstance(names, str):
+        raise ValueError(f"the vocabulary is the text {names!r}; give a list of words")
     names = tuple(name.strip() for name in names)
     if not names:
         raise ValueError("the vocabulary is empty; give at least one word")
@@ -112,13 +114,19 @@ def _read_lines(name: str, kind: str) -> tuple[str, ...]:
     shared = [root / kind / f"{name}.txt" for root in config_roots()]
     for path in [Path(name), *shared]:
         if path.is_file():
-            lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-            found = tuple(line for line in lines if line)
+            found = tuple(filter(None, (line.split("#")[0].strip() for line in _text(path).splitlines())))
             if not found:
                 raise ValueError(f"{path} holds no {kind}; write one per line")
             return found
     known = sorted({p.stem for root in config_roots() for p in (root / kind).glob("*.txt")})
     raise ValueError(f"no {kind} file {name!r}; give a path or one of: {', '.join(known) or 'none installed'}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
 
 
 def config_roots() -> list[Path]:
