@@ -47,7 +47,12 @@ def read_config(model: str | Path) -> Config:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise ValueError(f"{path} has format {found}, this version reads format {FORMAT}; use a matching s4token or retrain")
-    return configs.from_dict(content["config"])
+    if not isinstance(content.get("config"), dict):
+        raise ValueError(f"{path} holds no config; the checkpoint is damaged, copy it again")
+    try:
+        return configs.from_dict(content["config"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; use a matching s4token or retrain") from error
 
 
 def read_provenance(model: str | Path) -> dict[str, Any]:
@@ -86,7 +91,10 @@ def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, Fr
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error
     except RuntimeError as error:  # load_state_dict's report of missing or misshapen tensors
-        raise ValueError(f"{path} does not fit its config: {error}") from error
+        problems = [line.strip() for line in str(error).splitlines()[1:]]
+        more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
+        reason = "; ".join(problems[:2]) + more
+        raise ValueError(f"{path} does not fit its config: {reason}; copy the whole checkpoint again") from error
     return tokenizer.eval(), clip, config
 
 
