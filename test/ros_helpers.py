@@ -110,7 +110,7 @@ class NodeProcess:
         with log.open("w") as out:
             self.process = subprocess.Popen([*command, *args], env=environment, stdout=out, stderr=subprocess.STDOUT)
 
-    def stop(self, sig: int = signal.SIGINT, timeout: float = 20.0) -> int:
+    def stop(self, sig: int = signal.SIGINT, timeout: float = 60.0) -> int:
         """Send a signal and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(sig)
@@ -167,7 +167,7 @@ class Peer:
     def diagnostics(self) -> Collected:
         return self.collect(DiagnosticArray, "/diagnostics", 10)
 
-    def call(self, kind, name: str, timeout: float = 10.0, **request):
+    def call(self, kind, name: str, timeout: float = 30.0, **request):
         client = self.node.create_client(kind, name)
         try:
             assert client.wait_for_service(timeout), f"no service {name}"
@@ -208,7 +208,7 @@ class Collected(list):
         return [m for m in self if m.header.stamp == stamp]
 
 
-def wait_for(condition, timeout: float = 10.0, what: str = "") -> None:
+def wait_for(condition, timeout: float = 30.0, what: str = "") -> None:
     """Wait until condition() is true; AssertionError after `timeout` seconds."""
     end = time.monotonic() + timeout
     while not condition():

@@ -32,7 +32,7 @@ def running(tmp_path_factory):
     vocabulary = peer.vocabulary()
     publisher = peer.publisher()
     try:
-        wait_for(lambda: vocabulary and publisher.get_subscription_count(), 30, f"the node; its log: {log}")
+        wait_for(lambda: vocabulary and publisher.get_subscription_count(), 60, f"the node; its log: {log}")
         vocabulary.close()
         peer.points = publisher
         yield peer
@@ -54,7 +54,7 @@ def peer(running):
         running.node.destroy_subscription(subscription)
 
 
-def labelled(peer, message, collected=None, timeout=10.0):
+def labelled(peer, message, collected=None, timeout=30.0):
     """Publish a cloud and return its labelled answer."""
     mine = collected if collected is not None else peer.labeled()
     wait_for(mine.connected)
@@ -470,7 +470,7 @@ def test_large_best_effort_clouds_arrive(peer):
         for _ in range(10):
             sent.append(cloud(points))
             best_effort.publish(sent[-1])
-            wait_for(lambda: collected.by_stamp(sent[-1].header.stamp), 5, "a large cloud")
+            wait_for(lambda: collected.by_stamp(sent[-1].header.stamp), 15, "a large cloud")
             assert len(collected[-1].data) > 4e6
     finally:
         peer.node.destroy_publisher(best_effort)
