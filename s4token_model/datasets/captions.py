@@ -16,7 +16,8 @@ TEMPLATES = (
     "a photo of {}", "a picture of {}", "an image of {}", "a rendering of {}", "a close-up of {}", "a snapshot of {}",
     "a photo of {} in a room", "a bad photo of {}", "a good photo of {}", "a bright photo of {}", "a dark photo of {}",
     "a low resolution photo of {}", "a cropped photo of {}", "a point cloud of {}", "a scan of {}",
-    "a depth view of {}", "a 3d model of {}", "{} in the scene", "{} seen from afar", "{}", "{} in a room", "{} indoors", "a view of {}",
+    "a depth view of {}", "a 3d model of {}", "{} in the scene", "{} seen from afar", "{}", "{} in a room",
+    "{} indoors", "a view of {}",
     "a photo of {}, partly hidden", "an indoor photo with {}", "a robot sees {}", "a side view of {}",
     "one can see {} here",
 )  # fmt: skip
