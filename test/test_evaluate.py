@@ -13,7 +13,7 @@ from test_render import room
 
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
-from s4token_model.evaluation import charts, partition, scannet, semantickitti
+from s4token_model.evaluation import charts, partition, scannet, semantickitti, synthetic
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
 from s4token_model.segmenter import Segmenter
 
@@ -157,3 +157,16 @@ def test_partition_says_what_it_looked_for(tmp_path):
     with pytest.raises(SystemExit) as stop:
         partition.main(["--root", str(tmp_path)])
     assert stop.value.code == 2
+
+
+def test_procedural_rooms_are_held_out_and_asked_for_by_synonyms(tiny_model, capsys):
+    result = synthetic.run(1, str(tiny_model), kind="frame")
+    assert "renamed classes" in capsys.readouterr().out
+    words = dict(zip(result["classes"], result["prompts"], strict=True))
+    assert words["sofa"] == "couch" and words["chair"] == "chair"
+    assert {"model", "synonyms", "oracle"} <= set(result["methods"])
+    assert result["methods"]["oracle"]["accuracy"] > 0.8
+    one, two = (next(synthetic.held_out(1, "frame")) for _ in range(2))
+    np.testing.assert_array_equal(one.xyz, two.xyz)
+    with pytest.raises(ValueError, match="rooms=0"):
+        synthetic.run(0)

@@ -77,7 +77,8 @@ def test_rooms_are_cut_open():
 @pytest.mark.parametrize(
     ("points", "kind"),
     [
-        (square(0.0, 40.0), "street"),
+        (np.random.default_rng(5).normal(size=(4000, 3)) ** 3 * [6, 6, 0.1] + [0, 0, -2], "street"),
+        (square(0.0, 40.0), "object"),
         (room()[0], "room"),
         (square(0.0, 0.3) + [0, 0, 5], "camera"),
         (np.random.default_rng(2).random((100, 3)) - 0.5, "object"),

@@ -30,7 +30,13 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
     """The table of `segmentation.evaluate`: methods as columns, mIoU, mAcc, accuracy and every class's IoU as rows, in
     percent."""
     methods = result["methods"]
-    titles = {"model": model, "rules": "height+normal", "chance": "chance", "oracle": "superpoint oracle"}
+    titles = {
+        "model": model,
+        "synonyms": "synonyms",
+        "rules": "height+normal",
+        "chance": "chance",
+        "oracle": "superpoint oracle",
+    }
     rows: list[list[Any]] = [
         [title, *(m[key] for m in methods.values()), None]
         for title, key in (("mIoU", "miou"), ("mAcc", "macc"), ("accuracy", "accuracy"))

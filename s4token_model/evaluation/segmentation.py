@@ -16,7 +16,7 @@ from s4token_model.evaluation.baselines import chance_confusion, height_and_norm
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmentation, Segmenter
 
-RULES, CHANCE, ORACLE = "rules", "chance", "oracle"
+SYNONYMS, RULES, CHANCE, ORACLE = "synonyms", "rules", "chance", "oracle"
 INDOOR = ("floor", "wall", "cabinet")
 
 
@@ -47,23 +47,30 @@ def evaluate(
     names: Sequence[str],
     segmenter: Segmenter,
     prompts: Sequence[str] | None = None,
+    synonyms: Sequence[str] | None = None,
     rules: tuple[str, str, str] | None = INDOOR,
     out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Label clouds with the vocabulary `names` and score them, the confusion pooled over all clouds.
 
-    prompts: the word given to the model for each name, default the names themselves. rules: the height-and-normal
+    prompts: the word given to the model for each name, default the names themselves. synonyms: other words for the same
+    classes, scored as one more method from the same encodings. rules: the height-and-normal
     baseline's classes for ground, upright surfaces and the rest, None to leave it out. out: folder for one picture per
     cloud (prediction beside truth) and the confusion matrix. Returns a JSON-ready dict: methods {name: figures}, clouds
     [figures], times and sizes.
     """
     names = tuple(names)
     vocabulary = segmenter.make_vocabulary(tuple(prompts or names))
+    others = None if synonyms is None else segmenter.make_vocabulary(tuple(synonyms))
     tally = _Tally()
     for cloud in clouds:
         started = time.perf_counter()
-        found = segmenter.label(segmenter.encode(cloud.xyz, cloud.rgb), vocabulary)
+        encoding = segmenter.encode(cloud.xyz, cloud.rgb)
+        found = segmenter.label(encoding, vocabulary)
         _score(tally, cloud, found, len(names), time.perf_counter() - started)
+        if others is not None:
+            guess = segmenter.label(encoding, others).labels
+            tally.add(SYNONYMS, metrics.confusion(cloud.label, guess, len(names)))
         if rules is not None:
             guess = height_and_normal(cloud.xyz, names, *rules)
             tally.add(RULES, metrics.confusion(cloud.label, guess, len(names)))
@@ -71,7 +78,7 @@ def evaluate(
             _picture(Path(out), cloud, found, names)
     if not tally.clouds:
         raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
-    result = _summary(tally, names, tuple(prompts or names))
+    result = _summary(tally, names, tuple(synonyms or prompts or names))
     if out is not None:
         from s4token_model.evaluation.charts import save_confusion_picture
 
@@ -103,7 +110,7 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
 def _summary(tally: _Tally, names: tuple[str, ...], prompts: tuple[str, ...]) -> dict[str, Any]:
     support = tally.counts["model"].sum(1)
     tally.counts[CHANCE] = chance_confusion(support)
-    order = [m for m in ("model", RULES, CHANCE, ORACLE) if m in tally.counts]
+    order = [m for m in ("model", SYNONYMS, RULES, CHANCE, ORACLE) if m in tally.counts]
     total = max(int(support.sum()), 1)
     return {
         "classes": list(names),

@@ -38,12 +38,13 @@ def guess_kind(points: np.ndarray) -> str:
     ahead = (z > 0) & (np.abs(x) < 1.2 * z) & (np.abs(y) < 1.2 * z)
     if ahead.mean() > 0.999:
         return "camera"
-    low, high = np.percentile(points, [1, 99], axis=0)
-    extent = high - low
-    if max(extent[0], extent[1]) > 30.0:
+    extent = np.subtract(*np.percentile(points, [99, 1], axis=0))
+    width = max(extent[0], extent[1])
+    reach = np.linalg.norm(points[:, :2] - np.median(points[:, :2], axis=0), axis=1)
+    dense_middle = np.median(reach) < 0.35 * np.percentile(reach, 99)  # returns thin out with the square of the range
+    if width > 20.0 and extent[2] < 0.4 * width and dense_middle:
         return "street"
-    flat = extent[2] < 0.8 * max(extent[0], extent[1])
-    return "room" if flat and max(extent[0], extent[1]) > 2.2 else "object"
+    return "room" if extent[2] < 0.8 * width and 2.2 < width < 30.0 else "object"
 
 
 def choose_camera(points: np.ndarray, normals: np.ndarray, kind: str, size: tuple[int, int]) -> Camera:
@@ -58,11 +59,17 @@ def choose_camera(points: np.ndarray, normals: np.ndarray, kind: str, size: tupl
         near = points[_street_core(points)]
         cameras = [look_at(near, a, 45.0, size) for a in np.arange(-180.0, 180.0, 30.0)]
         return min(cameras, key=lambda c: float(((near.mean(0) - c.eye) @ c.axes.T)[2]))
-    elevation, azimuths = (52.0, np.arange(-157.5, 180, 45.0)) if kind == "room" else (24.0, np.array([-55.0]))
+    elevation, azimuths = (52.0, np.arange(-157.5, 180, 45.0)) if kind == "room" else (_tilt(points), np.array([-55.0]))
     cameras = [look_at(points, a, elevation, size) for a in azimuths]
     if len(cameras) == 1:
         return cameras[0]
     return max(cameras, key=lambda c: _visible(points, normals, kind, c, size))
+
+
+def _tilt(points: np.ndarray) -> float:
+    """Elevation in degrees for an object: flat things are seen from higher up."""
+    extent = np.ptp(points, axis=0)
+    return float(np.clip(46.0 - 44.0 * extent[2] / (max(extent[0], extent[1]) + 1e-12), 22.0, 46.0))
 
 
 def look_at(
