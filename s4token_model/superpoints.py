@@ -58,7 +58,7 @@ def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig) -> 
         from s4token_model.merging import minimal_partition
 
         return minimal_partition(features, edges, weights, config.regularization, config.min_points)
-    labels = _cut_pursuit(features, edges, weights * np.float32(config.regularization))
+    labels = cut_pursuit(features, edges, weights * np.float32(config.regularization))
     return merge_small(components(labels, edges), features, edges, config.regularization, config.min_points)
 
 
@@ -112,7 +112,7 @@ def _connected(source: np.ndarray, target: np.ndarray, count: int) -> np.ndarray
     return connected_components(graph, directed=False)[1].astype(np.int32)
 
 
-def _cut_pursuit(features: np.ndarray, edges: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def cut_pursuit(features: np.ndarray, edges: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Solve with cut-pursuit-py; lambda must already be in the weights, the solver ignores its own argument."""
     try:
         from cut_pursuit_py import perform_cut_pursuit
