@@ -77,7 +77,7 @@ def _measure(session: Session, report: Report) -> None:
     """Let some clouds pass and note rate, latency and drops."""
     report.clouds, report.rate_hz, report.age_ms = session.count(MEASURED)
     figures = session.figures
-    report.model, report.device = figures.get("model", ""), figures.get("device", "")
+    report.model, report.device = session.model, figures.get("device", "")
     report.dropped = int(figures.get("dropped_stale", 0)) + int(figures.get("dropped_failed", 0))
     prefix = "latency_ms."
     report.stages_ms = {k.removeprefix(prefix): float(v) for k, v in figures.items() if k.startswith(prefix)}

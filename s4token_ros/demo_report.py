@@ -139,9 +139,10 @@ def _save_labels(path: Path, result: Result, raster) -> None:
 def _save_similarity(path: Path, answer: Answer) -> None:
     from s4token_model.evaluation import render
 
-    cloud = messages.decode(answer.similarity)
+    cloud, labeled = messages.decode(answer.similarity), messages.decode(answer.labeled)
     field = f"similarity_{messages.ros_names(answer.texts, fallback='text')[0]}"
-    render.save_similarity_picture(path, cloud.xyz, np.asarray(cloud.points[field]), answer.texts[0])
+    similarity, superpoints = np.asarray(cloud.points[field]), np.asarray(labeled.points["superpoint"])
+    render.save_similarity_picture(path, cloud.xyz, similarity, answer.texts[0], superpoints)
 
 
 def _cut(text: str, width: int) -> str:

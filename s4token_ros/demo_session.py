@@ -44,11 +44,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query gave: Match messages and the cloud of similarities."""
+    """What a query gave: Match messages, the cloud of similarities, and the same cloud labelled."""
 
     texts: tuple[str, ...]
     matches: list
     similarity: PointCloud2
+    labeled: PointCloud2
 
 
 @dataclass
@@ -168,6 +169,11 @@ class Session:
         """The key-value pairs of the newest diagnostics."""
         return {v.key: v.value for v in self._heard.status.values} if self._heard.status else {}
 
+    @property
+    def model(self) -> str:
+        """The model that the newest diagnostics name."""
+        return self._heard.status.hardware_id if self._heard.status else ""
+
     def labeled_by(self, version: int) -> Result:
         """Wait for a cloud that one vocabulary version alone labelled."""
 
@@ -202,8 +208,13 @@ class Session:
         """Ask for the superpoints that fit each text best, and for the cloud of similarities."""
         self._heard.similarity = None
         response = self._call(Query, "query", Query.Request(texts=list(texts), max_matches=3))
-        similarity = self._wait(lambda: self._heard.similarity, CLOUD_S, "cloud on ~/similarity")
-        return Answer(tuple(texts), list(response.matches), similarity)
+
+        def both() -> tuple[PointCloud2, PointCloud2] | None:
+            similarity = self._heard.similarity
+            labeled = similarity and self._heard.clouds.get(_stamp(similarity))
+            return (similarity, labeled) if labeled else None
+
+        return Answer(tuple(texts), list(response.matches), *self._wait(both, CLOUD_S, "cloud on ~/similarity"))
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
         client = self._node.create_client(kind, f"{NODE}/{name}")
@@ -242,14 +253,14 @@ class Session:
         return f"the node says: {self._heard.status.message} ({said}); logs: {logs}"
 
     def _on_cloud(self, message: PointCloud2) -> None:
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
+        stamp = _stamp(message)
         if stamp not in self._heard.clouds:  # the second one of a stamp is the same cloud with new words
             age = (self._node.get_clock().now().nanoseconds - stamp) * 1e-6
             self._heard.arrivals.append((time.monotonic(), age))
         _keep(self._heard.clouds, stamp, message)
 
     def _on_classes(self, message: SceneClasses) -> None:
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
+        stamp = _stamp(message)
         _keep(self._heard.classes, stamp, [*self._heard.classes.get(stamp, []), message])
 
     def _on_similarity(self, message: PointCloud2) -> None:
@@ -262,6 +273,10 @@ class Session:
         for status in message.status:
             if status.name.lstrip("/").startswith(NODE.lstrip("/")):
                 self._heard.status = status
+
+
+def _stamp(message: Any) -> int:
+    return Time.from_msg(message.header.stamp).nanoseconds
 
 
 def _keep(newest: dict[int, Any], stamp: int, value: Any, most: int = 8) -> None:

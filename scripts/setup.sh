@@ -123,7 +123,7 @@ fi
 suitable "$python" || fail "$VENV holds $("$python" --version), 3.10 to 3.14 is needed; delete it or set VENV"
 need_compiler
 
-step pip "updating pip" -- pip_install --upgrade "pip>=23.1" wheel
+step pip "updating pip" -- pip_install --upgrade "pip>=23.1" "setuptools>=61" wheel
 step ros "installing ROS 2 ($ROS_FLAVOUR)" requirements-ros.txt -- install_ros
 step torch "installing PyTorch and the rest (the first time some GB and minutes)" requirements.txt -- install_torch
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \

@@ -64,9 +64,8 @@ def make(seed: int = SEED, points: int = POINTS) -> Sample:
     """Build a procedural room from `seed` and scan it as a walked depth camera does, `points` at most."""
     from s4token_model.datasets import sensors, synthetic
 
-    rng = np.random.default_rng(seed)
-    scene = synthetic.room(rng)
-    scan = sensors.scan_depth(scene, rng, points=points)
+    scene = synthetic.make_room(seed)
+    scan = sensors.scan_depth(scene, np.random.default_rng(seed), points=points)
     used, label = np.unique(scan.label, return_inverse=True)
     return Sample(scan.xyz, scan.rgb, label.astype(np.uint8), tuple(scene.names[i] for i in used))
 
