@@ -24,6 +24,7 @@ from s4token_model import config as configs
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets import sensors, synthetic, views
 from s4token_model.datasets.raycast import Caster, project
+from s4token_model.datasets.scene import Scan
 from s4token_model.segmenter import TokenGeometry, form_tokens
 
 KINDS = ("depth", "frame", "lidar", "object")
@@ -98,12 +99,25 @@ def load_sample(path: Path) -> dict[str, np.ndarray]:
 
 def _scan(scene, caster, kind: str, rng: np.random.Generator):
     if kind == "depth":
-        return sensors.scan_depth(scene, rng, int(rng.integers(20000, 65000)), caster)
+        return _without_top(sensors.scan_depth(scene, rng, int(rng.integers(20000, 65000)), caster), rng)
     if kind == "frame":
         return sensors.scan_frame(scene, rng, caster=caster)
     if kind == "lidar":
         return sensors.scan_lidar(scene, rng, int(rng.choice([16, 32, 64])), caster=caster)
     return sensors.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
+
+
+def _without_top(scan: Scan, rng: np.random.Generator) -> Scan:
+    """Leave out what lies above an uneven height: who scans a room by hand looks at the furniture, and much of the walls is never seen."""
+    if rng.random() < 0.2:
+        return scan
+    east, north = (scan.xyz[:, :2] - np.median(scan.xyz[:, :2], axis=0)).T
+    angle = np.arctan2(north, east)
+    height = rng.uniform(0.8, 2.2) + sum(
+        rng.uniform(0, 0.5) * np.sin(k * angle + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 4)
+    )
+    keep = scan.xyz[:, 2] < height + rng.normal(0, 0.04, len(angle))
+    return Scan(scan.xyz[keep], scan.rgb[keep], scan.label[keep], scan.instance[keep], scan.part[keep])
 
 
 def _style(rng: np.random.Generator) -> str:
