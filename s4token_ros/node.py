@@ -67,6 +67,7 @@ class S4TokenNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self._labeler: Labeler | None = None
         self._inputs: Inputs | None = None
+        self._version = 0  # of the last vocabulary before the node was cleaned up
         self._phase, self._problem = "unconfigured", ""
         self._cloud_group = MutuallyExclusiveCallbackGroup()
         self._service_group = MutuallyExclusiveCallbackGroup()
@@ -97,6 +98,7 @@ class S4TokenNode(LifecycleNode):
         start = time.perf_counter()
         try:
             model = self._load(self._settings)
+            model = replace(model, vocabulary=replace(model.vocabulary, version=self._version + 1))
             outputs = Outputs(self, self._settings.node.output)
             outputs.announce(model.vocabulary, self._now())
         except Exception as error:  # rclpy would swallow it without a word
@@ -129,6 +131,7 @@ class S4TokenNode(LifecycleNode):
         self._phase = "unconfigured"
         self.halt()
         if self._labeler:
+            self._version = self._labeler.model.vocabulary.version
             self._labeler.outputs.destroy()
             self._labeler = None
         return TransitionCallbackReturn.SUCCESS

@@ -296,3 +296,14 @@ def test_label_info_carries_the_classes(monkeypatch):
     message = scene.label_info(words, Header(frame_id="f"))
     assert [(c.class_id, c.class_name) for c in message.class_map] == [(0, "chair"), (1, "table")]
     assert message.threshold == 0.25
+
+
+def test_five_million_points():
+    points = np.zeros(5_000_000, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4")])
+    points["x"] = np.arange(5_000_000)
+    cloud = messages.decode(messages.encode(points, Header()))
+    labels, _, out = labelled(cloud)
+    message = messages.labeled_cloud(cloud, out)
+    assert (message.height, message.width) == (1, 5_000_000)
+    back = messages.decode(message).points
+    assert back["x"][-1] == 4_999_999 and (back["label"] == labels).all()
