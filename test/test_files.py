@@ -292,6 +292,22 @@ def test_broken_files_are_named_with_the_fix(tmp_path, suffix):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", [s for s in READERS if s != ".laz"])  # lazrs aborts the process on some damage
+def test_damaged_bytes_never_raise_anything_but_a_named_error(tmp_path, suffix):
+    whole_files(tmp_path)
+    path, rng = tmp_path / f"c{suffix}", np.random.default_rng(8)
+    blob = path.read_bytes()
+    for turn in range(30):
+        damaged = bytearray(blob)
+        for _ in range(3):
+            damaged[rng.integers(0, min(len(blob), 400) if turn % 2 else len(blob))] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            read_cloud(path)
+        except ValueError as reason:
+            assert str(reason).startswith(str(path.parent)) and "\n" not in str(reason)
+
+
 def test_paths_that_are_no_cloud(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "c.ply").mkdir()

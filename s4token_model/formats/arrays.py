@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
     """Read a structured array, or (N, 3+): x y z, then colours or normals in columns 3 to 5, the rest as column_<i>."""
     try:
         values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as reason:
+    except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
         with path.open("rb") as handle:
             found = looks_like(handle.read(32))
         raise error(path, f"found {found} that cannot be read ({reason})", "save a plain array of numbers") from None
@@ -52,12 +53,29 @@ def _column_names(values: np.ndarray) -> list[str]:
     return names + [f"column_{i}" for i in range(len(names), width)]
 
 
-def read_las(path: Path) -> dict[str, np.ndarray]:
-    """Read LAS or LAZ with every dimension; x, y, z are float64, scaled and shifted. Needs laspy."""
+def _check_las(path: Path) -> None:
+    """Raise ValueError on headers that do not fit the file; laspy would loop or allocate without end on some."""
+    size = path.stat().st_size
     with path.open("rb") as handle:
-        head = handle.read(32)
+        head = handle.read(375)
     if not head.startswith(b"LASF"):
         raise error(path, f"found {looks_like(head)}", "a LAS file begins with LASF")
+    if len(head) < 227:
+        raise error(path, f"truncated: {len(head)} bytes are no LAS header", "copy it again")
+    header, offset, records = struct.unpack_from("<HII", head, 94)
+    kind, step, count = struct.unpack_from("<BHI", head, 104)
+    extended = struct.unpack_from("<I", head, 243)[0] if header >= 375 and len(head) == 375 else 0
+    compressed = kind >= 128
+    if offset > size or header + 54 * records > offset or 60 * extended > size or step == 0:
+        raise error(path, "truncated, or its LAS header is damaged", "copy it again")
+    if not compressed and offset + step * count > size:
+        found = f"truncated: the header promises {count} points, the file holds {(size - offset) // step}"
+        raise error(path, found, "copy it again")
+
+
+def read_las(path: Path) -> dict[str, np.ndarray]:
+    """Read LAS or LAZ with every dimension; x, y, z are float64, scaled and shifted. Needs laspy."""
+    _check_las(path)
     try:
         import laspy
     except ImportError:

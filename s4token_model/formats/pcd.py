@@ -89,9 +89,10 @@ def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
 def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[str, np.ndarray]:
     """Fields lie one after the other, LZF-compressed, behind the two sizes."""
     small, large = (int(v) for v in np.frombuffer(body[:8], "<u4")) if len(body) >= 8 else (1, 0)
+    if len(body) < 8 + small or large != dtype.itemsize * count:
+        found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
+        raise error(path, f"truncated: {found}", "copy it again")
     plain = np.zeros(large, np.uint8)
-    if len(body) < 8 + small or large < dtype.itemsize * count:
-        raise error(path, f"truncated: {len(body)} bytes of compressed points, {8 + small} expected", "copy it again")
     if _lzf()(np.frombuffer(body, np.uint8, small, 8), plain) != large:
         raise error(path, "the compressed points do not unpack to their size", "it is damaged, copy it again")
     columns, at = {}, 0
