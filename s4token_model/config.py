@@ -116,9 +116,9 @@ class Config:
 class MiniConfig:
     """How `make mini-model` trains the embedded default: procedural scenes, a small CLIP, then its tokenizer."""
 
-    scenes: int = option(2400, "procedural scenes to train on", 1, 1000000)
+    scenes: int = option(1600, "procedural scenes to train on", 1, 1000000)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
-    clip_scenes: int = option(1600, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
+    clip_scenes: int = option(1200, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
     points: int = option(1024, "points per scene that the losses look at", 16, 65536)

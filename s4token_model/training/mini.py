@@ -22,7 +22,7 @@ from s4token_model.training import mini_clip, mini_tokenizer, samples, targets
 from s4token_model.training.batches import Samples
 
 PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "tokenizer.width": 32}
-HELD_OUT_SCENES = 64
+HELD_OUT_SCENES = 48
 CLIP_SEED = 500_000_000
 HELD_OUT_SEED = 1_000_000_000  # far from any training seed
 
