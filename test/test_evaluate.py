@@ -160,7 +160,7 @@ def test_partition_says_what_it_looked_for(tmp_path):
 
 
 def test_procedural_rooms_are_held_out_and_asked_for_by_synonyms(tiny_model, capsys):
-    result = synthetic.run(1, str(tiny_model), kind="frame")
+    result = synthetic.run(1, str(tiny_model))
     assert "renamed classes" in capsys.readouterr().out
     words = dict(zip(result["classes"], result["prompts"], strict=True))
     assert words["sofa"] == "couch" and words["chair"] == "chair"

@@ -27,8 +27,8 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
 
 
 def segmentation_table(result: dict[str, Any], model: str) -> str:
-    """The table of `segmentation.evaluate`: methods as columns, mIoU, mAcc, accuracy and every class's IoU as rows, in
-    percent."""
+    """The table of `segmentation.evaluate`: methods as columns, mIoU, mAcc, accuracy and the IoU of every class that
+    occurs as rows, in percent."""
     methods = result["methods"]
     titles = {
         "model": model,
@@ -42,13 +42,15 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
         for title, key in (("mIoU", "miou"), ("mAcc", "macc"), ("accuracy", "accuracy"))
     ]
     for name, prompt in zip(result["classes"], result["prompts"], strict=True):
-        word = name if name == prompt else f"{name} (as “{prompt}”)"
-        rows.append([word, *(m["iou"][name] for m in methods.values()), result["share"][name]])
+        if result["share"][name] > 0:
+            word = name if name == prompt else f"{name} (as “{prompt}”)"
+            rows.append([word, *(m["iou"][name] for m in methods.values()), result["share"][name]])
+    absent = [name for name in result["classes"] if not result["share"][name]]
     header = ["percent", *(titles[m] for m in methods), "share of points"]
     seconds, pieces = result["seconds_per_cloud"], result["superpoints_per_cloud"]
     count = f"{len(result['clouds'])} clouds, {result['points']:,} points"
     tail = f"{count}; {seconds:.2f} s and {pieces:.0f} superpoints per cloud"
-    return table(rows, header) + "\n" + tail
+    return "\n".join([table(rows, header), *([f"not in the truth: {', '.join(absent)}"] if absent else []), tail])
 
 
 def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence[str]) -> None:
