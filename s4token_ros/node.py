@@ -69,6 +69,7 @@ class S4TokenNode(LifecycleNode):
         self._inputs: Inputs | None = None
         self._version = 0  # of the last vocabulary before the node was cleaned up
         self._phase, self._problem = "unconfigured", ""
+        self._changing = threading.RLock()  # a new model and new words must not overwrite each other
         self._cloud_group = MutuallyExclusiveCallbackGroup()
         self._service_group = MutuallyExclusiveCallbackGroup()
         self._watch_group = MutuallyExclusiveCallbackGroup()
@@ -170,14 +171,15 @@ class S4TokenNode(LifecycleNode):
     # Parameters
 
     def _on_parameters(self, changed: list[Any]) -> SetParametersResult:
-        try:
-            settings = self._settings.changed({p.name: p.value for p in changed})
-            paths = self._settings.differences(settings)
-            model = self._changed_model(settings, paths)
-        except Exception as error:  # whoever asked gets the reason; the old values stay
-            return SetParametersResult(successful=False, reason=str(error))
-        self._settings = settings
-        self._apply(paths, model)
+        with self._changing:
+            try:
+                settings = self._settings.changed({p.name: p.value for p in changed})
+                paths = self._settings.differences(settings)
+                model = self._changed_model(settings, paths)
+            except Exception as error:  # whoever asked gets the reason; the old values stay
+                return SetParametersResult(successful=False, reason=str(error))
+            self._settings = settings
+            self._apply(paths, model)
         return SetParametersResult(successful=True)
 
     def _changed_model(self, settings: Settings, paths: set[str]) -> Model | None:
@@ -233,18 +235,21 @@ class S4TokenNode(LifecycleNode):
         return callback
 
     def _on_set_vocabulary(self, labeler: Labeler, request: Any, response: Any) -> None:
-        model = labeler.model
-        response.version = model.vocabulary.version
-        templates = list(request.templates) or model.vocabulary.templates
-        thresholds = list(request.thresholds) or self._settings.pipeline.vocabulary.threshold
-        vocabulary = model.segmenter.make_vocabulary(list(request.names), templates, thresholds)
-        response.relabeled = labeler.swap(replace(model, vocabulary=vocabulary))
-        response.version = labeler.model.vocabulary.version
+        with self._changing:
+            model = labeler.model
+            response.version = model.vocabulary.version
+            templates = list(request.templates) or model.vocabulary.templates
+            thresholds = list(request.thresholds) or self._settings.pipeline.vocabulary.threshold
+            vocabulary = model.segmenter.make_vocabulary(list(request.names), templates, thresholds)
+            response.relabeled = labeler.swap(replace(model, vocabulary=vocabulary))
+            response.version = labeler.model.vocabulary.version
 
     def _on_get_vocabulary(self, labeler: Labeler, request: Any, response: Any) -> None:
         response.vocabulary = scene.vocabulary_message(labeler.model.vocabulary, Header(stamp=self._now()))
 
     def _on_query(self, labeler: Labeler, request: Any, response: Any) -> None:
+        if not request.texts:
+            raise ValueError("texts is empty; give at least one")
         texts = vocabularies.checked_names(request.texts)
         limit = request.max_matches or Query.Request.DEFAULT_MAX_MATCHES
         response.header, response.matches = labeler.query(texts, limit)
