@@ -9,7 +9,7 @@ SCANNET20 = (
 # NYU40 ids of SCANNET20, in its order; every other NYU40 id is ignored by the benchmark.
 SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
-# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" is not a thing one can model.
+# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modelled.
 PROCEDURAL = SCANNET20[:19] + (
     "ceiling", "lamp", "nightstand", "box", "plant", "television", "monitor", "trash can", "pillow", "person",
     "backpack", "bag", "stool", "bench", "column", "radiator", "whiteboard", "dresser", "mirror", "books", "clothes",

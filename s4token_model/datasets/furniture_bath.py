@@ -86,13 +86,14 @@ def _bowl(w: float, d: float, rim: float, depth: float, power: float, edge: floa
     """A basin: up the outside, over the rim at height `rim`, down the inside."""
     a, b = w / 2, d / 2
     low = rim - depth - 0.02
-    rings = [(low, 0, 0, 0, 0), (low, a * 0.6, b * 0.6, 0, 0), (rim - depth * 0.5, a * 0.9, b * 0.9, 0, 0), (rim, a, b, 0, 0), (rim, a - edge, b - edge, 0, 0),
-             (rim - depth * 0.6, a * 0.82 - edge, b * 0.82 - edge, 0, 0), (rim - depth, a * 0.5, b * 0.5, 0, 0), (rim - depth, 0, 0, 0, 0)]  # fmt: skip
-    return loft(rings, power)
+    rings = [(low, 0, 0), (low, a * 0.6, b * 0.6), (rim - depth * 0.5, a * 0.9, b * 0.9), (rim, a, b)]
+    rings += [(rim, a - edge, b - edge), (rim - depth * 0.6, a * 0.82 - edge, b * 0.82 - edge)]
+    rings += [(rim - depth, a * 0.5, b * 0.5), (rim - depth, 0, 0)]
+    return loft([(*ring, 0, 0) for ring in rings], power)
 
 
 def sink_basin(rng: np.random.Generator, w: float, d: float) -> Thing:
-    """A basin with tap whose rim lies in a worktop; the z of the rim is the depth of the bowl + 0.02 (see `sink_depth`)."""
+    """A basin with tap, to be let into a worktop; its rim is the top of the part "basin"."""
     steel = rng.random() < 0.5
     cover = metal(rng).rgb if steel else _porcelain(rng).rgb
     m = Mesh()

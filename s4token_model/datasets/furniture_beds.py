@@ -10,7 +10,9 @@ from s4token_model.datasets.scene import Thing
 
 
 def blanket(rng: np.random.Generator, x0: float, x1: float, y0: float, y1: float, z: float, drop: float, height: float):
-    """A rumpled cover over the rectangle [x0, x1] x [y0, y1] at height z, hanging `drop` m over both sides and the front."""
+    """A rumpled cover over the rectangle [x0, x1] x [y0, y1] at height z, hanging `drop` m over both sides and the
+    front.
+    """
     over = drop + 0.04
     u = np.concatenate(
         [[x0 - over, x0 - over * 0.6, x0 - 0.03], np.linspace(x0, x1, 20), [x1 + 0.03, x1 + over * 0.6, x1 + over]]

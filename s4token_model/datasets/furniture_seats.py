@@ -1,4 +1,4 @@
-"""Chairs of many kinds, sofas, stools, benches and ottomans."""
+"""Chairs of many kinds and sofas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def upholstery(rng: np.random.Generator):
     return leather(rng) if rng.random() < 0.3 else fabric(rng)
 
 
-def _legs(
+def add_legs(
     m: Mesh, rng, w: float, d: float, top: float, color, splay: float = 0.0, round_: bool = True, r: float = 0.018
 ) -> None:
     """Four legs under the corners of a w x d seat, feet `splay` m further out."""
@@ -41,7 +41,7 @@ def dining_chair(rng: np.random.Generator) -> Thing:
     soft = rng.random() < 0.45
     m = Mesh()
     r = rng.uniform(0.012, 0.024)
-    _legs(m, rng, w, d, seat - 0.02, frame.rgb, rng.choice([0, 0, 0.04, 0.07]), rng.random() < 0.5, r)
+    add_legs(m, rng, w, d, seat - 0.02, frame.rgb, rng.choice([0, 0, 0.04, 0.07]), rng.random() < 0.5, r)
     if soft:
         m.add(
             soft_box((-w / 2, -d / 2, seat - 0.06), (w / 2, d / 2, seat), 0.03, 0.015, 0.002, rng.uniform(0, 6)),
@@ -157,7 +157,7 @@ def shell_chair(rng: np.random.Generator) -> Thing:
         m.add(tube((0, 0, 0.02), (0, 0, seat - 0.01), 0.03), "leg", steel.rgb)
         m.add(lathe([(0, 0), (0.22, 0), (0.22, 0.015), (0.03, 0.03), (0, 0.03)]), "base", steel.rgb)
     else:
-        _legs(
+        add_legs(
             m,
             rng,
             0.34,
@@ -217,7 +217,9 @@ def chair(rng: np.random.Generator) -> Thing:
 
 
 def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None) -> Thing:
-    """An upholstered seat of width w and depth d with `places` cushions; `corner` m is the length of an L's second wing."""
+    """An upholstered seat of width w and depth d with `places` cushions; `corner` m is the length of an L's second
+    wing.
+    """
     cover = upholstery(rng)
     m = Mesh()
     seat, back = rng.uniform(0.36, 0.48), rng.uniform(0.28, 0.5)
@@ -228,7 +230,7 @@ def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None
     rough, radius, phase = rng.uniform(0, 0.006), rng.uniform(0.03, 0.1), rng.uniform(0, 6)
     tone = cover.shade(0.95)
     if foot > 0:
-        _legs(m, rng, w - 0.1, d - 0.1, foot, wood(rng).rgb, 0.0, False, 0.025)
+        add_legs(m, rng, w - 0.1, d - 0.1, foot, wood(rng).rgb, 0.0, False, 0.025)
     m.add(soft_box((-w / 2, -d / 2 + 0.03, foot), (w / 2, d / 2, seat - 0.12), 0.02, 0, n=3), "base", tone)
     inner = w - 2 * arm
     cushion = inner / places
@@ -307,79 +309,3 @@ def sofa(rng: np.random.Generator) -> Thing:
     d = rng.uniform(0.78, 1.02)
     corner = rng.uniform(0.5, 1.3) if places >= 2 and rng.random() < 0.25 else None
     return _couch(rng, "sofa", w, places, d, corner)
-
-
-def stool(rng: np.random.Generator) -> Thing:
-    """A stool: low or bar height, round or square, on legs or a pedestal."""
-    frame, cover = wood(rng) if rng.random() < 0.5 else metal(rng), upholstery(rng)
-    h, r = (rng.uniform(0.4, 0.5) if rng.random() < 0.55 else rng.uniform(0.6, 0.8)), rng.uniform(0.15, 0.21)
-    m = Mesh()
-    round_ = rng.random() < 0.6
-    t = rng.uniform(0.02, 0.09)
-    if round_:
-        m.add(
-            lathe([(0, h - t), (r * 0.95, h - t), (r, h - t / 2), (r * 0.95, h), (0, h)]),
-            "seat",
-            cover.rgb if t > 0.05 else frame.rgb,
-        )
-    else:
-        m.add(
-            soft_box((-r, -r * 0.8, h - t), (r, r * 0.8, h), 0.015, n=4), "seat", cover.rgb if t > 0.05 else frame.rgb
-        )
-    if rng.random() < 0.25:
-        m.add(tube((0, 0, 0.02), (0, 0, h - t), 0.025), "leg", frame.rgb)
-        m.add(lathe([(0, 0), (r, 0), (r, 0.015), (0.03, 0.04), (0, 0.04)]), "base", frame.rgb)
-    else:
-        _legs(m, rng, r * 1.5, r * 1.3, h - t, frame.rgb, rng.uniform(0, 0.06), round_, 0.016)
-        for s in (-1, 1):
-            m.add(
-                tube((s * r * 0.75, -r * 0.65, h * 0.35), (s * r * 0.75, r * 0.65, h * 0.35), 0.01, 5), "leg", frame.rgb
-            )
-    return m.thing("stool", (*frame.words, "round" if round_ else "square", "tall" if h > 0.55 else "low"))
-
-
-def bench(rng: np.random.Generator) -> Thing:
-    """A bench without arms, sometimes with a back."""
-    frame = wood(rng)
-    w, d, h = rng.uniform(0.9, 1.8), rng.uniform(0.3, 0.48), rng.uniform(0.4, 0.48)
-    m = Mesh()
-    _legs(m, rng, w, d, h - 0.04, frame.rgb, 0, False, 0.03)
-    m.add(soft_box((-w / 2, -d / 2, h - 0.07), (w / 2, d / 2, h), 0.015, 0.005, n=4), "seat", frame.rgb)
-    if rng.random() < 0.25:
-        for z in (h + 0.15, h + 0.3):
-            m.box(-w / 2, w / 2, d / 2 - 0.03, d / 2, z, z + 0.1, "back", frame.rgb)
-        for s in (-1, 1):
-            m.box(
-                s * w / 2 * 0.9 - 0.02,
-                s * w / 2 * 0.9 + 0.02,
-                d / 2 - 0.02,
-                d / 2 + 0.01,
-                h - 0.1,
-                h + 0.42,
-                "back",
-                frame.rgb,
-            )
-    return m.thing("bench", (*frame.words, "long"))
-
-
-def ottoman(rng: np.random.Generator) -> Thing:
-    """A padded footstool or pouf."""
-    cover = upholstery(rng)
-    w, d, h = rng.uniform(0.4, 0.95), rng.uniform(0.4, 0.65), rng.uniform(0.32, 0.46)
-    m = Mesh()
-    round_ = rng.random() < 0.35
-    if round_:
-        r = w / 2 * 0.8
-        m.add(
-            lathe([(0, 0), (r * 0.85, 0), (r, h * 0.25), (r, h * 0.75), (r * 0.85, h), (0, h * 1.02)], 18),
-            "seat",
-            cover.rgb,
-        )
-    else:
-        m.add(
-            soft_box((-w / 2, -d / 2, 0.04), (w / 2, d / 2, h), 0.05, 0.015, 0.004, rng.uniform(0, 6)),
-            "seat",
-            cover.rgb,
-        )
-        _legs(m, rng, w - 0.1, d - 0.1, 0.06, (0.1, 0.08, 0.07), 0, False, 0.02)
-    return m.thing("ottoman", (*cover.words, "round" if round_ else "square"))

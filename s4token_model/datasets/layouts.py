@@ -1,4 +1,6 @@
-"""What stands where in a bedroom, a lounge, a studio, a hall ...: functions that furnish a Site, and the table of all."""
+"""What stands where in a bedroom, a lounge, a studio, a hall ...: functions that furnish a Site, and the table of
+all.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from s4token_model.datasets import furniture_seats as seats
+from s4token_model.datasets import furniture_stools as stools
 from s4token_model.datasets import furniture_storage as storage
 from s4token_model.datasets import furniture_tables as tables
 from s4token_model.datasets import objects
@@ -23,7 +26,8 @@ from s4token_model.datasets.layouts_work import conference, lobby, office, stora
 from s4token_model.datasets.placement import Site, bounds
 
 __all__ = [
-    "LAYOUTS", "TOP_CLUTTER", "bathroom", "clutter_floor", "clutter_on", "corridor", "dining", "eat_in_kitchen", "lounge",
+    "LAYOUTS", "TOP_CLUTTER", "bathroom", "clutter_floor", "clutter_on", "corridor", "dining", "eat_in_kitchen",
+    "lounge",
     "office", "sleeping", "storage_room",
 ]  # fmt: skip
 
@@ -32,7 +36,7 @@ def sleeping(site: Site, density: float) -> None:
     """A bed with nightstands and lamps, a dresser, wardrobe or cabinet, perhaps a bench and a rug."""
     rng = site.rng
     for _ in range(1 if rng.random() < 0.82 else 2):
-        bed = site.against("bed", tries=10)
+        bed = site.against("bed", tries=16)
         if bed is None:
             continue
         half = bounds(bed.thing)[1]
@@ -66,13 +70,14 @@ def lounge(site: Site, density: float) -> None:
     """Sofas and armchairs around a coffee table, side tables with lamps, a television on a low cabinet, bookshelves."""
     rng = site.rng
     sofa = site.against("sofa", tries=10) if rng.random() < 0.75 else site.middle("sofa", 0.3)
+    sofa = sofa or site.against(seats.small_sofa(rng), tries=10) or site.middle("sofa", 0.1)
     if sofa:
         low, high = bounds(sofa.thing)
         for _ in range(int(rng.poisson(1.5))):
             site.on(sofa, "pillow", "seat", back=True, tries=2, turned=rng.normal(0, 0.4))
         clutter_on(site, sofa, ("clothes", "bag", "books", "backpack"), 0.5 * density, "seat")
         if rng.random() < 0.8:
-            coffee = tables.table(rng, "coffee") if rng.random() < 0.85 else seats.ottoman(rng)
+            coffee = tables.table(rng, "coffee") if rng.random() < 0.85 else stools.ottoman(rng)
             table = site.near(
                 sofa,
                 coffee,
@@ -133,7 +138,7 @@ def studio(site: Site, density: float) -> None:
 def bedroom(site: Site, density: float) -> None:
     """A bedroom or dormitory room, often with a workplace."""
     sleeping(site, density)
-    if site.rng.random() < 0.55:
+    if site.rng.random() < 0.65:
         workplace(site, density)
     if site.rng.random() < 0.45:
         site.against("bookshelf" if site.rng.random() < 0.6 else "cabinet", gap=0.01)
@@ -168,7 +173,10 @@ def corridor(site: Site, density: float) -> None:
 
 # furnishing, weight, floor area m2
 LAYOUTS: tuple[tuple[str, Callable[[Site, float], None], float, tuple[float, float]], ...] = (
-    ("bedroom", bedroom, 0.2, (8, 24)), ("living room", living_room, 0.18, (11, 42)), ("kitchen", eat_in_kitchen, 0.14, (5, 20)),
-    ("bathroom", bathroom, 0.14, (3, 9)), ("office", office, 0.13, (8, 40)), ("conference room", conference, 0.05, (14, 42)),
-    ("study hall", study_hall, 0.05, (18, 55)), ("lobby", lobby, 0.07, (14, 60)), ("store", storage_room, 0.05, (6, 26)), ("studio", studio, 0.06, (16, 45)),
+    ("bedroom", bedroom, 0.2, (8, 24)), ("living room", living_room, 0.18, (11, 42)),
+    ("kitchen", eat_in_kitchen, 0.14, (5, 20)),
+    ("bathroom", bathroom, 0.14, (3.6, 10)), ("office", office, 0.13, (8, 40)),
+    ("conference room", conference, 0.05, (14, 42)),
+    ("study hall", study_hall, 0.05, (18, 55)), ("lobby", lobby, 0.07, (14, 60)),
+    ("store", storage_room, 0.05, (6, 26)), ("studio", studio, 0.06, (16, 45)),
 )  # fmt: skip

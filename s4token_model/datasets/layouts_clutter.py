@@ -127,5 +127,3 @@ def workplace(site: Site, density: float, in_room: bool = False) -> Placed | Non
         thing = storage.file_cabinet(rng) if rng.random() < 0.5 else objects.trash_can(rng)
         site.near(placed, thing, side * (bounds(desk)[1][0] + bounds(thing)[1][0] + 0.04), 0.05)
     return placed
-
-

@@ -138,13 +138,13 @@ def bathroom(site: Site, density: float) -> None:
         _tub(site, density)
     elif rng.random() < 0.6:
         _shower(site)
-    toilet = site.against("toilet", gap=0.01, tries=12)
+    toilet = site.against("toilet", gap=0.01, tries=25, corner=0.1)
     if toilet and rng.random() < 0.4:
         site.near(toilet, "trash can", rng.choice([-1, 1]) * 0.38, 0.1)
     if rng.random() < 0.6:
         _vanity(site, density)
     else:
-        sink = site.against("sink", gap=0.005, tries=10)
+        sink = site.against("sink", gap=0.005, tries=20, corner=0.05)
         if sink:
             site.near(sink, "mirror", 0.0, bounds(sink.thing)[1][1] - 0.025, 0.0, 1.15)
     for _ in range(int(rng.poisson(1.2))):
@@ -152,7 +152,7 @@ def bathroom(site: Site, density: float) -> None:
     if rng.random() < 0.25:
         site.against("washing machine")
     if rng.random() < 0.35:
-        site.middle("rug", 0.0)
+        site.lay(objects.rug(rng, 0.9))
     if rng.random() < 0.35:
         w, d, h = rng.uniform(0.3, 0.6), rng.uniform(0.25, 0.35), rng.uniform(0.7, 1.8)
         site.against(storage.cabinet_of(rng, w, d, h, 0.5, 0.3, 0.0))
@@ -162,14 +162,14 @@ def bathroom(site: Site, density: float) -> None:
 def _tub(site: Site, density: float) -> None:
     """A bathtub in a niche or corner with bottles on its edge and a shower curtain along it."""
     rng = site.rng
-    for wall in sorted(site.plan.walls, key=lambda w: abs(w.length - 1.6) + rng.uniform(0, 0.6))[:6]:
+    for wall in sorted(site.plan.walls, key=lambda w: abs(w.length - 1.6) + rng.uniform(0, 0.6)):
         fits = 1.38 < wall.length < 1.95
         if wall.length < 1.42:
             continue
         tub = bath.bathtub(rng, wall.length - 0.01 if fits else None)
         half = bounds(tub)[1]
-        s = wall.length / 2 if fits else float(rng.choice([half[0] + 0.005, wall.length - half[0] - 0.005]))
-        placed = site.at_wall(tub, wall, s, 0.0)
+        ends = [wall.length / 2] if fits else [half[0] + 0.005, wall.length - half[0] - 0.005]
+        placed = site.at_wall(tub, wall, ends[0]) or site.at_wall(tub, wall, ends[-1])
         if placed is None:
             continue
         if rng.random() < 0.8:
@@ -199,9 +199,13 @@ def _shower(site: Site) -> None:
 def _vanity(site: Site, density: float) -> None:
     """A cabinet with a worktop and a basin let in, a mirror above it."""
     rng = site.rng
-    w, d, top = rng.uniform(0.6, 1.5), rng.uniform(0.46, 0.56), rng.uniform(0.78, 0.88)
+    w, d, top = (
+        rng.uniform(0.55, float(np.clip(site.plan.area / 5, 0.6, 1.5))),
+        rng.uniform(0.44, 0.56),
+        rng.uniform(0.78, 0.88),
+    )
     body = storage.cabinet_of(rng, w, d, top - 0.04, 0.45, 0.3, rng.choice([0.0, 0.08]), hollow=True)
-    for _ in range(10):
+    for _ in range(20):
         wall = site.pick_wall(w + 0.02)
         if wall is None:
             return

@@ -23,7 +23,7 @@ from s4token_model.datasets.placement import Site, bounds
 def office(site: Site, density: float) -> None:
     """One to six workplaces, file cabinets, bookshelves, a whiteboard, a printer."""
     rng = site.rng
-    for k in range(int(np.clip(site.plan.area / rng.uniform(5, 9), 1, 7))):
+    for k in range(int(np.clip(site.plan.area / rng.uniform(4, 7.5), 1, 8))):
         workplace(site, density, in_room=k > 1 and rng.random() < 0.4)
     for _ in range(int(rng.poisson(1.0))):
         site.against(storage.file_cabinet(rng), gap=0.02)
@@ -123,5 +123,3 @@ def storage_room(site: Site, density: float) -> None:
         if rng.random() < 0.25:
             site.against(name)
     clutter_floor(site, 5 * density, ("box", "box", "box", "suitcase", "bag", "chair", "stool", "fan"))
-
-

@@ -1,6 +1,7 @@
 """Triangle primitives and the growing mesh that every procedural thing is made of.
 
-A shape is a pair (vertices (V, 3) float64 m, triangles (T, 3) int32). Everything is vectorised numpy without global state.
+A shape is a pair (vertices (V, 3) float64 m, triangles (T, 3) int32). Everything is vectorised numpy without global
+state.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ Shape = tuple[np.ndarray, np.ndarray]
 
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 _BOX = np.array(
-    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7],
-     [1, 7, 3]], dtype=np.int32,
+    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4],
+     [1, 5, 7], [1, 7, 3]], dtype=np.int32,
 )  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def _unit_cube(n: int) -> Shape:
 
 
 def soft_box(low, high, radius: float, puff: float = 0.0, rough: float = 0.0, phase: float = 0.0, n: int = 5) -> Shape:
-    """A cushion: a box with rounded edges of `radius`, faces bulging by `puff` and surface waves of height `rough` (all m).
+    """A cushion: a box with rounded edges of `radius`, faces bulging by `puff` and surface waves of height `rough`
+    (all m).
 
     `phase` moves the waves, so that each cushion differs; n is the number of cells along each edge.
     """

@@ -11,7 +11,8 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "orange": (0.88, 0.45, 0.12), "purple": (0.42, 0.22, 0.52), "pink": (0.88, 0.58, 0.64), "white": (0.91, 0.90, 0.88),
     "black": (0.07, 0.07, 0.08), "grey": (0.50, 0.50, 0.51), "brown": (0.38, 0.23, 0.13), "beige": (0.78, 0.70, 0.56),
 }  # fmt: skip
-_WOODS = (("brown", (0.45, 0.29, 0.16)), ("brown", (0.31, 0.18, 0.10)), ("brown", (0.58, 0.41, 0.24)), ("beige", (0.74, 0.59, 0.40)),
+_WOODS = (("brown", (0.45, 0.29, 0.16)), ("brown", (0.31, 0.18, 0.10)), ("brown", (0.58, 0.41, 0.24)),
+          ("beige", (0.74, 0.59, 0.40)),
           ("brown", (0.50, 0.33, 0.20)), ("white", (0.90, 0.88, 0.84)), ("black", (0.12, 0.09, 0.08)))  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def pick(rng: np.random.Generator, options):
 
 
 def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS), *words: str) -> Paint:
-    """A slightly varied colour out of `names` (a tuple or one string separated by spaces), described by it and `words`."""
+    """A slightly varied colour out of `names` (a tuple or one string separated by spaces), described by it and
+    `words`.
+    """
     name = pick(rng, names.split() if isinstance(names, str) else names)
     rgb = np.array(COLORS[name]) * rng.uniform(0.82, 1.12) + rng.normal(0, 0.02, 3)
     return Paint(np.clip(rgb, 0.02, 0.98), (name, *words))

@@ -1,4 +1,6 @@
-"""Putting things into a room: against walls, into the middle, onto, beside and in front of each other, without collisions."""
+"""Putting things into a room: against walls, into the middle, onto, beside and in front of each other, without
+collisions.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ import numpy as np
 from s4token_model.datasets.rooms import Opening, Plan, Wall
 from s4token_model.datasets.scene import Thing
 from s4token_model.datasets.shapes import make_thing
+
+_SOFT = ("clothes", "bag", "pillow", "backpack", "towel")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class Site:
         force: bool = False,
         pad: float = 0.0,
     ) -> Placed | None:
-        """Place a thing at xy if that is free; `pad` m of its surroundings must be free as well; `force` skips the test of things."""
+        """Place a thing at xy if that is free; `pad` m of its surroundings must be free as well; `force` skips the
+        test of things.
+        """
         low, high = bounds(thing)
         c, s = np.cos(angle), np.sin(angle)
         corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])]) @ np.array([[c, s], [-s, c]])
@@ -93,6 +99,16 @@ class Site:
         self.placed.append(placed)
         self.block(lo, hi)
         return placed
+
+    def lay(self, thing: Thing) -> Placed | None:
+        """Lay something flat anywhere on the floor, under whatever stands there."""
+        for _ in range(6):
+            xy = self.rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
+            placed = self.put(thing, xy, self.rng.integers(2) * np.pi / 2 + self.rng.normal(0, 0.05), force=True)
+            if placed:
+                self._count -= 1
+                return placed
+        return None
 
     def at_wall(
         self,
@@ -133,7 +149,9 @@ class Site:
         wall: Wall | None = None,
         corner: float = 0.35,
     ) -> Placed | None:
-        """Place a thing (or one of that class) with its back to some wall; with probability `corner` tight in a corner."""
+        """Place a thing (or one of that class) with its back to some wall; with probability `corner` tight in a
+        corner.
+        """
         rng = self.rng
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing
         half = float(bounds(thing)[1][0])
@@ -147,7 +165,8 @@ class Site:
             s = rng.uniform(edge, w.length - edge) if w.length > 2 * edge else w.length / 2
             if rng.random() < corner:
                 s = edge if rng.random() < 0.5 else w.length - edge
-            turned = rng.normal(0, 0.02) if z == 0 and rng.random() < 0.5 else 0.0
+            loose = rng.random() if z == 0 else 1.0
+            turned = rng.normal(0, 0.15) if loose < 0.07 else rng.normal(0, 0.02) if loose < 0.5 else 0.0
             placed = self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, z, turned)
             if placed:
                 return placed
@@ -205,7 +224,8 @@ class Site:
             c, s = abs(np.cos(a)), abs(np.sin(a))
             reach = np.array([c * half[0] + s * half[1], s * half[0] + c * half[1]])
             room = (high - low)[:2] / 2 - reach
-            if (room < -0.02).any():
+            # soft things hang over the edge
+            if (room < (-0.18 if thing.name in _SOFT else -0.02)).any():
                 return None
             room = np.maximum(room, 0.0)
             xy = (low + high)[:2] / 2 + rng.uniform(-room, room)
@@ -261,6 +281,6 @@ class Site:
 
     def clear_before(self, wall: Wall, opening: Opening) -> None:
         """Things must not stand before doors, nor tall ones before windows."""
-        reach = 0.12 if opening.kind == "window" else (opening.s1 - opening.s0) * 0.95
+        reach = 0.12 if opening.kind == "window" else min((opening.s1 - opening.s0) * 0.9, 0.75)
         a, b = wall.point(opening.s0 - 0.05), wall.point(opening.s1 + 0.05, reach)
         self.block((*np.minimum(a, b), opening.z0), (*np.maximum(a, b), opening.z1))

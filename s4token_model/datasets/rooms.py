@@ -1,6 +1,7 @@
 """Floor plans, their walls with real openings, and free camera positions.
 
-A plan is a rectilinear region: a mask over the cells of a grid with uneven breaks. So L-shapes, alcoves, closets and corridors
+A plan is a rectilinear region: a mask over the cells of a grid with uneven breaks. So L-shapes, alcoves, closets and
+corridors
 are all the same thing, and walls are the borders of the mask.
 """
 
@@ -27,7 +28,9 @@ class Opening:
 
 @dataclass
 class Wall:
-    """One straight wall seen from inside: start (2,), unit direction along (2,), unit normal into the room (2,), length m."""
+    """One straight wall seen from inside: start (2,), unit direction along (2,), unit normal into the room (2,),
+    length m.
+    """
 
     start: np.ndarray
     along: np.ndarray
@@ -111,7 +114,9 @@ def _borders(plan: Plan) -> list[Wall]:
 
 
 def make_plan(rng: np.random.Generator, area: tuple[float, float], narrow: float = 0.0) -> Plan:
-    """A plan of about area[0]..area[1] m2: rectangle, L, T, U, with an alcove, closet or chimney; narrow > 0 makes corridors."""
+    """A plan of about area[0]..area[1] m2: rectangle, L, T, U, with an alcove, closet or chimney; narrow > 0 makes
+    corridors.
+    """
     size = rng.uniform(*area)
     aspect = rng.uniform(1.0, 1.9) if not narrow else narrow
     w, d = np.sqrt(size * aspect), np.sqrt(size / aspect)
@@ -229,7 +234,9 @@ def threshold_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
     """The floor in the doorway of a wall `depth` m thick."""
     a, b = wall.point(opening.s0), wall.point(opening.s1, -depth)
     (x0, y0), (x1, y1) = np.minimum(a, b), np.maximum(a, b)
-    return np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]]), np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+    return np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]]), np.array(
+        [[0, 1, 2], [0, 2, 3]], dtype=np.int32
+    )
 
 
 def baseboard_shape(wall: Wall, height: float, out: float) -> Shape | None:
@@ -257,10 +264,13 @@ def slab_shape(plan: Plan, z: float) -> Shape:
 
 
 def camera_positions(scene: Scene, rng: np.random.Generator, n: int, margin: float = 0.2) -> np.ndarray:
-    """Random free positions for a camera, (n, 3) float64 m: over the floor, 0.5 to 1.8 m high, `margin` m off every instance.
+    """Random free positions for a camera, (n, 3) float64 m: over the floor, 0.5 to 1.8 m high, `margin` m off every
+    instance.
 
-    Free is decided on a 10 cm grid from the bounds of the instances; most positions lie in the first (main) floor. Where a
-    room is so full that nothing is free, positions above the furniture are taken. Raises ValueError for a scene without floor.
+    Free is decided on a 10 cm grid from the bounds of the instances; most positions lie in the first (main) floor.
+    Where a
+    room is so full that nothing is free, positions above the furniture are taken. Raises ValueError for a scene
+    without floor.
     """
     rows = np.nonzero(scene.label == scene.names.index("floor"))[0]
     if not len(rows):

@@ -10,26 +10,36 @@ from s4token_model.datasets import furniture_bath as bath
 from s4token_model.datasets import furniture_beds as beds
 from s4token_model.datasets import furniture_devices as devices
 from s4token_model.datasets import furniture_seats as seats
+from s4token_model.datasets import furniture_shelves as shelves
+from s4token_model.datasets import furniture_stools as stools
 from s4token_model.datasets import furniture_storage as storage
 from s4token_model.datasets import furniture_tables as tables
 from s4token_model.datasets import furniture_walls as walls
-from s4token_model.datasets import objects
+from s4token_model.datasets import objects, objects_loose
 from s4token_model.datasets.classes import PROCEDURAL, STRUCTURE
 from s4token_model.datasets.scene import Thing
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Thing]] = {
-    "cabinet": storage.cabinet, "bed": beds.bed, "chair": seats.chair, "sofa": seats.sofa, "table": tables.table, "door": walls.door,
-    "window": walls.window, "bookshelf": storage.bookshelf, "picture": walls.picture, "counter": tables.counter, "desk": tables.desk,
-    "curtain": walls.curtain, "refrigerator": devices.refrigerator, "shower curtain": bath.shower_curtain, "toilet": bath.toilet,
-    "sink": bath.sink, "bathtub": bath.bathtub, "lamp": objects.lamp, "nightstand": storage.nightstand, "box": objects.carton,
-    "plant": objects.plant, "television": devices.television, "monitor": devices.monitor, "trash can": objects.trash_can,
-    "pillow": beds.pillow, "person": objects.person, "backpack": objects.backpack, "bag": objects.bag, "stool": seats.stool,
-    "bench": seats.bench, "column": objects.column, "radiator": bath.radiator, "whiteboard": walls.whiteboard,
-    "dresser": storage.dresser, "mirror": walls.mirror, "books": storage.books, "clothes": objects.clothes,
-    "keyboard": devices.keyboard, "laptop": devices.laptop, "shelf": storage.shelf, "microwave": devices.microwave,
+    "cabinet": storage.cabinet, "bed": beds.bed, "chair": seats.chair, "sofa": seats.sofa, "table": tables.table,
+    "door": walls.door,
+    "window": walls.window, "bookshelf": shelves.bookshelf, "picture": walls.picture, "counter": tables.counter,
+    "desk": tables.desk,
+    "curtain": walls.curtain, "refrigerator": devices.refrigerator, "shower curtain": bath.shower_curtain,
+    "toilet": bath.toilet,
+    "sink": bath.sink, "bathtub": bath.bathtub, "lamp": objects.lamp, "nightstand": storage.nightstand,
+    "box": objects.carton,
+    "plant": objects.plant, "television": devices.television, "monitor": devices.monitor,
+    "trash can": objects.trash_can,
+    "pillow": beds.pillow, "person": objects.person, "backpack": objects_loose.backpack, "bag": objects_loose.bag,
+    "stool": stools.stool,
+    "bench": stools.bench, "column": objects.column, "radiator": bath.radiator, "whiteboard": walls.whiteboard,
+    "dresser": storage.dresser, "mirror": walls.mirror, "books": shelves.books, "clothes": objects_loose.clothes,
+    "keyboard": devices.keyboard, "laptop": devices.laptop, "shelf": shelves.shelf, "microwave": devices.microwave,
     "oven": devices.oven, "washing machine": bath.washing_machine, "bottle": objects.bottle, "cup": objects.cup,
-    "shoes": objects.shoes, "towel": bath.towel, "ottoman": seats.ottoman, "piano": devices.piano, "printer": devices.printer,
-    "fan": devices.fan, "stairs": objects.stairs, "blinds": walls.blinds, "suitcase": objects.suitcase, "rug": objects.rug,
+    "shoes": objects_loose.shoes, "towel": bath.towel, "ottoman": stools.ottoman, "piano": devices.piano,
+    "printer": devices.printer,
+    "fan": devices.fan, "stairs": objects.stairs, "blinds": walls.blinds, "suitcase": objects_loose.suitcase,
+    "rug": objects.rug,
 }  # fmt: skip
 
 THINGS = tuple(name for name in PROCEDURAL if name not in STRUCTURE)

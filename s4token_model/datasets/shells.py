@@ -1,4 +1,6 @@
-"""The shell of a room: doors, windows and what covers them, partitions, closets, walls, floors, ceilings, rooms next door."""
+"""The shell of a room: doors, windows and what covers them, partitions, closets, walls, floors, ceilings, rooms
+next door.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def cut_openings(assembly: Assembly, site: Site, style: Style) -> None:
 
 
 def _closet(assembly: Assembly, site: Site, style: Style) -> None:
-    """Sliding or folding doors of a built-in closet, flush with the wall: no opening, only leaves 1 to 5 cm before it."""
+    """Sliding or folding doors of a built-in closet, flush with the wall: no opening, only leaves 1 to 5 cm before
+    it.
+    """
     rng = site.rng
     width, height = rng.uniform(1.1, 2.4), min(rng.uniform(2.0, 2.25), site.plan.height - 0.1)
     wall = site.pick_wall(width + 0.2)
@@ -115,7 +119,9 @@ def _curtains(site: Site, wall: rooms.Wall, o: rooms.Opening, style: Style, whol
     for side in (-1, 1):
         if rng.random() < 0.9:
             cloth = walls.curtain_of(rng, width, top - bottom - 0.02, style.cloth)
-            s = float(np.clip(middle + side * (w / 2 + 0.18 - width / 2), width / 2 + 0.02, wall.length - width / 2 - 0.02))
+            s = float(
+                np.clip(middle + side * (w / 2 + 0.18 - width / 2), width / 2 + 0.02, wall.length - width / 2 - 0.02)
+            )
             site.at_wall(cloth, wall, s, gap, bottom, force=True)
 
 
@@ -158,10 +164,18 @@ def _cut_corner(assembly: Assembly, site: Site, style: Style) -> None:
     x, y = plan.xs[[0, -1]][int(rng.integers(2))], plan.ys[[0, -1]][int(rng.integers(2))]
     sx, sy = (1 if x == plan.xs[0] else -1), (1 if y == plan.ys[0] else -1)
     a, b = rng.uniform(0.3, 1.1), rng.uniform(0.3, 1.1)
-    low, high = np.array([min(x, x + sx * a), min(y, y + sy * b), 0]), np.array([max(x, x + sx * a), max(y, y + sy * b), plan.height])
+    low, high = (
+        np.array([min(x, x + sx * a), min(y, y + sy * b), 0]),
+        np.array([max(x, x + sx * a), max(y, y + sy * b), plan.height]),
+    )
     if site.is_free(low, high):
         site.block(low, high)
-        assembly.surface("wall", prism([(x, y), (x + sx * a, y), (x, y + sy * b)], 0.0, plan.height), style.wall.rgb, style.wall.words)
+        assembly.surface(
+            "wall",
+            prism([(x, y), (x + sx * a, y), (x, y + sy * b)], 0.0, plan.height),
+            style.wall.rgb,
+            style.wall.words,
+        )
 
 
 def rooms_next_door(assembly: Assembly, site: Site, density: float) -> list[rooms.Plan]:
@@ -197,7 +211,12 @@ def _next_door_layout(rng: np.random.Generator, area: float):
 def add_shell(assembly: Assembly, plan: rooms.Plan, style: Style, ceiling: bool, rng: np.random.Generator) -> None:
     """Floor, walls around their openings, reveals, skirting boards and the ceiling of one room."""
     floors = [rooms.slab_shape(plan, 0.0)]
-    floors += [rooms.threshold_shape(w, o, plan.thickness) for w in plan.walls for o in w.openings if o.kind in ("door", "passage")]
+    floors += [
+        rooms.threshold_shape(w, o, plan.thickness)
+        for w in plan.walls
+        for o in w.openings
+        if o.kind in ("door", "passage")
+    ]
     assembly.surface("floor", rooms.join(floors), style.floor.rgb, style.floor.words)
     for w in plan.walls:
         pieces = [rooms.wall_shape(w, plan.height)]

@@ -1,6 +1,7 @@
 """Procedural labelled scenes: furnished rooms and single objects, the same for the same seed.
 
-`make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything together;
+`make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything
+together;
 `make_object` is one thing alone. Labels index `classes.PROCEDURAL`, parts index `classes.PARTS`.
 """
 
@@ -19,10 +20,30 @@ from s4token_model.datasets.scene import Instance, Scene
 from s4token_model.datasets.shapes import THINGS, make_thing
 
 _CLUTTERED = ("cabinet", "bookshelf", "dresser", "refrigerator", "nightstand", "piano", "bench", "printer")
+# What stands along the walls of a room that has space left.
+_FILLERS = (
+    "cabinet",
+    "cabinet",
+    "bookshelf",
+    "chair",
+    "chair",
+    "table",
+    "desk",
+    "sofa",
+    "printer",
+    "bench",
+    "stool",
+    "box",
+    "dresser",
+    "fan",
+)
 # Class and probability of what is put into any kind of room.
 _EXTRAS = (
-    ("column", 0.06), ("radiator", 0.12), ("trash can", 0.4), ("plant", 0.25), ("person", 0.1), ("rug", 0.25), ("fan", 0.06),
+    ("radiator", 0.12), ("trash can", 0.4), ("plant", 0.25), ("person", 0.1), ("rug", 0.25),
+    ("fan", 0.06),
     ("ottoman", 0.06), ("cabinet", 0.2), ("suitcase", 0.05), ("chair", 0.3), ("bookshelf", 0.1), ("table", 0.12),
+    ("piano", 0.04), ("stairs", 0.03),
+    ("washing machine", 0.02),
 )  # fmt: skip
 
 
@@ -38,7 +59,9 @@ def make_object(seed: int, name: str | None = None) -> Scene:
 
 
 def make_room(seed: int) -> Scene:
-    """A scene of kind "room": a furnished room, often with others or a hall behind its doors. Deterministic per seed."""
+    """A scene of kind "room": a furnished room, often with others or a hall behind its doors. Deterministic per
+    seed.
+    """
     rng = np.random.default_rng(seed)
     weights = np.array([w for _, _, w, _ in layouts.LAYOUTS])
     _, furnish, _, area = layouts.LAYOUTS[int(rng.choice(len(weights), p=weights / weights.sum()))]
@@ -48,6 +71,8 @@ def make_room(seed: int) -> Scene:
     things, shell = Assembly(), Assembly()
     shells.cut_openings(things, site, style)
     shells.build_in(things, site, style)
+    if rng.random() < 0.12 and site.plan.area > 9:
+        site.middle(objects.column(rng, site.plan.height - 0.002), 0.05, angle=0.0)
     furnish(site, density)
     _finish(site, density)
     for placed in site.placed:
@@ -60,7 +85,9 @@ def make_room(seed: int) -> Scene:
 
 
 def merge(scenes: list[Scene]) -> Scene:
-    """Several scenes in one, with the kind and seed of the first; class and part names must agree (ValueError otherwise)."""
+    """Several scenes in one, with the kind and seed of the first; class and part names must agree (ValueError
+    otherwise).
+    """
     if not scenes:
         raise ValueError("nothing to merge: pass at least one scene")
     first = scenes[0]
@@ -105,8 +132,18 @@ def _finish(site: Site, density: float) -> None:
                 layouts.clutter_on(site, placed, layouts.TOP_CLUTTER, 2.0 * density, "shelf")
     for name, chance in _EXTRAS:
         if rng.random() < chance:
-            thing = objects.column(rng, plan.height - 0.002) if name == "column" else name
-            site.middle(thing, 0.05) if name in ("person", "rug", "column") else site.against(thing)
+            if name == "rug":
+                site.lay(objects.rug(rng))
+            elif name == "person":
+                site.middle(name, 0.05)
+            else:
+                site.against(name)
+    for _ in range(int(rng.poisson(plan.area / 14 * density))):
+        host = site.against(str(rng.choice(_FILLERS)), tries=3)
+        if host:
+            layouts.clutter_on(
+                site, host, layouts.TOP_CLUTTER, 1.0 * density, "top" if "top" in host.thing.parts else "seat"
+            )
     if rng.random() < 0.25:
         thing = objects.lamp(rng, "ceiling") if rng.random() < 0.75 else fan(rng, True)
         xy = rng.uniform([plan.xs[0], plan.ys[0]], [plan.xs[-1], plan.ys[-1]])
