@@ -39,14 +39,28 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
         raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
     finite = np.flatnonzero(np.isfinite(xyz).all(axis=1))
     points = xyz[finite].astype(np.float64)
-    order = np.lexsort(points.T[::-1])
+    if np.abs(points).max(initial=0.0) > 1e300:  # their differences would overflow
+        points /= 1e10
+    order = sorted_order(points)
     source, points = finite[order], points[order]
     low = points.min(axis=0) if len(points) else np.zeros(3)
     extent = float((points - low).max(initial=0.0)) or 1.0
     unit = np.ascontiguousarray((points - low) / extent, np.float32)
-    colors = None if rgb is None else np.ascontiguousarray(np.asarray(rgb)[source], np.float32)
+    colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[source].astype(np.float32), nan=0.5)
     if len(unit) > max_points:
         core, nearest_core = voxel_representatives(unit, max_points)
     else:
         core = nearest_core = np.arange(len(unit), dtype=np.int32)
     return WorkingCloud(source, unit, colors, core, nearest_core, extent)
+
+
+def sorted_order(points: np.ndarray) -> np.ndarray:
+    """Return np.lexsort's order of points (H, 3) by x, then y, then z, then index; quick where few points share an x."""
+    order = np.argsort(points[:, 0])
+    x = points[order, 0]
+    same = np.r_[False, x[1:] == x[:-1]]
+    tied = same | np.r_[same[1:], False]
+    if tied.any():
+        rest = np.sort(order[tied])
+        order[tied] = rest[np.lexsort(points[rest].T[::-1])]
+    return order
