@@ -1,0 +1,275 @@
+"""The whole pipeline on a tiny random model: every finite point has an answer, whatever arrives."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from s4token_model import checkpoint, cloud, segmenter
+from s4token_model import config as configs
+from s4token_model.segmenter import NO_SUPERPOINT, Segmenter, checked_device
+from s4token_model.vocabulary import UNLABELLED
+
+STAGES = {"superpoints", "sampling", "patches", "encoder", "propagation"}
+
+
+def load(directory, **changes) -> Segmenter:
+    """The tiny model; changes as keywords with __ for the dot."""
+    changed = {key.replace("__", "."): value for key, value in changes.items()}
+    return Segmenter.load(directory, configs.replace(checkpoint.read_config(directory), changed))
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model) -> Segmenter:
+    return load(tiny_model)
+
+
+def room(count: int = 4000, seed: int = 0) -> np.ndarray:
+    """Floor, two walls and a box in metres, float64, in no order."""
+    rng = np.random.default_rng(seed)
+    part = count // 4
+    floor = np.c_[rng.uniform(0, 4, (part, 2)), np.zeros(part)]
+    one = np.c_[rng.uniform(0, 4, part), np.zeros(part), rng.uniform(0, 2.5, part)]
+    other = np.c_[np.zeros(part), rng.uniform(0, 4, part), rng.uniform(0, 2.5, part)]
+    side = rng.uniform(0, 1, (count - 3 * part, 3))
+    side[np.arange(len(side)), rng.integers(0, 3, len(side))] = 1
+    points = np.concatenate([floor, one, other, side * [0.8, 1.2, 0.7] + [1.5, 1.5, 0]])
+    return points[rng.permutation(count)] + 0.003 * rng.normal(size=(count, 3))
+
+
+def check(result, xyz) -> None:
+    """What holds for every cloud."""
+    count, valid = len(xyz), np.isfinite(np.asarray(xyz)).all(axis=1)
+    assert result.labels.shape == result.confidence.shape == result.superpoints.shape == (count,)
+    assert result.labels.dtype == result.superpoints.dtype == np.uint32 and result.confidence.dtype == np.float32
+    assert np.array_equal(result.encoding.valid, valid)
+    words = len(result.vocabulary.names)
+    assert ((result.labels < words) | (result.labels == UNLABELLED)).all()
+    assert ((result.confidence >= 0) & (result.confidence <= 1)).all()
+    assert (result.labels[~valid] == UNLABELLED).all() and not result.confidence[~valid].any()
+    assert (result.superpoints[~valid] == NO_SUPERPOINT).all()
+    assert set(result.superpoints[valid]) == set(range(result.superpoint_count))
+    assert set(result.stages_ms) == STAGES or not valid.any()
+    if valid.any():
+        assert (result.labels[valid] < words).all() or result.vocabulary.thresholds.max() > 0
+        assert result.tokens >= 1 and not result.encoding.unlabelled_reason
+    else:
+        assert result.tokens == 0 and result.encoding.unlabelled_reason
+
+
+def with_holes(xyz):
+    xyz = xyz.copy()
+    xyz[::7] = np.nan
+    xyz[3::11, 1] = np.inf
+    xyz[5::13, 2] = -np.inf
+    return xyz
+
+
+CLOUDS = {
+    "room": room(),
+    "float32": room().astype(np.float32),
+    "holes": with_holes(room()),
+    "none": np.zeros((0, 3), np.float32),
+    "one": np.array([[1.0, 2.0, 3.0]]),
+    "two": np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]]),
+    "five": room(5),
+    "all NaN": np.full((50, 3), np.nan),
+    "one finite": np.r_[np.full((50, 3), np.inf), [[0.0, 0.0, 0.0]]],
+    "all equal": np.full((500, 3), 7.7),
+    "few places": np.repeat(room(9), 50, axis=0),
+    "on a line": np.linspace(0, 1, 300)[:, None] * [1.0, 2.0, 3.0],
+    "integers": (room() * 1000).astype(np.int32),
+    "map coordinates": room() + [5.0e5, 4.2e6, 300.0],
+    "huge": room() * 1e30,
+    "tiny": room() * 1e-30,
+    "largest": np.array([[-1.7e308, 0, 0], [1.7e308, 0, 0], [0, 1.7e308, 1.0]]),
+    "largest float32": np.array([[-3.4e38, 0, 0], [3.4e38, 0, 0], [0, 3.4e38, 1.0]], np.float32),
+    "outlier": np.r_[room(), [[1e7, 0, 0]]],
+    "list": room(40).tolist(),
+}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_every_finite_point_gets_an_answer(tiny, name):
+    check(tiny.segment(CLOUDS[name]), CLOUDS[name])
+
+
+@pytest.mark.parametrize("levels", [1, 3, 10**6])
+def test_the_canonical_order_is_lexicographic_and_stable(levels):
+    points = np.random.default_rng(levels).integers(0, levels, (3000, 3)).astype(np.float64)
+    points[::5] = points[7]
+    np.testing.assert_array_equal(cloud.sorted_order(points), np.lexsort(points.T[::-1]))
+
+
+def test_an_outlier_does_not_blur_the_rest(tiny):
+    clean = tiny.segment(room())
+    dirty = tiny.segment(CLOUDS["outlier"])
+    assert dirty.superpoint_count >= 0.8 * clean.superpoint_count
+
+
+@pytest.mark.parametrize("xyz", [np.zeros(3), np.zeros((5, 2)), np.zeros((5, 4)), np.zeros((2, 3, 3)), 5.0])
+def test_wrong_shapes_are_refused(tiny, xyz):
+    with pytest.raises(ValueError, match=r"must be \(points, 3\)"):
+        tiny.segment(xyz)
+
+
+def test_colour_of_another_length_is_refused_and_of_nan_survives(tiny):
+    with pytest.raises(ValueError, match="rgb has shape"):
+        tiny.segment(room(100), np.zeros((99, 3)))
+    check(tiny.segment(room(100), np.full((100, 3), np.nan, np.float32)), room(100))
+
+
+def test_the_order_of_the_points_does_not_matter(tiny):
+    xyz = with_holes(room())
+    order = np.random.default_rng(5).permutation(len(xyz))
+    once, shuffled = tiny.segment(xyz), tiny.segment(xyz[order])
+    valid = once.encoding.valid[order]
+    assert (once.labels[order] == shuffled.labels)[valid].mean() >= 0.999
+    assert np.array_equal(once.superpoints[order], shuffled.superpoints)
+
+
+@pytest.mark.parametrize("solver", ["merge", "cut_pursuit"])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, (10.0, -3.0, 2.0)), (7.3, (0, 0, 0)), (1e-3, (0.1, 5.0, -7.0))])
+def test_scale_and_translation_change_no_label(tiny_model, solver, scale, shift):
+    # In float64: float32 would round the coordinates themselves anew, and a rounded cloud is another cloud.
+    if solver == "cut_pursuit":
+        pytest.importorskip("cut_pursuit_py")
+    model = load(tiny_model, superpoints__anchors="fps", superpoints__anchor_count=1500, superpoints__solver=solver)
+    once, moved = model.segment(room()), model.segment(scale * room() + shift)
+    assert np.array_equal(once.superpoints, moved.superpoints)
+    assert np.array_equal(once.labels, moved.labels)
+    np.testing.assert_allclose(once.confidence, moved.confidence, atol=1e-4)
+
+
+def test_the_same_cloud_gives_the_same_answer_in_every_segmenter_and_on_any_number_of_threads(tiny, tiny_model):
+    once = tiny.segment(room())
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if threads > 1 else 2)
+        again = load(tiny_model).segment(room())
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(once.superpoints, again.superpoints)
+    assert (once.labels == again.labels).mean() >= 0.999
+    np.testing.assert_allclose(once.confidence, again.confidence, atol=1e-5)
+    same = tiny.segment(room())
+    assert np.array_equal(once.labels, same.labels) and np.array_equal(once.confidence, same.confidence)
+
+
+def test_new_words_need_no_network(tiny, monkeypatch):
+    encoding = tiny.encode(room())
+    words = tiny.make_vocabulary(["chair", "стол", "a lamp"])
+
+    def forbidden(*_):
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(tiny.clip, "encode_tokens", forbidden)
+    monkeypatch.setattr(tiny.tokenizer, "forward", forbidden)
+    result = tiny.label(encoding, words)
+    check(result, room())
+    assert result.vocabulary is words and tiny.vocabulary is not words
+    assert np.array_equal(tiny.label(encoding, words).labels, result.labels)
+
+
+def test_labels_are_the_words_of_largest_cosine(tiny):
+    encoding = tiny.encode(with_holes(room()))
+    names = ["chair", "table", "floor"]
+    words = tiny.make_vocabulary(names)
+    cosines, result = tiny.similarity(encoding, names), tiny.label(encoding, words)
+    valid = encoding.valid
+    assert cosines.shape == (4000, 3) and cosines.dtype == np.float32
+    assert np.isnan(cosines[~valid]).all() and (np.abs(cosines[valid]) <= 1 + 1e-5).all()
+    assert np.array_equal(result.labels[valid], cosines[valid].argmax(axis=1))
+    scores = np.exp(cosines[valid] / tiny.config.vocabulary.temperature)
+    expected = scores.max(axis=1) / scores.sum(axis=1)
+    np.testing.assert_allclose(result.confidence[valid], expected, rtol=1e-3)
+
+
+def test_a_vocabulary_of_one_word_is_a_detector(tiny):
+    encoding = tiny.encode(room())
+    result = tiny.label(encoding, tiny.make_vocabulary(["chair"], thresholds=0.0))
+    cosine = tiny.similarity(encoding, ["chair"])[:, 0]
+    np.testing.assert_allclose(result.confidence, np.clip(cosine, 0, 1), atol=1e-5)
+    assert not result.labels.any()
+
+
+def test_thresholds_leave_points_unlabelled(tiny):
+    encoding = tiny.encode(room())
+    names = ["chair", "table", "floor", "wall"]
+    free = tiny.label(encoding, tiny.make_vocabulary(names))
+    middle = float(np.median(free.confidence))
+    strict = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=middle))
+    expected = np.where(free.confidence >= np.float32(middle), free.labels, UNLABELLED)
+    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == UNLABELLED).mean() < 1
+    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == UNLABELLED).any()
+    one = [1.0 if k == free.labels[0] else 0.0 for k in range(4)]
+    picky = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=one))
+    assert set(picky.labels[free.labels != free.labels[0]]) <= set(range(4))
+
+
+def test_a_thousand_words(tiny):
+    result = tiny.label(tiny.encode(room(1000)), tiny.make_vocabulary([f"word {k}" for k in range(1000)], ["{}"]))
+    check(result, room(1000))
+
+
+@pytest.mark.parametrize("names", [[], ["chair", "chair"], [""]])
+def test_bad_words_leave_the_segmenter_as_it_was(tiny, names):
+    before = tiny.vocabulary
+    with pytest.raises(ValueError):
+        tiny.make_vocabulary(names)
+    assert tiny.vocabulary is before
+
+
+def test_clouds_above_the_limit_are_thinned_and_wholly_labelled(tiny_model):
+    model = load(tiny_model, input__max_points=1000)
+    xyz = with_holes(room(8000))
+    result = model.segment(xyz)
+    check(result, xyz)
+    assert 600 < len(result.encoding.geometry.working.core) < 1500
+    full = load(tiny_model).segment(xyz)
+    assert result.superpoint_count < full.superpoint_count
+
+
+def test_a_million_points(tiny_model):
+    model = load(tiny_model, input__max_points=20000)
+    xyz = room(1_000_000).astype(np.float32)
+    started = time.process_time()
+    result = model.segment(xyz)
+    assert time.process_time() - started < 20
+    check(result, xyz)
+
+
+def test_the_words_of_the_config(tiny_model):
+    model = load(tiny_model, vocabulary__names=("bed", "lamp"), vocabulary__threshold=0.25)
+    assert model.vocabulary.names == ("bed", "lamp") and model.vocabulary.thresholds.tolist() == [0.25, 0.25]
+    assert len(load(tiny_model).vocabulary.names) == 20
+
+
+@pytest.mark.parametrize("grouping", ["knn", "ball", "spt", "knn+spt", "ball+spt"])
+def test_all_groupings_run(tiny_model, grouping):
+    check(load(tiny_model, patches__grouping=grouping).segment(room(1000)), room(1000))
+
+
+def test_the_encoding_keeps_its_promises(tiny):
+    encoding = tiny.encode(room())
+    np.testing.assert_allclose(np.linalg.norm(encoding.tokens, axis=1), 1, atol=1e-5)
+    assert encoding.cls.shape == (32,) and np.linalg.norm(encoding.cls) == pytest.approx(1, abs=1e-5)
+    geometry = encoding.geometry
+    own = geometry.working.xyz[geometry.working.core][geometry.patches.index]
+    inside = geometry.patches.index >= 0
+    offsets = (own - geometry.patches.centers[:, None]) / geometry.patches.radius
+    np.testing.assert_allclose(offsets[inside], geometry.patches.offsets[inside], atol=1e-5)
+    assert dataclasses.is_dataclass(encoding) and segmenter.form_tokens(room(), None, tiny.config).patches.radius > 0
+
+
+def test_devices():
+    assert checked_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="device 'gpu9' is unknown"):
+        checked_device("gpu9")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="not available on this machine; use cpu"):
+            checked_device("cuda")
