@@ -142,6 +142,8 @@ def main(args: list[str] | None = None) -> int:
     """Run the demo; 0 when everything came."""
     options = parse(args)
     try:
+        from rclpy.executors import ExternalShutdownException
+
         from s4token_ros.demo_session import DemoError, environment
     except ImportError as error:
         fix = "run make demo, or source a ROS 2 workspace that holds s4token_interfaces"
@@ -153,7 +155,7 @@ def main(args: list[str] | None = None) -> int:
     except DemoError as error:
         print(f"s4token demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ExternalShutdownException):  # SIGINT, SIGTERM; all processes are stopped by now
         return 130
     return 0
 
