@@ -1,8 +1,9 @@
-"""Compiled kernels of the l0 partition: a weighted graph of regions, local moves on it, its contraction.
+"""Compiled kernels on graphs of regions: building, contracting and splitting them (method: Sec. 3.2).
 
-A graph of N nodes is the tuple (start, neighbor, weight, size, mean): the neighbours of node v are neighbor[start[v]:start[v + 1]] with the
-weights of the same slice, every edge stored from both ends; size (N,) float32 counts the points a node stands for and mean (N, D) float32
-is their mean feature, D a multiple of LANES so that distances become vector instructions.
+A graph of N nodes is the tuple (start, neighbor, weight, size, mean). The neighbours of node v are
+neighbor[start[v]:start[v + 1]], weight the same slice, every edge stored from both ends; size (N,) float32 counts the
+points of a node and mean (N, D) float32 is their mean feature, D a multiple of LANES so that distances become vector
+instructions.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import numpy as np
 from numba import njit
 
 LANES = 8
-TOLERANCE = np.float32(1e-6)  # of the terms of a move: rounding must not make two regions swap a node for ever
-
 # Reassociation lets the compiler vectorise sums; NaN and infinity keep their meaning.
-_compile = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"}, inline="always")
-def _squared_distance(a, i, b, j):
+@njit(**FAST, inline="always")
+def squared_distance(a, i, b, j):
+    """||a[i] - b[j]||^2 over the padded columns."""
     total = np.float32(0)
     for block in range(0, a.shape[1], LANES):
         for lane in range(LANES):
@@ -27,133 +27,68 @@ def _squared_distance(a, i, b, j):
     return total
 
 
-@_compile
-def link(count, edges, weights):
-    """Adjacency (start, neighbor, weight) of `count` nodes from undirected edges; None when an edge is not 0 <= i < j < count."""
-    total = edges.shape[0]
-    start = np.zeros(count + 1, np.int32)
-    for e in range(total):
-        i, j = edges[e, 0], edges[e, 1]
-        if i < 0 or i >= j or j >= count:
-            return None
-        start[i + 1] += 1
-        start[j + 1] += 1
-    for i in range(count):
-        start[i + 1] += start[i]
-    cursor = start[:-1].copy()
-    neighbor = np.empty(2 * total, np.int32)
-    weight = np.empty(2 * total, np.float32)
-    for e in range(total):
-        i, j = edges[e, 0], edges[e, 1]
-        neighbor[cursor[i]], weight[cursor[i]] = j, weights[e]
-        neighbor[cursor[j]], weight[cursor[j]] = i, weights[e]
-        cursor[i] += 1
-        cursor[j] += 1
-    return start, neighbor, weight
+@njit(**FAST, inline="always")
+def root(parent, v):
+    """The representative of v in a union-find forest, whose paths it halves."""
+    while parent[v] != v:
+        parent[v] = parent[parent[v]]
+        v = parent[v]
+    return v
 
 
-@_compile
-def summarize(size, mean, region, count):
-    """Points, mean feature and number of nodes of every region."""
-    points = np.zeros(count, np.float32)
-    center = np.zeros((count, mean.shape[1]), np.float32)
-    nodes = np.zeros(count, np.int32)
-    for v in range(region.shape[0]):
-        r = region[v]
-        points[r] += size[v]
-        nodes[r] += 1
-        for d in range(mean.shape[1]):
-            center[r, d] += size[v] * mean[v, d]
-    for r in range(count):
-        if nodes[r]:
-            for d in range(mean.shape[1]):
-                center[r, d] /= points[r]
-    return points, center, nodes
+@njit(**FAST)
+def roots_to_labels(parent):
+    """Labels 0..S-1 in order of first appearance, and S; every root is the lowest member of its tree."""
+    labels = np.empty(parent.shape[0], np.int32)
+    count = 0
+    for v in range(parent.shape[0]):
+        r = root(parent, v)
+        if r == v:
+            labels[v] = count
+            count += 1
+        else:
+            labels[v] = labels[r]
+    return labels, count
 
 
-@_compile
-def move(graph, region, summary, strength, sweeps):
-    """Move nodes to the neighbouring region that lowers the energy most, until nothing moves or after `sweeps`; returns the moves.
+@njit(**FAST)
+def valid(edges, count):
+    """Whether every edge is 0 <= i < j < count."""
+    for e in range(edges.shape[0]):
+        if not 0 <= edges[e, 0] < edges[e, 1] < count:
+            return False
+    return True
 
-    `region` (N,) and `summary` (of `summarize`) change in place. The first sweep visits every node that has a foreign neighbour, later
-    ones the neighbours of what moved.
-    """
-    start, neighbor, weight, size, mean = graph
-    points, center, nodes = summary
-    count = size.shape[0]
-    widest = 0
+
+@njit(**FAST)
+def center_and_pad(features):
+    """Features less their mean (float32 keeps small differences beside a large offset), in whole vector lanes."""
+    count, width = features.shape
+    middle = np.zeros(width)
     for v in range(count):
-        widest = max(widest, start[v + 1] - start[v])
-    target = np.empty(widest, np.int32)
-    pull = np.empty(widest, np.float32)
-    slot = np.full(points.shape[0], -1, np.int32)
-    waiting = np.ones(count, np.bool_)
-    visit = np.arange(count).astype(np.int32)
-    upcoming = np.empty(count, np.int32)
-    pending, moves = count, 0
-    for _ in range(sweeps):
-        following = 0
-        for u in range(pending):
-            v = visit[u]
-            waiting[v] = False
-            home = region[v]
-            options = 0
-            held = np.float32(0)
-            for k in range(start[v], start[v + 1]):
-                r = region[neighbor[k]]
-                if r == home:
-                    held += weight[k]
-                elif slot[r] < 0:
-                    slot[r] = options
-                    target[options], pull[options] = r, weight[k]
-                    options += 1
-                else:
-                    pull[slot[r]] += weight[k]
-            if options == 0:
-                continue
-            own = size[v]
-            stay = strength * held  # what leaving home costs
-            if nodes[home] > 1:
-                stay -= own * points[home] / (points[home] - own) * _squared_distance(mean, v, center, home)
-            best, arg = np.float32(0), -1
-            for o in range(options):
-                r = target[o]
-                slot[r] = -1
-                bound = strength * pull[o] - stay
-                if bound <= best:
-                    continue
-                gain = bound - own * points[r] / (own + points[r]) * _squared_distance(mean, v, center, r)
-                if gain > best and gain > TOLERANCE * (strength * (pull[o] + held)):
-                    best, arg = gain, r
-            if arg < 0:
-                continue
-            if nodes[home] > 1:
-                share = own / (points[home] - own)
-                for d in range(mean.shape[1]):
-                    center[home, d] += share * (center[home, d] - mean[v, d])
-            share = own / (points[arg] + own)
-            for d in range(mean.shape[1]):
-                center[arg, d] += share * (mean[v, d] - center[arg, d])
-            points[home] -= own
-            points[arg] += own
-            nodes[home] -= 1
-            nodes[arg] += 1
-            region[v] = arg
-            moves += 1
-            for k in range(start[v], start[v + 1]):
-                w = neighbor[k]
-                if not waiting[w] and region[w] != arg:
-                    waiting[w] = True
-                    upcoming[following] = w
-                    following += 1
-        visit, upcoming = upcoming, visit
-        pending = following
-        if pending == 0:
-            break
-    return moves
+        for d in range(width):
+            middle[d] += features[v, d]
+    middle /= max(count, 1)
+    padded = np.zeros((count, (width + LANES - 1) // LANES * LANES), np.float32)
+    for v in range(count):
+        for d in range(width):
+            padded[v, d] = features[v, d] - middle[d]
+    return padded
 
 
-@_compile
+@njit(**FAST)
+def split(edges, region):
+    """Connected components of equal `region`, as labels in order of first appearance, and their number."""
+    parent = np.arange(region.shape[0]).astype(np.int32)
+    for e in range(edges.shape[0]):
+        if region[edges[e, 0]] == region[edges[e, 1]]:
+            a, b = root(parent, edges[e, 0]), root(parent, edges[e, 1])
+            if a != b:
+                parent[max(a, b)] = min(a, b)
+    return roots_to_labels(parent)
+
+
+@njit(**FAST)
 def renumber(region):
     """Labels 0..S-1 in order of first appearance, and S."""
     fresh = np.full(region.max() + 1, -1, np.int32)
@@ -167,39 +102,111 @@ def renumber(region):
     return labels, count
 
 
-@_compile
-def split(start, neighbor, region):
-    """Connected components of equal label, numbered in order of first appearance, and their number."""
-    labels = np.full(region.shape[0], -1, np.int32)
-    stack = np.empty(region.shape[0], np.int32)
-    count = 0
-    for seed in range(region.shape[0]):
-        if labels[seed] >= 0:
+@njit(**FAST)
+def summarize(size, mean, region, count):
+    """Points, mean feature and number of nodes of every region; nodes of region -1 belong to none."""
+    points = np.zeros(count, np.float32)
+    center = np.zeros((count, mean.shape[1]), np.float32)
+    nodes = np.zeros(count, np.int32)
+    for v in range(region.shape[0]):
+        r = region[v]
+        if r < 0:
             continue
-        labels[seed] = count
-        stack[0] = seed
-        depth = 1
-        while depth:
-            depth -= 1
-            v = stack[depth]
-            for k in range(start[v], start[v + 1]):
-                w = neighbor[k]
-                if labels[w] < 0 and region[w] == region[seed]:
-                    labels[w] = count
-                    stack[depth] = w
-                    depth += 1
-        count += 1
-    return labels, count
+        points[r] += size[v]
+        nodes[r] += 1
+        for d in range(mean.shape[1]):
+            center[r, d] += size[v] * mean[v, d]
+    for r in range(count):
+        if nodes[r]:
+            for d in range(mean.shape[1]):
+                center[r, d] /= points[r]
+    return points, center, nodes
 
 
-@_compile
+@njit(**FAST)
+def _offsets(degree):
+    start = np.zeros(degree.shape[0] + 1, np.int32)
+    for v in range(degree.shape[0]):
+        start[v + 1] = start[v] + degree[v]
+    return start
+
+
+@njit(**FAST)
+def border_links(edges, weights, region):
+    """Adjacency (start, neighbor, weight) of the points that touch another region; all other rows are empty."""
+    border = np.zeros(region.shape[0], np.bool_)
+    for e in range(edges.shape[0]):
+        if region[edges[e, 0]] != region[edges[e, 1]]:
+            border[edges[e, 0]] = border[edges[e, 1]] = True
+    degree = np.zeros(region.shape[0], np.int32)
+    for e in range(edges.shape[0]):
+        degree[edges[e, 0]] += border[edges[e, 0]]
+        degree[edges[e, 1]] += border[edges[e, 1]]
+    start = _offsets(degree)
+    cursor = start[:-1].copy()
+    neighbor = np.empty(start[-1], np.int32)
+    weight = np.empty(start[-1], np.float32)
+    for e in range(edges.shape[0]):
+        for side in range(2):
+            v = edges[e, side]
+            if border[v]:
+                neighbor[cursor[v]], weight[cursor[v]] = edges[e, 1 - side], weights[e]
+                cursor[v] += 1
+    return start, neighbor, weight
+
+
+@njit(**FAST)
+def _merge_parallel(start, neighbor, weight):
+    """Add up the weights of repeated neighbours, in place; the shortened adjacency."""
+    count = start.shape[0] - 1
+    place = np.full(count, -1, np.int32)
+    filled, begin = 0, 0
+    for r in range(count):
+        base, end = filled, start[r + 1]
+        for k in range(begin, end):
+            s = neighbor[k]
+            if place[s] < base:
+                place[s] = filled
+                neighbor[filled], weight[filled] = s, weight[k]
+                filled += 1
+            else:
+                weight[place[s]] += weight[k]
+        begin = end
+        start[r + 1] = filled
+    return start, neighbor[:filled].copy(), weight[:filled].copy()
+
+
+@njit(**FAST)
+def bundle(edges, weights, mean, labels, count):
+    """The graph of regions 0..count-1 of single points; the weights between two regions add up."""
+    degree = np.zeros(count, np.int32)
+    for e in range(edges.shape[0]):
+        a, b = labels[edges[e, 0]], labels[edges[e, 1]]
+        if a != b:
+            degree[a] += 1
+            degree[b] += 1
+    start = _offsets(degree)
+    cursor = start[:-1].copy()
+    neighbor = np.empty(start[-1], np.int32)
+    weight = np.empty(start[-1], np.float32)
+    for e in range(edges.shape[0]):
+        a, b = labels[edges[e, 0]], labels[edges[e, 1]]
+        if a != b:
+            neighbor[cursor[a]], weight[cursor[a]] = b, weights[e]
+            neighbor[cursor[b]], weight[cursor[b]] = a, weights[e]
+            cursor[a] += 1
+            cursor[b] += 1
+    points, center, _ = summarize(np.ones(labels.shape[0], np.float32), mean, labels, count)
+    start, neighbor, weight = _merge_parallel(start, neighbor, weight)
+    return start, neighbor, weight, points, center
+
+
+@njit(**FAST)
 def contract(graph, labels, count):
-    """The graph whose nodes are the regions 0..count-1; weights between two regions add up."""
+    """The graph whose nodes are the regions 0..count-1 of a graph's nodes."""
     start, neighbor, weight, size, mean = graph
     points, center, nodes = summarize(size, mean, labels, count)
-    first = np.zeros(count + 1, np.int32)
-    for r in range(count):
-        first[r + 1] = first[r] + nodes[r]
+    first = _offsets(nodes)
     cursor = first[:-1].copy()
     member = np.empty(labels.shape[0], np.int32)
     for v in range(labels.shape[0]):
@@ -207,49 +214,40 @@ def contract(graph, labels, count):
         cursor[labels[v]] += 1
     begin = np.zeros(count + 1, np.int32)
     other = np.empty(neighbor.shape[0], np.int32)
-    total = np.empty(neighbor.shape[0], np.float32)
+    pull = np.empty(neighbor.shape[0], np.float32)
     place = np.full(count, -1, np.int32)
     filled = 0
     for r in range(count):
         base = filled
         for m in range(first[r], first[r + 1]):
-            v = member[m]
-            for k in range(start[v], start[v + 1]):
+            for k in range(start[member[m]], start[member[m] + 1]):
                 s = labels[neighbor[k]]
                 if s == r:
                     continue
                 if place[s] < base:
                     place[s] = filled
-                    other[filled], total[filled] = s, weight[k]
+                    other[filled], pull[filled] = s, weight[k]
                     filled += 1
                 else:
-                    total[place[s]] += weight[k]
+                    pull[place[s]] += weight[k]
         begin[r + 1] = filled
-    return begin, other[:filled].copy(), total[:filled].copy(), points, center
+    return begin, other[:filled].copy(), pull[:filled].copy(), points, center
 
 
-@_compile
-def absorb(graph, strength, min_points):
-    """One round in which small nodes join the neighbour that raises the energy least; labels and their number.
+@njit(**FAST)
+def scatter(size, mean, inside, labels, center):
+    """Sum of squared distances to the mean within every region, `inside` (N,) that within its nodes; float64."""
+    total = np.zeros(center.shape[0])
+    for v in range(labels.shape[0]):
+        total[labels[v]] += inside[v] + size[v] * squared_distance(mean, v, center, labels[v])
+    return total
 
-    A small node joins when that neighbour is large or prefers it in turn, so a chain of small ones is not swallowed whole. Ties go to
-    the lowest neighbour; equal scores then always leave some pair in agreement, so a round without a join means that none is possible.
-    """
-    start, neighbor, weight, size, mean = graph
-    count = size.shape[0]
-    choice = np.full(count, -1, np.int32)
-    for v in range(count):
-        if size[v] >= min_points:
-            continue
-        best = np.float32(np.inf)
+
+@njit(**FAST)
+def border_weight(start, weight):
+    """Weight of all edges that leave a node, float64."""
+    total = np.zeros(start.shape[0] - 1)
+    for v in range(total.shape[0]):
         for k in range(start[v], start[v + 1]):
-            w = neighbor[k]
-            rise = size[v] * size[w] / (size[v] + size[w]) * _squared_distance(mean, v, mean, w) - strength * weight[k]
-            if choice[v] < 0 or rise < best or (rise == best and w < choice[v]):
-                best, choice[v] = rise, w
-    region = np.arange(count).astype(np.int32)
-    for v in range(count):
-        w = choice[v]
-        if w >= 0 and (size[w] >= min_points or (choice[w] == v and w < v)):
-            region[v] = w
-    return renumber(region)
+            total[v] += weight[k]
+    return total
