@@ -22,8 +22,7 @@ class Progress:
 
     def __init__(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.path, self.model, self.optimizer, self.step = path, model, optimizer, 0
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._values: dict[str, list[float]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             state = torch.load(path, weights_only=True)
@@ -32,16 +31,16 @@ class Progress:
             self.step = state["step"]
 
     def after_step(self, step: int, losses: dict[str, float], every: int, total: int) -> None:
-        """Count a finished step; log the mean losses and save every `every` steps and at the end."""
+        """Count a finished step; every `every` steps and last, log the means and save."""
         self.step = step
-        self._count += 1
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._values.setdefault(name, []).append(value)
         if step % every and step != total:
             return
         with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": step} | {k: round(v / self._count, 5) for k, v in self._sums.items()}) + "\n")
-        self._sums, self._count = {}, 0
+            means = {name: round(sum(values) / len(values), 5) for name, values in self._values.items()}
+            log.write(json.dumps({"step": step} | means) + "\n")
+        self._values = {}
         partial = self.path.with_suffix(".partial")
         torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}, partial)
         os.replace(partial, self.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,20 @@ ARCHITECTURE = {
 PREPROCESS = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
 LEAST_SHARE = 0.004  # regions under this share of a picture are not captioned
 CACHE_SCENES = 400  # samples held in memory at a time
+SCENE_WEIGHT = 0.1  # of the loss on whole pictures, beside 1 for their regions
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A batch: images (B, h, w, 3) uint8; per group of regions (picture index (R,), patch weights (R, g*g)) and two captions of
+    each; one caption per whole picture."""
+
+    images: np.ndarray
+    regions: list[tuple[Tensor, Tensor]]
+    texts: list[list[str]]
+    other_texts: list[list[str]]
+    scene_texts: list[str]
+CACHE_STEPS = 200  # steps until others are read
 
 
 def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
@@ -43,20 +58,16 @@ def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), mini.clip_rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
     progress = Progress(run / "clip.pt", model, optimizer)
     loss_of = open_clip.ClipLoss()
+    total = mini.text_steps + mini.clip_steps
     batches = _batches(paths, mini, progress.step)
-    for step in tqdm(range(progress.step, mini.clip_steps), "clip", mini.clip_steps, initial=progress.step):
-        images, regions, texts, scene_texts = next(batches)
-        cosine_rate(optimizer, mini.clip_rate, step, mini.clip_steps)
-        dense = dense_features(model.visual, _pixels(images))
-        scale = model.logit_scale.exp()
-        everything = [text for group in texts for text in group] + scene_texts
-        encoded = normalize(model.encode_text(tokenize(everything)), dim=-1)
-        loss = loss_of(normalize(dense.mean(dim=1), dim=-1), encoded[len(everything) - len(scene_texts) :], scale) * 0.3
-        begin = 0
-        for picture, weights in regions:
-            features = normalize((dense[picture] * weights.unsqueeze(-1)).sum(dim=1), dim=-1)
-            loss = loss + loss_of(features, encoded[begin : begin + len(picture)], scale) / len(regions)
-            begin += len(picture)
+    for step in tqdm(range(progress.step, total), "clip", total, initial=progress.step):
+        batch = next(batches)
+        if step < mini.text_steps:
+            cosine_rate(optimizer, mini.clip_rate, step, mini.text_steps)
+            loss = text_contrast(model, tokenize, batch, loss_of)
+        else:
+            cosine_rate(optimizer, mini.clip_rate, step - mini.text_steps, mini.clip_steps)
+            loss = image_text_contrast(model, tokenize, batch, loss_of)
         stop_on_nan({"clip": loss}, run, {"step": step})
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,8 +75,36 @@ def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(0, float(np.log(100)))
-        progress.after_step(step + 1, {"loss": loss.item()}, mini.save_every, mini.clip_steps)
+        progress.after_step(step + 1, {"loss": loss.item()}, mini.save_every, total)
     save(model, out)
+
+
+def text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.Module) -> Tensor:
+    """Two captions of one thing against captions of other classes: separates the words before any picture is understood.
+
+    Without this start both towers stay for hundreds of steps where all texts look alike.
+    """
+    first = [caption for group in batch.texts for caption in group]
+    second = [caption for group in batch.other_texts for caption in group]
+    encoded = normalize(model.encode_text(tokenize(first + second)), dim=-1)
+    sizes = [len(group) for group in batch.texts]
+    pairs = zip(encoded[: len(first)].split(sizes), encoded[len(first) :].split(sizes), strict=True)
+    return sum((loss_of(a, b, model.logit_scale.exp()) for a, b in pairs), torch.zeros(())) / len(sizes)
+
+
+def image_text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.Module) -> Tensor:
+    """Regions against their captions, per group, and whole pictures against captions of their scene."""
+    dense = dense_features(model.visual, _pixels(batch.images))
+    scale = model.logit_scale.exp()
+    captions_of_regions = [caption for group in batch.texts for caption in group]
+    encoded = normalize(model.encode_text(tokenize(captions_of_regions + batch.scene_texts)), dim=-1)
+    loss = SCENE_WEIGHT * loss_of(normalize(dense.mean(dim=1), dim=-1), encoded[len(captions_of_regions) :], scale)
+    begin = 0
+    for picture, weights in batch.regions:
+        features = normalize((dense[picture] * weights.unsqueeze(-1)).sum(dim=1), dim=-1)
+        loss = loss + loss_of(features, encoded[begin : begin + len(picture)], scale) / len(batch.regions)
+        begin += len(picture)
+    return loss
 
 
 def save(model: open_clip.CLIP, out: Path) -> None:
@@ -90,19 +129,21 @@ def _pixels(images: np.ndarray) -> Tensor:
     return (pixels - mean) / std
 
 
-def _batches(paths: list[Path], mini: MiniConfig, step: int) -> Iterator[tuple]:
-    """Endless batches (images, [(picture index, patch weights)], captions per group, scene captions), seeded by the step."""
+def _batches(paths: list[Path], mini: MiniConfig, step: int) -> Iterator[Pictures]:
+    """Endless batches, seeded by the step."""
     pool: list[dict] = []
     while True:
         rng = np.random.default_rng([mini.seed, 11, step])
-        if not pool or step % 200 == 0:
-            chosen = rng.choice(len(paths), min(CACHE_SCENES, len(paths)), replace=False)
+        since = step % CACHE_STEPS
+        if not pool or since == 0:  # a resumed run reads the pool that its step would have found
+            draw = np.random.default_rng([mini.seed, 11, step - since]) if since else rng
+            chosen = draw.choice(len(paths), min(CACHE_SCENES, len(paths)), replace=False)
             pool = [load_sample(paths[k]) for k in chosen]
         yield _batch(pool, mini, rng)
         step += 1
 
 
-def _batch(pool: list[dict], mini: MiniConfig, rng: np.random.Generator):
+def _batch(pool: list[dict], mini: MiniConfig, rng: np.random.Generator) -> Pictures:
     images, found, scene_texts = [], [], []
     for picture in range(mini.clip_images):
         sample = pool[rng.integers(len(pool))]
@@ -116,8 +157,11 @@ def _batch(pool: list[dict], mini: MiniConfig, rng: np.random.Generator):
         found += [(name, picture, region == i, sample["attributes"][i]) for name, i in zip(names, ids[keep], strict=True)]
     groups = _groups(found, mini.clip_regions, rng)
     regions = [_region_weights(group) for group in groups]
-    texts = [[captions.caption(name, json.loads(str(words)), rng) for name, _, _, words in group] for group in groups]
-    return np.stack(images), regions, texts, scene_texts
+    texts, others = (
+        [[captions.caption(name, json.loads(str(words)), rng) for name, _, _, words in group] for group in groups]
+        for _ in range(2)
+    )
+    return Pictures(np.stack(images), regions, texts, others, scene_texts)
 
 
 def _zoom(image: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

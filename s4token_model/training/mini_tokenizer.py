@@ -39,16 +39,15 @@ def train(samples: Samples, held_out: Samples, clip: FrozenClip, config: Config,
         cosine_rate(optimizer, mini.rate, step, mini.steps)
         losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, config, mini)
         loss = torch.stack(list(losses.values())).sum()
-        stop_on_nan(losses, run, {"step": step})
+        stop_on_nan(losses, run, {"step": step, "batch": batch})
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(tokenizer.parameters(), 1.0)
         optimizer.step()
-        values = {name: float(value) for name, value in losses.items()}
+        values = {name: value.item() for name, value in losses.items()}
         if (step + 1) % mini.save_every == 0 or step + 1 == mini.steps:
             values["held_out_miou"] = validate(tokenizer, clip, held_out, words, config, mini)
             bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
-            values = {k: v for k, v in values.items()}
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
     return tokenizer
 
