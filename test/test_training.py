@@ -1,0 +1,205 @@
+"""Training: a killed run goes on as if it had not been, NaN stops it, and the whole recipe runs end to end."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from s4token_model import checkpoint, clip
+from s4token_model import config as configs
+from s4token_model.config import ClipConfig, Config, MiniConfig
+from s4token_model.training.batches import Samples
+from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
+
+mini_tokenizer = pytest.importorskip("s4token_model.training.mini_tokenizer", reason="procedural scenes missing")
+mini_clip = pytest.importorskip("s4token_model.training.mini_clip")
+
+
+def run_loop(path, steps: int, stop_after: int | None = None) -> list[float]:
+    """Fit a line by AdamW with batches drawn by step, as the training loops do."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1)
+    progress, losses = Progress(path, model, optimizer), []
+    for step in range(progress.step, steps):
+        cosine_rate(optimizer, 0.1, step, steps)
+        x = torch.from_numpy(np.random.default_rng([3, step]).normal(size=(8, 3)).astype(np.float32))
+        loss = (model(x) - x.sum(dim=1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        progress.after_step(step + 1, {"loss": loss.item()}, 4, steps)
+        if stop_after == step + 1:
+            break
+    return losses
+
+
+def test_a_killed_run_goes_on_from_its_last_saved_step(tmp_path):
+    whole = run_loop(tmp_path / "a" / "state.pt", 20)
+    first = run_loop(tmp_path / "b" / "state.pt", 20, stop_after=10)  # saved at 8: two steps are done again
+    rest = run_loop(tmp_path / "b" / "state.pt", 20)
+    assert first == whole[:10] and rest == whole[8:]
+    assert run_loop(tmp_path / "b" / "state.pt", 20) == []
+    assert not list(tmp_path.glob("*/*.partial"))
+
+
+def test_the_log_holds_means_over_the_steps_that_gave_a_value(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    progress = Progress(tmp_path / "state.pt", model, torch.optim.SGD(model.parameters(), 0.1))
+    for step in range(1, 6):
+        progress.after_step(step, {"loss": float(step)} | ({"miou": 0.5} if step == 4 else {}), 4, 5)
+    lines = [json.loads(line) for line in (tmp_path / "state.jsonl").read_text().splitlines()]
+    assert lines == [{"step": 4, "loss": 2.5, "miou": 0.5}, {"step": 5, "loss": 5.0}]
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing():
+    optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+    rates = [cosine_rate(optimizer, 2.0, step, 100) for step in range(101)]
+    assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
+    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False)) and rates[100] == pytest.approx(0, abs=1e-9)
+    assert optimizer.param_groups[0]["lr"] == rates[-1]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path):
+    fine = {"a": torch.tensor(1.0)}
+    stop_on_nan(fine, tmp_path, {})
+    assert not (tmp_path / "nan_batch.pt").exists()
+    with pytest.raises(ValueError, match="loss b is not finite.*nan_batch.pt"):
+        stop_on_nan(fine | {"b": torch.tensor(float("nan"))}, tmp_path, {"step": 5, "x": torch.ones(3)})
+    assert torch.load(tmp_path / "nan_batch.pt")["step"] == 5
+
+
+def fake_samples(count: int, dim: int) -> Samples:
+    """Samples of random numbers in the layout of real ones."""
+    samples = Samples.__new__(Samples)
+    samples.items = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        samples.items.append(
+            {
+                "patch": rng.normal(size=(12, 8, 3)).astype(np.float16),
+                "patch_count": rng.integers(1, 9, 12).astype(np.uint8),
+                "context": rng.normal(size=(12, 10, 5)).astype(np.float16),
+                "context_count": rng.integers(1, 11, 12).astype(np.uint8),
+                "shape": rng.normal(size=(12, 24)).astype(np.float32),
+                "position": rng.normal(size=(12, 3)).astype(np.float32),
+                "token_superpoint": rng.integers(0, 4, 12).astype(np.int32),
+                "point": rng.normal(size=(40, 3)).astype(np.float32),
+                "point_label": rng.integers(0, 6, 40).astype(np.int16),
+                "point_superpoint": rng.integers(0, 5, 40).astype(np.int32),
+                "target_superpoint": np.array([0, 2, 3], np.int32),
+                "target_feature": rng.normal(size=(3, dim)).astype(np.float16),
+                "target_whole": rng.normal(size=dim).astype(np.float16),
+            }
+        )
+    return samples
+
+
+MINI = configs.replace(
+    MiniConfig(), {"steps": 4, "batch": 2, "tokens": 8, "patch_points": 8, "context_points": 8, "save_every": 2}
+)
+PIPELINE = configs.replace(Config(), {"tokenizer.width": 8, "sampling.tokens": 12})
+
+
+@pytest.fixture(scope="module")
+def frozen(tiny_model):
+    return clip.load(ClipConfig(name=str(tiny_model / "clip"), pretrained=""))
+
+
+def fit(frozen, run):
+    return mini_tokenizer.train(fake_samples(3, 32), fake_samples(2, 32), frozen, PIPELINE, MINI, run).state_dict()
+
+
+def test_the_tokenizer_resumes_to_the_same_weights_and_leaves_clip_alone(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(mini_tokenizer, "VALIDATION_BATCHES", 1)
+    before = {name: tensor.clone() for name, tensor in frozen.state_dict().items()}
+    whole = fit(frozen, tmp_path / "a")
+    tokens_at = mini_tokenizer.tokens_at
+
+    def killed(step, *rest):
+        if step == 3:
+            raise KeyboardInterrupt
+        return tokens_at(step, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(mini_tokenizer, "tokens_at", killed)
+        fit(frozen, tmp_path / "b")
+    again = fit(frozen, tmp_path / "b")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert all(torch.equal(before[name], tensor) for name, tensor in frozen.state_dict().items())
+
+
+def test_every_loss_reaches_every_part_of_the_tokenizer(frozen):
+    from s4token_model.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(PIPELINE.tokenizer, frozen.width)
+    batch = fake_samples(3, 32).draw(MINI, np.random.default_rng(0), 12)
+    text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
+    losses = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), PIPELINE, MINI)
+    assert set(losses) == {"local", "global", "text"}
+    for name, loss in losses.items():
+        gradients = torch.autograd.grad(loss, list(tokenizer.parameters()), retain_graph=True)
+        assert all(torch.isfinite(g).all() for g in gradients), name
+        assert sum(bool(g.any()) for g in gradients) == len(gradients), name
+
+
+def test_pictures_of_a_resumed_run_are_those_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(mini_clip, "load_sample", lambda path: path)
+    monkeypatch.setattr(mini_clip, "_batch", lambda pool, mini, rng: (sorted(pool), rng.random()))
+    monkeypatch.setattr(mini_clip, "CACHE_SCENES", 5)
+    monkeypatch.setattr(mini_clip, "CACHE_STEPS", 6)
+    paths = [tmp_path / str(k) for k in range(40)]
+    whole = mini_clip._batches(paths, MINI, 0)
+    expected = [next(whole) for _ in range(15)]
+    assert expected[0][0] != expected[6][0]
+    for start in (3, 6, 8):
+        resumed = mini_clip._batches(paths, MINI, start)
+        assert [next(resumed) for _ in range(15 - start)] == expected[start:]
+
+
+class InProcess:
+    """Stands in for a pool of processes."""
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def imap_unordered(self, function, jobs, _):
+        return map(function, jobs)
+
+
+def test_the_recipe_end_to_end(tmp_path, monkeypatch):
+    mini = pytest.importorskip("s4token_model.training.mini", reason="procedural scenes missing")
+    from s4token_model.segmenter import Segmenter
+
+    monkeypatch.setattr(mini, "HELD_OUT_SCENES", 1)
+    monkeypatch.setattr(mini_tokenizer, "VALIDATION_BATCHES", 1)
+    monkeypatch.setattr(mini.samples, "get_context", lambda _: SimpleNamespace(Pool=InProcess))
+    monkeypatch.setattr(mini.samples, "KIND_SHARES", (0.0, 0.0, 0.0, 1.0))  # objects: quick to scan
+    small = {"embed_dim": 16, "vision_cfg": mini_clip.ARCHITECTURE["vision_cfg"] | {"layers": 1, "width": 64}}
+    small["text_cfg"] = mini_clip.ARCHITECTURE["text_cfg"] | {"layers": 1, "width": 16, "heads": 2}
+    monkeypatch.setattr(mini_clip, "ARCHITECTURE", small)
+    sizes = "scenes=2 clip_scenes=2 views=2 view_pixels=64 points=64 clip_steps=2 clip_images=6 steps=2 batch=2 tokens=16"
+    arguments = [*sizes.split(), "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
+    arguments += [f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}"]
+    mini.main(arguments)
+    provenance = checkpoint.read_provenance(tmp_path / "out")
+    assert len(provenance["clip_sha256"]) == 64 and provenance["training"]["steps"] == 2
+    xyz = np.random.default_rng(0).random((800, 3))
+    result = Segmenter.load(tmp_path / "out").segment(xyz)
+    assert (result.labels < 20).all()
+    before = (tmp_path / "out" / "tokenizer.safetensors").read_bytes()
+    mini.main(arguments)  # everything is there: nothing is trained again
+    assert (tmp_path / "out" / "tokenizer.safetensors").read_bytes() == before
+    with pytest.raises(ValueError, match="begun with other settings"):
+        mini.main([*arguments, "tokenizer.width=16"])
