@@ -60,6 +60,7 @@ def test_instance_bounds_hold_their_triangles(scenes):
             assert len(own) and (own >= item.low - 1e-4).all() and (own <= item.high + 1e-4).all()
 
 
+@pytest.mark.timeout(400)
 def test_every_class_appears(scenes):
     seen = {i.name for scene in scenes for i in scene.instances}
     for seed in range(len(SEEDS), 200):

@@ -69,6 +69,8 @@ def sleeping(site: Site, density: float) -> None:
 def lounge(site: Site, density: float) -> None:
     """Sofas and armchairs around a coffee table, side tables with lamps, a television on a low cabinet, bookshelves."""
     rng = site.rng
+    if rng.random() < 0.1:
+        site.against("piano")
     sofa = site.against("sofa", tries=10) if rng.random() < 0.75 else site.middle("sofa", 0.3)
     sofa = sofa or site.against(seats.small_sofa(rng), tries=10) or site.middle("sofa", 0.1)
     if sofa:
@@ -117,8 +119,6 @@ def lounge(site: Site, density: float) -> None:
         site.against(objects.lamp(rng, "floor"))
     if rng.random() < 0.5:
         site.against(seats.armchair(rng))
-    if rng.random() < 0.05:
-        site.against("piano")
 
 
 def studio(site: Site, density: float) -> None:
