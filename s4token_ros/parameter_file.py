@@ -36,7 +36,8 @@ def _block(title: str, config: Any, prefix: str, comment: str) -> list[str]:
     lines = [f"    # --- {title}"]
     for path, (value, item) in options(config, prefix).items():
         lines += [f"    # {line}" for line in textwrap.wrap(_effect(item), 112)]
-        lines.append(f"    {comment}{path}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
+        plain = (list(value) or [""]) if isinstance(value, tuple) else value  # ROS has no empty list of strings
+        lines.append(f"    {comment}{path}: {json.dumps(plain)}")
     return lines
 
 

@@ -115,9 +115,10 @@ def _declare(node, paths: dict[str, tuple[Any, dataclasses.Field]]) -> dict[str,
     for path, (value, item) in paths.items():
         default = (list(value) or [""]) if isinstance(value, tuple) else value
         try:
-            values[path] = node.declare_parameter(path, default, describe(path, item, value)).value
+            given = node.declare_parameter(path, default, describe(path, item, value)).value
         except ParameterException as error:
             raise ValueError(str(error)) from error
+        values[path] = default if given is None else given  # [] in a parameter file arrives as nothing at all
     return values
 
 

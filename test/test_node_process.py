@@ -172,6 +172,7 @@ def test_a_latched_map_published_before_the_node_is_labelled(tmp_path):
         print(process.text())
 
 
+@pytest.mark.timeout(300)  # imports torch in another process
 def test_the_real_segmenter(start, tiny_model):
     words = ("-p", f"model:={tiny_model}", "-p", "vocabulary.names:=[chair, table, wall]")
     process, peer = start(*words, command=REAL)
