@@ -1,6 +1,6 @@
 """The sample room of the demo: a scan of a procedural room in one small file, and the command that makes it.
 
-`python -m s4token_model.datasets.sample --seed 7` writes samples/room.npz: positions in millimetres, colours in 8 bits.
+`python -m s4token_model.datasets.sample` writes samples/room.npz: positions in millimetres, colours in 8 bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 ROOM = Path(__file__).resolve().parents[1] / "samples" / "room.npz"
 STEP = 0.001  # m; the resolution of the stored positions
 POINTS = 80_000
-SEED = 7
+SEED = 2_000_000_139  # far from the seeds of training and of the held-out rooms
 COMMAND = "python -m s4token_model.datasets.sample"
 
 
