@@ -26,6 +26,21 @@ class WorkingCloud:
     extent: float
 
 
+_AXES = {"x": 0, "y": 1, "z": 2}
+
+
+def upright(xyz: np.ndarray, up: str) -> np.ndarray:
+    """Turn a cloud (H, 3) whose axis `up` (x, -x, y, -y, z, -z) points upwards so that z does; -y is a camera's optical frame.
+
+    A rotation, no mirroring: left stays left.
+    """
+    if up == "z":
+        return xyz
+    axis = _AXES[up[-1]]
+    turned = np.roll(np.asarray(xyz), 2 - axis, axis=-1)  # cyclic, hence a rotation
+    return turned * np.array([1, -1, -1], turned.dtype) if up.startswith("-") else turned
+
+
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
     """Drop non-finite points, sort the rest by (x, y, z), scale them to the unit cube; thin clouds above `max_points` by voxels.
 

@@ -20,6 +20,9 @@ def option(default: Any, doc: str, low: float | None = None, high: float | None 
 class InputConfig:
     """What of a cloud goes through the network."""
 
+    up: str = option(
+        "z", "axis of the cloud that points up; -y for a camera's optical frame", choices=("x", "-x", "y", "-y", "z", "-z")
+    )
     max_points: int = option(
         200000, "larger clouds are processed at one point per voxel; all their points are still labelled", 1000, 10000000
     )
@@ -122,9 +125,10 @@ class MiniConfig:
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
     points: int = option(1024, "points per scene that the losses look at", 16, 65536)
-    clip_steps: int = option(1000, "steps of contrastive training of the small CLIP", 1, 10000000)
+    text_steps: int = option(500, "steps that train the text tower alone first, caption against caption", 0, 10000000)
+    clip_steps: int = option(1400, "steps of contrastive training of both towers", 1, 10000000)
     clip_images: int = option(32, "pictures per step", 2, 4096)
-    clip_regions: int = option(2, "groups of regions per step, in which every class occurs at most once", 1, 64)
+    clip_regions: int = option(3, "groups of regions per step, in which every class occurs at most once", 1, 64)
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
     steps: int = option(4000, "steps of training the tokenizer", 1, 10000000)
     batch: int = option(8, "clouds per step", 1, 4096)

@@ -178,7 +178,7 @@ def form_tokens(
 ) -> TokenGeometry:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
     clock = _Clock({})
-    working = cloud.prepare(xyz, rgb, config.input.max_points)
+    working = cloud.prepare(cloud.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)

@@ -16,6 +16,19 @@ import numpy as np
 UNLABELLED = 65535
 MAX_NAMES = UNLABELLED
 
+COLORS = {
+    "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),
+    "bed": (255, 152, 150), "chair": (188, 189, 34), "sofa": (140, 86, 75), "table": (255, 127, 14),
+    "door": (214, 39, 40), "window": (23, 190, 207), "bookshelf": (148, 103, 189), "picture": (247, 129, 191),
+    "counter": (44, 120, 90), "desk": (255, 187, 60), "curtain": (152, 223, 138), "refrigerator": (90, 60, 170),
+    "shower curtain": (120, 255, 214), "toilet": (44, 160, 44), "sink": (112, 128, 244), "bathtub": (227, 119, 194),
+    "other furniture": (110, 110, 120), "lamp": (255, 235, 59), "plant": (0, 130, 20), "box": (205, 133, 63),
+    "person": (255, 40, 120), "television": (40, 40, 110), "monitor": (70, 70, 200), "pillow": (255, 200, 220),
+    "road": (128, 64, 128), "pavement": (244, 35, 232), "sidewalk": (244, 35, 232), "building": (230, 150, 0),
+    "car": (60, 120, 255), "truck": (30, 60, 140), "tree": (20, 140, 60), "vegetation": (20, 140, 60),
+    "fence": (255, 120, 50), "pole": (255, 240, 150), "bicycle": (100, 230, 245),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -94,7 +107,12 @@ def renumbered(vocabulary: Vocabulary, version: int) -> Vocabulary:
 
 
 def color(name: str) -> tuple[int, int, int]:
-    """Return a colour that depends on the name alone, so that a class looks the same in every vocabulary and run."""
+    """Return a colour that depends on the name alone, so that a class looks the same in every vocabulary and run.
+
+    Common words have chosen colours that are easy to tell apart; others get one from a hash.
+    """
+    if name.strip().lower() in COLORS:
+        return COLORS[name.strip().lower()]
     digest = hashlib.sha256(name.strip().lower().encode()).digest()
     hue, saturation, value = digest[0] / 256 + digest[1] / 65536, 0.55 + digest[2] / 255 * 0.4, 0.65 + digest[3] / 255 * 0.35
     return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))  # type: ignore[return-value]
