@@ -54,7 +54,9 @@ setup(
     maintainer_email="s4token@users.noreply.github.com",
     python_requires=">=3.10",
     packages=find_packages(include=["s4token_ros", "s4token_ros.*", "s4token_model", "s4token_model.*"]),
-    package_data={"s4token_model": package_files("s4token_model", "weights") + package_files("s4token_model", "samples")},
+    package_data={
+        "s4token_model": package_files("s4token_model", "weights") + package_files("s4token_model", "samples")
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
