@@ -93,6 +93,7 @@ class Segmenter:
         self.clip = clip.to(self.device)
         names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
         self.vocabulary = self.make_vocabulary(names)
+        self._asked: Vocabulary | None = None
 
     @classmethod
     def load(
@@ -143,10 +144,15 @@ class Segmenter:
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
 
     def similarity(self, encoding: Encoding, texts: Sequence[str]) -> np.ndarray:
-        """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points."""
+        """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points.
+
+        The features of the last texts are kept: asked again for the next cloud, the text tower does not run.
+        """
+        if self._asked is None or self._asked.names != vocabulary.checked_names(texts):
+            self._asked = self.make_vocabulary(texts)
         out = np.full((len(encoding.valid), len(texts)), np.nan, np.float32)
         if encoding.geometry is not None:
-            for points, cosines in self._cosines(encoding, self.make_vocabulary(texts).text):
+            for points, cosines in self._cosines(encoding, self._asked.text):
                 out[encoding.geometry.working.source[points]] = cosines
         return out
 
