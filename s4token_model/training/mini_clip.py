@@ -66,6 +66,7 @@ def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
             cosine_rate(optimizer, mini.clip_rate, step, mini.text_steps)
             loss = text_contrast(model, tokenize, batch, loss_of)
         else:
+            lock_text(model)
             cosine_rate(optimizer, mini.clip_rate, step - mini.text_steps, mini.clip_steps)
             loss = image_text_contrast(model, tokenize, batch, loss_of)
         stop_on_nan({"clip": loss}, run, {"step": step})
@@ -90,6 +91,13 @@ def text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.
     sizes = [len(group) for group in batch.texts]
     pairs = zip(encoded[: len(first)].split(sizes), encoded[len(first) :].split(sizes), strict=True)
     return sum((loss_of(a, b, model.logit_scale.exp()) for a, b in pairs), torch.zeros(())) / len(sizes)
+
+
+def lock_text(model: open_clip.CLIP) -> None:
+    """Freeze the text tower: trained on, it gives up the distances between words as long as the image tower cannot tell the things."""
+    image = {"visual", "logit_scale"}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.split(".")[0] in image)
 
 
 def image_text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.Module) -> Tensor:
