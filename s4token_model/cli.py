@@ -13,6 +13,7 @@ from typing import Any
 # Commands with a parser of their own, which the rest of the line goes to.
 PASSED_ON = {
     "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
+    "benchmark": ("s4token_model.evaluation.benchmark", "time every stage beside the paper's parts as libraries give them"),
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }
 MODEL = "s4token-mini"
@@ -87,11 +88,12 @@ def _add_superpoints(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
-    command = _command(commands, "evaluate", evaluate, about, "scannet: ScanNet20 mIoU, accuracy, superpoint oracle.")
-    command.add_argument("benchmark", choices=["scannet"])
-    command.add_argument("--root", required=True, help="the data: VoteNet's .npy files or ScanNet's scene folders")
-    command.add_argument("--rooms", metavar="0003,0004", help="only these rooms (default: all)")
-    command.add_argument("--pictures", metavar="DIR", help="draw every room into this folder")
+    details = "scannet: ScanNet20; semantickitti: 19 classes; procedural: held-out procedural rooms, names and synonyms."
+    command = _command(commands, "evaluate", evaluate, about, details)
+    command.add_argument("benchmark", choices=["scannet", "semantickitti", "procedural"])
+    command.add_argument("--root", help="the data in its release layout; ScanNet also as VoteNet's .npy files")
+    command.add_argument("--rooms", metavar="0003,0004", help="only these rooms; for procedural, how many (default: 20)")
+    command.add_argument("--pictures", metavar="DIR", help="draw every cloud into this folder")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
 
@@ -202,11 +204,18 @@ def superpoints(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Run `s4token evaluate scannet`."""
-    from s4token_model.evaluation import scannet
-
+    """Run `s4token evaluate`."""
     a = arguments
-    scannet.run(a.root, a.rooms, model=a.model, as_json=a.json, device=a.device, out=a.pictures)
+    if a.benchmark != "procedural" and not a.root:
+        raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
+    module = importlib.import_module("s4token_model.evaluation." + {"procedural": "synthetic"}.get(a.benchmark, a.benchmark))
+    options = {"model": a.model, "as_json": a.json, "device": a.device, "out": a.pictures}
+    if a.benchmark == "procedural":
+        module.run(int(a.rooms or 20), **options)
+    elif a.benchmark == "scannet":
+        module.run(a.root, a.rooms, **options)
+    else:
+        module.run(a.root, None, **options)
 
 
 if __name__ == "__main__":
