@@ -1,8 +1,8 @@
 """Checkpoints: a directory with the tokenizer's weights, the whole config, and where they come from.
 
-    config.json            {"format": 1, "config": {dotted path: value}, "provenance": {...}}
-    tokenizer.safetensors  the adapter and position embedding
-    clip/                  optional: the frozen CLIP as an open_clip directory, when config clip.name is "clip"
+config.json            {"format": 1, "config": {dotted path: value}, "provenance": {...}}
+tokenizer.safetensors  the adapter and position embedding
+clip/                  optional: the frozen CLIP as an open_clip directory, when config clip.name is "clip"
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def resolve(model: str | Path) -> Path:
             return candidate
     known = sorted(p.parent.name for p in WEIGHTS.glob("*/config.json"))
     raise ValueError(
-        f"no checkpoint {str(model)!r}: neither a directory with config.json nor one of the built-in: {', '.join(known) or 'none'}"
+        f"no checkpoint {str(model)!r}: neither a directory with config.json nor one of the built-in: "
+        f"{', '.join(known) or 'none'}"
     )
 
 
@@ -46,7 +47,9 @@ def read_config(model: str | Path) -> Config:
         raise ValueError(f"{path} is not JSON ({error}); the checkpoint is damaged, copy it again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
-        raise ValueError(f"{path} has format {found}, this version reads format {FORMAT}; use a matching s4token or retrain")
+        raise ValueError(
+            f"{path} has format {found}, this version reads format {FORMAT}; use a matching s4token or retrain"
+        )
     if not isinstance(content.get("config"), dict):
         raise ValueError(f"{path} holds no config; the checkpoint is damaged, copy it again")
     try:
@@ -77,8 +80,8 @@ def save(directory: str | Path, tokenizer: Tokenizer, config: Config, provenance
 def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, FrozenClip, Config]:
     """Load tokenizer, CLIP and config, on the CPU, in evaluation mode.
 
-    `config` replaces the saved one where the weights do not depend on it; a mismatch in tokenizer.* or clip.name is a ValueError that
-    lists the keys.
+    `config` replaces the saved one where the weights do not depend on it; a mismatch in tokenizer.* or clip.name is a
+    ValueError that lists the keys.
     """
     directory, saved = resolve(model), read_config(model)
     config = saved if config is None else config
@@ -103,4 +106,5 @@ def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:
     fixed = [key for key in old if key.startswith("tokenizer.") or key in ("clip.name", "clip.pretrained")]
     differing = [f"{key}: {new[key]!r}, trained with {old[key]!r}" for key in fixed if new[key] != old[key]]
     if differing:
-        raise ValueError(f"the weights in {directory} do not fit this config ({'; '.join(differing)}); use the checkpoint's values")
+        reason = "; ".join(differing)
+        raise ValueError(f"the weights in {directory} do not fit this config ({reason}); use the checkpoint's values")

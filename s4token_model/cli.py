@@ -13,7 +13,10 @@ from typing import Any
 # Commands with a parser of their own, which the rest of the line goes to.
 PASSED_ON = {
     "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
-    "benchmark": ("s4token_model.evaluation.benchmark", "time every stage beside the paper's parts as libraries give them"),
+    "benchmark": (
+        "s4token_model.evaluation.benchmark",
+        "time every stage beside the paper's parts as libraries give them",
+    ),
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }
 MODEL = "s4token-mini"
@@ -88,11 +91,15 @@ def _add_superpoints(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
-    details = "scannet: ScanNet20; semantickitti: 19 classes; procedural: held-out procedural rooms, names and synonyms."
+    details = (
+        "scannet: ScanNet20; semantickitti: 19 classes; procedural: held-out procedural rooms, names and synonyms."
+    )
     command = _command(commands, "evaluate", evaluate, about, details)
     command.add_argument("benchmark", choices=["scannet", "semantickitti", "procedural"])
     command.add_argument("--root", help="the data in its release layout; ScanNet also as VoteNet's .npy files")
-    command.add_argument("--rooms", metavar="0003,0004", help="only these rooms; for procedural, how many (default: 20)")
+    command.add_argument(
+        "--rooms", metavar="0003,0004", help="only these rooms; for procedural, how many (default: 20)"
+    )
     command.add_argument("--pictures", metavar="DIR", help="draw every cloud into this folder")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
@@ -208,7 +215,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     a = arguments
     if a.benchmark != "procedural" and not a.root:
         raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
-    module = importlib.import_module("s4token_model.evaluation." + {"procedural": "synthetic"}.get(a.benchmark, a.benchmark))
+    module = importlib.import_module(
+        "s4token_model.evaluation." + {"procedural": "synthetic"}.get(a.benchmark, a.benchmark)
+    )
     options = {"model": a.model, "as_json": a.json, "device": a.device, "out": a.pictures}
     if a.benchmark == "procedural":
         module.run(int(a.rooms or 20), **options)

@@ -1,7 +1,7 @@
 """The frozen CLIP behind an open_clip name or directory: tokens, images and text to one joint space (method: Sec. 4).
 
-Our tokens enter where CLIP's patch embeddings would: the patch convolution and the position table of the patches are replaced,
-the class embedding (with its own position), ln_pre, the blocks, ln_post and the projection stay as they are.
+Our tokens enter where CLIP's patch embeddings would: the patch convolution and the position table of the patches are
+replaced, the class embedding (with its own position), ln_pre, the blocks, ln_post and the projection stay as they are.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ class FrozenClip(nn.Module):
     def __init__(self, model: nn.Module, tokenize, mean, std, precision: str = "fp32"):
         super().__init__()
         visual = model.visual
-        if not isinstance(visual, open_clip.transformer.VisionTransformer) or visual.attn_pool is not None or (
-            visual.pool_type not in ("tok", "avg")
+        if (
+            not isinstance(visual, open_clip.transformer.VisionTransformer)
+            or visual.attn_pool is not None
+            or (visual.pool_type not in ("tok", "avg"))
         ):
-            raise ValueError(f"the image tower is a {type(visual).__name__}; choose a plain open_clip ViT, e.g. ViT-B-16")
+            kind = type(visual).__name__
+            raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.precision = precision
@@ -48,8 +51,8 @@ class FrozenClip(nn.Module):
     def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalised.
 
-        Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for towers that
-        pool by averaging.
+        Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for
+        towers that pool by averaging.
         """
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
@@ -60,7 +63,7 @@ class FrozenClip(nn.Module):
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """images (B, h, w, 3) uint8, any size -> dense features (B, g, g, E) of the patch grid and the global (B, E)."""
+        """images (B, h, w, 3) uint8, any size -> dense features (B, g, g, E) of the patch grid and global (B, E)."""
         visual = self.model.visual
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.mean.device).permute(0, 3, 1, 2).float() / 255
         size = (self.image_size, self.image_size)
@@ -105,9 +108,9 @@ def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:
         )
     except Exception as error:  # open_clip passes on whatever its download, file or state-dict code raises
         raise ValueError(
-            f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {error}. With network, open_clip downloads it on first "
-            "use; without, copy the weights here and set clip.pretrained to the file, or clip.name to a directory with "
-            "open_clip_config.json and open_clip_model.safetensors"
+            f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {error}. With network, open_clip "
+            "downloads it on first use; without, copy the weights here and set clip.pretrained to the file, or "
+            "clip.name to a directory with open_clip_config.json and open_clip_model.safetensors"
         ) from error
     norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
     return FrozenClip(model, open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)

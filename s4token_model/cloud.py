@@ -13,8 +13,10 @@ from s4token_model.geometry import voxel_representatives
 class WorkingCloud:
     """A cloud made ready for the pipeline.
 
-    source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points moved and scaled
-    into the unit cube; rgb (F, 3) float32 or None; core (W,) indices into xyz of the points that go through the network;
+    source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points
+    moved and scaled
+    into the unit cube; rgb (F, 3) float32 or None; core (W,) indices into xyz of the points that go through the
+    network;
     nearest_core (F,) index into `core` for every point; extent, the length of the unit cube's edge in the input's unit.
     """
 
@@ -30,7 +32,8 @@ _AXES = {"x": 0, "y": 1, "z": 2}
 
 
 def upright(xyz: np.ndarray, up: str) -> np.ndarray:
-    """Turn a cloud (H, 3) whose axis `up` (x, -x, y, -y, z, -z) points upwards so that z does; -y is a camera's optical frame.
+    """Turn a cloud (H, 3) whose axis `up` (x, -x, y, -y, z, -z) points upwards so that z does; -y is a camera's
+    optical frame.
 
     A rotation, no mirroring: left stays left.
     """
@@ -42,9 +45,11 @@ def upright(xyz: np.ndarray, up: str) -> np.ndarray:
 
 
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
-    """Drop non-finite points, sort the rest by (x, y, z), scale them to the unit cube; thin clouds above `max_points` by voxels.
+    """Drop non-finite points, sort the rest by (x, y, z), scale them to the unit cube; thin clouds above `max_points`
+    by voxels.
 
-    xyz (H, 3) float, any unit; rgb (H, 3) in [0, 1] or None. The sorted order makes every later tie independent of the input's
+    xyz (H, 3) float, any unit; rgb (H, 3) in [0, 1] or None. The sorted order makes every later tie independent of the
+    input's
     order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
     """
     xyz = np.asarray(xyz)
@@ -70,7 +75,8 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
 
 
 def sorted_order(points: np.ndarray) -> np.ndarray:
-    """Return np.lexsort's order of points (H, 3) by x, then y, then z, then index; quick where few points share an x."""
+    """Return np.lexsort's order of points (H, 3) by x, then y, then z, then index; quick where few points share an
+    x."""
     order = np.argsort(points[:, 0])
     x = points[order, 0]
     same = np.r_[False, x[1:] == x[:-1]]

@@ -21,10 +21,15 @@ class InputConfig:
     """What of a cloud goes through the network."""
 
     up: str = option(
-        "z", "axis of the cloud that points up; -y for a camera's optical frame", choices=("x", "-x", "y", "-y", "z", "-z")
+        "z",
+        "axis of the cloud that points up; -y for a camera's optical frame",
+        choices=("x", "-x", "y", "-y", "z", "-z"),
     )
     max_points: int = option(
-        200000, "larger clouds are processed at one point per voxel; all their points are still labelled", 1000, 10000000
+        200000,
+        "larger clouds are processed at one point per voxel; all their points are still labelled",
+        1000,
+        10000000,
     )
 
 
@@ -32,7 +37,9 @@ class InputConfig:
 class SuperpointConfig:
     """The l0 partition (method: Sec. 3.2, App. A.1)."""
 
-    solver: str = option("merge", "solver of the l0 energy: our own, or the package cut-pursuit-py", choices=("merge", "cut_pursuit"))
+    solver: str = option(
+        "merge", "solver of the l0 energy: our own, or the package cut-pursuit-py", choices=("merge", "cut_pursuit")
+    )
     regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)
     anchors: str = option(
         "all",

@@ -1,7 +1,7 @@
 """What surrounds a token: a wide patch and the shape of its superpoint, both free of scale.
 
-The bare patch of the paper sees a ball of one centroid spacing inside one superpoint; a piece of table and a piece of floor look
-alike in it. Telling the tokenizer where the patch lies raises accuracy on real rooms. z is up.
+The bare patch of the paper sees a ball of one centroid spacing inside one superpoint; a piece of table and a piece of
+floor look alike in it. Telling the tokenizer where the patch lies raises accuracy on real rooms. z is up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ POOL = 8192  # wide patches are drawn from this many points of the cloud
 
 @dataclass(frozen=True)
 class Context:
-    """points (N, C, 5) float32: offset over R, same superpoint, n_z^2; mask (N, C) bool, False where padded; shape (N, 24) float32."""
+    """What surrounds each of N tokens.
+
+    points (N, C, 5) float32: offset over R, same superpoint, n_z^2; mask (N, C) bool, False where padded; shape (N, 24)
+    float32.
+    """
 
     points: np.ndarray
     mask: np.ndarray
@@ -38,9 +42,10 @@ def surround(
 ) -> Context:
     """Describe the surroundings of each token.
 
-    xyz, normals, eigen (H, 3); superpoints (H,) ids. The wide patch holds up to C points within R = context_radius * r, whatever
-    their superpoint; `shape` holds sizes, heights and mean eigen-features of the superpoint and of the whole cloud in units of r,
-    compressed by asinh. Unchanged by scale, translation and rotation about z (offsets rotate along).
+    xyz, normals, eigen (H, 3); superpoints (H,) ids. The wide patch holds up to C points within R = context_radius * r,
+    whatever their superpoint; `shape` holds sizes, heights and mean eigen-features of the superpoint and of the whole
+    cloud in units of r, compressed by asinh. Unchanged by scale, translation and rotation about z (offsets rotate
+    along).
     """
     pool = np.linspace(0, len(xyz) - 1, min(POOL, len(xyz))).astype(np.int64)
     reach = np.float32(config.context_radius * patches.radius)

@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 class Geometry:
     """Local shape of every point.
 
-    normals (H, 3) float32 unit vectors of arbitrary sign; eigen (H, 3) float32: linearity, planarity, scattering in [0, 1];
-    edges (E, 2) int32, undirected graph of nearest neighbours, each pair once with i < j.
+    normals (H, 3) float32 unit vectors of arbitrary sign; eigen (H, 3) float32: linearity, planarity, scattering, 0
+    to 1; edges (E, 2) int32, undirected graph of nearest neighbours, each pair once with i < j.
     """
 
     normals: np.ndarray
@@ -29,7 +29,8 @@ def describe(xyz: np.ndarray, anchors: np.ndarray | None, feature_neighbors: int
     Fewer points than neighbours are fine: all there are get used.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
-    linked = nearest(xyz, xyz, graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors))
+    most = graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors)
+    linked = nearest(xyz, xyz, most)
     if anchors is None:
         support, around = xyz, linked[:, :feature_neighbors]
     else:
@@ -59,8 +60,8 @@ def undirected(neighbors: np.ndarray) -> np.ndarray:
 def sign_free(normals: np.ndarray) -> np.ndarray:
     """Encode unit normals (H, 3) as (H, 6) float32 so that n and -n agree.
 
-    The encoding lists the entries of n n^T, off-diagonals times sqrt(2), over sqrt(2); the squared distance of two codes is
-    sin^2 of the angle between the lines they span, whatever the frame.
+    The encoding lists the entries of n n^T, off-diagonals times sqrt(2), over sqrt(2); the squared distance of two
+    codes is sin^2 of the angle between the lines they span, whatever the frame.
     """
     x, y, z = (normals[:, axis].astype(np.float32) for axis in range(3))
     half = np.float32(np.sqrt(0.5))
@@ -68,7 +69,7 @@ def sign_free(normals: np.ndarray) -> np.ndarray:
 
 
 def eigen_features(values: np.ndarray) -> np.ndarray:
-    """Turn eigenvalues (H, 3), largest first, into (linearity, planarity, scattering); 0 where all vanish (App. A.1)."""
+    """Turn eigenvalues (H, 3), largest first, into (linearity, planarity, scattering); 0 where all are 0 (App. A.1)."""
     largest = np.maximum(values[:, :1], np.finfo(values.dtype).tiny)
     parts = np.concatenate([values[:, :1] - values[:, 1:2], values[:, 1:2] - values[:, 2:], values[:, 2:]], axis=1)
     return np.where(values[:, :1] > 0, parts / largest, 0)
@@ -145,7 +146,7 @@ def _decompose(xyz, support, around, normals, values):
 
 @njit(cache=True, nogil=True)
 def _jacobi(matrix, vectors):
-    """Diagonalise a symmetric 3x3 matrix in place by cyclic Jacobi rotations; columns of `vectors` are its eigenvectors."""
+    """Diagonalise a symmetric 3x3 matrix in place by Jacobi rotations; columns of `vectors` are its eigenvectors."""
     vectors[:] = 0.0
     for a in range(3):
         vectors[a, a] = 1.0

@@ -15,8 +15,9 @@ from s4token_model.config import PatchConfig
 class Patches:
     """The points of every token.
 
-    centers (N, 3) float32; radius r, in the unit of the cloud; superpoint (N,) int32 of each centroid; index (N, M) int32 into the
-    cloud, -1 where padded; offsets (N, M, 3) float32, (p_j - p_t) / r (undivided without RPN), 0 where padded.
+    centers (N, 3) float32; radius r, in the unit of the cloud; superpoint (N,) int32 of each centroid; index (N, M)
+    int32 into the cloud, -1 where padded; offsets (N, M, 3) float32, (p_j - p_t) / r (undivided without RPN), 0 where
+    padded.
     """
 
     centers: np.ndarray
@@ -35,9 +36,9 @@ def group(
 ) -> Patches:
     """Gather B_t = { j : ||p_j - p_t|| <= r and l_j = l_t } around each centroid, at most M points of it.
 
-    xyz (H, 3); superpoints (H,) ids; chosen (N,) indices of the centroids. A patch with more than M points keeps M of them, spread
-    evenly over their order in the cloud, or at random when `rng` is given (training). `config.grouping` selects the variants of
-    Tables 1 and 2: knn, ball, spt and their combinations.
+    xyz (H, 3); superpoints (H,) ids; chosen (N,) indices of the centroids. A patch with more than M points keeps M of
+    them, spread evenly over their order in the cloud, or at random when `rng` is given (training). `config.grouping`
+    selects the variants of Tables 1 and 2: knn, ball, spt and their combinations.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
     centers = xyz[chosen]
@@ -50,7 +51,7 @@ def group(
 
 
 def spacing(centers: np.ndarray) -> float:
-    """Return s, the mean over centroids (N, 3) of the distance to the nearest other centroid; 1 for a single centroid."""
+    """Return s, the mean over centroids (N, 3) of the distance to the nearest other one; 1 for a single centroid."""
     if len(centers) < 2:
         return 1.0
     distance = cKDTree(centers).query(centers, k=2)[0][:, 1]
@@ -61,7 +62,8 @@ def _members(
     xyz: np.ndarray, superpoints: np.ndarray, chosen: np.ndarray, radius: float, config: PatchConfig, rng
 ) -> np.ndarray:
     if config.grouping == "knn":
-        return _pad(cKDTree(xyz).query(xyz[chosen], k=min(config.points, len(xyz)))[1].reshape(len(chosen), -1), config.points)
+        near = cKDTree(xyz).query(xyz[chosen], k=min(config.points, len(xyz)))[1]
+        return _pad(near.reshape(len(chosen), -1), config.points)
     jitter = np.full((len(chosen), config.points), 0.5, np.float32)
     if rng is not None:
         jitter = rng.random(jitter.shape, np.float32)
@@ -121,7 +123,7 @@ def _thin(found, starts, jitter):
 
 @njit(cache=True, nogil=True)
 def _spread(found, start, total, jitter, out):
-    """Write all of found[start : start + total], or one point of each of M equal stretches of it where there are more."""
+    """Write all of found[start : start + total], or one point of each of M equal stretches of it if longer."""
     width = len(out)
     if total <= width:
         for j in range(total):

@@ -2,8 +2,8 @@
 
     d_ik = ||p_i - p_k|| / r + 1e-4,   w_ik = ([l_i = l_k] / d_ik) / sum_j ([l_i = l_j] / d_ij),   f_i = sum_k w_ik f_k
 
-Class scores are propagated instead of features: <f_i, t_c> = sum_k w_ik <f_k, t_c>, and ||f_i||^2 = w_i^T G w_i with G the Gram
-matrix of the tokens. Only pairs within one superpoint are computed.
+Class scores are propagated instead of features: <f_i, t_c> = sum_k w_ik <f_k, t_c>, and ||f_i||^2 = w_i^T G w_i with G
+the Gram matrix of the tokens. Only pairs within one superpoint are computed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FALLBACK = 3  # centroids taken for a point whose superpoint holds none
 
 @dataclass(frozen=True)
 class Anchors:
-    """Where the tokens sit: centers (N, 3), superpoint (N,) int, and the patch radius r in the same unit as the centers."""
+    """Where the tokens sit: centers (N, 3), superpoint (N,) int, and the patch radius r in the unit of the centers."""
 
     centers: np.ndarray
     superpoint: np.ndarray
@@ -32,8 +32,8 @@ def propagate(
 ) -> np.ndarray:
     """Bring token scores (N, C) to the points: (H, C) float32, sum_k w_ik scores_k.
 
-    With `gram` (N, N), the inner products of the token features, each row is divided by ||f_i||, which turns inner products with
-    unit vectors into cosines. xyz (H, 3); superpoints (H,) ids. Needs at least one token.
+    With `gram` (N, N), the inner products of the token features, each row is divided by ||f_i||, which turns inner
+    products with unit vectors into cosines. xyz (H, 3); superpoints (H,) ids. Needs at least one token.
     """
     out = np.empty((len(xyz), scores.shape[1]), np.float32)
     for points, values in score_blocks(xyz, superpoints, anchors, scores, gram):
@@ -61,9 +61,10 @@ def score_blocks(
 def weighted(
     xyz: np.ndarray, superpoints: np.ndarray, anchors: Anchors
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the sparse weights w as blocks (points (h,), tokens (m,) or (h, m), weights (h, m) float32) that cover all points once.
+    """Yield the sparse weights w in blocks that cover all points once.
 
-    Tokens are one list for the whole block where all its points share a superpoint, and one row per point in the fallback.
+    A block is (points (h,), tokens (m,) or (h, m), weights (h, m) float32). Tokens are one list for the whole block
+    where all its points share a superpoint, and one row per point in the fallback.
     """
     order = np.argsort(superpoints, kind="stable")
     largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))

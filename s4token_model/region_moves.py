@@ -36,7 +36,8 @@ def fuse(mean, edges, weights, strength):
 
 @njit(**FAST)
 def move(graph, region, summary, strength, sweeps, lazy):
-    """Move nodes to the neighbouring region that lowers the energy most, for `sweeps` or until none moves; the moves made.
+    """Move nodes to the neighbouring region that lowers the energy most, for `sweeps` or until none moves; the moves
+    made.
 
     `region` (N,) and `summary` (of `summarize`) change in place; nodes of region -1 stay out of it. The first sweep
     visits all nodes (`lazy`: those still alone), later ones the neighbours of what moved. One long function on purpose:

@@ -1,7 +1,7 @@
 """Superpoint-weighted farthest point sampling (method: Sec. 3.2, Eq. 2 and C.3).
 
-The paper prints the exponent as -gamma, which favours large superpoints; its text, its Fig. B and the limit gamma -> 1 say the
-opposite, so the exponent here is +gamma.
+The paper prints the exponent as -gamma, which favours large superpoints; its text, its Fig. B and the limit gamma -> 1
+say the opposite, so the exponent here is +gamma.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from s4token_model.config import SamplingConfig
 def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """Choose the centroids of the tokens.
 
-    i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i} normalised and D_i the least squared distance
-    to the points chosen so far; ties go to the lowest index. xyz (H, 3), superpoints (H,) ids. Returns (N,) int32, N <= tokens:
-    fewer where the cloud has fewer distinct candidate points. The same cloud and seed always give the same answer.
+    i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i} normalised and D_i the least
+    squared distance to the points chosen so far; ties go to the lowest index. xyz (H, 3), superpoints (H,) ids. Returns
+    (N,) int32, N <= tokens: fewer where the cloud has fewer distinct candidate points. The same cloud and seed always
+    give the same answer.
     """
     if len(xyz) == 0:
         return np.zeros(0, np.int32)

@@ -1,4 +1,5 @@
-"""The whole pipeline: a cloud in, an open-vocabulary label on every point out (the paper's Fig. 1, without training)."""
+"""The whole pipeline: a cloud in, an open-vocabulary label on every point out (the paper's Fig. 1, without
+training)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from torch.nn.functional import normalize
 from s4token_model import checkpoint, cloud, context, patches, propagation, sampling, superpoints, vocabulary
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
-from s4token_model.tokenizer import Tokenizer, TokenInput, token_input
+from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
 from s4token_model.vocabulary import UNLABELLED, Vocabulary
 
 NO_SUPERPOINT = 2**32 - 1
@@ -35,8 +36,10 @@ class TokenGeometry:
 class Encoding:
     """What the network made of one cloud of H points; labels under any vocabulary follow from it without the network.
 
-    valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit rows in CLIP's
-    joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, "" or why no point can be labelled.
+    valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit
+    rows in CLIP's
+    joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, "" or why no point
+    can be labelled.
     """
 
     valid: np.ndarray
@@ -58,7 +61,8 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabelled; confidence (H,) float32 in [0, 1],
+    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabelled; confidence
+    (H,) float32 in [0, 1],
     0 on invalid points; superpoints (H,) uint32."""
 
     labels: np.ndarray
@@ -96,14 +100,14 @@ class Segmenter:
         self._asked: Vocabulary | None = None
 
     @classmethod
-    def load(
-        cls, model: str | Path = checkpoint.MINI, config: Config | None = None, device: str = "cpu"
-    ) -> Segmenter:
-        """Load a checkpoint by directory or built-in name; `config` (see checkpoint.read_config) replaces the saved one."""
+    def load(cls, model: str | Path = checkpoint.MINI, config: Config | None = None, device: str = "cpu") -> Segmenter:
+        """Load a checkpoint by directory or built-in name; `config` (see checkpoint.read_config) replaces the saved
+        one."""
         return cls(*checkpoint.load(model, config), device)
 
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
-        """Label every finite point. xyz (H, 3), z up, any unit; rgb (H, 3) in [0, 1], used where the model has colour."""
+        """Label every finite point. xyz (H, 3), z up, any unit; rgb (H, 3) in [0, 1], used where the model has
+        colour."""
         return self.label(self.encode(xyz, rgb))
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Encoding:
@@ -126,7 +130,8 @@ class Segmenter:
     def label(self, encoding: Encoding, words: Vocabulary | None = None) -> Segmentation:
         """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.
 
-        The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the cosine clipped to
+        The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the
+        cosine clipped to
         [0, 1]. Points below their word's threshold stay unlabelled.
         """
         words = words or self.vocabulary
@@ -162,7 +167,8 @@ class Segmenter:
         templates: Sequence[str] | None = None,
         thresholds: Sequence[float] | float | None = None,
     ) -> Vocabulary:
-        """Encode words by CLIP's text tower; None takes the config's templates and threshold. ValueError on bad words."""
+        """Encode words by CLIP's text tower; None takes the config's templates and threshold. ValueError on bad
+        words."""
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
         return vocabulary.build(names, templates, limits, self.clip.encode_text)
@@ -221,7 +227,9 @@ def checked_device(device: str) -> torch.device:
 def _no_tokens() -> tuple[patches.Patches, context.Context]:
     none = np.zeros((0, 3), np.float32)
     empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
-    return empty, context.Context(np.zeros((0, 1, 5), np.float32), np.zeros((0, 1), bool), np.zeros((0, 24), np.float32))
+    return empty, context.Context(
+        np.zeros((0, 1, 5), np.float32), np.zeros((0, 1), bool), np.zeros((0, 24), np.float32)
+    )
 
 
 def _confidence(cosines: np.ndarray, best: np.ndarray, temperature: float) -> np.ndarray:

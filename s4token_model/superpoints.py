@@ -1,6 +1,6 @@
 """Superpoints: the l0 (generalised minimal) partition of a cloud into pieces of one shape (method: Sec. 3.2, App. A.1).
 
-    E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)], f = (normal, eigen-features, rgb)
+E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)], f = (normal, eigen-features, rgb)
 """
 
 from __future__ import annotations

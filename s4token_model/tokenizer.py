@@ -16,8 +16,8 @@ from s4token_model.context import CHANNELS, DESCRIPTORS
 class TokenInput:
     """What the tokenizer reads, for a batch of B clouds with N tokens each.
 
-    patch (B, N, M, 3 + F) offsets and point features, mask (B, N, M) bool; context (B, N, C, 5), context_mask (B, N, C) bool;
-    shape (B, N, 24); position (B, N, 3), (p_t - mean of centroids) / r.
+    patch (B, N, M, 3 + F) offsets and point features, mask (B, N, M) bool; context (B, N, C, 5), context_mask (B, N, C)
+    bool; shape (B, N, 24); position (B, N, 3), (p_t - mean of centroids) / r.
     """
 
     patch: Tensor
@@ -48,7 +48,7 @@ class PointNet(nn.Module):
         self.out = nn.Sequential(nn.LayerNorm(4 * width), nn.ReLU(), nn.Linear(4 * width, out))
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
-        """points (..., M, channels), mask (..., M), at least one True per row -> (..., out). Padding does not change it."""
+        """points (..., M, channels), mask (..., M) with a True per row -> (..., out). Padding does not change it."""
         points = self.local(points)
         pooled = masked_max(points, mask)
         # [pooled, own] W = pooled W1 + own W2: the pooled half is the same for all points of a patch

@@ -55,7 +55,8 @@ def build(
 ) -> Vocabulary:
     """Encode names x templates: features are normalised, averaged over templates, and normalised again.
 
-    Raises ValueError on an empty vocabulary, an empty or repeated name, a template without {}, or a wrong number of thresholds.
+    Raises ValueError on an empty vocabulary, an empty or repeated name, a template without {}, or a wrong number of
+    thresholds.
     """
     names = checked_names(names)
     templates = tuple(templates)
@@ -114,7 +115,11 @@ def color(name: str) -> tuple[int, int, int]:
     if name.strip().lower() in COLORS:
         return COLORS[name.strip().lower()]
     digest = hashlib.sha256(name.strip().lower().encode()).digest()
-    hue, saturation, value = digest[0] / 256 + digest[1] / 65536, 0.55 + digest[2] / 255 * 0.4, 0.65 + digest[3] / 255 * 0.35
+    hue, saturation, value = (
+        digest[0] / 256 + digest[1] / 65536,
+        0.55 + digest[2] / 255 * 0.4,
+        0.65 + digest[3] / 255 * 0.35,
+    )
     return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))  # type: ignore[return-value]
 
 

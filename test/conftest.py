@@ -24,7 +24,7 @@ TINY_CLIP = {
 def write_tiny_clip(directory: Path) -> None:
     """Write a random CLIP as an open_clip directory."""
     torch.manual_seed(0)
-    model = open_clip.CLIP(**{k: v for k, v in TINY_CLIP.items()})
+    model = open_clip.CLIP(**TINY_CLIP)
     directory.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(model.state_dict(), directory / "open_clip_model.safetensors")
     (directory / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY_CLIP, "preprocess_cfg": {}}))

@@ -15,7 +15,8 @@ import numpy as np
 class Thing:
     """One object before it is placed: base at z = 0, centred in x and y, its front facing -y.
 
-    vertices (V, 3) float32 m, triangles (T, 3) int32, part (T,) int16 index into `parts`, color (T, 3) float32 in [0, 1].
+    vertices (V, 3) float32 m, triangles (T, 3) int32, part (T,) int16 index into `parts`, color (T, 3) float32 in [0,
+    1].
     """
 
     name: str  # class name, e.g. "chair"
@@ -41,7 +42,8 @@ class Instance:
 class Scene:
     """Triangles of a whole scene with their labels.
 
-    vertices (V, 3) float32 m; triangles (T, 3) int32; label (T,) int16 index into `names`; instance (T,) int32 index into
+    vertices (V, 3) float32 m; triangles (T, 3) int32; label (T,) int16 index into `names`; instance (T,) int32 index
+    into
     `instances`; part (T,) int16 index into `part_names`; color (T, 3) float32 in [0, 1].
     """
 
@@ -62,7 +64,8 @@ class Scene:
 class Scan:
     """A point cloud of a scene as a sensor sees it.
 
-    xyz (H, 3) float32 m; rgb (H, 3) float32 in [0, 1]; label (H,) int16; instance (H,) int32; part (H,) int16, indices as in
+    xyz (H, 3) float32 m; rgb (H, 3) float32 in [0, 1]; label (H,) int16; instance (H,) int32; part (H,) int16, indices
+    as in
     `Scene`.
     """
 
@@ -75,7 +78,8 @@ class Scan:
 
 @dataclass(frozen=True)
 class View:
-    """One posed RGB-D frame: rgb (h, w, 3) uint8; depth (h, w) float32 m along the optical axis, 0 = none; label (h, w) int16 and
+    """One posed RGB-D frame: rgb (h, w, 3) uint8; depth (h, w) float32 m along the optical axis, 0 = none; label (h,
+    w) int16 and
     instance (h, w) int32, -1 = none; pose (4, 4) float64 camera-to-world; intrinsics (3, 3) float64 pixels."""
 
     rgb: np.ndarray

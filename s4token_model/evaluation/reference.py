@@ -1,7 +1,9 @@
 """The reference pipeline: the paper's parts as the usual libraries give them, a peer for timing.
 
-Open3D normals, scipy neighbours with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a torch loop, grouping by a
-full distance matrix, propagation by the dense formula with masked pairs. Same numbers of points, tokens and words as ours.
+Open3D normals, scipy neighbours with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a
+torch loop, grouping by a
+full distance matrix, propagation by the dense formula with masked pairs. Same numbers of points, tokens and words as
+ours.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ def _eigen(xyz: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
         offset = xyz[neighbors] - xyz[:, None]
         values = np.linalg.eigvalsh(np.einsum("hka,hkb->hab", offset, offset))[:, ::-1]
         top = np.maximum(values[:, :1], 1e-12)
-        return np.concatenate([values[:, :1] - values[:, 1:2], values[:, 1:2] - values[:, 2:], values[:, 2:]], axis=1) / top
+        return (
+            np.concatenate([values[:, :1] - values[:, 1:2], values[:, 1:2] - values[:, 2:], values[:, 2:]], axis=1)
+            / top
+        )
     starts = np.arange(len(xyz) + 1, dtype=np.uint32) * neighbors.shape[1]
     flat = neighbors.reshape(-1).astype(np.uint32)
     return pgeof.compute_features(np.ascontiguousarray(xyz, np.float32), flat, starts)[:, :3]

@@ -17,8 +17,11 @@ from s4token_model.training.targets import target_path
 
 @dataclass(frozen=True)
 class Batch:
-    """B clouds: inputs; weights (B, P, N), the propagation of Eq. 4 to P points, rows of zeros where no token shares the superpoint;
-    label (B, P); superpoint (B, P), ids distinct across clouds; target (S, E), has_target (S,), whole (B, E)."""
+    """B clouds drawn for one step.
+
+    inputs; weights (B, P, N), the propagation of Eq. 4 to P points, rows of zeros where no token shares the superpoint;
+    label (B, P); superpoint (B, P), ids distinct across clouds; target (S, E), has_target (S,), whole (B, E).
+    """
 
     inputs: TokenInput
     weights: Tensor
@@ -71,8 +74,8 @@ def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
 
 
 def _without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    skipped = ("image", "region", "attributes", "instance_label", "seen_superpoint", "seen_view", "seen_row", "seen_column")
-    return {name: array for name, array in sample.items() if name not in skipped}
+    skipped = ("image", "region", "attributes", "instance_label")
+    return {name: array for name, array in sample.items() if name not in skipped and not name.startswith("seen_")}
 
 
 def _draw_one(item: dict[str, np.ndarray], mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool):

@@ -10,8 +10,8 @@ from torch.nn.functional import cosine_similarity
 def local_distillation(points: Tensor, superpoint: Tensor, target: Tensor, has_target: Tensor) -> Tensor:
     """L_local = mean over superpoints s seen by some view of 1 - cos(mean_{i in s} f_i, target_s)   (Eq. 8).
 
-    points (P, E), propagated features, of one or several clouds; superpoint (P,) long, ids that differ between clouds; target (S, E);
-    has_target (S,) bool. Superpoints without a point are left out; 0 when none is left.
+    points (P, E), propagated features, of one or several clouds; superpoint (P,) long, ids that differ between clouds;
+    target (S, E); has_target (S,) bool. Superpoints without a point are left out; 0 when none is left.
     """
     total = torch.zeros_like(target).index_add(0, superpoint, points)
     count = torch.bincount(superpoint, minlength=len(target))

@@ -49,7 +49,8 @@ class Progress:
 def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int) -> float:
     """Set the learning rate of all groups: linear warm-up over 5 % of the steps, then half a cosine down to 0."""
     warm = max(1, round(WARMUP * total))
-    rate = peak * (step + 1) / warm if step < warm else peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+    done = math.pi * (step - warm) / max(1, total - warm)
+    rate = peak * (step + 1) / warm if step < warm else peak * 0.5 * (1 + math.cos(done))
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate
@@ -60,4 +61,5 @@ def stop_on_nan(losses: dict[str, Tensor], run: Path, batch: dict[str, Any]) -> 
     bad = [name for name, value in losses.items() if not bool(torch.isfinite(value).all())]
     if bad:
         torch.save(batch, run / "nan_batch.pt")
-        raise ValueError(f"loss {', '.join(bad)} is not finite; the batch is in {run / 'nan_batch.pt'}; lower the learning rate")
+        where = run / "nan_batch.pt"
+        raise ValueError(f"loss {', '.join(bad)} is not finite; the batch is in {where}; lower the learning rate")

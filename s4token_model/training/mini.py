@@ -1,6 +1,7 @@
 """Train the embedded default from nothing: python -m s4token_model.training.mini [key=value ...] [run=DIR] [out=DIR]
 
-Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is skipped or resumed
+Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is
+skipped or resumed
 when they are there. Keys are those of MiniConfig, and of Config for the pipeline, e.g. steps=100 tokenizer.width=64.
 """
 
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.time()
     held_out = samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), config, mini)
     if not (run / "clip" / "open_clip_config.json").is_file():
-        pictures = samples.prepare(run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True)
+        pictures = samples.prepare(
+            run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True
+        )
         mini_clip.train(pictures, run / "clip", run, mini)
     frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained=""))
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)

@@ -1,7 +1,10 @@
-"""Train the small CLIP of s4token-mini: contrastive, on regions and whole pictures of procedural scenes with varied captions.
+"""Train the small CLIP of s4token-mini: contrastive, on regions and whole pictures of procedural scenes with varied
+captions.
 
-The image tower pools by averaging, so the mean over a region's patches is that region's feature in the joint space: regions train
-the dense features that the 2D targets are read from. Loss: open_clip's ClipLoss. The pairs of one loss never repeat a class, else two
+The image tower pools by averaging, so the mean over a region's patches is that region's feature in the joint space:
+regions train
+the dense features that the 2D targets are read from. Loss: open_clip's ClipLoss. The pairs of one loss never repeat a
+class, else two
 chairs would be pushed apart from each other's captions.
 """
 
@@ -39,7 +42,8 @@ SCENE_WEIGHT = 0.1  # of the loss on whole pictures, beside 1 for their regions
 
 @dataclass(frozen=True)
 class Pictures:
-    """A batch: images (B, h, w, 3) uint8; per group of regions (picture index (R,), patch weights (R, g*g)) and two captions of
+    """A batch: images (B, h, w, 3) uint8; per group of regions (picture index (R,), patch weights (R, g*g)) and two
+    captions of
     each; one caption per whole picture."""
 
     images: np.ndarray
@@ -47,6 +51,8 @@ class Pictures:
     texts: list[list[str]]
     other_texts: list[list[str]]
     scene_texts: list[str]
+
+
 CACHE_STEPS = 200  # steps until others are read
 
 
@@ -81,7 +87,8 @@ def train(paths: list[Path], out: Path, run: Path, mini: MiniConfig) -> None:
 
 
 def text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.Module) -> Tensor:
-    """Two captions of one thing against captions of other classes: separates the words before any picture is understood.
+    """Two captions of one thing against captions of other classes: separates the words before any picture is
+    understood.
 
     Without this start both towers stay for hundreds of steps where all texts look alike.
     """
@@ -94,7 +101,8 @@ def text_contrast(model: open_clip.CLIP, tokenize, batch: Pictures, loss_of: nn.
 
 
 def lock_text(model: open_clip.CLIP) -> None:
-    """Freeze the text tower: trained on, it gives up the distances between words as long as the image tower cannot tell the things."""
+    """Freeze the text tower: trained on, it gives up the distances between words as long as the image tower cannot
+    tell the things."""
     image = {"visual", "logit_scale"}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.split(".")[0] in image)
@@ -162,7 +170,9 @@ def _batch(pool: list[dict], mini: MiniConfig, rng: np.random.Generator) -> Pict
         keep = (ids >= 0) & (counts >= LEAST_SHARE * region.size)
         names = [PROCEDURAL[k] for k in sample["instance_label"][ids[keep]]]
         scene_texts.append(captions.scene_caption(names, rng))
-        found += [(name, picture, region == i, sample["attributes"][i]) for name, i in zip(names, ids[keep], strict=True)]
+        found += [
+            (name, picture, region == i, sample["attributes"][i]) for name, i in zip(names, ids[keep], strict=True)
+        ]
     groups = _groups(found, mini.clip_regions, rng)
     regions = [_region_weights(group) for group in groups]
     texts, others = (
@@ -173,7 +183,8 @@ def _batch(pool: list[dict], mini: MiniConfig, rng: np.random.Generator) -> Pict
 
 
 def _zoom(image: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A random square part of a picture, half of the time around one of its objects, enlarged back to its size, and mirrored at times."""
+    """A random square part of a picture, half of the time around one of its objects, enlarged back to its size, and
+    mirrored at times."""
     size = len(image)
     edge = int(size * rng.uniform(0.35, 1.0))
     top, left = rng.integers(size - edge + 1, size=2)
@@ -211,7 +222,8 @@ def _region_weights(group: list[tuple]) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def region_accuracy(visual, encode_text, paths: list[Path], limit: int = 200) -> float:
-    """Share of held-out regions whose nearest class name is their own, averaged over the classes: a figure for the model card."""
+    """Share of held-out regions whose nearest class name is their own, averaged over the classes: a figure for the
+    model card."""
     text = torch.from_numpy(encode_text([f"a photo of a {name}" for name in PROCEDURAL]))
     hits, totals = np.zeros(len(PROCEDURAL)), np.zeros(len(PROCEDURAL))
     for path in paths[:limit]:

@@ -24,7 +24,9 @@ from s4token_model.training.text_target import balanced_weights, text_loss
 VALIDATION_BATCHES = 12
 
 
-def train(samples: Samples, held_out: Samples, clip: FrozenClip, config: Config, mini: MiniConfig, run: Path) -> Tokenizer:
+def train(
+    samples: Samples, held_out: Samples, clip: FrozenClip, config: Config, mini: MiniConfig, run: Path
+) -> Tokenizer:
     """Train and return the tokenizer; the state in `run` is resumed from when present."""
     torch.manual_seed(mini.seed)
     tokenizer = Tokenizer(config.tokenizer, clip.width)

@@ -6,7 +6,8 @@ A sample holds everything the losses need, so that a training step costs no geom
     position (N, 3) float32, centroids in units of r about their mean; token_superpoint (N,) int32
     point (P, 3) float32 in the frame of `position`; point_label (P,) int16; point_superpoint (P,) int32
     image (V, h, w, 3) uint8; region (V, h, w) int16 instance or -1; instance_label (K,) int16; attributes (K,) JSON
-    seen_superpoint, seen_view, seen_row, seen_column (Q,): a pixel of a view in which a point of that superpoint is visible
+    seen_superpoint, seen_view, seen_row, seen_column (Q,): a pixel of a view in which a point of that superpoint is
+    visible
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def prepare(
                     failed.append(seed)
                     tqdm.write(f"scene {seed} left out: {error}")
     if len(failed) > 0.05 * len(seeds):
-        raise ValueError(f"{len(failed)} of {len(seeds)} scenes failed, first seeds {failed[:5]}; see the messages above")
+        raise ValueError(
+            f"{len(failed)} of {len(seeds)} scenes failed, first seeds {failed[:5]}; see the messages above"
+        )
     return [path for path in (sample_path(folder, seed) for seed in seeds) if path.is_file()]
 
 
@@ -77,7 +80,12 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     pictures = views.render_views(
         scene, rng, mini.views, (mini.view_pixels, mini.view_pixels), _style(rng), caster, float(rng.uniform(50, 75))
     )
-    return _tokens(geometry) | _points(geometry, raw, mini.points, rng) | _pictures(scene, pictures) | _seen(geometry, raw, pictures)
+    return (
+        _tokens(geometry)
+        | _points(geometry, raw, mini.points, rng)
+        | _pictures(scene, pictures)
+        | _seen(geometry, raw, pictures)
+    )
 
 
 def make_pictures(seed: int, mini: MiniConfig) -> dict[str, np.ndarray]:
@@ -108,7 +116,8 @@ def _scan(scene, caster, kind: str, rng: np.random.Generator):
 
 
 def _without_top(scan: Scan, rng: np.random.Generator) -> Scan:
-    """Leave out what lies above an uneven height: who scans a room by hand looks at the furniture, and much of the walls is never seen."""
+    """Leave out what lies above an uneven height: who scans a room by hand looks at the furniture, and much of the
+    walls is never seen."""
     if rng.random() < 0.2:
         return scan
     east, north = (scan.xyz[:, :2] - np.median(scan.xyz[:, :2], axis=0)).T

@@ -1,6 +1,7 @@
 """2D targets: the multi-view CLIP feature of every superpoint, and of the whole scene (method: Sec. 3.4, Eq. 8 and 9).
 
-    target_s = normalise( mean over the pixels at which s is seen of CLIP's dense feature there ),   target = mean over views
+target_s = normalise( mean over the pixels at which s is seen of CLIP's dense feature there ),   target = mean over
+views
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
 
 
 def superpoint_features(sample: dict[str, np.ndarray], clip: FrozenClip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the superpoints that some view sees (S,) int32, their unit features (S, E), and the scene's (E,), float32."""
+    """Return the superpoints that some view sees (S,) int32, their unit features (S, E), and the scene's (E,),
+    float32."""
     dense, pooled = clip.encode_images(sample["image"])
     dense = normalize(dense, dim=-1).permute(0, 3, 1, 2)
     height, width = sample["image"].shape[1:3]

@@ -1,8 +1,8 @@
-"""The text target: procedural scenes know their own words, so points can be drawn to the text features of their class."""
+"""The text target: procedural scenes know their own words, so points can be drawn to the text features of their
+class."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
@@ -17,6 +17,7 @@ def text_loss(points: Tensor, text: Tensor, label: Tensor, class_weight: Tensor,
 
 
 def balanced_weights(counts: Tensor, power: float = 0.5) -> Tensor:
-    """Class weights ~ frequency^-power, mean 1 over the labelled points; absent classes get the weight of a single point."""
+    """Class weights ~ frequency^-power, mean 1 over the labelled points; absent classes get the weight of a single
+    point."""
     weights = counts.clamp(min=1).double() ** -power
     return (weights * counts.sum() / (weights * counts).sum()).float()
