@@ -48,13 +48,38 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def undirected(neighbors: np.ndarray) -> np.ndarray:
-    """Turn neighbour lists (H, k) int into unique undirected edges (E, 2) int32 with i < j; self links vanish."""
+    """Turn neighbour lists (H, k) int into unique undirected edges (E, 2) int32, i < j, sorted; self links vanish."""
+    return _unique_edges(np.ascontiguousarray(neighbors, np.int32))
+
+
+@njit(cache=True, nogil=True)
+def _unique_edges(neighbors):
+    """A counting sort by the lower end, then a small sort by the upper end: edges in lexicographic order."""
     count, k = neighbors.shape
-    source = np.repeat(np.arange(count, dtype=np.int64), k)
-    target = neighbors.reshape(-1).astype(np.int64)
-    low, high = np.minimum(source, target), np.maximum(source, target)
-    keys = np.unique((low * count + high)[low != high])
-    return np.stack([keys // count, keys % count], axis=1).astype(np.int32)
+    start = np.zeros(count + 1, np.int64)
+    for i in range(count):
+        for a in range(k):
+            j = neighbors[i, a]
+            if i != j:
+                start[min(i, j) + 1] += 1
+    start = np.cumsum(start)
+    cursor, upper = start[:-1].copy(), np.empty(start[-1], np.int32)
+    for i in range(count):
+        for a in range(k):
+            j = neighbors[i, a]
+            if i != j:
+                low = min(i, j)
+                upper[cursor[low]] = max(i, j)
+                cursor[low] += 1
+    edges, filled = np.empty((len(upper), 2), np.int32), 0
+    for i in range(count):
+        row = upper[start[i] : start[i + 1]]
+        row.sort()
+        for position in range(len(row)):
+            if position == 0 or row[position] != row[position - 1]:
+                edges[filled, 0], edges[filled, 1] = i, row[position]
+                filled += 1
+    return edges[:filled].copy()
 
 
 def sign_free(normals: np.ndarray) -> np.ndarray:
