@@ -14,10 +14,9 @@ class WorkingCloud:
     """A cloud made ready for the pipeline.
 
     source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points
-    moved and scaled
-    into the unit cube; rgb (F, 3) float32 or None; core (W,) indices into xyz of the points that go through the
-    network;
-    nearest_core (F,) index into `core` for every point; extent, the length of the unit cube's edge in the input's unit.
+    moved and scaled into the unit cube; rgb (F, 3) float32 or None; core (W,) indices into xyz of the points that go
+    through the network; nearest_core (F,) index into `core` for every point; extent, the length of the unit cube's edge
+    in the input's unit.
     """
 
     source: np.ndarray
@@ -49,8 +48,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
     by voxels.
 
     xyz (H, 3) float, any unit; rgb (H, 3) in [0, 1] or None. The sorted order makes every later tie independent of the
-    input's
-    order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
+    input's order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
     """
     xyz = np.asarray(xyz)
     if xyz.ndim != 2 or xyz.shape[1] != 3:

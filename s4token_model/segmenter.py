@@ -37,9 +37,8 @@ class Encoding:
     """What the network made of one cloud of H points; labels under any vocabulary follow from it without the network.
 
     valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit
-    rows in CLIP's
-    joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, "" or why no point
-    can be labelled.
+    rows in CLIP's joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, ""
+    or why no point can be labelled.
     """
 
     valid: np.ndarray
@@ -62,8 +61,7 @@ class Encoding:
 @dataclass(frozen=True)
 class Segmentation:
     """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabelled; confidence
-    (H,) float32 in [0, 1],
-    0 on invalid points; superpoints (H,) uint32."""
+    (H,) float32 in [0, 1], 0 on invalid points; superpoints (H,) uint32."""
 
     labels: np.ndarray
     confidence: np.ndarray
@@ -131,8 +129,7 @@ class Segmenter:
         """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.
 
         The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the
-        cosine clipped to
-        [0, 1]. Points below their word's threshold stay unlabelled.
+        cosine clipped to [0, 1]. Points below their word's threshold stay unlabelled.
         """
         words = words or self.vocabulary
         clock = _Clock(encoding.stages_ms)

@@ -18,8 +18,8 @@ def door_of(
     """A door for an opening w x h m: frame, panelled leaf and handle.
 
     The origin is the middle of the opening's foot on the wall's surface (not centred). recess m: how far the closed
-    leaf lies behind it (negative: in front); angle rad:
-    how far it is swung into the room (towards -y), 0 = closed; hinge -1 left, 1 right.
+    leaf lies behind it (negative: in front); angle rad: how far it is swung into the room (towards -y), 0 = closed;
+    hinge -1 left, 1 right.
     """
     leaf = leaf or (wood(rng) if rng.random() < 0.7 else paint(rng, "white white grey blue brown"))
     frame = leaf if rng.random() < 0.5 else paint(rng, "white white grey brown beige")

@@ -1,8 +1,7 @@
 """Floor plans, their walls with real openings, and free camera positions.
 
 A plan is a rectilinear region: a mask over the cells of a grid with uneven breaks. So L-shapes, alcoves, closets and
-corridors
-are all the same thing, and walls are the borders of the mask.
+corridors are all the same thing, and walls are the borders of the mask.
 """
 
 from __future__ import annotations
@@ -268,8 +267,7 @@ def camera_positions(scene: Scene, rng: np.random.Generator, n: int, margin: flo
     instance.
 
     Free is decided on a 10 cm grid from the bounds of the instances; most positions lie in the first (main) floor.
-    Where a
-    room is so full that nothing is free, positions above the furniture are taken. Raises ValueError for a scene
+    Where a room is so full that nothing is free, positions above the furniture are taken. Raises ValueError for a scene
     without floor.
     """
     rows = np.nonzero(scene.label == scene.names.index("floor"))[0]

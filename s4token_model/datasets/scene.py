@@ -43,8 +43,7 @@ class Scene:
     """Triangles of a whole scene with their labels.
 
     vertices (V, 3) float32 m; triangles (T, 3) int32; label (T,) int16 index into `names`; instance (T,) int32 index
-    into
-    `instances`; part (T,) int16 index into `part_names`; color (T, 3) float32 in [0, 1].
+    into `instances`; part (T,) int16 index into `part_names`; color (T, 3) float32 in [0, 1].
     """
 
     kind: str  # "room", "object"
@@ -65,8 +64,7 @@ class Scan:
     """A point cloud of a scene as a sensor sees it.
 
     xyz (H, 3) float32 m; rgb (H, 3) float32 in [0, 1]; label (H,) int16; instance (H,) int32; part (H,) int16, indices
-    as in
-    `Scene`.
+    as in `Scene`.
     """
 
     xyz: np.ndarray
@@ -78,9 +76,9 @@ class Scan:
 
 @dataclass(frozen=True)
 class View:
-    """One posed RGB-D frame: rgb (h, w, 3) uint8; depth (h, w) float32 m along the optical axis, 0 = none; label (h,
-    w) int16 and
-    instance (h, w) int32, -1 = none; pose (4, 4) float64 camera-to-world; intrinsics (3, 3) float64 pixels."""
+    """One posed RGB-D frame: rgb (h, w, 3) uint8; depth (h, w) float32 m along the optical axis, 0 = none; label (h, w)
+    int16 and instance (h, w) int32, -1 = none; pose (4, 4) float64 camera-to-world; intrinsics (3, 3) float64
+    pixels."""
 
     rgb: np.ndarray
     depth: np.ndarray

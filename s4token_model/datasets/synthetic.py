@@ -1,8 +1,7 @@
 """Procedural labelled scenes: furnished rooms and single objects, the same for the same seed.
 
 `make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything
-together;
-`make_object` is one thing alone. Labels index `classes.PROCEDURAL`, parts index `classes.PARTS`.
+together; `make_object` is one thing alone. Labels index `classes.PROCEDURAL`, parts index `classes.PARTS`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Time every stage beside the reference pipeline: python -m s4token_model.evaluation.benchmark [--input F] [--json]
 
 Ours and the peer run in turn in one process, on the same cloud with the same numbers of tokens and words; figures are
-medians. Ratios hold
-on other machines better than milliseconds do.
+medians. Ratios hold on other machines better than milliseconds do.
 """
 
 from __future__ import annotations

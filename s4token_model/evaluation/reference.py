@@ -1,9 +1,8 @@
 """The reference pipeline: the paper's parts as the usual libraries give them, a peer for timing.
 
 Open3D normals, scipy neighbours with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a
-torch loop, grouping by a
-full distance matrix, propagation by the dense formula with masked pairs. Same numbers of points, tokens and words as
-ours.
+torch loop, grouping by a full distance matrix, propagation by the dense formula with masked pairs. Same numbers of
+points, tokens and words as ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Train the embedded default from nothing: python -m s4token_model.training.mini [key=value ...] [run=DIR] [out=DIR]
 
-Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is
-skipped or resumed
-when they are there. Keys are those of MiniConfig, and of Config for the pipeline, e.g. steps=100 tokenizer.width=64.
+Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is skipped
+or resumed when they are there. Keys are those of MiniConfig, and of Config for the pipeline, e.g. steps=100
+tokenizer.width=64.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 captions.
 
 The image tower pools by averaging, so the mean over a region's patches is that region's feature in the joint space:
-regions train
-the dense features that the 2D targets are read from. Loss: open_clip's ClipLoss. The pairs of one loss never repeat a
-class, else two
-chairs would be pushed apart from each other's captions.
+regions train the dense features that the 2D targets are read from. Loss: open_clip's ClipLoss. The pairs of one loss
+never repeat a class, else two chairs would be pushed apart from each other's captions.
 """
 
 from __future__ import annotations
@@ -43,8 +41,7 @@ SCENE_WEIGHT = 0.1  # of the loss on whole pictures, beside 1 for their regions
 @dataclass(frozen=True)
 class Pictures:
     """A batch: images (B, h, w, 3) uint8; per group of regions (picture index (R,), patch weights (R, g*g)) and two
-    captions of
-    each; one caption per whole picture."""
+    captions of each; one caption per whole picture."""
 
     images: np.ndarray
     regions: list[tuple[Tensor, Tensor]]
