@@ -192,7 +192,7 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     sizes = (
         "scenes=2 clip_scenes=2 views=2 view_pixels=64 points=64 clip_steps=2 clip_images=6 steps=2 batch=2 tokens=16"
     )
-    arguments = [*sizes.split(), "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
+    arguments = [*sizes.split(), "batch=2", "tokens=16", "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
     arguments += [f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}"]
     mini.main(arguments)
     provenance = checkpoint.read_provenance(tmp_path / "out")

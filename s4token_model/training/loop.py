@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+T = TypeVar("T")
 WARMUP = 0.05  # share of the steps with a rising learning rate
 
 
@@ -44,6 +47,16 @@ class Progress:
         partial = self.path.with_suffix(".partial")
         torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}, partial)
         os.replace(partial, self.path)
+
+
+def ahead(make: Callable[[int], T], steps: range) -> Iterator[T]:
+    """Yield make(step) for each step, the next one made in a thread while the current one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = None
+        for step in steps:
+            current = coming or pool.submit(make, step)
+            coming = pool.submit(make, step + 1) if step + 1 in steps else None
+            yield current.result()
 
 
 def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int) -> float:

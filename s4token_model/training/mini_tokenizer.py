@@ -18,10 +18,11 @@ from s4token_model.datasets.classes import PROCEDURAL
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.training.batches import Batch, Samples
 from s4token_model.training.distillation import global_distillation, local_distillation
-from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
+from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan
 from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
+BALANCE = 0.25  # class weights ~ frequency^-BALANCE: more of it spends the steps on things too small to tell apart
 
 
 def train(
@@ -35,9 +36,9 @@ def train(
     words = synonym_features(clip, config)
     weights = class_weights(samples)
     bar = tqdm(range(progress.step, mini.steps), "tokenizer", mini.steps, initial=progress.step)
-    for step in bar:
-        rng = np.random.default_rng([mini.seed, 13, step])
-        batch = samples.draw(mini, rng, tokens_at(step, config, mini))
+    batches = ahead(lambda step: _drawn(samples, step, config, mini), range(progress.step, mini.steps))
+    for step, batch in zip(bar, batches, strict=True):
+        rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps)
         losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, config, mini)
         loss = torch.stack(list(losses.values())).sum()
@@ -52,6 +53,10 @@ def train(
             bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
     return tokenizer
+
+
+def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Batch:
+    return samples.draw(mini, np.random.default_rng([mini.seed, 13, step]), tokens_at(step, config, mini))
 
 
 def losses_of(tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, config: Config, mini: MiniConfig):
@@ -93,7 +98,7 @@ def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
 def class_weights(samples: Samples) -> Tensor:
     """Weights of the classes from the labels of all samples."""
     counts = sum(np.bincount(item["point_label"], minlength=len(PROCEDURAL)) for item in samples.items)
-    return balanced_weights(torch.from_numpy(np.asarray(counts)))
+    return balanced_weights(torch.from_numpy(np.asarray(counts)), BALANCE)
 
 
 @torch.no_grad()
