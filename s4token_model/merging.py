@@ -13,9 +13,9 @@ from s4token_model import region_graph, region_moves
 
 FUSE_SHARE = 0.1  # of the strength: near-equal points find each other before the cut term pulls on everything
 # Shares of the later levels. Those above 1 reach regions that no single merge at the strength itself leads to.
-COARSE_SHARES = (0.3, 1.0, 2.0, 4.0)
+COARSE_SHARES = (0.3, 1.0, 3.0)
 COARSE_SWEEPS = 2
-REPEAT_BELOW = 0.5  # a level that shrank the graph below this share is repeated at the same strength
+REPEAT_BELOW = 0.7  # a level that shrank the graph below this share is repeated at the same strength
 REGION_SWEEPS = 1
 POINT_SWEEPS = 3
 
