@@ -41,7 +41,7 @@ def move(graph, region, summary, strength, sweeps, lazy):
 
     `region` (N,) and `summary` (of `summarize`) change in place; nodes of region -1 stay out of it. The first sweep
     visits all nodes (`lazy`: those still alone), later ones the neighbours of what moved. One long function on purpose:
-    handing this many arrays to compiled helpers costs more than the work they do.
+    handing this many arrays to compiled helpers was measurably slower.
     """
     start, neighbor, weight, size, mean = graph
     points, center, nodes = summary
