@@ -189,9 +189,7 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     small = {"embed_dim": 16, "vision_cfg": mini_clip.ARCHITECTURE["vision_cfg"] | {"layers": 1, "width": 64}}
     small["text_cfg"] = mini_clip.ARCHITECTURE["text_cfg"] | {"layers": 1, "width": 16, "heads": 2}
     monkeypatch.setattr(mini_clip, "ARCHITECTURE", small)
-    sizes = (
-        "scenes=2 clip_scenes=2 views=2 view_pixels=64 points=64 clip_steps=2 clip_images=6 steps=2 batch=2 tokens=16"
-    )
+    sizes = "scenes=2 clip_scenes=2 views=2 view_pixels=64 points=64 text_steps=2 clip_steps=2 clip_images=6 steps=2"
     arguments = [*sizes.split(), "batch=2", "tokens=16", "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
     arguments += [f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}"]
     mini.main(arguments)
