@@ -29,7 +29,17 @@ from s4token_model.training.samples import load_sample
 
 ARCHITECTURE = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 96, "layers": 6, "width": 192, "head_width": 64, "patch_size": 12, "pool_type": "avg"},
+    # A small LayerScale keeps the residual stream clear: in front of blocks that change it much, a tokenizer learned far
+    # more slowly (weighted text loss after 120 steps 2.44 with the plain frozen blocks, 2.24 with 0.2)
+    "vision_cfg": {
+        "image_size": 96,
+        "layers": 6,
+        "width": 192,
+        "head_width": 64,
+        "patch_size": 12,
+        "pool_type": "avg",
+        "ls_init_value": 0.2,
+    },
     "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 3},
 }
 PREPROCESS = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}

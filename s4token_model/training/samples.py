@@ -137,9 +137,9 @@ def _tokens(geometry: TokenGeometry) -> dict[str, np.ndarray]:
     grouped, around = geometry.patches, geometry.context
     return {
         "patch": grouped.offsets.astype(np.float16),
-        "patch_count": (grouped.index >= 0).sum(axis=1).astype(np.uint8),
+        "patch_count": (grouped.index >= 0).sum(axis=1).astype(np.uint16),
         "context": around.points.astype(np.float16),
-        "context_count": around.mask.sum(axis=1).astype(np.uint8),
+        "context_count": around.mask.sum(axis=1).astype(np.uint16),
         "shape": around.shape,
         "position": _local(grouped.centers, geometry),
         "token_superpoint": grouped.superpoint,
