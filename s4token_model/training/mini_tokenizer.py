@@ -22,7 +22,7 @@ from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_na
 from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
-BALANCE = 0.25  # class weights ~ frequency^-BALANCE: more of it spends the steps on things too small to tell apart
+BALANCE = 0.4  # class weights ~ frequency^-BALANCE
 
 
 def train(
