@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from s4token_model import marks
+
 # Commands with a parser of their own, which the rest of the line goes to.
 PASSED_ON = {
     "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
@@ -204,7 +206,7 @@ def superpoints(arguments: argparse.Namespace) -> None:
     ids = labelling.partition_cloud(cloud, config)
     total_ms = 1000 * (time.perf_counter() - start)
     files.write_cloud(arguments.out, cloud, labelling.superpoint_columns(ids))
-    finite = ids[ids != labelling.NO_SUPERPOINT]
+    finite = ids[ids != marks.NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
     result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
     _report(result | {"total_ms": round(total_ms, 3)}, arguments)

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
+from s4token_model import blocks
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -29,8 +31,11 @@ def describe(xyz: np.ndarray, anchors: np.ndarray | None, feature_neighbors: int
     Fewer points than neighbours are fine: all there are get used.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
+    if len(xyz) == 0:
+        none = np.zeros((0, 3), np.float32)
+        return Geometry(none, none, np.zeros((0, 2), np.int32))
     most = graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors)
-    linked = nearest(xyz, xyz, most)
+    linked = blocks.nearest_all(blocks.build(xyz), most)
     if anchors is None:
         support, around = xyz, linked[:, :feature_neighbors]
     else:
@@ -59,27 +64,42 @@ def _unique_edges(neighbors):
     start = np.zeros(count + 1, np.int64)
     for i in range(count):
         for a in range(k):
-            j = neighbors[i, a]
-            if i != j:
-                start[min(i, j) + 1] += 1
+            if _is_first(neighbors, i, a):
+                start[min(i, neighbors[i, a]) + 1] += 1
     start = np.cumsum(start)
-    cursor, upper = start[:-1].copy(), np.empty(start[-1], np.int32)
+    cursor, edges = start[:-1].copy(), np.empty((start[-1], 2), np.int32)
     for i in range(count):
         for a in range(k):
-            j = neighbors[i, a]
-            if i != j:
-                low = min(i, j)
-                upper[cursor[low]] = max(i, j)
-                cursor[low] += 1
-    edges, filled = np.empty((len(upper), 2), np.int32), 0
+            if not _is_first(neighbors, i, a):
+                continue
+            low, high = min(i, neighbors[i, a]), max(i, neighbors[i, a])
+            place = cursor[low]
+            cursor[low] += 1
+            while place > start[low] and edges[place - 1, 1] > high:
+                edges[place, 1] = edges[place - 1, 1]
+                place -= 1
+            edges[place, 1] = high
     for i in range(count):
-        row = upper[start[i] : start[i + 1]]
-        row.sort()
-        for position in range(len(row)):
-            if position == 0 or row[position] != row[position - 1]:
-                edges[filled, 0], edges[filled, 1] = i, row[position]
-                filled += 1
-    return edges[:filled].copy()
+        edges[start[i] : start[i + 1], 0] = i
+    return edges
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_first(neighbors, i, a):
+    """Whether entry a of row i is the first place where this pair stands: no self link, no repeat, not from i > j when
+    j lists i too."""
+    j = neighbors[i, a]
+    if i == j:
+        return False
+    for b in range(a):
+        if neighbors[i, b] == j:
+            return False
+    if i < j:
+        return True
+    for b in range(neighbors.shape[1]):
+        if neighbors[j, b] == i:
+            return False
+    return True
 
 
 def sign_free(normals: np.ndarray) -> np.ndarray:
@@ -127,17 +147,18 @@ def _voxel_keys(offsets: np.ndarray, size: float) -> np.ndarray:
 
 def _eigen(xyz: np.ndarray, support: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     normals, values = np.empty((len(xyz), 3), np.float32), np.empty((len(xyz), 3), np.float64)
-    _decompose(xyz, support, around, normals, values)
+    blocks.in_threads(lambda a, b: _decompose(a, b, xyz, support, around, normals, values), len(xyz))
     return normals, eigen_features(values).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
-def _decompose(xyz, support, around, normals, values):
-    """Eigenvalues of the scatter about the point, and the normal from the covariance about the neighbours' mean."""
+def _decompose(begin, end, xyz, support, around, normals, values):
+    """Of the points begin..end-1: eigenvalues of the scatter about the point, and the normal from the covariance about
+    the neighbours' mean."""
     scatter, covariance, vectors = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     mean, offset = np.empty(3), np.empty(3)
     count = around.shape[1]
-    for i in range(len(xyz)):
+    for i in range(begin, end):
         scatter[:] = 0.0
         mean[:] = 0.0
         for j in range(count):

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s4token_model import cloud_bags, files
+from s4token_model import cloud_bags, files, marks
 from s4token_model import config as configs
 from s4token_model.cloud import prepare
 from s4token_model.files import Cloud
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmentation, Segmenter
-
-UNLABELLED = 65535
-NO_SUPERPOINT = 2**32 - 1
-UNLABELLED_COLOR = (96, 96, 96)
 
 
 @dataclasses.dataclass
@@ -40,7 +36,7 @@ class Summary:
     def add(self, found: Segmentation) -> None:
         """Count one labelled cloud."""
         valid, labels = found.encoding.valid, found.labels
-        none = labels == UNLABELLED
+        none = labels == marks.UNLABELLED
         self.clouds += 1
         self.points += len(labels)
         self.finite_points += int(valid.sum())
@@ -72,7 +68,7 @@ def unlabelled_reasons(found: Segmentation) -> dict[str, int]:
     """Return {why: how many points} of the points without a label; the counts add up to all of them."""
     if len(found.labels) == 0:
         return {found.encoding.unlabelled_reason: 0}
-    none = found.labels == UNLABELLED
+    none = found.labels == marks.UNLABELLED
     finite = int((none & found.encoding.valid).sum())
     reasons = {
         "not finite": int(none.sum()) - finite,
@@ -83,7 +79,7 @@ def unlabelled_reasons(found: Segmentation) -> dict[str, int]:
 
 def columns(found: Segmentation) -> dict[str, np.ndarray]:
     """Return the fields that labelling adds, each (H,): label, confidence, superpoint and the class colour (uint8)."""
-    palette = np.concatenate([found.vocabulary.colors.reshape(-1, 3), [UNLABELLED_COLOR]]).astype(np.uint8)
+    palette = np.concatenate([found.vocabulary.colors.reshape(-1, 3), [marks.UNLABELLED_COLOR]]).astype(np.uint8)
     colors = palette[np.minimum(found.labels, len(palette) - 1)]
     out = {
         "label": found.labels.astype(np.uint32),
@@ -121,7 +117,7 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
 
     working = prepare(cloud.xyz, cloud.rgb, config.input.max_points)
     color = None if working.rgb is None else working.rgb[working.core]
-    ids = np.full(len(cloud.xyz), NO_SUPERPOINT, np.uint32)
+    ids = np.full(len(cloud.xyz), marks.NO_SUPERPOINT, np.uint32)
     if len(working.source):
         ids[working.source] = partition(working.xyz[working.core], color, config.superpoints)[working.nearest_core]
     return ids
@@ -129,8 +125,8 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
 
 def superpoint_columns(ids: np.ndarray) -> dict[str, np.ndarray]:
     """Return the fields superpoint, red, green, blue, each (H,): a random but fixed colour per superpoint."""
-    count = int(ids[ids != NO_SUPERPOINT].max(initial=0)) + 1
+    count = int(ids[ids != marks.NO_SUPERPOINT].max(initial=0)) + 1
     palette = np.random.default_rng(0).integers(40, 256, (count + 1, 3), np.uint8)
-    palette[count] = UNLABELLED_COLOR
+    palette[count] = marks.UNLABELLED_COLOR
     colors = palette[np.minimum(ids, count)]
     return {"superpoint": ids} | {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.spatial import cKDTree
+
+from s4token_model.blocks import in_threads
 
 CHUNK = 65536
 FALLBACK = 3  # centroids taken for a point whose superpoint holds none
+NONE = np.zeros((0, 0), np.int64)
 
 
 @dataclass(frozen=True)
@@ -48,56 +52,59 @@ def score_blocks(
 
     A block at a time bounds the memory of a thousand words on a million points.
     """
-    for points, tokens, weights in weighted(xyz, superpoints, anchors):
-        if tokens.ndim == 1:
-            values = weights @ scores[tokens]
-            squared = None if gram is None else ((weights @ gram[np.ix_(tokens, tokens)]) * weights).sum(axis=1)
-        else:
-            values = np.einsum("hk,hkc->hc", weights, scores[tokens])
-            squared = None if gram is None else _quadratic(weights, gram[tokens[:, :, None], tokens[:, None, :]])
-        yield points, values if squared is None else values / np.sqrt(np.maximum(squared, 1e-12))[:, None]
-
-
-def weighted(
-    xyz: np.ndarray, superpoints: np.ndarray, anchors: Anchors
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the sparse weights w in blocks that cover all points once.
-
-    A block is (points (h,), tokens (m,) or (h, m), weights (h, m) float32). Tokens are one list for the whole block
-    where all its points share a superpoint, and one row per point in the fallback.
-    """
-    order = np.argsort(superpoints, kind="stable")
+    tokens = np.argsort(anchors.superpoint, kind="stable")  # those of a superpoint side by side
+    centers, scores = anchors.centers[tokens].astype(np.float32), np.ascontiguousarray(scores[tokens], np.float32)
+    gram = (
+        np.zeros((0, 0), np.float32) if gram is None else np.ascontiguousarray(gram[np.ix_(tokens, tokens)], np.float32)
+    )
     largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))
-    starts = np.searchsorted(superpoints[order], np.arange(largest + 2))
-    covered = np.zeros(len(starts) - 1, bool)
-    for superpoint in np.unique(anchors.superpoint):
-        covered[superpoint] = True
-        tokens = np.flatnonzero(anchors.superpoint == superpoint)
-        members = order[starts[superpoint] : starts[superpoint + 1]]
-        for begin in range(0, len(members), CHUNK):
-            points = members[begin : begin + CHUNK]
-            yield points, tokens, _weights(_distances(xyz[points], anchors.centers[tokens]), anchors.radius)
-    orphans = order[~covered[superpoints[order]]]
-    tree = cKDTree(anchors.centers)
-    for begin in range(0, len(orphans), CHUNK):
-        points = orphans[begin : begin + CHUNK]
-        distance, tokens = tree.query(xyz[points], k=min(FALLBACK, len(anchors.centers)), workers=-1)
-        distance, tokens = (x.reshape(len(points), -1) for x in (distance, tokens))
-        yield points, tokens, _weights(distance.astype(np.float32), anchors.radius)
+    starts = np.searchsorted(anchors.superpoint[tokens], np.arange(largest + 2))
+    order = np.argsort(superpoints, kind="stable")  # neighbours in this order read the same rows of the Gram matrix
+    covered = (starts[1:] > starts[:-1])[superpoints[order]]
+    tree = cKDTree(centers)
+    for group, fallback in ((order[covered], 0), (order[~covered], min(FALLBACK, len(centers)))):
+        for begin in range(0, len(group), CHUNK):
+            points = group[begin : begin + CHUNK]
+            near, own = xyz[points].astype(np.float32), superpoints[points]
+            nearest = tree.query(near, k=fallback or 1, workers=-1)[1].reshape(len(points), -1) if fallback else NONE
+            values = np.empty((len(points), scores.shape[1]), np.float32)
+            rows = (near, own, starts, centers, np.float32(anchors.radius), scores, gram, nearest, values)
+            in_threads(lambda a, b, rows=rows: _score(a, b, *rows), len(points))  # type: ignore[misc]
+            yield points, values
 
 
-def _weights(distances: np.ndarray, radius: float) -> np.ndarray:
-    inverse = 1 / (distances / np.float32(radius) + np.float32(1e-4))
-    return (inverse / inverse.sum(axis=1, keepdims=True)).astype(np.float32)
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _score(begin, end, xyz, superpoints, starts, centers, radius, scores, gram, nearest, values):
+    """values[begin:end] = sum_k w_ik scores_k, over ||f_i|| where a Gram matrix is given.
 
-
-def _distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """(h, m) float32, by differences: the expanded square would lose the small distances that weigh most."""
-    squared = np.zeros((len(points), len(centers)), np.float32)
-    for axis in range(3):
-        squared += np.subtract.outer(points[:, axis].astype(np.float32), centers[:, axis].astype(np.float32)) ** 2
-    return np.sqrt(squared)
-
-
-def _quadratic(weights: np.ndarray, gram: np.ndarray) -> np.ndarray:
-    return np.einsum("hk,hkl,hl->h", weights, gram, weights)
+    A point's tokens are those of its superpoint, one stretch of the sorted tokens, or row i of `nearest` where that has
+    columns.
+    """
+    fallback = nearest.shape[1]
+    weight = np.empty(centers.shape[0], np.float32)
+    for i in range(begin, end):
+        first = 0 if fallback else starts[superpoints[i]]
+        count = fallback if fallback else starts[superpoints[i] + 1] - first
+        total = np.float32(0)
+        for k in range(count):
+            t = nearest[i, k] if fallback else first + k
+            dx, dy, dz = xyz[i, 0] - centers[t, 0], xyz[i, 1] - centers[t, 1], xyz[i, 2] - centers[t, 2]
+            weight[k] = np.float32(1) / (np.sqrt(dx * dx + dy * dy + dz * dz) / radius + np.float32(1e-4))
+            total += weight[k]
+        for k in range(count):
+            weight[k] /= total
+        values[i] = 0
+        squared = np.float32(0)
+        for k in range(count):
+            t = nearest[i, k] if fallback else first + k
+            for c in range(scores.shape[1]):
+                values[i, c] += weight[k] * scores[t, c]
+            if gram.shape[0]:
+                inner = np.float32(0)
+                for j in range(k):
+                    inner += weight[j] * gram[t, nearest[i, j] if fallback else first + j]
+                squared += weight[k] * (2 * inner + weight[k] * gram[t, t])
+        if gram.shape[0]:
+            scale = np.float32(1) / np.sqrt(max(squared, np.float32(1e-12)))
+            for c in range(scores.shape[1]):
+                values[i, c] *= scale

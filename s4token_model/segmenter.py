@@ -12,13 +12,11 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from s4token_model import checkpoint, cloud, context, patches, propagation, sampling, superpoints, vocabulary
+from s4token_model import checkpoint, cloud, context, marks, patches, propagation, sampling, superpoints, vocabulary
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
 from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
-from s4token_model.vocabulary import UNLABELLED, Vocabulary
-
-NO_SUPERPOINT = 2**32 - 1
+from s4token_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class Segmenter:
         geometry = form_tokens(xyz, rgb, self.config)
         valid = np.zeros(len(xyz), bool)
         valid[geometry.working.source] = True
-        ids = np.full(len(xyz), NO_SUPERPOINT, np.uint32)
+        ids = np.full(len(xyz), marks.NO_SUPERPOINT, np.uint32)
         ids[geometry.working.source] = geometry.superpoints
         if not valid.any():
             nothing = np.zeros((0, self.clip.dim), np.float32)
@@ -133,14 +131,14 @@ class Segmenter:
         """
         words = words or self.vocabulary
         clock = _Clock(encoding.stages_ms)
-        labels = np.full(len(encoding.valid), UNLABELLED, np.uint32)
+        labels = np.full(len(encoding.valid), marks.UNLABELLED, np.uint32)
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
             for points, cosines in self._cosines(encoding, words.text):
                 best = cosines.argmax(axis=1)
                 sure = _confidence(cosines, best, self.config.vocabulary.temperature)
-                labels[source[points]] = np.where(sure >= words.thresholds[best], best, UNLABELLED)
+                labels[source[points]] = np.where(sure >= words.thresholds[best], best, marks.UNLABELLED)
                 confidence[source[points]] = sure
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
@@ -224,9 +222,8 @@ def checked_device(device: str) -> torch.device:
 def _no_tokens() -> tuple[patches.Patches, context.Context]:
     none = np.zeros((0, 3), np.float32)
     empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
-    return empty, context.Context(
-        np.zeros((0, 1, 5), np.float32), np.zeros((0, 1), bool), np.zeros((0, 24), np.float32)
-    )
+    shape = np.zeros((0, context.DESCRIPTORS), np.float32)
+    return empty, context.Context(np.zeros((0, 1, context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape)
 
 
 def _confidence(cosines: np.ndarray, best: np.ndarray, temperature: float) -> np.ndarray:

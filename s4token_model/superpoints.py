@@ -64,11 +64,9 @@ def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig) -> 
 
 def energy(features: np.ndarray, edges: np.ndarray, labels: np.ndarray, regularization: float) -> float:
     """Return E(c) of a partition with unit edge weights, in float64."""
-    sizes = np.bincount(labels)
-    spread = float((features.astype(np.float64) ** 2).sum())
-    for column in features.T.astype(np.float64):
-        spread -= float((np.bincount(labels, column) ** 2 / np.maximum(sizes, 1)).sum())
-    return spread + regularization * int((labels[edges[:, 0]] != labels[edges[:, 1]]).sum())
+    from s4token_model import merging
+
+    return merging.energy(features, edges, np.ones(len(edges)), regularization, labels)
 
 
 def components(labels: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from s4token_model.config import TokenizerConfig
 from s4token_model.context import CHANNELS, DESCRIPTORS
@@ -75,6 +76,25 @@ class PositionEmbedding(nn.Module):
         return self.project(torch.cat([phase.sin(), phase.cos()], dim=-1))
 
 
+class Layer(nn.Module):
+    """A pre-norm transformer layer over the tokens of a cloud; starts near the identity (LayerScale 0.3)."""
+
+    def __init__(self, width: int, head_width: int = 64):
+        super().__init__()
+        self.heads = max(1, width // head_width)
+        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.joined = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.scale = nn.Parameter(torch.full((2, width), 0.3))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens (B, N, D) -> (B, N, D)."""
+        qkv = self.qkv(self.before_attention(tokens)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
+        mixed = scaled_dot_product_attention(*qkv.unbind(2)).transpose(1, 2).flatten(2)
+        tokens = tokens + self.scale[0] * self.joined(mixed)
+        return tokens + self.scale[1] * self.mlp(self.before_mlp(tokens))
+
+
 class Tokenizer(nn.Module):
     """Adapter + position embedding; `out` is the width D of the ViT."""
 
@@ -92,6 +112,7 @@ class Tokenizer(nn.Module):
                 nn.Linear(2 * config.width, out),
             )
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
+        self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
 
     def forward(self, inputs: TokenInput) -> Tensor:
         """Return tokens (B, N, D)."""
@@ -101,6 +122,8 @@ class Tokenizer(nn.Module):
             tokens = tokens + self.mix(tokens)
         if self.position is not None:
             tokens = tokens + self.position(inputs.position)
+        for layer in self.layers:
+            tokens = layer(tokens)
         return tokens
 
 

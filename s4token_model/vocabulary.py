@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-UNLABELLED = 65535
-MAX_NAMES = UNLABELLED
+from s4token_model import marks
+
+MAX_NAMES = marks.UNLABELLED
 
 COLORS = {
     "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),

@@ -16,11 +16,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from s4token_model import pointcloud2
-
-UNLABELLED = 65535
-NO_SUPERPOINT = 4294967295
-UNLABELLED_COLOR = (96, 96, 96)
+from s4token_model import marks, pointcloud2
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def labeled_points(
     the classes. rgb is the colour of the class, grey where unlabelled. An input field that has one of these names is
     kept as `input_<name>`, e.g. the camera's colour as `input_rgb`; of a cloud that was labelled before, only that.
     """
-    palette = pointcloud2.pack_rgb(np.concatenate([colors.reshape(-1, 3), [UNLABELLED_COLOR]]).astype(np.uint8))
+    palette = pointcloud2.pack_rgb(np.concatenate([colors.reshape(-1, 3), [marks.UNLABELLED_COLOR]]).astype(np.uint8))
     columns = {
         "label": labels.astype(np.uint32, copy=False),
         "confidence": confidence.astype(np.float32, copy=False),

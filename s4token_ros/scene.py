@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA, Header
 
 from s4token_interfaces.msg import ClassSummary, Match, SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
-from s4token_ros.messages import NO_SUPERPOINT, UNLABELLED
+from s4token_model import marks
 
 try:  # not on PyPI; part of most ROS installations
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -61,7 +61,7 @@ def group(ids: np.ndarray, xyz: np.ndarray) -> Groups:
 def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "") -> SceneClasses:
     """Summarise a Segmentation of points xyz (H, 3): one ClassSummary per class that occurs, most points first."""
     message = SceneClasses(header=header, points=len(xyz), vocabulary_version=int(segmentation.vocabulary.version))
-    labelled = segmentation.labels != UNLABELLED
+    labelled = segmentation.labels != marks.UNLABELLED
     message.unlabelled = int(len(xyz) - labelled.sum())
     message.unlabelled_reason = reason
     if not labelled.any():
@@ -94,7 +94,7 @@ def matches(
 
     scores (H, len(texts)) cosine similarities, NaN on invalid points; superpoints (H,) uint32; xyz (H, 3) [m].
     """
-    valid = (superpoints != NO_SUPERPOINT) & np.isfinite(scores).all(axis=1)
+    valid = (superpoints != marks.NO_SUPERPOINT) & np.isfinite(scores).all(axis=1)
     if not valid.any():
         return []
     groups = group(superpoints[valid], xyz[valid])

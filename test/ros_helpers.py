@@ -30,7 +30,7 @@ from std_msgs.msg import Header  # noqa: E402
 
 from s4token_interfaces.msg import SceneClasses, Vocabulary  # noqa: E402
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary  # noqa: E402
-from s4token_model import vocabulary  # noqa: E402
+from s4token_model import marks, vocabulary  # noqa: E402
 from s4token_model.config import Config  # noqa: E402
 from s4token_ros import messages  # noqa: E402
 from s4token_ros.qos import LATCHED, cloud_qos  # noqa: E402
@@ -66,7 +66,7 @@ class FakeSegmenter:
         self.encoded += 1
         time.sleep(self.seconds)
         valid = np.isfinite(xyz).all(axis=1)
-        superpoints = np.where(valid, np.arange(len(xyz)) // 100, messages.NO_SUPERPOINT).astype(np.uint32)
+        superpoints = np.where(valid, np.arange(len(xyz)) // 100, marks.NO_SUPERPOINT).astype(np.uint32)
         reason = (
             "" if valid.any() else "the cloud has no points" if len(xyz) == 0 else "no point of the cloud is finite"
         )
@@ -82,7 +82,7 @@ class FakeSegmenter:
         words = words or self.vocabulary
         labels = ((encoding.superpoints + np.uint32(words.version)) % len(words.names)).astype(np.uint32)
         return SimpleNamespace(
-            labels=np.where(encoding.valid, labels, messages.UNLABELLED).astype(np.uint32),
+            labels=np.where(encoding.valid, labels, marks.UNLABELLED).astype(np.uint32),
             confidence=np.where(encoding.valid, encoding.number / 1000, 0).astype(np.float32),
             superpoints=encoding.superpoints,
             vocabulary=words,

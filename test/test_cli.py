@@ -12,7 +12,7 @@ import pytest
 from data import real
 from test_bags import contents, make_bag
 
-from s4token_model import cli, cloud_bags, label
+from s4token_model import cli, cloud_bags, label, marks
 from s4token_model.files import Cloud, read_cloud, write_cloud
 from s4token_model.segmenter import Segmenter
 
@@ -119,7 +119,7 @@ def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
         tmp_path / "words.txt", "--set", "vocabulary.threshold=1.0"
     )  # fmt: skip
     assert code == 0 and "3,000 points" in out and "unlabelled (3000 points: below the threshold)" in out
-    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, label.UNLABELLED_COLOR)
+    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, marks.UNLABELLED_COLOR)
 
 
 def odd_clouds():
@@ -148,7 +148,7 @@ def test_odd_clouds_are_labelled_as_far_as_possible(tmp_path, segmenter, name, x
     assert bool(summary["unlabelled_reason"]) == (len(xyz) == 0 or not finite.all())
     json.dumps(summary, allow_nan=False)
     ids = label.partition_cloud(cloud, segmenter.config)
-    assert ((ids == label.NO_SUPERPOINT) == ~finite).all()
+    assert ((ids == marks.NO_SUPERPOINT) == ~finite).all()
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".pcd"])

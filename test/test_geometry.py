@@ -20,6 +20,12 @@ def cloud(kind: str, count: int = 300, seed: int = 0) -> np.ndarray:
     return points.astype(np.float32)
 
 
+def nearest_first(xyz: np.ndarray, k: int) -> np.ndarray:
+    """The k nearest of each point by all float32 distances, ties to the lowest index."""
+    squared = ((xyz[:, None] - xyz[None]) ** 2).sum(axis=2)
+    return np.argsort(squared, axis=1, kind="stable")[:, :k]
+
+
 def brute(xyz: np.ndarray, support: np.ndarray, around: np.ndarray):
     """Eigenvalues of the scatter about the point, largest first, and the covariance, point by point with numpy."""
     values, covariances = [], []
@@ -37,7 +43,8 @@ def test_eigen_features_and_normals_against_numpy(kind, use_anchors):
     anchors = np.arange(0, len(xyz), 3) if use_anchors else None
     support = xyz if anchors is None else xyz[anchors]
     local = geometry.describe(xyz, anchors, 12, 5)
-    values, covariances = brute(xyz, support, geometry.nearest(support, xyz, 12))
+    around = nearest_first(xyz, 12) if anchors is None else geometry.nearest(support, xyz, 12)
+    values, covariances = brute(xyz, support, around)
     values = np.maximum(values, 0)
     high, middle, low = values.T
     expected = np.stack([high - middle, middle - low, low], axis=1) / high[:, None]

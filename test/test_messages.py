@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from s4token_model import marks
+
 pytest.importorskip("rclpy")
 
 from rclpy.serialization import deserialize_message, serialize_message
@@ -29,7 +31,7 @@ def structured(xyz, kind="<f4", extra=()):
 def labelled(cloud, labels=None):
     count = len(cloud.points)
     labels = np.arange(count, dtype=np.uint32) % 4 if labels is None else labels
-    labels = np.where(labels == 3, messages.UNLABELLED, labels).astype(np.uint32)
+    labels = np.where(labels == 3, marks.UNLABELLED, labels).astype(np.uint32)
     confidence = np.linspace(0, 1, count, dtype=np.float32)
     return (
         labels,
@@ -103,7 +105,7 @@ def test_labelled_cloud_keeps_fields_stamp_and_frame():
     np.testing.assert_array_equal(back["confidence"], confidence)
     colors = messages.decode(message).rgb * 255
     np.testing.assert_allclose(colors[:3], COLORS, atol=0.01)
-    np.testing.assert_allclose(colors[3], messages.UNLABELLED_COLOR, atol=0.01)
+    np.testing.assert_allclose(colors[3], marks.UNLABELLED_COLOR, atol=0.01)
 
 
 def test_taken_names_are_kept_under_another_name():
@@ -245,12 +247,12 @@ def segmentation(labels, superpoints, confidence, names=("a", "b", "c"), version
 def test_scene_classes_against_a_loop():
     rng = np.random.default_rng(3)
     xyz = rng.normal(size=(500, 3)) + 1e6
-    labels = rng.choice([0, 2, messages.UNLABELLED], 500).astype(np.uint32)
+    labels = rng.choice([0, 2, marks.UNLABELLED], 500).astype(np.uint32)
     superpoints = rng.integers(0, 40, 500).astype(np.uint32)
     confidence = rng.random(500, dtype=np.float32)
     message = scene.scene_classes(Header(frame_id="map"), xyz, segmentation(labels, superpoints, confidence))
     assert (message.vocabulary_version, message.points) == (4, 500)
-    assert message.unlabelled == (labels == messages.UNLABELLED).sum()
+    assert message.unlabelled == (labels == marks.UNLABELLED).sum()
     assert [c.points for c in message.classes] == sorted((c.points for c in message.classes), reverse=True)
     assert {c.label for c in message.classes} == {0, 2}
     for c in message.classes:
@@ -265,7 +267,7 @@ def test_scene_classes_against_a_loop():
 
 
 def test_scene_classes_of_nothing():
-    labels = np.full(3, messages.UNLABELLED, np.uint32)
+    labels = np.full(3, marks.UNLABELLED, np.uint32)
     message = scene.scene_classes(Header(), np.full((3, 3), np.nan), segmentation(labels, labels, labels), "why")
     assert message.unlabelled == 3 and message.unlabelled_reason == "why" and not message.classes
 
@@ -274,7 +276,7 @@ def test_matches_against_a_loop():
     rng = np.random.default_rng(4)
     xyz = rng.normal(size=(300, 3))
     superpoints = rng.integers(0, 12, 300).astype(np.uint32)
-    superpoints[:20] = messages.NO_SUPERPOINT
+    superpoints[:20] = marks.NO_SUPERPOINT
     scores = rng.normal(size=(300, 2)).astype(np.float32)
     scores[:20] = np.nan
     found = scene.matches(["one", "two"], scores, superpoints, xyz, limit=4)

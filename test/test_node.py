@@ -7,6 +7,8 @@ import time
 import numpy as np
 import pytest
 
+from s4token_model import marks
+
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
@@ -17,7 +19,6 @@ from ros_helpers import arrays, cloud, figures, room, wait_for
 from sensor_msgs.msg import PointCloud2, PointField
 
 from s4token_model.config import Config, options
-from s4token_ros import messages
 from s4token_ros.parameters import NodeConfig
 from s4token_ros.qos import cloud_qos
 
@@ -95,7 +96,7 @@ def test_fields_shape_stamp_and_frame_are_kept(peer):
     for name in points.dtype.names:
         np.testing.assert_array_equal(back[name], points[name])
     valid = np.arange(1200) != 7
-    assert back["label"][7] == messages.UNLABELLED and back["superpoint"][7] == messages.NO_SUPERPOINT
+    assert back["label"][7] == marks.UNLABELLED and back["superpoint"][7] == marks.NO_SUPERPOINT
     np.testing.assert_array_equal(back["superpoint"][valid], (np.arange(1200) // 100)[valid])
     assert set(back["label"][valid]) == {0, 1, 2}
 
@@ -368,7 +369,7 @@ def test_odd_clouds_are_labelled_as_far_as_possible(peer, case):
     answer = labelled(peer, message)
     assert answer.header == message.header and (answer.height, answer.width) == (message.height, message.width)
     points = arrays(answer)
-    assert (points["label"] != messages.UNLABELLED).sum() == expected
+    assert (points["label"] != marks.UNLABELLED).sum() == expected
     np.testing.assert_array_equal(points["x"], arrays(message)["x"])
     if case == "empty frame":
         collected = peer.labeled()

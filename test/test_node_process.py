@@ -11,6 +11,8 @@ import time
 import numpy as np
 import pytest
 
+from s4token_model import marks
+
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
@@ -21,7 +23,7 @@ from ros_helpers import arrays, cloud, figures, room, wait_for
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
-from s4token_ros import messages, parameter_file
+from s4token_ros import parameter_file
 from s4token_ros.qos import cloud_qos
 
 REAL = (sys.executable, "-m", "s4token_ros.node", "--ros-args")
@@ -187,7 +189,7 @@ def test_the_real_segmenter(start, tiny_model):
         wait_for(lambda m=message: collected.by_stamp(m.header.stamp), 60, "a labelled cloud")
         answer = arrays(collected.by_stamp(message.header.stamp)[0])
         assert (answer["label"] < 3).sum() == finite
-        assert (answer["label"] == messages.UNLABELLED).sum() == len(answer) - finite
+        assert (answer["label"] == marks.UNLABELLED).sum() == len(answer) - finite
     publisher.publish(cloud(points))
     wait_for(lambda: len(collected) == 4, 60)
     answer = peer.set_vocabulary("椅子", "a lamp on a desk", " ".join(["long"] * 200))

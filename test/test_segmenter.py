@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from s4token_model import checkpoint, cloud, segmenter
+from s4token_model import checkpoint, cloud, marks, segmenter
 from s4token_model import config as configs
-from s4token_model.segmenter import NO_SUPERPOINT, Segmenter, checked_device
-from s4token_model.vocabulary import UNLABELLED
+from s4token_model.segmenter import Segmenter, checked_device
 
 STAGES = {"superpoints", "sampling", "patches", "encoder", "propagation"}
 
@@ -48,10 +47,10 @@ def check(result, xyz) -> None:
     assert result.labels.dtype == result.superpoints.dtype == np.uint32 and result.confidence.dtype == np.float32
     assert np.array_equal(result.encoding.valid, valid)
     words = len(result.vocabulary.names)
-    assert ((result.labels < words) | (result.labels == UNLABELLED)).all()
+    assert ((result.labels < words) | (result.labels == marks.UNLABELLED)).all()
     assert ((result.confidence >= 0) & (result.confidence <= 1)).all()
-    assert (result.labels[~valid] == UNLABELLED).all() and not result.confidence[~valid].any()
-    assert (result.superpoints[~valid] == NO_SUPERPOINT).all()
+    assert (result.labels[~valid] == marks.UNLABELLED).all() and not result.confidence[~valid].any()
+    assert (result.superpoints[~valid] == marks.NO_SUPERPOINT).all()
     assert set(result.superpoints[valid]) == set(range(result.superpoint_count))
     assert set(result.stages_ms) == STAGES or not valid.any()
     if valid.any():
@@ -203,9 +202,9 @@ def test_thresholds_leave_points_unlabelled(tiny):
     free = tiny.label(encoding, tiny.make_vocabulary(names))
     middle = float(np.median(free.confidence))
     strict = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=middle))
-    expected = np.where(free.confidence >= np.float32(middle), free.labels, UNLABELLED)
-    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == UNLABELLED).mean() < 1
-    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == UNLABELLED).any()
+    expected = np.where(free.confidence >= np.float32(middle), free.labels, marks.UNLABELLED)
+    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == marks.UNLABELLED).mean() < 1
+    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == marks.UNLABELLED).any()
     one = [1.0 if k == free.labels[0] else 0.0 for k in range(4)]
     picky = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=one))
     assert set(picky.labels[free.labels != free.labels[0]]) <= set(range(4))

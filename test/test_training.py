@@ -140,7 +140,8 @@ def test_every_loss_reaches_every_part_of_the_tokenizer(frozen):
     tokenizer = Tokenizer(PIPELINE.tokenizer, frozen.width)
     batch = fake_samples(3, 32).draw(MINI, np.random.default_rng(0), 12)
     text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
-    losses = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), PIPELINE, MINI)
+    asked = torch.ones(6, dtype=torch.bool)
+    losses = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), asked, PIPELINE, MINI)
     assert set(losses) == {"local", "global", "text"}
     for name, loss in losses.items():
         gradients = torch.autograd.grad(loss, list(tokenizer.parameters()), retain_graph=True)
@@ -203,3 +204,26 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "tokenizer.safetensors").read_bytes() == before
     with pytest.raises(ValueError, match="begun with other settings"):
         mini.main([*arguments, "tokenizer.width=16"])
+
+
+def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):
+    from s4token_model.tokenizer import Tokenizer
+    from s4token_model.training.text_target import text_loss
+
+    tokenizer = Tokenizer(PIPELINE.tokenizer, frozen.width)
+    batch = fake_samples(3, 32).draw(MINI, np.random.default_rng(0), 12)
+    text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
+    asked = torch.tensor([True, False, True, True, False, True])
+    given = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), asked, PIPELINE, MINI)
+    features, _ = frozen.encode_tokens(tokenizer(batch.inputs))
+    points = batch.weights @ torch.nn.functional.normalize(features, dim=-1)
+    keep = (batch.weights.sum(-1) > 0) & asked[batch.label]
+    moved = torch.tensor([0, -1, 1, 2, -1, 3])[batch.label[keep]]
+    expected = text_loss(points[keep], text[asked], moved, torch.ones(4), PIPELINE.vocabulary.temperature)
+    assert torch.isclose(given["text"], MINI.text_weight * expected)
+
+
+def test_words_of_a_step_are_everyday_words_half_of_the_time():
+    drawn = [mini_tokenizer.draw_classes(58, np.random.default_rng(k)).numpy() for k in range(400)]
+    everyday = [bool(d[:19].all() and not d[19:].any()) for d in drawn]
+    assert 0.4 < np.mean(everyday) < 0.6 and 0.15 < np.mean([d.all() for d in drawn]) < 0.35

@@ -10,7 +10,7 @@ from s4token_model.datasets.scene import Scene
 # What a person scans a room for is not its shell.
 BUILDING = frozenset({"wall", "floor", "ceiling"})
 SHELL = frozenset({"wall", "floor", "ceiling", "column", "stairs", "rug"})
-WORTH = {"ceiling": 0.02, "wall": 0.15, "floor": 0.3, "column": 0.3, "stairs": 0.5}  # to whoever scans; furniture is 1
+WORTH = {"ceiling": 0.02, "wall": 0.08, "floor": 0.3, "column": 0.3, "stairs": 0.5}  # to whoever scans; furniture is 1
 WALKABLE = frozenset({"floor", "rug"})
 
 
@@ -70,7 +70,7 @@ def _glances(caster: Caster, eyes: np.ndarray, rng: np.random.Generator, reach: 
     """A pose (n, 4, 4) near each of the eyes (n, 3): at a thing within reach, or somewhere."""
     n = len(eyes)
     eyes = eyes + rng.normal(0, 0.06, (n, 3))
-    yaw, pitch = rng.uniform(0, 2 * np.pi, n), np.radians(rng.normal(-16, 13, n))
+    yaw, pitch = rng.uniform(0, 2 * np.pi, n), np.radians(rng.normal(-22, 13, n))
     ahead = np.stack([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)], axis=1)
     things = [thing for thing in caster.scene.instances if thing.name not in SHELL]
     if things:
@@ -78,7 +78,7 @@ def _glances(caster: Caster, eyes: np.ndarray, rng: np.random.Generator, reach: 
         low, high = np.array([t.low for t in things])[thing], np.array([t.high for t in things])[thing]
         aim = rng.uniform(low, high) + rng.normal(0, 0.2, (n, 3)) - eyes
         length = np.linalg.norm(aim, axis=1)
-        near = (length > 0.4) & (length < reach) & (rng.random(n) < 0.75)
+        near = (length > 0.4) & (length < reach) & (rng.random(n) < 0.88)
         ahead = np.where(near[:, None], aim, ahead)
     return look_at(eyes, eyes + ahead, rng.normal(0, 0.05, n))
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from s4token_model import marks
 from s4token_model.datasets.classes import SCANNET20, SCANNET20_NYU40
 from s4token_model.files import read_cloud
 
-UNLABELED = 65535
 NAMES = SCANNET20
 _PLY, _LABELS_PLY = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply"
 
@@ -82,7 +82,7 @@ def load_room(root: str | Path, name: str) -> Room:
 def scannet20(nyu40: np.ndarray) -> np.ndarray:
     """Map NYU40 ids to indices into SCANNET20 (uint32); every other id becomes 65535."""
     nyu40 = np.asarray(nyu40).astype(np.int64)
-    table = np.full(257, UNLABELED, np.uint32)
+    table = np.full(257, marks.UNLABELLED, np.uint32)
     table[list(SCANNET20_NYU40)] = np.arange(len(SCANNET20), dtype=np.uint32)
     return table[np.where((nyu40 >= 0) & (nyu40 < 256), nyu40, 256)]
 

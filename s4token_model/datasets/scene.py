@@ -73,6 +73,10 @@ class Scan:
     instance: np.ndarray
     part: np.ndarray
 
+    def take(self, which: np.ndarray) -> Scan:
+        """The points of a mask or of indices."""
+        return Scan(self.xyz[which], self.rgb[which], self.label[which], self.instance[which], self.part[which])
+
 
 @dataclass(frozen=True)
 class View:

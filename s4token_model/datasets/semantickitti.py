@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-UNLABELED = 65535
+from s4token_model import marks
+
 NAMES = (
     "car", "bicycle", "motorcycle", "truck", "other vehicle", "person", "bicyclist", "motorcyclist", "road", "parking",
     "sidewalk", "other ground", "building", "fence", "vegetation", "trunk", "terrain", "pole", "traffic sign",
@@ -63,7 +64,7 @@ def load_sweep(root: str | Path, name: str) -> Sweep:
 
 def learning_map(raw: np.ndarray) -> np.ndarray:
     """Map raw semantic ids (H,) to indices into NAMES (uint32), 65535 where the benchmark ignores them."""
-    table = np.full(65536, UNLABELED, np.uint32)
+    table = np.full(65536, marks.UNLABELLED, np.uint32)
     for index, name in enumerate(NAMES):
         table[list(RAW_IDS[name])] = index
     return table[np.asarray(raw).astype(np.int64) & 0xFFFF]

@@ -36,6 +36,23 @@ _FILLERS = (
     "dresser",
     "fan",
 )
+# What stands about in the middle of a room.
+_STANDING = (
+    "chair",
+    "chair",
+    "chair",
+    "chair",
+    "table",
+    "table",
+    "sofa",
+    "desk",
+    "stool",
+    "bookshelf",
+    "cabinet",
+    "ottoman",
+    "box",
+    "bag",
+)
 # Class and probability of what is put into any kind of room.
 _EXTRAS = (
     ("radiator", 0.12), ("trash can", 0.4), ("plant", 0.25), ("person", 0.1), ("rug", 0.25),
@@ -64,7 +81,7 @@ def make_room(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     weights = np.array([w for _, _, w, _ in layouts.LAYOUTS])
     _, furnish, _, area = layouts.LAYOUTS[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    density = float(rng.choice([0.25, 0.8, 1.2, 2.0], p=(0.12, 0.28, 0.35, 0.25)))
+    density = float(rng.choice([0.3, 0.9, 1.6, 2.6], p=(0.08, 0.22, 0.35, 0.35)))
     site = Site(rooms.make_plan(rng, area), rng)
     style = shells.make_style(rng)
     things, shell = Assembly(), Assembly()
@@ -137,12 +154,16 @@ def _finish(site: Site, density: float) -> None:
                 site.middle(name, 0.05)
             else:
                 site.against(name)
-    for _ in range(int(rng.poisson(plan.area / 14 * density))):
+    for _ in range(int(rng.poisson(plan.area / 7 * density))):
         host = site.against(str(rng.choice(_FILLERS)), tries=3)
         if host:
             layouts.clutter_on(
                 site, host, layouts.TOP_CLUTTER, 1.0 * density, "top" if "top" in host.thing.parts else "seat"
             )
+    for _ in range(int(rng.poisson(plan.area / 9 * density))):
+        host = site.middle(str(rng.choice(_STANDING)), 0.05, tries=4)
+        if host and "top" in host.thing.parts:
+            layouts.clutter_on(site, host, layouts.TOP_CLUTTER, 1.0 * density)
     if rng.random() < 0.25:
         thing = objects.lamp(rng, "ceiling") if rng.random() < 0.75 else fan(rng, True)
         xy = rng.uniform([plan.xs[0], plan.ys[0]], [plan.xs[-1], plan.ys[-1]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-UNLABELED = 65535
+from s4token_model import marks
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
     _, inverse = np.unique(superpoints, return_inverse=True)
     inverse = inverse.reshape(-1)
-    annotated = (truth >= 0) & (truth != UNLABELED)
-    best = np.full(inverse.max() + 1 if len(inverse) else 0, UNLABELED, np.uint32)
+    annotated = (truth >= 0) & (truth != marks.UNLABELLED)
+    best = np.full(inverse.max() + 1 if len(inverse) else 0, marks.UNLABELLED, np.uint32)
     if annotated.any():
         base = int(truth[annotated].max()) + 1
         pairs, votes = np.unique(inverse[annotated] * base + truth[annotated], return_counts=True)

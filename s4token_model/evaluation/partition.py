@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import config, superpoints
+from s4token_model import config, marks, superpoints
 from s4token_model.datasets import semantickitti
 from s4token_model.evaluation import metrics
 from s4token_model.evaluation.charts import table
@@ -26,7 +26,7 @@ LAMBDAS = (0.03, 0.1, 0.3)
 
 def oracle(ids: np.ndarray, raw: np.ndarray) -> metrics.Scores:
     """Scores of superpoints ids (H,) that each take their majority class of raw (H,), where ids > 0 are annotated."""
-    truth = np.where(raw > 0, raw, metrics.UNLABELED)
+    truth = np.where(raw > 0, raw, marks.UNLABELLED)
     classes = int(raw.max(initial=0)) + 1
     return metrics.scores(metrics.confusion(truth, metrics.oracle_labels(ids, truth), classes))
 

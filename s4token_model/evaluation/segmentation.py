@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s4token_model import marks
 from s4token_model.evaluation import metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
 
@@ -100,7 +101,7 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
             "oracle_miou": metrics.scores(best).miou,
             "superpoints": int(found.superpoint_count),
             "tokens": int(found.tokens),
-            "unlabelled": float((found.labels == metrics.UNLABELED).mean()),
+            "unlabelled": float((found.labels == marks.UNLABELLED).mean()),
             "seconds": seconds,
             "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
         }
@@ -145,8 +146,8 @@ def _picture(out: Path, cloud: LabelledCloud, found: Segmentation, names: tuple[
     from s4token_model.evaluation.render import label_colors, save_comparison
 
     colors = palette(len(names))
-    ignored = cloud.label == metrics.UNLABELED
-    shown = np.where(ignored, metrics.UNLABELED, found.labels)
+    ignored = cloud.label == marks.UNLABELLED
+    shown = np.where(ignored, marks.UNLABELLED, found.labels)
     columns = [
         (f"{cloud.name}: prediction", label_colors(found.labels, colors)),
         ("truth (grey: not annotated)", label_colors(cloud.label, colors)),

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from s4token_model import vocabulary
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
-from s4token_model.datasets.classes import PROCEDURAL
+from s4token_model.datasets.classes import PROCEDURAL, SCANNET20
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.training.batches import Batch, Samples
 from s4token_model.training.distillation import global_distillation, local_distillation
@@ -22,17 +23,22 @@ from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_na
 from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
-BALANCE = 0.4  # class weights ~ frequency^-BALANCE
+BALANCE = 0.5  # class weights ~ frequency^-BALANCE
+AVERAGING = 0.998  # decay of the running mean of the weights, which is what is kept
 
 
 def train(
     samples: Samples, held_out: Samples, clip: FrozenClip, config: Config, mini: MiniConfig, run: Path
 ) -> Tokenizer:
-    """Train and return the tokenizer; the state in `run` is resumed from when present."""
+    """Train and return the tokenizer, its weights averaged over the last steps.
+
+    The state in `run` is resumed from when present.
+    """
     torch.manual_seed(mini.seed)
     tokenizer = Tokenizer(config.tokenizer, clip.width)
     optimizer = torch.optim.AdamW(tokenizer.parameters(), mini.rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
-    progress = Progress(run / "tokenizer.pt", tokenizer, optimizer)
+    mean = AveragedModel(tokenizer, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
+    progress = Progress(run / "tokenizer.pt", nn.ModuleDict({"live": tokenizer, "mean": mean}), optimizer)
     words = synonym_features(clip, config)
     weights = class_weights(samples)
     bar = tqdm(range(progress.step, mini.steps), "tokenizer", mini.steps, initial=progress.step)
@@ -40,36 +46,45 @@ def train(
     for step, batch in zip(bar, batches, strict=True):
         rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps)
-        losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, config, mini)
+        asked = draw_classes(len(weights), rng)
+        losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini)
         loss = torch.stack(list(losses.values())).sum()
         stop_on_nan(losses, run, {"step": step, "batch": batch})
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(tokenizer.parameters(), 1.0)
         optimizer.step()
+        mean.update_parameters(tokenizer)
         values = {name: value.item() for name, value in losses.items()}
         if (step + 1) % mini.save_every == 0 or step + 1 == mini.steps:
-            values["held_out_miou"] = validate(tokenizer, clip, held_out, words, config, mini)
+            values["held_out_miou"] = validate(mean.module, clip, held_out, words, config, mini)
             bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
-    return tokenizer
+    return mean.module
 
 
 def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Batch:
     return samples.draw(mini, np.random.default_rng([mini.seed, 13, step]), tokens_at(step, config, mini))
 
 
-def losses_of(tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, config: Config, mini: MiniConfig):
-    """Return the named, weighted losses of a batch."""
+def losses_of(
+    tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Tensor, config: Config, mini: MiniConfig
+) -> dict[str, Tensor]:
+    """Return the named, weighted losses of a batch; the text loss is over the classes `asked` (C,) bool, and their
+    points."""
     features, cls = clip.encode_tokens(tokenizer(batch.inputs))
     points = batch.weights @ normalize(features, dim=-1)
     reached = batch.weights.sum(dim=-1) > 0
+    named = reached & asked[batch.label]
+    number = asked.cumsum(0) - 1
     local = local_distillation(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
     return {
         "local": mini.distill_weight * local,
         "global": mini.distill_weight * global_distillation(cls, batch.whole),
         "text": mini.text_weight
-        * text_loss(points[reached], text, batch.label[reached], class_weight, config.vocabulary.temperature),
+        * text_loss(
+            points[named], text[asked], number[batch.label[named]], class_weight[asked], config.vocabulary.temperature
+        ),
     }
 
 
@@ -93,6 +108,15 @@ def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
     """(C, E): the class name three times out of four, else one of its synonyms."""
     picks = [0 if rng.random() < 0.75 else int(rng.integers(len(rows))) for rows in words]
     return torch.stack([rows[k] for rows, k in zip(words, picks, strict=True)])
+
+
+def draw_classes(count: int, rng: np.random.Generator) -> Tensor:
+    """(C,) bool, the vocabulary of a step: the everyday words of rooms half of the time, else a random half of all
+    words, or all. Users ask for some 20 words, not for all that the scenes hold."""
+    draw = rng.random()
+    if draw < 0.5:
+        return torch.arange(count) < len(SCANNET20) - 1
+    return torch.from_numpy(rng.random(count) < (0.5 if draw < 0.75 else 1.0))
 
 
 def class_weights(samples: Samples) -> Tensor:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from tqdm import tqdm
 
 from s4token_model import config as configs
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets import sensors, synthetic, views
+from s4token_model.datasets.cameras import BUILDING
 from s4token_model.datasets.raycast import Caster, project
 from s4token_model.datasets.scene import Scan
 from s4token_model.segmenter import TokenGeometry, form_tokens
@@ -72,7 +74,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
     turned = sensors.augment(raw, rng)
-    strength = float(np.exp(rng.uniform(np.log(0.15), np.log(0.5))))
+    strength = float(np.exp(rng.uniform(np.log(0.08), np.log(0.45))))
     changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
     geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
     if len(geometry.patches.centers) < 8:
@@ -107,7 +109,8 @@ def load_sample(path: Path) -> dict[str, np.ndarray]:
 
 def _scan(scene, caster, kind: str, rng: np.random.Generator):
     if kind == "depth":
-        return _without_top(sensors.scan_depth(scene, rng, int(rng.integers(20000, 65000)), caster), rng)
+        scan = sensors.scan_depth(scene, rng, int(rng.integers(35000, 80000)), caster)
+        return _around_things(_without_top(scan, rng), scene.names, rng)
     if kind == "frame":
         return sensors.scan_frame(scene, rng, caster=caster)
     if kind == "lidar":
@@ -122,11 +125,24 @@ def _without_top(scan: Scan, rng: np.random.Generator) -> Scan:
         return scan
     east, north = (scan.xyz[:, :2] - np.median(scan.xyz[:, :2], axis=0)).T
     angle = np.arctan2(north, east)
-    height = rng.uniform(0.8, 2.2) + sum(
-        rng.uniform(0, 0.5) * np.sin(k * angle + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 4)
+    height = rng.uniform(0.7, 1.9) + sum(
+        rng.uniform(0, 0.4) * np.sin(k * angle + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 4)
     )
-    keep = scan.xyz[:, 2] < height + rng.normal(0, 0.04, len(angle))
-    return Scan(scan.xyz[keep], scan.rgb[keep], scan.label[keep], scan.instance[keep], scan.part[keep])
+    return scan.take(scan.xyz[:, 2] < height + rng.normal(0, 0.04, len(angle)))
+
+
+def _around_things(scan: Scan, names: tuple[str, ...], rng: np.random.Generator) -> Scan:
+    """Leave out floor, walls and ceiling far from everything else, mostly: real scans of rooms hold about
+    half as much of them as scans that cover a room evenly."""
+    shell = np.isin(scan.label, [k for k, name in enumerate(names) if name in BUILDING])
+    if rng.random() < 0.35 or shell.all() or not shell.any():
+        return scan
+    cell = np.floor(scan.xyz[:, :2] / np.float32(0.1)).astype(np.int64)
+    cell -= cell.min(axis=0)
+    empty = np.ones(cell.max(axis=0) + 1, bool)
+    empty[tuple(cell[~shell].T)] = False
+    distance = 0.1 * distance_transform_edt(empty)[tuple(cell.T)]
+    return scan.take(~shell | (distance < rng.uniform(0.15, 0.9) + rng.normal(0, 0.05, len(shell))))
 
 
 def _style(rng: np.random.Generator) -> str:
