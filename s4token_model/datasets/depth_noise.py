@@ -44,15 +44,15 @@ class DepthSensor:
         sloppy = rng.random()  # one operator, one quality: errors of poses go together
         return cls(
             far=rng.uniform(3.0, 5.0),
-            noise=_log_uniform(rng, 0.0007, 0.004),
-            wave=_log_uniform(rng, 0.0007, 0.004),
-            ripple=_log_uniform(rng, 0.0005, 0.005),
+            noise=_log_uniform(rng, 0.0006, 0.003),
+            wave=_log_uniform(rng, 0.0005, 0.003),
+            ripple=_log_uniform(rng, 0.0003, 0.003),
             grazing=rng.uniform(0.05, 0.25),
             edge=rng.uniform(0.6, 1.0),
             flying=rng.uniform(0.0, 0.3),
             swallow=rng.uniform(0.2, 1.3),
             dark=rng.uniform(0.0, 0.7),
-            shift=0.003 + 0.022 * sloppy**2 * rng.uniform(0.4, 1.4),
+            shift=0.002 + 0.018 * sloppy**2 * rng.uniform(0.4, 1.4),
             turn=0.05 + 0.6 * sloppy**2 * rng.uniform(0.4, 1.4),
             drift=0.010 * sloppy**2 * rng.uniform(0.0, 1.5),
         )
