@@ -37,7 +37,8 @@ class FrozenClip(nn.Module):
             raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
-        self.precision = precision
+        self.precision = resolved(precision)
+        visual.transformer.to(torch.bfloat16 if self.precision == "bf16" else torch.float32)
         self.width, self.dim = visual.proj.shape
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -56,10 +57,7 @@ class FrozenClip(nn.Module):
         """
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
-        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            hidden = visual.transformer(visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1)))
-            features, pooled = self._project(hidden)
-        return features.float(), pooled.float()
+        return self._project(self._blocks(visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))))
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -69,9 +67,14 @@ class FrozenClip(nn.Module):
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        features, pooled = self._project(visual.transformer(visual._embeds((pixels - self.mean) / self.std)))
+        features, pooled = self._project(self._blocks(visual._embeds((pixels - self.mean) / self.std)))
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
+
+    def _blocks(self, hidden: Tensor) -> Tensor:
+        """The transformer blocks, in the arithmetic of `precision`; float32 in and out."""
+        transformer = self.model.visual.transformer
+        return transformer(hidden.to(torch.bfloat16)).float() if self.precision == "bf16" else transformer(hidden)
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""
@@ -91,6 +94,17 @@ class FrozenClip(nn.Module):
             ids = self.tokenize(texts[begin : begin + TEXT_BATCH]).to(self.mean.device)
             rows.append(normalize(self.model.encode_text(ids).float(), dim=-1).cpu())
         return torch.cat(rows).numpy()
+
+
+def resolved(precision: str) -> str:
+    """Return fp32 or bf16; auto is bf16 where the processor computes in it, since elsewhere it would be slower."""
+    if precision != "auto":
+        return precision
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return "fp32"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"
 
 
 def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:

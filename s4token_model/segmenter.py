@@ -170,8 +170,11 @@ class Segmenter:
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.precision == "bf16")
         with torch.inference_mode():
-            features, cls = self.clip.encode_tokens(self.tokenizer(inputs))
+            with half:
+                tokens = self.tokenizer(inputs)
+            features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
     def _cosines(self, encoding: Encoding, text: np.ndarray):

@@ -134,3 +134,21 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
     (tmp_path / "open_clip_config.json").write_text("{}")
     with pytest.raises(ValueError, match="cannot load CLIP"):
         clip.load(ClipConfig(name=str(tmp_path), pretrained=""))
+
+
+def test_auto_precision_follows_the_processor(monkeypatch):
+    for flags, expected in (("fpu avx512f avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx2", "fp32")):
+        monkeypatch.setattr(clip.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
+        assert clip.resolved("auto") == expected
+    assert clip.resolved("fp32") == "fp32" and clip.resolved("bf16") == "bf16"
+
+
+def test_images_in_half_precision_are_close_to_single():
+    images = np.random.default_rng(0).integers(0, 255, (2, 40, 30, 3), dtype=np.uint8)
+    torch.manual_seed(0)
+    exact = frozen(precision="fp32")
+    torch.manual_seed(0)
+    rough = frozen(precision="bf16")
+    for a, b in zip(exact.encode_images(images), rough.encode_images(images), strict=True):
+        assert b.dtype == torch.float32
+        assert torch.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.99

@@ -1,4 +1,4 @@
-"""Time every stage beside the reference pipeline: python -m s4token_model.evaluation.benchmark [--input F] [--json]
+"""Time every stage beside the reference pipeline: s4token benchmark [--input F] [--json] [--report FILE.md]
 
 Ours and the peer run in turn in one process, on the same cloud with the same numbers of tokens and words; figures are
 medians. Ratios hold on other machines better than milliseconds do.
@@ -7,11 +7,15 @@ medians. Ratios hold on other machines better than milliseconds do.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +25,7 @@ import torch
 from s4token_model import checkpoint, cloud, files, propagation, sampling, superpoints
 from s4token_model import config as configs
 from s4token_model.clip import FrozenClip
-from s4token_model.evaluation import reference
+from s4token_model.evaluation import growth, reference, report
 from s4token_model.segmenter import Segmenter, form_tokens, network_input
 from s4token_model.tokenizer import Tokenizer
 
@@ -33,15 +37,22 @@ PACKAGES = ("torch", "numpy", "numba", "scipy", "open_clip_torch", "cut_pursuit_
 def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser("s4token benchmark", description="Time every stage beside the paper's libraries.")
-    parser.add_argument("--input", help="a cloud file; default: a procedural room")
+    parser.add_argument("--input", action="append", help="a cloud file, may be repeated; default: a procedural room")
     parser.add_argument("--points", type=int, help="use this many points of the cloud, drawn at random")
     parser.add_argument("--model", default=checkpoint.MINI, help="a checkpoint, or random:ViT-B-16 for the time alone")
     parser.add_argument("--tokens", type=int, help="tokens per cloud; default: the model's")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per cloud")
+    parser.add_argument("--report", type=Path, metavar="FILE.md", help="also write a document and a plot of the growth")
     options = parser.parse_args(arguments)
-    result = run(options.input, options.points, options.model, options.tokens, options.repeats)
-    print(json.dumps(result) if options.json else table(result))
+    results = []
+    for file in options.input or [None]:
+        results.append(run(file, options.points, options.model, options.tokens, options.repeats))
+        print(json.dumps(results[-1]) if options.json else table(results[-1]), flush=True)
+    if options.report is not None:
+        words = sys.argv[1:] if arguments is None else arguments
+        report.write(options.report, results, growth.measure(), shlex.join(["s4token", "benchmark", *words]))
+        print(f"wrote {options.report}")
     return 0
 
 
@@ -51,13 +62,15 @@ def run(input: str | None, points: int | None, model: str, tokens: int | None, r
     segmenter = load_model(model, tokens)
     segmenter.segment(xyz)
     ours = [segmenter.segment(xyz).stages_ms for _ in range(repeats)]
-    peer = [reference_stages(xyz, segmenter) for _ in range(max(2, repeats // 2))][1:]
+    exact = in_fp32(segmenter.clip)
+    peer = [reference_stages(xyz, segmenter, exact) for _ in range(max(2, repeats // 2))][1:]
     ours_ms, reference_ms = (_with_total(_medians(rows)) for rows in (ours, peer))
     return {
         "cloud": str(input or "procedural room"),
         "points": len(xyz),
         "model": model,
         "tokens": segmenter.config.sampling.tokens,
+        "precision": segmenter.clip.precision,
         "ours_ms": ours_ms,
         "reference_ms": reference_ms,
         "ratio_total": round(reference_ms["total"] / ours_ms["total"], 2),
@@ -78,11 +91,18 @@ def load_points(input: str | None, points: int | None) -> np.ndarray:
     else:
         xyz = files.read_cloud(input).xyz
     xyz = np.ascontiguousarray(xyz[np.isfinite(xyz).all(axis=1)], np.float32)
-    if points is not None and len(xyz) > points:
-        xyz = xyz[np.sort(np.random.default_rng(0).choice(len(xyz), points, replace=False))]
+    if points is not None:
+        xyz = thinned(xyz, points)
     if len(xyz) < 100:
         raise ValueError(f"{input} has {len(xyz)} finite points; a benchmark needs at least 100")
     return xyz
+
+
+def thinned(xyz: np.ndarray, points: int) -> np.ndarray:
+    """At most `points` of the points, drawn at random, seeded, in their order."""
+    if len(xyz) <= points:
+        return xyz
+    return xyz[np.sort(np.random.default_rng(0).choice(len(xyz), points, replace=False))]
 
 
 def load_model(model: str, tokens: int | None) -> Segmenter:
@@ -93,12 +113,24 @@ def load_model(model: str, tokens: int | None) -> Segmenter:
     name = model.removeprefix(RANDOM)
     config = configs.replace(configs.Config(), {"clip.name": name, "clip.pretrained": ""} | changes)
     frozen = FrozenClip(
-        open_clip.create_model(name, pretrained=None), open_clip.get_tokenizer(name), (0.5,) * 3, (0.25,) * 3
+        open_clip.create_model(name, pretrained=None),
+        open_clip.get_tokenizer(name),
+        (0.5,) * 3,
+        (0.25,) * 3,
+        config.clip.precision,
     )
     return Segmenter(Tokenizer(config.tokenizer, frozen.width), frozen, config)
 
 
-def reference_stages(xyz: np.ndarray, segmenter: Segmenter) -> dict[str, float]:
+def in_fp32(clip: FrozenClip) -> FrozenClip:
+    """The same CLIP in single precision, as the reference pipeline runs it."""
+    exact = copy.deepcopy(clip)
+    exact.model.float()
+    exact.precision = "fp32"
+    return exact
+
+
+def reference_stages(xyz: np.ndarray, segmenter: Segmenter, exact: FrozenClip) -> dict[str, float]:
     """Milliseconds of each stage of the reference pipeline on one cloud; the network is the same, in fp32."""
     config, clock = segmenter.config, _Laps()
     labels = reference.partition(xyz, config)
@@ -117,7 +149,7 @@ def reference_stages(xyz: np.ndarray, segmenter: Segmenter) -> dict[str, float]:
     )  # the same tokens as ours; its geometry is not counted
     clock.skip()
     with torch.inference_mode():
-        features = segmenter.clip.encode_tokens(segmenter.tokenizer(inputs))[0][0].numpy()
+        features = exact.encode_tokens(segmenter.tokenizer(inputs))[0][0].numpy()
     clock("encoder")
     features = features[: len(chosen)]
     reference.propagate(

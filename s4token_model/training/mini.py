@@ -22,7 +22,7 @@ from s4token_model.config import ClipConfig, Config, MiniConfig
 from s4token_model.training import mini_clip, mini_tokenizer, samples, targets
 from s4token_model.training.batches import Samples
 
-PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "tokenizer.width": 32}
+PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "clip.precision": "fp32", "tokenizer.width": 32}
 HELD_OUT_SCENES = 48
 CLIP_SEED = 500_000_000
 HELD_OUT_SEED = 1_000_000_000  # far from any training seed
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
             run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True
         )
         mini_clip.train(pictures, run / "clip", run, mini)
-    frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained=""))
+    frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained="", precision="fp32"))
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
     paths = samples.prepare(run / "scenes", _seeds(mini.seed, mini.scenes), config, mini)
