@@ -24,8 +24,8 @@ def write(path: Path, results: Sequence[dict[str, Any]], rows: Sequence[dict[str
         f"Written by `{command}` on {date.today()}: {_processor()}, {results[0]['hardware']}. {versions}.",
         "Milliseconds are medians; ours and the peer run in turn in one process on the same cloud, with the same"
         " numbers of tokens and words. Ratios hold on other machines better than milliseconds do. The reference is the"
-        " paper's pipeline as libraries give it: Open3D normals, scipy neighbours, pgeof, cut-pursuit-py, farthest point"
-        " sampling as a torch loop, dense propagation, the same ViT in fp32.",
+        " paper's pipeline as libraries give it: Open3D normals, scipy neighbours, pgeof, cut-pursuit-py, farthest"
+        " point sampling as a torch loop, dense propagation, the same ViT in fp32.",
         *(_cloud(result) for result in results),
     ]
     if rows:
