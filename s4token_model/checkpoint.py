@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from s4token_model import config as configs
-from s4token_model.clip import FrozenClip
+from s4token_model.clip import FrozenClip, clip_directory
 from s4token_model.clip import load as load_clip
 from s4token_model.config import Config
 from s4token_model.tokenizer import Tokenizer
@@ -75,6 +76,15 @@ def save(directory: str | Path, tokenizer: Tokenizer, config: Config, provenance
     partial = directory / "config.json.partial"
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, directory / "config.json")
+
+
+def bundle_clip(directory: Path, config: Config, root: Path | None) -> Config:
+    """Copy a CLIP that is a directory into the checkpoint `directory`, so that it can be moved; returns its config."""
+    source = clip_directory(config.clip.name, root)
+    if source is None:
+        return config
+    shutil.copytree(source, directory / "clip", dirs_exist_ok=True)
+    return configs.replace(config, {"clip.name": "clip", "clip.pretrained": ""})
 
 
 def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, FrozenClip, Config]:

@@ -19,6 +19,8 @@ PASSED_ON = {
         "s4token_model.evaluation.benchmark",
         "time every stage beside the paper's parts as libraries give them",
     ),
+    "prepare": ("s4token_model.training.prepare", "make training samples of clouds, bags and objects"),
+    "train": ("s4token_model.training.run_train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }
 MODEL = "s4token-mini"

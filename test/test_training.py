@@ -140,7 +140,7 @@ def test_every_loss_reaches_every_part_of_the_tokenizer(frozen):
     tokenizer = Tokenizer(PIPELINE.tokenizer, frozen.width)
     batch = fake_samples(3, 32).draw(MINI, np.random.default_rng(0), 12)
     text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
-    asked = torch.ones(6, dtype=torch.bool)
+    asked = mini_tokenizer.Asked(torch.arange(6), torch.arange(6))
     losses = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), asked, PIPELINE, MINI)
     assert set(losses) == {"local", "global", "text"}
     for name, loss in losses.items():
@@ -213,17 +213,23 @@ def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):
     tokenizer = Tokenizer(PIPELINE.tokenizer, frozen.width)
     batch = fake_samples(3, 32).draw(MINI, np.random.default_rng(0), 12)
     text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
-    asked = torch.tensor([True, False, True, True, False, True])
+    asked = mini_tokenizer.Asked(torch.tensor([0, 2, 3, 5]), torch.tensor([0, -1, 1, 2, -1, 3]))
     given = mini_tokenizer.losses_of(tokenizer, frozen, batch, text, torch.ones(6), asked, PIPELINE, MINI)
     features, _ = frozen.encode_tokens(tokenizer(batch.inputs))
     points = batch.weights @ torch.nn.functional.normalize(features, dim=-1)
-    keep = (batch.weights.sum(-1) > 0) & asked[batch.label]
-    moved = torch.tensor([0, -1, 1, 2, -1, 3])[batch.label[keep]]
-    expected = text_loss(points[keep], text[asked], moved, torch.ones(4), PIPELINE.vocabulary.temperature)
+    keep = (batch.weights.sum(-1) > 0) & (asked.row[batch.label] >= 0)
+    moved = asked.row[batch.label[keep]]
+    expected = text_loss(points[keep], text[asked.words], moved, torch.ones(4), PIPELINE.vocabulary.temperature)
     assert torch.isclose(given["text"], MINI.text_weight * expected)
 
 
 def test_words_of_a_step_are_everyday_words_half_of_the_time():
-    drawn = [mini_tokenizer.draw_classes(58, np.random.default_rng(k)).numpy() for k in range(400)]
-    everyday = [bool(d[:19].all() and not d[19:].any()) for d in drawn]
-    assert 0.4 < np.mean(everyday) < 0.6 and 0.15 < np.mean([d.all() for d in drawn]) < 0.35
+    drawn = [mini_tokenizer.draw_classes(np.random.default_rng(k)) for k in range(400)]
+    last = len(mini_tokenizer.WORDS) - 1
+    everyday = [bool((d.words == last).any()) for d in drawn]
+    assert 0.4 < np.mean(everyday) < 0.6 and 0.15 < np.mean([len(d.words) == last for d in drawn]) < 0.35
+    for asked, rooms in zip(drawn, everyday, strict=True):
+        named = asked.row >= 0
+        words = asked.words[asked.row[named]]
+        other = words == last
+        assert torch.equal(words[~other], named.nonzero().flatten()[~other]) and bool(other.any()) == rooms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +31,21 @@ class Batch:
     has_target: Tensor
     whole: Tensor
 
+    def to(self, device: str | torch.device) -> Batch:
+        """Return a copy on `device`."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
 
 class Samples:
     """Prepared samples and their targets in memory; the pictures stay on disk."""
 
     def __init__(self, paths: list[Path], targets: Path):
-        self.items = [_without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
+        self.items = [without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
 
     def draw(self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True) -> Batch:
         """Draw a batch with `tokens` tokens per cloud."""
         chosen = rng.integers(len(self.items), size=mini.batch)
-        return collate([_draw_one(self.items[k], mini, rng, tokens, train) for k in chosen])
+        return collate([draw_one(self.items[k], mini, rng, tokens, train) for k in chosen])
 
 
 def load_target(path: Path) -> dict[str, np.ndarray]:
@@ -73,12 +77,13 @@ def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
     )
 
 
-def _without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Leave out what only the preparation of targets reads."""
     skipped = ("image", "region", "attributes", "instance_label")
     return {name: array for name, array in sample.items() if name not in skipped and not name.startswith("seen_")}
 
 
-def _draw_one(item: dict[str, np.ndarray], mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool):
+def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool):
     """Draw tokens, then points of each patch, then turn the cloud. A cloud with fewer tokens repeats some."""
     order = rng.permutation(len(item["position"])) if train else np.arange(len(item["position"]))
     keep = np.resize(order, tokens)

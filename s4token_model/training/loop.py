@@ -33,12 +33,12 @@ class Progress:
             optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
 
-    def after_step(self, step: int, losses: dict[str, float], every: int, total: int) -> None:
-        """Count a finished step; every `every` steps and last, log the means and save."""
+    def after_step(self, step: int, losses: dict[str, float], every: int, total: int, write: bool = True) -> None:
+        """Count a finished step; every `every` steps and last, log the means and save, where `write` is set."""
         self.step = step
         for name, value in losses.items():
             self._values.setdefault(name, []).append(value)
-        if step % every and step != total:
+        if not write or (step % every and step != total):
             return
         with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
             means = {name: round(sum(values) / len(values), 5) for name, values in self._values.items()}

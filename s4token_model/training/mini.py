@@ -18,7 +18,7 @@ import torch
 
 from s4token_model import checkpoint, clip
 from s4token_model import config as configs
-from s4token_model.config import ClipConfig, Config, MiniConfig
+from s4token_model.config import Config, MiniConfig
 from s4token_model.training import mini_clip, mini_tokenizer, samples, targets
 from s4token_model.training.batches import Samples
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
             run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True
         )
         mini_clip.train(pictures, run / "clip", run, mini)
-    frozen = clip.load(ClipConfig(name=str(run / "clip"), pretrained="", precision="fp32"))
+    frozen = clip.load(config.clip, run)
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
     paths = samples.prepare(run / "scenes", _seeds(mini.seed, mini.scenes), config, mini)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from s4token_model import vocabulary
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
-from s4token_model.datasets.classes import PROCEDURAL, SCANNET20
+from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.training.batches import Batch, Samples
 from s4token_model.training.distillation import global_distillation, local_distillation
@@ -24,6 +25,7 @@ from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
 BALANCE = 0.5  # class weights ~ frequency^-BALANCE
+WORDS = (*PROCEDURAL, SCANNET20[19])
 AVERAGING = 0.998  # decay of the running mean of the weights, which is what is kept
 
 
@@ -46,7 +48,7 @@ def train(
     for step, batch in zip(bar, batches, strict=True):
         rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps)
-        asked = draw_classes(len(weights), rng)
+        asked = draw_classes(rng)
         losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini)
         loss = torch.stack(list(losses.values())).sum()
         stop_on_nan(losses, run, {"step": step, "batch": batch})
@@ -68,22 +70,21 @@ def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Bat
 
 
 def losses_of(
-    tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Tensor, config: Config, mini: MiniConfig
+    tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Asked, config: Config, mini: MiniConfig
 ) -> dict[str, Tensor]:
-    """Return the named, weighted losses of a batch; the text loss is over the classes `asked` (C,) bool, and their
-    points."""
+    """Return the named, weighted losses of a batch; the text loss is over the words asked for, and their points."""
     features, cls = clip.encode_tokens(tokenizer(batch.inputs))
     points = batch.weights @ normalize(features, dim=-1)
     reached = batch.weights.sum(dim=-1) > 0
-    named = reached & asked[batch.label]
-    number = asked.cumsum(0) - 1
+    row = asked.row[batch.label]
+    named = reached & (row >= 0)
     local = local_distillation(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
     return {
         "local": mini.distill_weight * local,
         "global": mini.distill_weight * global_distillation(cls, batch.whole),
         "text": mini.text_weight
         * text_loss(
-            points[named], text[asked], number[batch.label[named]], class_weight[asked], config.vocabulary.temperature
+            points[named], text[asked.words], row[named], class_weight[asked.words], config.vocabulary.temperature
         ),
     }
 
@@ -93,11 +94,20 @@ def tokens_at(step: int, config: Config, mini: MiniConfig) -> int:
     return mini.tokens if step < (1 - mini.full_share) * mini.steps else config.sampling.tokens
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The vocabulary of a step: words (K,) long, indices into WORDS; row (C,) long, the row in `words` that names a
+    class of PROCEDURAL, or -1."""
+
+    words: Tensor
+    row: Tensor
+
+
 def synonym_features(clip: FrozenClip, config: Config) -> list[Tensor]:
-    """Text features of each class's words, the class name first; words held out for evaluation are left out."""
+    """Text features of the synonyms of each of WORDS, the word first; what is held out for evaluation is left out."""
     templates = vocabulary.read_templates(config.vocabulary.templates)
     features = []
-    for name in PROCEDURAL:
+    for name in WORDS:
         words = [w for w in SYNONYMS.get(name, (name,)) if w not in HELD_OUT.get(name, ())]
         built = vocabulary.build(words or [name], templates, 0.0, clip.encode_text)
         features.append(torch.from_numpy(built.text))
@@ -105,30 +115,40 @@ def synonym_features(clip: FrozenClip, config: Config) -> list[Tensor]:
 
 
 def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """(C, E): the class name three times out of four, else one of its synonyms."""
+    """(len(WORDS), E): the word itself three times out of four, else one of its synonyms."""
     picks = [0 if rng.random() < 0.75 else int(rng.integers(len(rows))) for rows in words]
     return torch.stack([rows[k] for rows, k in zip(words, picks, strict=True)])
 
 
-def draw_classes(count: int, rng: np.random.Generator) -> Tensor:
-    """(C,) bool, the vocabulary of a step: the everyday words of rooms half of the time, else a random half of all
-    words, or all. Users ask for some 20 words, not for all that the scenes hold."""
+def draw_classes(rng: np.random.Generator) -> Asked:
+    """The vocabulary of a step: the everyday words of rooms half of the time, else a random half of all words, or all.
+
+    Users ask for some 20 words, not for all that the scenes hold. Among the everyday words "other furniture" names
+    the furniture that has no word of its own.
+    """
     draw = rng.random()
     if draw < 0.5:
-        return torch.arange(count) < len(SCANNET20) - 1
-    return torch.from_numpy(rng.random(count) < (0.5 if draw < 0.75 else 1.0))
+        words = torch.tensor([*range(len(SCANNET20) - 1), len(PROCEDURAL)])
+    else:
+        words = torch.from_numpy(rng.random(len(PROCEDURAL)) < (0.5 if draw < 0.75 else 1.0)).nonzero().flatten()
+    row = torch.full((len(WORDS),), -1)
+    row[words] = torch.arange(len(words))
+    if draw < 0.5:
+        row[[PROCEDURAL.index(name) for name in OTHER_FURNITURE]] = len(words) - 1
+    return Asked(words, row[:-1])
 
 
 def class_weights(samples: Samples) -> Tensor:
-    """Weights of the classes from the labels of all samples."""
+    """Weights of WORDS from the labels of all samples."""
     counts = sum(np.bincount(item["point_label"], minlength=len(PROCEDURAL)) for item in samples.items)
-    return balanced_weights(torch.from_numpy(np.asarray(counts)), BALANCE)
+    other = sum(np.asarray(counts)[PROCEDURAL.index(name)] for name in OTHER_FURNITURE)
+    return balanced_weights(torch.from_numpy(np.append(counts, other)), BALANCE)
 
 
 @torch.no_grad()
 def validate(tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig) -> float:
     """mIoU over the classes present, over points of held-out scenes, with all tokens."""
-    text = torch.stack([rows[0] for rows in words])
+    text = torch.stack([rows[0] for rows in words[: len(PROCEDURAL)]])
     confusion = np.zeros((len(PROCEDURAL), len(PROCEDURAL)), np.int64)
     for k in range(VALIDATION_BATCHES):
         batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, train=False)

@@ -83,7 +83,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
         scene, rng, mini.views, (mini.view_pixels, mini.view_pixels), _style(rng), caster, float(rng.uniform(50, 75))
     )
     return (
-        _tokens(geometry)
+        tokens_of(geometry)
         | _points(geometry, raw, mini.points, rng)
         | _pictures(scene, pictures)
         | _seen(geometry, raw, pictures)
@@ -149,7 +149,8 @@ def _style(rng: np.random.Generator) -> str:
     return "geometry" if rng.random() < 0.5 else "color"
 
 
-def _tokens(geometry: TokenGeometry) -> dict[str, np.ndarray]:
+def tokens_of(geometry: TokenGeometry) -> dict[str, np.ndarray]:
+    """The arrays of a sample that make its tokens."""
     grouped, around = geometry.patches, geometry.context
     return {
         "patch": grouped.offsets.astype(np.float16),
@@ -157,12 +158,13 @@ def _tokens(geometry: TokenGeometry) -> dict[str, np.ndarray]:
         "context": around.points.astype(np.float16),
         "context_count": around.mask.sum(axis=1).astype(np.uint16),
         "shape": around.shape,
-        "position": _local(grouped.centers, geometry),
+        "position": local(grouped.centers, geometry),
         "token_superpoint": grouped.superpoint,
     }
 
 
-def _local(xyz: np.ndarray, geometry: TokenGeometry) -> np.ndarray:
+def local(xyz: np.ndarray, geometry: TokenGeometry) -> np.ndarray:
+    """xyz (K, 3) in the frame of `position`."""
     centers = geometry.patches.centers
     return ((xyz - centers.mean(axis=0)) / np.float32(geometry.patches.radius)).astype(np.float32)
 
@@ -170,7 +172,7 @@ def _local(xyz: np.ndarray, geometry: TokenGeometry) -> np.ndarray:
 def _points(geometry: TokenGeometry, raw, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
     return {
-        "point": _local(geometry.working.xyz[pick], geometry),
+        "point": local(geometry.working.xyz[pick], geometry),
         "point_label": raw.label[geometry.working.source[pick]].astype(np.int16),
         "point_superpoint": geometry.superpoints[pick].astype(np.int32),
     }

@@ -1,0 +1,96 @@
+"""Spatially constrained clustering of the teacher's tokens (method: Sec. 3.4, App. A.3, Eq. 13 to 15)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from s4token_model.training.masking import pick
+
+SHARPNESS = 0.05  # temperature of the cosines in Sinkhorn's kernel
+SINKHORN_STEPS = 3  # normalisations within one of the rounds of the clustering
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """assignment (B, N, K), rows sum to 1; features (B, K, E) unit rows; xyz (B, K, 3); radius (B,)."""
+
+    assignment: Tensor
+    features: Tensor
+    xyz: Tensor
+    radius: Tensor
+
+
+@torch.no_grad()
+def spatial_clusters(features: Tensor, xyz: Tensor, count: int, rounds: int = 20) -> Clusters:
+    """Cluster the tokens of each cloud by feature, among centroids within reach.
+
+    features (B, N, E); xyz (B, N, 3), any unit. Per round, with M_nk = [ ||p_n - c_k|| <= R ],
+
+        S_nk = cos(f_n, c_k) where M_nk, else -inf   (13);   Gamma = Sinkhorn(S)   (14)
+        c_k = sum_n Gamma_nk (f_n, p_n) / sum_n Gamma_nk   (15), features and positions alike.
+
+    Centroids start at farthest points; R is their mean distance to the nearest other one. A token that no centroid
+    reaches goes to its nearest; a cluster without mass keeps its centroid. Clouds are independent of each other, so
+    nothing is exchanged between processes. ValueError when there are more clusters than tokens.
+    """
+    if not 1 <= count <= features.shape[1]:
+        raise ValueError(f"clusters={count} must be from 1 to the number of tokens, {features.shape[1]}")
+    features = normalize(features.float(), dim=-1)
+    start = farthest(xyz, count)
+    centre_features, centre = pick(features, start), pick(xyz, start)
+    radius = _spacing(centre)
+    for _ in range(rounds):
+        gamma = masked_sinkhorn(features @ centre_features.transpose(1, 2), within_reach(xyz, centre, radius))
+        mass = gamma.sum(dim=1).unsqueeze(-1)
+        alive = mass > 1e-6
+        share = gamma.transpose(1, 2) / mass.clamp(min=1e-6)
+        centre_features = torch.where(alive, normalize(share @ features, dim=-1), centre_features)
+        centre = torch.where(alive, share @ xyz, centre)
+    gamma = masked_sinkhorn(features @ centre_features.transpose(1, 2), within_reach(xyz, centre, radius))
+    return Clusters(gamma, centre_features, centre, radius)
+
+
+def within_reach(xyz: Tensor, centre: Tensor, radius: Tensor) -> Tensor:
+    """(B, N, K) bool: token n lies within R of centroid k, or k is the nearest centroid of a token out of all reach."""
+    distance = torch.cdist(xyz, centre, compute_mode="donot_use_mm_for_euclid_dist")
+    mask = distance <= radius.view(-1, 1, 1)
+    nearest = torch.zeros_like(mask).scatter_(2, distance.argmin(dim=2, keepdim=True), True)
+    return mask | (nearest & ~mask.any(dim=2, keepdim=True))
+
+
+def masked_sinkhorn(similarity: Tensor, mask: Tensor, steps: int = SINKHORN_STEPS) -> Tensor:
+    """Gamma = diag(u) exp(S / 0.05) diag(v) under the mask: columns aim at N / K, rows sum to 1 exactly.
+
+    similarity (..., N, K), mask (..., N, K) with a True in every row. A column without any True stays 0. In the log
+    domain, so that no kernel value under- or overflows.
+    """
+    tokens, clusters = similarity.shape[-2:]
+    log = (similarity / SHARPNESS).masked_fill(~mask, -torch.inf)
+    wanted = math.log(tokens / clusters)
+    for _ in range(steps):
+        column = torch.logsumexp(log, dim=-2, keepdim=True)
+        log = log - torch.where(column.isfinite(), column - wanted, 0.0)
+        log = log - torch.logsumexp(log, dim=-1, keepdim=True)
+    return log.exp()
+
+
+def farthest(xyz: Tensor, count: int) -> Tensor:
+    """(B, N, 3) -> (B, K) long: farthest point samples, from token 0 on; ties to the lowest index."""
+    chosen = torch.zeros(len(xyz), count, dtype=torch.long, device=xyz.device)
+    nearest = (xyz - xyz[:, :1]).square().sum(dim=-1)
+    for k in range(1, count):
+        chosen[:, k] = nearest.argmax(dim=1)
+        nearest = torch.minimum(nearest, (xyz - pick(xyz, chosen[:, k : k + 1])).square().sum(dim=-1))
+    return chosen
+
+
+def _spacing(centre: Tensor) -> Tensor:
+    """(B, K, 3) -> (B,): mean distance to the nearest other centroid; infinite for a single one."""
+    distance = torch.cdist(centre, centre, compute_mode="donot_use_mm_for_euclid_dist")
+    distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    return distance.amin(dim=2).mean(dim=1)
