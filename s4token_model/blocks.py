@@ -41,7 +41,7 @@ def build(xyz: np.ndarray) -> Blocks:
     xyz = np.ascontiguousarray(xyz, np.float32)
     low = xyz.min(axis=0)
     extent = np.float64((xyz - low).max()) or 1.0
-    order = np.argsort(_codes(xyz, low, extent), kind="stable").astype(np.int32)
+    order = _sorted(_codes(xyz, low, extent))
     ordered = np.full((3, -(-len(xyz) // BLOCK) * BLOCK), np.inf, np.float32)
     ordered[:, : len(xyz)] = xyz[order].T
     return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
@@ -93,6 +93,28 @@ def _codes(xyz, low, extent):
             code |= _spread_bits(min(max(cell, 0), 2**BITS - 1)) << a
         codes[i] = code
     return codes
+
+
+@njit(**FAST)
+def _sorted(codes):
+    """The stable order of codes >= 0, int32: a radix sort over digits of 11 bits, several times faster than argsort."""
+    count = len(codes)
+    order, spare = np.arange(count).astype(np.int32), np.empty(count, np.int32)
+    keys, moved = codes.copy(), np.empty(count, np.int64)
+    for shift in range(0, 3 * BITS, 11):
+        place = np.zeros(2049, np.int64)
+        for i in range(count):
+            place[((keys[i] >> shift) & 2047) + 1] += 1
+        if place.max() == count:  # one digit for all
+            continue
+        place = np.cumsum(place)
+        for i in range(count):
+            digit = (keys[i] >> shift) & 2047
+            spare[place[digit]], moved[place[digit]] = order[i], keys[i]
+            place[digit] += 1
+        order, spare = spare, order
+        keys, moved = moved, keys
+    return order
 
 
 @njit(**FAST)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from s4token_model.blocks import in_threads
 from s4token_model.config import TokenizerConfig
 from s4token_model.patches import Patches
 
@@ -49,15 +50,15 @@ def surround(
     """
     pool = np.linspace(0, len(xyz) - 1, min(POOL, len(xyz))).astype(np.int64)
     reach = np.float32(config.context_radius * patches.radius)
-    points, mask = _wide(
+    points = np.zeros((len(patches.centers), config.context_points, CHANNELS), np.float32)
+    mask = np.zeros(points.shape[:2], np.bool_)
+    cloud = (
         np.ascontiguousarray(xyz[pool], np.float32),
         (normals[pool, 2] ** 2).astype(np.float32),
         superpoints[pool].astype(np.int32),
-        patches.centers,
-        patches.superpoint,
-        reach,
-        config.context_points,
     )
+    own = (patches.centers, patches.superpoint, reach)
+    in_threads(lambda a, b: _wide(a, b, *cloud, *own, points, mask), len(points), 32)
     return Context(points, mask, _shape(xyz, normals, eigen, superpoints, patches))
 
 
@@ -78,8 +79,8 @@ def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
     low, high = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
     np.minimum.at(low, superpoints, xyz[:, 2])
     np.maximum.at(high, superpoints, xyz[:, 2])
-    floor, ceiling = np.percentile(xyz[:, 2], (1, 99))
-    extent = np.percentile(xyz, 98, axis=0) - np.percentile(xyz, 2, axis=0)
+    floor, bottom, roof, ceiling = np.percentile(xyz[:, 2], (1, 2, 98, 99))
+    extent = np.array([*(np.ptp(np.percentile(xyz[:, a], (2, 98))) for a in range(2)), roof - bottom])
     own, r = patches.superpoint, patches.radius
     away = patches.centers - centre[own]
     lengths = np.stack(
@@ -119,11 +120,11 @@ def _own_points(patches: Patches) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _wide(xyz, upright, superpoints, centers, own, reach, width):
-    points = np.zeros((len(centers), width, 5), np.float32)
-    mask = np.zeros((len(centers), width), np.bool_)
+def _wide(begin, end, xyz, upright, superpoints, centers, own, reach, points, mask):
+    """Fill the rows begin..end-1 of `points` and `mask`."""
+    width = mask.shape[1]
     found = np.empty(len(xyz), np.int32)
-    for row in range(len(centers)):
+    for row in range(begin, end):
         total = 0
         for i in range(len(xyz)):
             dx, dy, dz = xyz[i, 0] - centers[row, 0], xyz[i, 1] - centers[row, 1], xyz[i, 2] - centers[row, 2]
@@ -137,4 +138,3 @@ def _wide(xyz, upright, superpoints, centers, own, reach, width):
             points[row, j, 3] = 1.0 if superpoints[i] == own[row] else 0.0
             points[row, j, 4] = upright[i]
             mask[row, j] = True
-    return points, mask

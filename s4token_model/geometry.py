@@ -171,23 +171,58 @@ def _decompose(begin, end, xyz, support, around, normals, values):
         for a in range(3):
             for b in range(3):
                 covariance[a, b] = scatter[a, b] - mean[a] * mean[b]
-        _jacobi(scatter, vectors)
-        low, mid, high = scatter[0, 0], scatter[1, 1], scatter[2, 2]
-        if low > mid:
-            low, mid = mid, low
-        if mid > high:
-            mid, high = high, mid
-        if low > mid:
-            low, mid = mid, low
-        values[i, 0], values[i, 1], values[i, 2] = high, max(mid, 0.0), max(low, 0.0)
-        _jacobi(covariance, vectors)
-        flat = 2  # ties go to z: a lone point gets an upright normal
-        if covariance[1, 1] < covariance[flat, flat]:
-            flat = 1
-        if covariance[0, 0] < covariance[flat, flat]:
-            flat = 0
-        for a in range(3):
-            normals[i, a] = vectors[a, flat]
+        values[i, 0], values[i, 1], values[i, 2] = _eigenvalues(scatter)
+        _flattest(covariance, vectors, normals[i])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _eigenvalues(m):
+    """Eigenvalues of a positive semi-definite 3x3 matrix, largest first, in closed form (Smith 1961)."""
+    off = m[0, 1] ** 2 + m[0, 2] ** 2 + m[1, 2] ** 2
+    mean = (m[0, 0] + m[1, 1] + m[2, 2]) / 3
+    a, b, c = m[0, 0] - mean, m[1, 1] - mean, m[2, 2] - mean
+    spread = np.sqrt((a * a + b * b + c * c + 2 * off) / 6)
+    if not spread > 0:
+        return mean, mean, mean
+    half = a * (b * c - m[1, 2] ** 2) - m[0, 1] * (m[0, 1] * c - m[1, 2] * m[0, 2])
+    half = (half + m[0, 2] * (m[0, 1] * m[1, 2] - b * m[0, 2])) / (2 * spread**3)
+    angle = np.arccos(min(max(half, -1.0), 1.0)) / 3
+    high, low = mean + 2 * spread * np.cos(angle), mean + 2 * spread * np.cos(angle + 2 * np.pi / 3)
+    low = max(low, 0.0)
+    return high, max(3 * mean - high - low, low), low
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _flattest(m, vectors, out):
+    """The unit eigenvector of the least eigenvalue of a covariance: the cross product of two rows of m - lambda I.
+
+    Where the two least eigenvalues are too close for that, by Jacobi rotations; ties there go to z, so that a lone
+    point gets an upright normal.
+    """
+    high, mid, low = _eigenvalues(m)
+    if mid - low > 1e-4 * high:
+        a, b, c = m[0, 0] - low, m[1, 1] - low, m[2, 2] - low
+        d, e, f = m[0, 1], m[0, 2], m[1, 2]
+        x0, y0, z0 = d * f - e * b, e * d - a * f, a * b - d * d  # rows 0 and 1
+        x1, y1, z1 = d * c - e * f, e * e - a * c, a * f - d * e  # rows 0 and 2
+        x2, y2, z2 = b * c - f * f, f * e - d * c, d * f - b * e  # rows 1 and 2
+        n0, n1, n2 = x0 * x0 + y0 * y0 + z0 * z0, x1 * x1 + y1 * y1 + z1 * z1, x2 * x2 + y2 * y2 + z2 * z2
+        if n1 > n0:
+            x0, y0, z0, n0 = x1, y1, z1, n1
+        if n2 > n0:
+            x0, y0, z0, n0 = x2, y2, z2, n2
+        if n0 > 0:
+            scale = 1 / np.sqrt(n0)
+            out[0], out[1], out[2] = x0 * scale, y0 * scale, z0 * scale
+            return
+    _jacobi(m, vectors)
+    flat = 2
+    if m[1, 1] < m[flat, flat]:
+        flat = 1
+    if m[0, 0] < m[flat, flat]:
+        flat = 0
+    for a in range(3):
+        out[a] = vectors[a, flat]
 
 
 @njit(cache=True, nogil=True)

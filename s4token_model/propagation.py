@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.spatial import cKDTree
 
 from s4token_model.blocks import in_threads
 
 CHUNK = 65536
+LANES = 16
 FALLBACK = 3  # centroids taken for a point whose superpoint holds none
-NONE = np.zeros((0, 0), np.int64)
+FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 @dataclass(frozen=True)
@@ -59,52 +59,143 @@ def score_blocks(
     )
     largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))
     starts = np.searchsorted(anchors.superpoint[tokens], np.arange(largest + 2))
-    order = np.argsort(superpoints, kind="stable")  # neighbours in this order read the same rows of the Gram matrix
+    order = grouped(superpoints, largest + 1)  # neighbours in this order read the same rows of the Gram matrix
     covered = (starts[1:] > starts[:-1])[superpoints[order]]
-    tree = cKDTree(centers)
-    for group, fallback in ((order[covered], 0), (order[~covered], min(FALLBACK, len(centers)))):
-        for begin in range(0, len(group), CHUNK):
-            points = group[begin : begin + CHUNK]
-            near, own = xyz[points].astype(np.float32), superpoints[points]
-            nearest = tree.query(near, k=fallback or 1, workers=-1)[1].reshape(len(points), -1) if fallback else NONE
-            values = np.empty((len(points), scores.shape[1]), np.float32)
-            rows = (near, own, starts, centers, np.float32(anchors.radius), scores, gram, nearest, values)
-            in_threads(lambda a, b, rows=rows: _score(a, b, *rows), len(points))  # type: ignore[misc]
-            yield points, values
+    columns, radius = _lanes(centers), np.float32(anchors.radius)
+    for points in _chunks(order[covered]):
+        values = np.empty((len(points), scores.shape[1]), np.float32)
+        rows = (xyz[points].astype(np.float32), superpoints[points], starts, columns, radius, scores, gram, values)
+        in_threads(lambda a, b, rows=rows: _score_own(a, b, *rows), len(points))  # type: ignore[misc]
+        yield points, values
+    for points in _chunks(order[~covered]):
+        values = np.empty((len(points), scores.shape[1]), np.float32)
+        rows = (xyz[points].astype(np.float32), columns, radius, scores, gram, min(FALLBACK, len(centers)), values)
+        in_threads(lambda a, b, rows=rows: _score_nearest(a, b, *rows), len(points))  # type: ignore[misc]
+        yield points, values
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _score(begin, end, xyz, superpoints, starts, centers, radius, scores, gram, nearest, values):
-    """values[begin:end] = sum_k w_ik scores_k, over ||f_i|| where a Gram matrix is given.
+def _lanes(centers: np.ndarray) -> np.ndarray:
+    """Coordinates (3, N rounded up to whole lanes) float32 of the centers, filled up with inf."""
+    columns = np.full((3, -(-len(centers) // LANES) * LANES), np.inf, np.float32)
+    columns[:, : len(centers)] = centers.T
+    return columns
 
-    A point's tokens are those of its superpoint, one stretch of the sorted tokens, or row i of `nearest` where that has
-    columns.
-    """
-    fallback = nearest.shape[1]
-    weight = np.empty(centers.shape[0], np.float32)
+
+def _chunks(points: np.ndarray) -> Iterator[np.ndarray]:
+    return (points[begin : begin + CHUNK] for begin in range(0, len(points), CHUNK))
+
+
+@njit(cache=True, nogil=True)
+def grouped(superpoints, count):
+    """Indices (H,) int32 of the points sorted by superpoint 0..count-1, by a stable counting sort."""
+    cursor = np.zeros(count + 1, np.int64)
+    for i in range(len(superpoints)):
+        cursor[superpoints[i] + 1] += 1
+    cursor = np.cumsum(cursor)
+    order = np.empty(len(superpoints), np.int32)
+    for i in range(len(superpoints)):
+        order[cursor[superpoints[i]]] = i
+        cursor[superpoints[i]] += 1
+    return order
+
+
+@njit(**FAST)
+def _score_own(begin, end, xyz, superpoints, starts, centers, radius, scores, gram, values):
+    """values[begin:end] = sum_k w_ik scores_k over the tokens of each point's superpoint, one stretch of the sorted
+    tokens; over ||f_i|| where a Gram matrix is given."""
+    room = np.empty(centers.shape[1], np.float32)
     for i in range(begin, end):
-        first = 0 if fallback else starts[superpoints[i]]
-        count = fallback if fallback else starts[superpoints[i] + 1] - first
-        total = np.float32(0)
-        for k in range(count):
-            t = nearest[i, k] if fallback else first + k
-            dx, dy, dz = xyz[i, 0] - centers[t, 0], xyz[i, 1] - centers[t, 1], xyz[i, 2] - centers[t, 2]
-            weight[k] = np.float32(1) / (np.sqrt(dx * dx + dy * dy + dz * dz) / radius + np.float32(1e-4))
-            total += weight[k]
-        for k in range(count):
-            weight[k] /= total
-        values[i] = 0
+        first, stop = starts[superpoints[i]], starts[superpoints[i] + 1]
+        # Slices, so that every inner loop runs over contiguous memory from 0 and becomes vector instructions.
+        weight, own = room[: stop - first], scores[first:stop]
+        _weigh(xyz[i], centers[0, first:stop], centers[1, first:stop], centers[2, first:stop], radius, weight)
         squared = np.float32(0)
-        for k in range(count):
-            t = nearest[i, k] if fallback else first + k
-            for c in range(scores.shape[1]):
-                values[i, c] += weight[k] * scores[t, c]
-            if gram.shape[0]:
-                inner = np.float32(0)
-                for j in range(k):
-                    inner += weight[j] * gram[t, nearest[i, j] if fallback else first + j]
-                squared += weight[k] * (2 * inner + weight[k] * gram[t, t])
         if gram.shape[0]:
-            scale = np.float32(1) / np.sqrt(max(squared, np.float32(1e-12)))
-            for c in range(scores.shape[1]):
-                values[i, c] *= scale
+            for k in range(len(weight)):
+                squared += weight[k] * _inner(weight, gram[first + k, first:stop])
+        _blend(weight, own, squared, gram.shape[0] > 0, values[i])
+
+
+@njit(**FAST)
+def _score_nearest(begin, end, xyz, centers, radius, scores, gram, count, values):
+    """As _score_own, over the `count` tokens nearest to each point; of equally near ones the first."""
+    weight, near, own = np.empty(count, np.float32), np.empty((3, count), np.float32), np.empty_like(scores[:count])
+    best, nearest = np.empty(count, np.float32), np.empty(count, np.int64)
+    squared = np.empty(LANES, np.float32)
+    for i in range(begin, end):
+        _search(xyz[i], centers, squared, best, nearest)
+        for k in range(count):
+            near[:, k] = centers[:, nearest[k]]
+            own[k] = scores[nearest[k]]
+        _weigh(xyz[i], near[0], near[1], near[2], radius, weight)
+        norm = np.float32(0)
+        if gram.shape[0]:
+            for k in range(count):
+                for j in range(count):
+                    norm += weight[k] * weight[j] * gram[nearest[k], nearest[j]]
+        _blend(weight, own, norm, gram.shape[0] > 0, values[i])
+
+
+@njit(**FAST, inline="always")
+def _search(point, centers, squared, best, nearest):
+    """The nearest columns of `centers` and their squared distances, nearest first; whole lanes are passed over by
+    their least distance."""
+    best[:] = np.inf
+    last = len(best) - 1
+    for start in range(0, centers.shape[1], LANES):
+        x, y, z = (
+            centers[0, start : start + LANES],
+            centers[1, start : start + LANES],
+            centers[2, start : start + LANES],
+        )
+        least = np.float32(np.inf)
+        for j in range(LANES):
+            dx, dy, dz = x[j] - point[0], y[j] - point[1], z[j] - point[2]
+            squared[j] = dx * dx + dy * dy + dz * dz
+        for j in range(LANES):
+            least = min(least, squared[j])
+        if least >= best[last]:
+            continue
+        for j in range(LANES):
+            if squared[j] < best[last]:
+                place = last
+                while place > 0 and best[place - 1] > squared[j]:
+                    best[place], nearest[place] = best[place - 1], nearest[place - 1]
+                    place -= 1
+                best[place], nearest[place] = squared[j], start + j
+
+
+@njit(**FAST, inline="always")
+def _weigh(point, x, y, z, radius, weight):
+    """Normalised inverse distances of a point to centroids, into `weight`."""
+    total = np.float32(0)
+    for k in range(len(weight)):
+        dx, dy, dz = point[0] - x[k], point[1] - y[k], point[2] - z[k]
+        inverse = np.float32(1) / (np.sqrt(dx * dx + dy * dy + dz * dz) / radius + np.float32(1e-4))
+        weight[k] = inverse
+        total += inverse
+    scale = np.float32(1) / total
+    for k in range(len(weight)):
+        weight[k] *= scale
+
+
+@njit(**FAST, inline="always")
+def _inner(left, right):
+    total = np.float32(0)
+    for k in range(len(left)):
+        total += left[k] * right[k]
+    return total
+
+
+@njit(**FAST, inline="always")
+def _blend(weight, scores, squared, divide, out):
+    """out = sum_k weight_k scores_k, over the root of `squared` where asked to `divide`."""
+    out[:] = 0
+    for k in range(len(weight)):
+        share, row = weight[k], scores[k]
+        for c in range(len(out)):
+            out[c] += share * row[c]
+    if divide:
+        scale = np.float32(1) / np.sqrt(max(squared, np.float32(1e-12)))
+        for c in range(len(out)):
+            out[c] *= scale

@@ -12,6 +12,8 @@ from numba import njit
 from s4token_model import blocks
 from s4token_model.config import SamplingConfig
 
+GROUP = 16  # buckets, a power of two
+
 
 def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """Choose the centroids of the tokens.
@@ -50,34 +52,51 @@ def _weighted_fps(xyz: np.ndarray, weights: np.ndarray, first: int, count: int) 
 
 @njit(cache=True, nogil=True)
 def _bucketed(order, xyz, low, high, weights, first, count):
-    """Blocks of neighbouring points are buckets: one whose box a new sample cannot reach is not touched.
+    """Blocks of neighbouring points are buckets: one whose box a new sample cannot reach is not touched, and neither is
+    a group of buckets, a node of the tree above them.
 
     The float32 bound on the distance to a box never exceeds the distances computed for its points
     (blocks.box_distance), so nothing that has to change is missed.
     """
     leaves, points = low.shape[0] // 2, order.shape[0]
+    size = min(GROUP, leaves)
     buckets = (points + blocks.BLOCK - 1) // blocks.BLOCK
+    groups = (buckets + size - 1) // size
     squared = np.full(points, np.inf, np.float32)
     weight = weights[order]
-    reach = np.full(buckets, np.inf, np.float32)  # largest squared distance in each bucket
-    score, winner = np.zeros(buckets, np.float32), np.full(buckets, -1, np.int32)
+    # of buckets, and of groups of them: the largest squared distance, the best score and where it is
+    reach, far = np.full(buckets, np.inf, np.float32), np.full(groups, np.inf, np.float32)
+    score, top = np.zeros(buckets, np.float32), np.zeros(groups, np.float32)
+    winner, leader = np.full(buckets, -1, np.int32), np.full(groups, -1, np.int32)
     place = np.flatnonzero(order == first)[0]
     chosen = np.empty(count, np.int32)
     chosen[0] = first
     for t in range(1, count):
         x, y, z = xyz[0, place], xyz[1, place], xyz[2, place]
-        best, farthest = np.float32(0.0), -1
-        for b in range(buckets):
-            if blocks.box_distance(low, high, leaves + b, x, y, z) < reach[b]:
-                _update(b, points, order, xyz, x, y, z, squared, weight, reach, score, winner)
-            if score[b] > best or (
-                score[b] == best and farthest >= 0 and 0 <= winner[b] and order[winner[b]] < farthest
-            ):
-                best, farthest, place = score[b], order[winner[b]], winner[b]
-        if farthest < 0:  # every candidate coincides with a chosen point
+        best, at = np.float32(0.0), -1
+        for g in range(groups):
+            if blocks.box_distance(low, high, leaves // size + g, x, y, z) < far[g]:
+                start, stop = g * size, min((g + 1) * size, buckets)
+                for b in range(start, stop):
+                    if blocks.box_distance(low, high, leaves + b, x, y, z) < reach[b]:
+                        _update(b, points, order, xyz, x, y, z, squared, weight, reach, score, winner)
+                far[g], top[g], leader[g] = np.float32(0.0), np.float32(0.0), -1
+                for b in range(start, stop):
+                    far[g] = max(far[g], reach[b])
+                    if _ahead(score[b], winner[b], top[g], leader[g], order):
+                        top[g], leader[g] = score[b], winner[b]
+            if _ahead(top[g], leader[g], best, at, order):
+                best, at = top[g], leader[g]
+        if at < 0:  # every candidate coincides with a chosen point
             return chosen[:t].copy()
-        chosen[t] = farthest
+        place, chosen[t] = at, order[at]
     return chosen
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _ahead(score, place, best, at, order):
+    """Whether a candidate beats the best so far; of equal ones the lowest index of the cloud does."""
+    return score > best or (score == best and at >= 0 and place >= 0 and order[place] < order[at])
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -12,7 +12,18 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from s4token_model import checkpoint, cloud, context, marks, patches, propagation, sampling, superpoints, vocabulary
+from s4token_model import (
+    checkpoint,
+    cloud,
+    context,
+    decision,
+    marks,
+    patches,
+    propagation,
+    sampling,
+    superpoints,
+    vocabulary,
+)
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
 from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
@@ -136,8 +147,7 @@ class Segmenter:
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
             for points, cosines in self._cosines(encoding, words.text):
-                best = cosines.argmax(axis=1)
-                sure = _confidence(cosines, best, self.config.vocabulary.temperature)
+                best, sure = decision.decide(cosines, self.config.vocabulary.temperature)
                 labels[source[points]] = np.where(sure >= words.thresholds[best], best, marks.UNLABELLED)
                 confidence[source[points]] = sure
         clock("propagation")
@@ -227,13 +237,6 @@ def _no_tokens() -> tuple[patches.Patches, context.Context]:
     empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
     shape = np.zeros((0, context.DESCRIPTORS), np.float32)
     return empty, context.Context(np.zeros((0, 1, context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape)
-
-
-def _confidence(cosines: np.ndarray, best: np.ndarray, temperature: float) -> np.ndarray:
-    top = cosines[np.arange(len(best)), best]
-    if cosines.shape[1] == 1:
-        return np.clip(top, 0, 1)
-    return 1 / np.exp((cosines - top[:, None]) / np.float32(temperature)).sum(axis=1)
 
 
 class _Clock:

@@ -12,6 +12,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from s4token_model.config import TokenizerConfig
 from s4token_model.context import CHANNELS, DESCRIPTORS
 
+CACHED = 32  # patches that a PointNet reads at once on a CPU
+
 
 @dataclass(frozen=True)
 class TokenInput:
@@ -50,17 +52,21 @@ class PointNet(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
         """points (..., M, channels), mask (..., M) with a True per row -> (..., out). Padding does not change it."""
+        if torch.is_grad_enabled() or points.device.type != "cpu":
+            return self._pooled(points, mask)
+        # A few patches at a time stay in the processor's cache; those of a whole cloud go to memory and back.
+        parts = zip(points.flatten(0, -3).split(CACHED), mask.flatten(0, -2).split(CACHED), strict=True)
+        return torch.cat([self._pooled(*part) for part in parts]).unflatten(0, points.shape[:-2])
+
+    def _pooled(self, points: Tensor, mask: Tensor) -> Tensor:
+        # Padding becomes a copy of a point of the patch, which no maximum notices: cheaper than masks on wide layers.
+        stand_in = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
+        points = torch.where(mask.unsqueeze(-1), points, points.gather(-2, stand_in))
         points = self.local(points)
-        pooled = masked_max(points, mask)
+        pooled = points.amax(dim=-2)
         # [pooled, own] W = pooled W1 + own W2: the pooled half is the same for all points of a patch
         points = self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2))
-        return masked_max(points, mask)
-
-
-def masked_max(values: Tensor, mask: Tensor) -> Tensor:
-    """Maximum over the second last dimension where mask is True; zeros for rows without any."""
-    top = values.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(dim=-2)
-    return top.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+        return points.amax(dim=-2).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
 
 
 class PositionEmbedding(nn.Module):

@@ -12,7 +12,7 @@ from s4token_model import context, geometry
 from s4token_model.config import PatchConfig, TokenizerConfig
 from s4token_model.patches import group
 from s4token_model.sampling import farthest_points
-from s4token_model.tokenizer import PositionEmbedding, TokenInput, Tokenizer, masked_max, token_input
+from s4token_model.tokenizer import PointNet, PositionEmbedding, TokenInput, Tokenizer, token_input
 
 
 def make(config: TokenizerConfig, out: int = 24) -> Tokenizer:
@@ -89,10 +89,21 @@ def test_exactly_the_configured_parts_are_read(config, read):
         assert torch.equal(tokenizer(changed), tokens) == (part not in read), part
 
 
-def test_maximum_under_a_mask():
-    values = torch.tensor([[1.0, -5.0], [7.0, -2.0], [3.0, -9.0]])
-    assert masked_max(values, torch.tensor([True, False, True])).tolist() == [3.0, -5.0]
-    assert masked_max(values, torch.tensor([False] * 3)).tolist() == [0.0, 0.0]
+def test_a_patch_without_points_is_zero_and_its_neighbours_do_not_notice():
+    points, mask = torch.randn(40, 6, 3), torch.ones(40, 6, dtype=torch.bool)
+    mask[7], mask[9, 2:] = False, False
+    net = PointNet(3, 8, 5).eval()
+    with torch.no_grad():
+        out, alone = net(points, mask), net(points[9:10, :2], mask[9:10, :2])
+    assert (out[7] == 0).all() and (out[8] != 0).any()
+    torch.testing.assert_close(out[9:10], alone)
+
+
+def test_inference_in_parts_is_what_training_computes():
+    tokenizer, inputs = make(TokenizerConfig(width=16)), random_input()
+    with torch.no_grad():
+        parts = tokenizer(inputs)
+    torch.testing.assert_close(parts, tokenizer(inputs).detach())
 
 
 def test_position_embedding_is_sines_and_cosines_of_each_octave():

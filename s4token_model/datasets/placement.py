@@ -145,7 +145,7 @@ class Site:
         thing: Thing | str,
         gap: float | None = None,
         z: float = 0.0,
-        tries: int = 7,
+        tries: int = 20,
         wall: Wall | None = None,
         corner: float = 0.35,
     ) -> Placed | None:
@@ -172,7 +172,9 @@ class Site:
                 return placed
         return None
 
-    def middle(self, thing: Thing | str, pad: float = 0.1, tries: int = 8, angle: float | None = None) -> Placed | None:
+    def middle(
+        self, thing: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None
+    ) -> Placed | None:
         """Place a thing anywhere on the floor, mostly parallel to the walls."""
         rng = self.rng
         thing = make_thing(thing, rng) if isinstance(thing, str) else thing

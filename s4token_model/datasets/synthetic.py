@@ -154,14 +154,14 @@ def _finish(site: Site, density: float) -> None:
                 site.middle(name, 0.05)
             else:
                 site.against(name)
-    for _ in range(int(rng.poisson(plan.area / 7 * density))):
-        host = site.against(str(rng.choice(_FILLERS)), tries=3)
+    for _ in range(int(rng.poisson(plan.area / 4 * density))):
+        host = site.against(str(rng.choice(_FILLERS)), tries=16)
         if host:
             layouts.clutter_on(
                 site, host, layouts.TOP_CLUTTER, 1.0 * density, "top" if "top" in host.thing.parts else "seat"
             )
-    for _ in range(int(rng.poisson(plan.area / 9 * density))):
-        host = site.middle(str(rng.choice(_STANDING)), 0.05, tries=4)
+    for _ in range(int(rng.poisson(plan.area / 6 * density))):
+        host = site.middle(str(rng.choice(_STANDING)), 0.05, tries=16)
         if host and "top" in host.thing.parts:
             layouts.clutter_on(site, host, layouts.TOP_CLUTTER, 1.0 * density)
     if rng.random() < 0.25:

@@ -33,6 +33,7 @@ from s4token_model.segmenter import TokenGeometry, form_tokens
 KINDS = ("depth", "frame", "lidar", "object")
 KIND_SHARES = (0.78, 0.09, 0.08, 0.05)
 PIXELS_PER_SUPERPOINT = 48
+STRENGTHS = (0.08, 0.45)  # of the partition, drawn per scene
 
 
 def sample_path(folder: Path, seed: int) -> Path:
@@ -74,7 +75,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
     turned = sensors.augment(raw, rng)
-    strength = float(np.exp(rng.uniform(np.log(0.08), np.log(0.45))))
+    strength = float(np.exp(rng.uniform(*np.log(STRENGTHS))))
     changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
     geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
     if len(geometry.patches.centers) < 8:

@@ -1,0 +1,52 @@
+"""The word of every point and how sure it is, from its cosines with all words."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from s4token_model.blocks import in_threads
+
+
+def decide(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the word with the largest cosine, the first of equal ones.
+
+    cosines (H, C) float32, C >= 1. Returns best (H,) int64 and confidence (H,) float32: the softmax of the cosines over
+    `temperature` at the chosen word, or with a single word its cosine clipped to [0, 1].
+    """
+    if cosines.shape[1] == 1:
+        return np.zeros(len(cosines), np.int64), np.clip(cosines[:, 0], 0, 1)
+    best, sure = np.empty(len(cosines), np.int64), np.empty(len(cosines), np.float32)
+    share = np.empty_like(cosines)
+
+    def part(begin: int, end: int) -> None:
+        _below_best(begin, end, cosines, np.float32(1 / temperature), best, share)
+        np.exp(share[begin:end], out=share[begin:end])
+        _inverse_sum(begin, end, share, sure)
+
+    in_threads(part, len(cosines))
+    return best, sure
+
+
+@njit(cache=True, nogil=True)
+def _below_best(begin, end, cosines, factor, best, below):
+    """Column of the first maximum of each row, and how far all are below it, times `factor`."""
+    for i in range(begin, end):
+        row, at = cosines[i], 0
+        for c in range(1, len(row)):
+            if row[c] > row[at]:
+                at = c
+        best[i] = at
+        top, out = row[at], below[i]
+        for c in range(len(row)):
+            out[c] = (row[c] - top) * factor
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _inverse_sum(begin, end, share, sure):
+    for i in range(begin, end):
+        total = np.float32(0)
+        row = share[i]
+        for c in range(len(row)):
+            total += row[c]
+        sure[i] = np.float32(1) / total
