@@ -96,14 +96,16 @@ def _add_superpoints(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
     details = (
-        "scannet: ScanNet20; semantickitti: 19 classes; procedural: held-out procedural rooms, names and synonyms."
+        "scannet: ScanNet20; semantickitti: 19 classes; shapenetpart: parts of objects; modelnet: zero-shot"
+        " classification; procedural: held-out procedural rooms, names and synonyms."
     )
     command = _command(commands, "evaluate", evaluate, about, details)
-    command.add_argument("benchmark", choices=["scannet", "semantickitti", "procedural"])
+    command.add_argument("benchmark", choices=["scannet", "semantickitti", "shapenetpart", "modelnet", "procedural"])
     command.add_argument("--root", help="the data in its release layout; ScanNet also as VoteNet's .npy files")
     command.add_argument(
         "--rooms", metavar="0003,0004", help="only these rooms; for procedural, how many (default: 20)"
     )
+    command.add_argument("--split", default="test", help="of shapenetpart and modelnet (default: %(default)s)")
     command.add_argument("--pictures", metavar="DIR", help="draw every cloud into this folder")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
@@ -227,6 +229,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
         module.run(int(a.rooms or 20), **options)
     elif a.benchmark == "scannet":
         module.run(a.root, a.rooms, **options)
+    elif a.benchmark == "modelnet":
+        module.run(a.root, a.split, **options)
+    elif a.benchmark == "shapenetpart":
+        module.run(a.root, a.split, **{name: value for name, value in options.items() if name != "out"})
     else:
         module.run(a.root, None, **options)
 

@@ -1,0 +1,117 @@
+"""ShapeNetPart: shapes of 16 categories with 50 part labels, and words for the parts.
+
+Layouts below the root, found by themselves:
+  official   shapenetcore_partanno_segmentation_benchmark_v0_normal: train_test_split/shuffled_SPLIT_file_list.json names
+             SYNSET/ID.txt files with columns x y z nx ny nz label
+  loose      {train,val,test}/*.txt, the same columns; the labels tell the category
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.cloud import upright
+
+# Category: (synset, words for its parts in the order of their labels); labels count through all categories, 0 to 49.
+CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "airplane": ("02691156", ("body", "wing", "tail", "engine")),
+    "bag": ("02773838", ("handle", "body")),
+    "cap": ("02954340", ("crown", "visor")),
+    "car": ("02958343", ("roof", "hood", "wheel", "body")),
+    "chair": ("03001627", ("back", "seat", "leg", "arm")),
+    "earphone": ("03261776", ("earcup", "headband", "wire")),
+    "guitar": ("03467517", ("head", "neck", "body")),
+    "knife": ("03624134", ("blade", "handle")),
+    "lamp": ("03636649", ("base", "lampshade", "ceiling mount", "pole")),
+    "laptop": ("03642806", ("keyboard", "screen")),
+    "motorbike": ("03790512", ("gas tank", "seat", "wheel", "handlebar", "light", "frame")),
+    "mug": ("03797390", ("handle", "cup")),
+    "pistol": ("03948459", ("barrel", "handle", "trigger")),
+    "rocket": ("04099429", ("body", "fin", "nose")),
+    "skateboard": ("04225987", ("wheel", "deck", "belt")),
+    "table": ("04379243", ("tabletop", "leg", "drawer")),
+}
+SPLITS = ("train", "val", "test")
+_LIST = "train_test_split/shuffled_{0}_file_list.json"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One shape: xyz, normal (H, 3) float32, z up, about a unit in size; label (H,) uint32, index into the parts of
+    `category`."""
+
+    name: str
+    category: str
+    xyz: np.ndarray
+    normal: np.ndarray
+    label: np.ndarray
+
+
+def parts(category: str) -> tuple[str, ...]:
+    """Words for the parts of a category. ValueError on an unknown one."""
+    if category not in CATEGORIES:
+        raise ValueError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
+    return CATEGORIES[category][1]
+
+
+def first_label(category: str) -> int:
+    """The release's label of the category's first part."""
+    names = list(CATEGORIES)
+    return sum(len(parts(name)) for name in names[: names.index(category)])
+
+
+def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
+    """Files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    root = Path(root)
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
+    listed = root / _LIST.format(split)
+    if listed.is_file():
+        found = sorted(
+            root.joinpath(*Path(entry).parts[1:]).with_suffix(".txt") for entry in json.loads(listed.read_text())
+        )
+        missing = [path for path in found if not path.is_file()]
+        if missing:
+            raise ValueError(
+                f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
+            )
+    else:
+        found = sorted((root / split).glob("*.txt"))
+    if not found:
+        raise ValueError(
+            f"no ShapeNetPart shapes in {root}: looked for {listed} (official layout) and {root / split / '*.txt'}"
+        )
+    return found
+
+
+def load_shape(path: str | Path) -> Shape:
+    """Read one shape. ValueError names the file and what is wrong with it."""
+    path = Path(path)
+    try:
+        rows = np.loadtxt(path, np.float64, ndmin=2)
+    except ValueError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); unpack it again") from None
+    if rows.shape[1:] != (7,) or not np.isfinite(rows).all():
+        raise ValueError(f"{path}: expected rows of 7 finite numbers x y z nx ny nz label, found {rows.shape}")
+    label = rows[:, 6].astype(np.int64)
+    category = _category(path, label)
+    local = label - first_label(category)
+    if local.min() < 0 or local.max() >= len(parts(category)):
+        raise ValueError(f"{path}: labels {label.min()} to {label.max()} are not those of the category {category}")
+    xyz, normal = (upright(rows[:, k : k + 3].astype(np.float32), "y") for k in (0, 3))
+    return Shape(path.stem, category, xyz, normal, local.astype(np.uint32))
+
+
+def _category(path: Path, label: np.ndarray) -> str:
+    """By the folder's synset, else by the labels."""
+    for category, (synset, _) in CATEGORIES.items():
+        if path.parent.name == synset:
+            return category
+    for category in CATEGORIES:
+        if 0 <= label[0] - first_label(category) < len(parts(category)):
+            return category
+    raise ValueError(f"{path}: label {label[0]} is no part of ShapeNetPart, which has 0 to 49")

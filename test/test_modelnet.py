@@ -1,0 +1,71 @@
+"""ModelNet40: both layouts, wrong files, and zero-shot classification by a labeller that knows the truth."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from data import real
+
+from s4token_model.datasets import modelnet
+from s4token_model.evaluation import modelnet as evaluation
+
+
+class Knowing:
+    """Stands in for a Segmenter: its global feature is the category that `answers` says, cloud after cloud."""
+
+    def __init__(self, answers):
+        self.answers = iter(answers)
+
+    def make_vocabulary(self, names):
+        return SimpleNamespace(names=names, text=np.eye(len(names)))
+
+    def encode(self, xyz):
+        assert xyz.shape[1] == 3 and np.isfinite(xyz).all()
+        return SimpleNamespace(cls=np.eye(len(modelnet.NAMES))[next(self.answers)])
+
+
+def write(root, names):
+    for name in names:
+        folder = root / name.rsplit("_", 1)[0]
+        folder.mkdir(exist_ok=True)
+        np.savetxt(folder / f"{name}.txt", np.arange(12.0).reshape(2, 6), fmt="%.4f", delimiter=",")
+    (root / "modelnet40_test.txt").write_text("\n".join(names))
+
+
+def test_resampled_layout_and_scores(tmp_path, capsys):
+    write(tmp_path, ["night_stand_0201", "chair_0890", "chair_0891", "bed_0516"])
+    files = modelnet.list_objects(tmp_path)
+    things = [modelnet.load_object(f) for f in files]
+    assert [modelnet.NAMES[t.category] for t in things] == ["bed", "chair", "chair", "night_stand"]
+    np.testing.assert_allclose(things[0].xyz, [[2, 0, 1], [8, 6, 7]])  # y is up in the files, z here
+    right = [t.category for t in things]
+    result = evaluation.run(tmp_path, segmenter=Knowing(right[:2] + [0] + right[3:]), as_json=True, out=tmp_path)
+    assert json.loads(capsys.readouterr().out) == result
+    assert result["accuracy"] == 0.75 and result["macc"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert result["class_accuracy"] == {"bed": 1.0, "chair": 0.5, "night_stand": 1.0}
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+
+
+def test_what_is_wrong_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"modelnet40_test\.txt"):
+        modelnet.list_objects(tmp_path)
+    with pytest.raises(ValueError, match="unknown split"):
+        modelnet.list_objects(tmp_path, "val")
+    write(tmp_path, ["chair_0001", "dragon_0001"])
+    (tmp_path / "chair" / "chair_0001.txt").write_text("1,2\n3")
+    with pytest.raises(ValueError, match=r"chair_0001\.txt"):
+        modelnet.load_object(tmp_path / "chair" / "chair_0001.txt")
+    with pytest.raises(ValueError, match="dragon"):
+        modelnet.load_object(tmp_path / "dragon" / "dragon_0001.txt")
+    (tmp_path / "modelnet40_test.txt").write_text("sofa_0001")
+    with pytest.raises(ValueError, match="sofa_0001"):
+        modelnet.list_objects(tmp_path)
+
+
+def test_real_meshes():
+    files = modelnet.list_objects(real("modelnet"))
+    chair = modelnet.load_object(next(f for f in files if "chair" in f.name), 500)
+    assert len(files) >= 15 and chair.xyz.shape == (500, 3) and modelnet.NAMES[chair.category] == "chair"
