@@ -1,8 +1,8 @@
 """ShapeNetPart: shapes of 16 categories with 50 part labels, and words for the parts.
 
 Layouts below the root, found by themselves:
-  official   shapenetcore_partanno_segmentation_benchmark_v0_normal: train_test_split/shuffled_SPLIT_file_list.json names
-             SYNSET/ID.txt files with columns x y z nx ny nz label
+  official   shapenetcore_partanno_segmentation_benchmark_v0_normal: train_test_split/shuffled_SPLIT_file_list.json
+             SYNSET/ID.txt, columns x y z nx ny nz label
   loose      {train,val,test}/*.txt, the same columns; the labels tell the category
 """
 
