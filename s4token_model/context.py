@@ -17,6 +17,7 @@ from s4token_model.patches import Patches
 
 CHANNELS = 5  # offset (3), same superpoint (1), squared vertical part of the normal (1)
 DESCRIPTORS = 24
+LENGTHS = 14  # of the descriptors, the first ones, are lengths in units of r under asinh
 POOL = 8192  # wide patches are drawn from this many points of the cloud
 
 

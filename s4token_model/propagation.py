@@ -18,6 +18,7 @@ from s4token_model.blocks import in_threads
 
 CHUNK = 65536
 LANES = 16
+FAR = np.float32(3e38)
 FALLBACK = 3  # centroids taken for a point whose superpoint holds none
 FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
@@ -75,8 +76,8 @@ def score_blocks(
 
 
 def _lanes(centers: np.ndarray) -> np.ndarray:
-    """Coordinates (3, N rounded up to whole lanes) float32 of the centers, filled up with inf."""
-    columns = np.full((3, -(-len(centers) // LANES) * LANES), np.inf, np.float32)
+    """Coordinates (3, N rounded up to whole lanes) float32 of the centers, filled up with far ones."""
+    columns = np.full((3, -(-len(centers) // LANES) * LANES), 1e15, np.float32)
     columns[:, : len(centers)] = centers.T
     return columns
 
@@ -121,9 +122,9 @@ def _score_nearest(begin, end, xyz, centers, radius, scores, gram, count, values
     """As _score_own, over the `count` tokens nearest to each point; of equally near ones the first."""
     weight, near, own = np.empty(count, np.float32), np.empty((3, count), np.float32), np.empty_like(scores[:count])
     best, nearest = np.empty(count, np.float32), np.empty(count, np.int64)
-    squared = np.empty(LANES, np.float32)
+    squared = np.empty(centers.shape[1], np.float32)
     for i in range(begin, end):
-        _search(xyz[i], centers, squared, best, nearest)
+        _search(xyz[i, 0], xyz[i, 1], xyz[i, 2], centers, squared, best, nearest)
         for k in range(count):
             near[:, k] = centers[:, nearest[k]]
             own[k] = scores[nearest[k]]
@@ -136,33 +137,30 @@ def _score_nearest(begin, end, xyz, centers, radius, scores, gram, count, values
         _blend(weight, own, norm, gram.shape[0] > 0, values[i])
 
 
-@njit(**FAST, inline="always")
-def _search(point, centers, squared, best, nearest):
+@njit(cache=True, nogil=True, fastmath=True)
+def _search(x, y, z, centers, squared, best, nearest):
     """The nearest columns of `centers` and their squared distances, nearest first; whole lanes are passed over by
-    their least distance."""
-    best[:] = np.inf
+    their least distance. Nothing here is infinite, so that the compiler may turn every loop into vector instructions.
+    """
+    best[:] = FAR
     last = len(best) - 1
-    for start in range(0, centers.shape[1], LANES):
-        x, y, z = (
-            centers[0, start : start + LANES],
-            centers[1, start : start + LANES],
-            centers[2, start : start + LANES],
-        )
-        least = np.float32(np.inf)
-        for j in range(LANES):
-            dx, dy, dz = x[j] - point[0], y[j] - point[1], z[j] - point[2]
-            squared[j] = dx * dx + dy * dy + dz * dz
-        for j in range(LANES):
-            least = min(least, squared[j])
+    for j in range(centers.shape[1]):
+        dx, dy, dz = centers[0, j] - x, centers[1, j] - y, centers[2, j] - z
+        squared[j] = dx * dx + dy * dy + dz * dz
+    for lane in range(len(squared) // LANES):
+        start = lane * LANES
+        least = squared[start]
+        for j in range(1, LANES):
+            least = min(least, squared[start + j])
         if least >= best[last]:
             continue
-        for j in range(LANES):
+        for j in range(start, start + LANES):
             if squared[j] < best[last]:
                 place = last
                 while place > 0 and best[place - 1] > squared[j]:
                     best[place], nearest[place] = best[place - 1], nearest[place - 1]
                     place -= 1
-                best[place], nearest[place] = squared[j], start + j
+                best[place], nearest[place] = squared[j], j
 
 
 @njit(**FAST, inline="always")

@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from s4token_model.config import TokenizerConfig
 from s4token_model.context import CHANNELS, DESCRIPTORS
 
-CACHED = 32  # patches that a PointNet reads at once on a CPU
+CACHED = 128  # patches that a PointNet reads at once on a CPU
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from s4token_model import checkpoint, clip
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config, MiniConfig
+from s4token_model.training import batches
 from s4token_model.training.batches import Samples
 from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
 
@@ -109,6 +110,23 @@ PIPELINE = configs.replace(Config(), {"tokenizer.width": 8, "sampling.tokens": 1
 @pytest.fixture(scope="module")
 def frozen(tiny_model):
     return clip.load(ClipConfig(name=str(tiny_model / "clip"), pretrained=""))
+
+
+def test_blurring_disturbs_but_keeps_padding_and_place():
+    sample = fake_samples(1, 32).items[0]
+    drawn = batches.draw_one(sample, MINI, np.random.default_rng(0), 12, True)
+    once, again = (batches.blurred(drawn, np.random.default_rng(4), 1.0) for _ in range(2))
+    for name in ("patch", "context", "shape"):
+        assert once[name].dtype == np.float32 and np.array_equal(once[name], again[name])
+        assert not np.array_equal(once[name], drawn[name])
+    for points, mask in (("patch", "mask"), ("context", "context_mask")):
+        assert (once[points][~drawn[mask]] == drawn[points][~drawn[mask]]).all()
+        assert np.array_equal(once[points][..., 3:], drawn[points][..., 3:])
+    for name in drawn.keys() - {"patch", "context", "shape"}:
+        assert once[name] is drawn[name]
+    same = batches.blurred(drawn, np.random.default_rng(4), 0.0)
+    np.testing.assert_allclose(same["shape"], drawn["shape"], atol=1e-5)
+    np.testing.assert_allclose(same["patch"], drawn["patch"], atol=1e-6)
 
 
 def fit(frozen, run):

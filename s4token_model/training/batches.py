@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from s4token_model.config import MiniConfig
+from s4token_model.context import LENGTHS
 from s4token_model.tokenizer import TokenInput
 from s4token_model.training.samples import load_sample
 from s4token_model.training.targets import target_path
@@ -45,7 +46,8 @@ class Samples:
     def draw(self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True) -> Batch:
         """Draw a batch with `tokens` tokens per cloud."""
         chosen = rng.integers(len(self.items), size=mini.batch)
-        return collate([draw_one(self.items[k], mini, rng, tokens, train) for k in chosen])
+        clouds = [draw_one(self.items[k], mini, rng, tokens, train) for k in chosen]
+        return collate([blurred(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
 
 
 def load_target(path: Path) -> dict[str, np.ndarray]:
@@ -107,6 +109,27 @@ def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens
         "target_feature": item["target_feature"].astype(np.float32),
         "target_whole": item["target_whole"],
     }
+
+
+def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
+    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly; s4token-mini is trained with strength 1.
+
+    Patches and their surroundings are stretched by some 8 % per axis and given noise; the descriptors' lengths are
+    scaled together by some 12 %, each gets noise, and a tenth of them, and of the tokens', are zeroed.
+    """
+    stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
+    changed = dict(cloud)
+    for points, mask, noise in (("patch", "mask", 0.03), ("context", "context_mask", 0.01)):
+        values = cloud[points].copy()
+        values[..., :3] *= stretch
+        values[..., :3] += rng.normal(0, noise * strength, values[..., :3].shape) * cloud[mask][..., None]
+        changed[points] = values
+    shape = cloud["shape"].copy()
+    shape[:, :LENGTHS] = np.arcsinh(np.sinh(shape[:, :LENGTHS]) * np.exp(rng.normal(0, 0.12 * strength)))
+    shape += rng.normal(0, 0.08 * strength, shape.shape)
+    kept = (rng.random(shape.shape[1]) > 0.1 * strength) & (rng.random((len(shape), 1)) > 0.1 * strength)
+    changed["shape"] = (shape * kept).astype(np.float32)
+    return changed
 
 
 def _thin(points: np.ndarray, count: np.ndarray, most: int, rng: np.random.Generator, train: bool):

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from s4token_model import vocabulary
-from s4token_model.clip import FrozenClip
+from s4token_model.clip import FrozenClip, resolved
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
 from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
@@ -73,7 +73,9 @@ def losses_of(
     tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Asked, config: Config, mini: MiniConfig
 ) -> dict[str, Tensor]:
     """Return the named, weighted losses of a batch; the text loss is over the words asked for, and their points."""
-    features, cls = clip.encode_tokens(tokenizer(batch.inputs))
+    with torch.autocast("cpu", torch.bfloat16, enabled=resolved("auto") == "bf16"):
+        features, cls = clip.encode_tokens(tokenizer(batch.inputs))
+    features, cls = features.float(), cls.float()
     points = batch.weights @ normalize(features, dim=-1)
     reached = batch.weights.sum(dim=-1) > 0
     row = asked.row[batch.label]
