@@ -112,7 +112,7 @@ def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens
 
 
 def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
-    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly; s4token-mini is trained with strength 1.
+    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly; 1 trained s4token-mini.
 
     Patches and their surroundings are stretched by some 8 % per axis and given noise; the descriptors' lengths are
     scaled together by some 12 %, each gets noise, and a tenth of them, and of the tokens', are zeroed.
@@ -121,8 +121,8 @@ def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: fl
     changed = dict(cloud)
     for points, mask, noise in (("patch", "mask", 0.03), ("context", "context_mask", 0.01)):
         values = cloud[points].copy()
-        values[..., :3] *= stretch
-        values[..., :3] += rng.normal(0, noise * strength, values[..., :3].shape) * cloud[mask][..., None]
+        moved = values[..., :3] * stretch + rng.normal(0, noise * strength, values[..., :3].shape)
+        values[..., :3] = np.where(cloud[mask][..., None], moved, values[..., :3])
         changed[points] = values
     shape = cloud["shape"].copy()
     shape[:, :LENGTHS] = np.arcsinh(np.sinh(shape[:, :LENGTHS]) * np.exp(rng.normal(0, 0.12 * strength)))
