@@ -151,6 +151,9 @@ class MiniConfig:
     blur: float = option(1.0, "strength of the noise on patches and descriptors in training; 0 is none", 0.0, 10.0)
     distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
     text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
+    precision: str = option(
+        "auto", "fp32, bf16, or auto: bf16 where the processor has it", choices=("auto", "fp32", "bf16")
+    )
     save_every: int = option(200, "steps between saved states", 1, 1000000)
 
 

@@ -102,7 +102,8 @@ def fake_samples(count: int, dim: int) -> Samples:
 
 
 MINI = configs.replace(
-    MiniConfig(), {"steps": 4, "batch": 2, "tokens": 8, "patch_points": 8, "context_points": 8, "save_every": 2}
+    MiniConfig(),
+    {"steps": 4, "batch": 2, "tokens": 8, "patch_points": 8, "context_points": 8, "save_every": 2, "precision": "fp32"},
 )
 PIPELINE = configs.replace(Config(), {"tokenizer.width": 8, "sampling.tokens": 12})
 

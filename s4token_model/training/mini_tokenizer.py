@@ -73,7 +73,7 @@ def losses_of(
     tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Asked, config: Config, mini: MiniConfig
 ) -> dict[str, Tensor]:
     """Return the named, weighted losses of a batch; the text loss is over the words asked for, and their points."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=resolved("auto") == "bf16"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=resolved(mini.precision) == "bf16"):
         features, cls = clip.encode_tokens(tokenizer(batch.inputs))
     features, cls = features.float(), cls.float()
     points = batch.weights @ normalize(features, dim=-1)
