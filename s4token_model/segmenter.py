@@ -119,7 +119,7 @@ class Segmenter:
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Encoding:
         """Run partition, sampling, grouping, tokenizer and frozen CLIP."""
-        geometry = form_tokens(xyz, rgb, self.config)
+        geometry = form_tokens(xyz, rgb, self.config, device=str(self.device))
         valid = np.zeros(len(xyz), bool)
         valid[geometry.working.source] = True
         ids = np.full(len(xyz), marks.NO_SUPERPOINT, np.uint32)
@@ -194,9 +194,14 @@ class Segmenter:
 
 
 def form_tokens(
-    xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None
+    xyz: np.ndarray,
+    rgb: np.ndarray | None,
+    config: Config,
+    rng: np.random.Generator | None = None,
+    device: str = "cpu",
 ) -> TokenGeometry:
-    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
+    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training); `device`
+    is where the sampling runs."""
     clock = _Clock({})
     working = cloud.prepare(cloud.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
@@ -206,7 +211,7 @@ def form_tokens(
     features, edges, local = superpoints.describe(core, color, config.superpoints)
     labels = superpoints.solve(features, edges, config.superpoints)
     clock("superpoints")
-    chosen = sampling.sample(core, labels, config.sampling)
+    chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng)
     around = context.surround(core, local.normals, local.eigen, labels, grouped, config.tokenizer)
