@@ -10,6 +10,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
+from s4token_model import variants
+
 
 def option(default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()):
     """A dataclass field that carries its description, inclusive range and choices as metadata."""
@@ -172,10 +174,11 @@ def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.F
 def replace(config: Any, changes: dict[str, Any]) -> Any:
     """Return a copy of `config` with dotted paths changed, each value checked.
 
-    Raises ValueError that names the path, the value and what is allowed.
+    `variant` in a pipeline's Config stands for all keys of a tokenizer of the paper's tables, see `variants`. Raises
+    ValueError that names the path, the value and what is allowed.
     """
     known = options(config)
-    for path, value in changes.items():
+    for path, value in (variants.expanded(changes) if isinstance(config, Config) else changes).items():
         if path not in known:
             raise ValueError(f"unknown config key {path!r}; known keys: {', '.join(sorted(known))}")
         config = _replace_one(config, path.split("."), _checked(path, value, *known[path]))

@@ -16,8 +16,8 @@ class Patches:
     """The points of every token.
 
     centers (N, 3) float32; radius r, in the unit of the cloud; superpoint (N,) int32 of each centroid; index (N, M)
-    int32 into the cloud, -1 where padded; offsets (N, M, 3) float32, (p_j - p_t) / r (undivided without RPN), 0 where
-    padded.
+    int32 into the cloud, -1 where padded; offsets (N, M, 3) float32, (p_j - p_t) / r, or (p_j - p_t) * unit without
+    RPN, 0 where padded; unit, the length of the centers' unit in that of the sensor, which tokens without RPN see.
     """
 
     centers: np.ndarray
@@ -25,6 +25,7 @@ class Patches:
     superpoint: np.ndarray
     index: np.ndarray
     offsets: np.ndarray
+    unit: float = 1.0
 
 
 def group(
@@ -33,6 +34,7 @@ def group(
     chosen: np.ndarray,
     config: PatchConfig,
     rng: np.random.Generator | None = None,
+    unit: float = 1.0,
 ) -> Patches:
     """Gather B_t = { j : ||p_j - p_t|| <= r and l_j = l_t } around each centroid, at most M points of it.
 
@@ -47,7 +49,9 @@ def group(
     offsets = np.where(index[..., None] >= 0, xyz[index] - centers[:, None], np.float32(0))
     if config.normalize:
         offsets /= np.float32(radius)
-    return Patches(centers, radius, superpoints[chosen].astype(np.int32), index, offsets)
+    else:
+        offsets *= np.float32(unit)
+    return Patches(centers, radius, superpoints[chosen].astype(np.int32), index, offsets, unit)
 
 
 def spacing(centers: np.ndarray) -> float:

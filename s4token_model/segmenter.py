@@ -213,7 +213,7 @@ def form_tokens(
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
-    grouped = patches.group(core, labels, chosen, config.patches, rng)
+    grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
     around = context.surround(core, local.normals, local.eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)

@@ -144,7 +144,6 @@ def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfi
         color = np.full((*mask.shape, 3), 0.5, np.float32) if rgb is None else rgb[patches.index].astype(np.float32)
         patch = np.concatenate([patch, color * mask[..., None]], axis=2)
     position = patches.centers - patches.centers.mean(axis=0)
-    if config.position_scaled:
-        position = position / np.float32(patches.radius)
+    position = position / np.float32(patches.radius) if config.position_scaled else position * np.float32(patches.unit)
     arrays = (patch, mask, context.points, context.mask, context.shape, position.astype(np.float32))
     return TokenInput(*(torch.from_numpy(np.ascontiguousarray(a)).unsqueeze(0) for a in arrays))

@@ -59,7 +59,8 @@ def load_target(path: Path) -> dict[str, np.ndarray]:
 def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
     """Stack drawn clouds of equal sizes."""
     names = ("patch", "mask", "context", "context_mask", "shape", "position")
-    inputs = TokenInput(*(torch.from_numpy(np.stack([c[name] for c in clouds])) for name in names))
+    scaled = [c | {"position": c["position"] * c["unit"]} for c in clouds]  # as the tokenizer reads them
+    inputs = TokenInput(*(torch.from_numpy(np.stack([c[name] for c in scaled])) for name in names))
     starts = np.cumsum([0] + [int(c["point_superpoint"].max()) + 1 for c in clouds])
     superpoint = np.stack([c["point_superpoint"] + start for c, start in zip(clouds, starts, strict=False)])
     target = np.zeros((starts[-1], clouds[0]["target_feature"].shape[1]), np.float32)
@@ -101,6 +102,7 @@ def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens
         "context_mask": context_mask,
         "shape": item["shape"][keep],
         "position": item["position"][keep] @ turn,
+        "unit": np.float32(item.get("unit", 1.0)),
         "token_superpoint": item["token_superpoint"][keep],
         "point": item["point"] @ turn,
         "point_label": item["point_label"],

@@ -112,7 +112,7 @@ def make(
     found = len(geometry.patches.centers)
     if found < FEWEST:
         raise ValueError(f"only {found} tokens in {len(xyz)} points, {FEWEST} are needed")
-    sample = samples.tokens_of(geometry) | _points(geometry, points, rng)
+    sample = samples.tokens_of(geometry, config.tokenizer.position_scaled) | _points(geometry, points, rng)
     if encoder is not None:
         seen = depth_views.look(geometry.working.xyz, geometry.superpoints, encoder.image_size)
         ids, features, whole = targets.superpoint_features(seen, encoder)

@@ -3,7 +3,8 @@
 A sample holds everything the losses need, so that a training step costs no geometry:
 
     patch (N, M, 3) float16, patch_count (N,); context (N, C, 5) float16, context_count (N,); shape (N, 24) float32;
-    position (N, 3) float32, centroids in units of r about their mean; token_superpoint (N,) int32
+    position (N, 3) float32, centroids in units of r about their mean; token_superpoint (N,) int32; unit, what a
+    tokenizer's positions are multiplied by: 1, or r in the sensor's unit where tokenizer.position_scaled is off
     point (P, 3) float32 in the frame of `position`; point_label (P,) int16; point_superpoint (P,) int32
     image (V, h, w, 3) uint8; region (V, h, w) int16 instance or -1; instance_label (K,) int16; attributes (K,) JSON
     seen_superpoint, seen_view, seen_row, seen_column (Q,): a pixel of a view in which a point of that superpoint is
@@ -84,7 +85,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
         scene, rng, mini.views, (mini.view_pixels, mini.view_pixels), _style(rng), caster, float(rng.uniform(50, 75))
     )
     return (
-        tokens_of(geometry)
+        tokens_of(geometry, config.tokenizer.position_scaled)
         | _points(geometry, raw, mini.points, rng)
         | _pictures(scene, pictures)
         | _seen(geometry, raw, pictures)
@@ -150,7 +151,7 @@ def _style(rng: np.random.Generator) -> str:
     return "geometry" if rng.random() < 0.5 else "color"
 
 
-def tokens_of(geometry: TokenGeometry) -> dict[str, np.ndarray]:
+def tokens_of(geometry: TokenGeometry, position_scaled: bool = True) -> dict[str, np.ndarray]:
     """The arrays of a sample that make its tokens."""
     grouped, around = geometry.patches, geometry.context
     return {
@@ -161,6 +162,7 @@ def tokens_of(geometry: TokenGeometry) -> dict[str, np.ndarray]:
         "shape": around.shape,
         "position": local(grouped.centers, geometry),
         "token_superpoint": grouped.superpoint,
+        "unit": np.float32(1.0 if position_scaled else grouped.radius * grouped.unit),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, variants
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
@@ -52,7 +52,7 @@ class TrainConfig:
 
 def read(path: str | Path, pairs: list[str]) -> tuple[TrainConfig, Config]:
     """Return both configs of a YAML file with key=value changes applied; the pipeline's keys hold a dot, or are nested
-    mappings. ValueError names the bad key, value or file."""
+    mappings, or `variant`. ValueError names the bad key, value or file."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -69,9 +69,10 @@ def read(path: str | Path, pairs: list[str]) -> tuple[TrainConfig, Config]:
         values[key] = value
     if isinstance(values.get("data"), list):
         values["data"] = ",".join(map(str, values["data"]))
-    train = configs.replace(TrainConfig(), {k: v for k, v in values.items() if "." not in k})
+    pipeline = {k: values.pop(k) for k in list(values) if "." in k or k == variants.KEY}
+    train = configs.replace(TrainConfig(), values)
     base = checkpoint.read_config(train.init) if train.init else Config()
-    return train, configs.replace(base, {k: v for k, v in values.items() if "." in k})
+    return train, configs.replace(base, pipeline)
 
 
 def keep(folder: Path, train: TrainConfig, config: Config) -> None:

@@ -1,0 +1,50 @@
+"""The tokenizers that the paper compares in its Tables 1 and 2, by name: what each changes in a config.
+
+Wherever a config is changed, `variant` stands for all keys of one: `s4token train c.yaml variant=knn+rpn`, `s4token
+prepare ... --set variant=knn`, `variant: knn` in YAML. A checkpoint keeps the keys, never the name.
+
+    knn, ball, spt           patches of the M nearest points, of a ball, of a superpoint; offsets p_j - p_t, positions
+                             p_t - mean as they are, in the unit of the cloud
+    +rpn                     relative position normalisation (Eq. 3): both divided by r = alpha * s, so that a token
+                             does not change when the cloud is scaled, moved, or both
+    knn+rpn+spt              the nearest points of the own superpoint
+    ball+rpn+spt, s4token    the ball within the own superpoint: the paper's S4Token
+    point-bert               Point-BERT's tokenizer, which is knn
+
+Without spt no superpoint is read: centroids are farthest points (gamma = 0), from a first one that depends on the seed.
+All are the paper's bare tokens, without our wide patch (tokenizer.context).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+KEY = "variant"
+TABLE_1 = ("knn", "ball", "spt", "knn+rpn", "ball+rpn", "spt+rpn", "knn+rpn+spt", "ball+rpn+spt")
+ALIASES = {"s4token": "ball+rpn+spt", "point-bert": "knn"}
+NAMES = (*TABLE_1, *ALIASES)
+# Wavelengths of the position embedding: 64 down to 2 radii, or down to 0.25 of the cloud's own unit. With some 128
+# tokens on an object in the unit sphere, r is about 0.12, so that both see the same detail.
+OCTAVES, RAW_OCTAVES = 6, 9
+
+
+def changes(name: str) -> dict[str, Any]:
+    """Return {dotted path: value} of a variant. ValueError when there is none of that name."""
+    if name not in NAMES:
+        raise ValueError(f"{KEY}={name!r} is not one of {', '.join(NAMES)}")
+    parts = ALIASES.get(name, name).split("+")
+    normalized, superpoints = "rpn" in parts, "spt" in parts
+    return {
+        "patches.grouping": "+".join(part for part in parts if part != "rpn"),
+        "patches.normalize": normalized,
+        "tokenizer.position_scaled": normalized,
+        "tokenizer.position_octaves": OCTAVES if normalized else RAW_OCTAVES,
+        "tokenizer.context": False,
+    } | ({} if superpoints else {"sampling.gamma": 0.0})
+
+
+def expanded(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace the key `variant` by what it stands for; the other keys of `values` take precedence."""
+    if KEY not in values:
+        return values
+    return changes(str(values[KEY])) | {path: value for path, value in values.items() if path != KEY}
