@@ -79,6 +79,9 @@ def test_package_xml_is_complete():
     assert used - depends(ROOT / "package.xml") - {"ament_index_python"} == set()
 
 
+WITH_TORCH = {"triton"}  # comes with torch's CUDA builds, of one version with them, and is imported on CUDA alone
+
+
 def test_every_import_has_a_requirement():
     declared = {name for path in REQUIREMENTS for name in required(path)}
     owners = metadata.packages_distributions()
@@ -88,7 +91,7 @@ def test_every_import_has_a_requirement():
         owner = {canonical(d) for d in owners.get(module, [module])}
         if not (ros and module != "rosbags") and not owner & declared and not (ROOT / "test" / f"{module}.py").exists():
             missing[module] = path
-    assert missing == {}
+    assert missing.keys() <= WITH_TORCH
 
 
 def test_what_runs_live_needs_no_extra():
@@ -102,7 +105,9 @@ def test_what_runs_live_needs_no_extra():
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             live.update({n.split(".")[0]: path.name for n in names})
     own = {
-        n: p for n, p in live.items() if n not in sys.stdlib_module_names and n not in OURS and n not in ROS_PACKAGES
+        n: p
+        for n, p in live.items()
+        if n not in sys.stdlib_module_names | WITH_TORCH and n not in OURS and n not in ROS_PACKAGES
     }
     assert {n: p for n, p in own.items() if not {canonical(d) for d in owners.get(n, [n])} & declared} == {}
 
