@@ -88,7 +88,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
         tokens_of(geometry, config.tokenizer.position_scaled)
         | _points(geometry, raw, mini.points, rng)
         | _pictures(scene, pictures)
-        | _seen(geometry, raw, pictures)
+        | seen_pixels(geometry, raw, pictures)
     )
 
 
@@ -191,7 +191,7 @@ def _pictures(scene, pictures) -> dict[str, np.ndarray]:
     }
 
 
-def _seen(geometry: TokenGeometry, raw, pictures) -> dict[str, np.ndarray]:
+def seen_pixels(geometry: TokenGeometry, raw, pictures) -> dict[str, np.ndarray]:
     """Depth-tested visibility: pixels at which a few points of each superpoint are seen."""
     ids = geometry.superpoints
     order = np.argsort(ids, kind="stable")

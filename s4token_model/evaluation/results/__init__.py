@@ -1,0 +1,1 @@
+"""`make results`: the paper's comparisons at a small scale, resumable, written as docs/results.md."""

@@ -1,0 +1,148 @@
+"""Tokenizers trained without labels on procedural objects in front of the mini model's frozen CLIP (Sec. 3.4)."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from s4token_model import checkpoint, clip, vocabulary
+from s4token_model.clip import FrozenClip
+from s4token_model.config import Config
+from s4token_model.datasets import sensors, synthetic, views
+from s4token_model.datasets.raycast import Caster
+from s4token_model.datasets.shapes import THINGS
+from s4token_model.evaluation import metrics
+from s4token_model.evaluation.results import shapes
+from s4token_model.evaluation.results.effort import Effort
+from s4token_model.segmenter import form_tokens
+from s4token_model.tokenizer import Tokenizer
+from s4token_model.training import batches, pretrain, samples, targets
+from s4token_model.training.loop import Progress
+from s4token_model.training.settings import TrainConfig
+
+log = logging.getLogger(__name__)
+FIRST_TRAIN, FIRST_TEST = 1_800_000_000, 1_850_000_000
+POINTS = 512  # per object and step, that the losses look at
+
+
+@lru_cache(maxsize=1)
+def frozen() -> FrozenClip:
+    """The mini model's CLIP."""
+    config = checkpoint.read_config(checkpoint.MINI)
+    return clip.load(config.clip, checkpoint.resolve(checkpoint.MINI))
+
+
+@lru_cache(maxsize=1)
+def objects(effort: Effort) -> list[tuple[shapes.Shape, dict[str, np.ndarray]]]:
+    """Objects of all classes to train on, each with its 2D targets: CLIP's dense features of `views` pictures, meant
+    over the pixels that show a superpoint. The partition, and with it the targets, is the same for all tokenizers."""
+    return [_with_targets(FIRST_TRAIN + k, THINGS[k % len(THINGS)], effort) for k in range(effort.pretrain_shapes)]
+
+
+def _with_targets(seed: int, name: str, effort: Effort) -> tuple[shapes.Shape, dict[str, np.ndarray]]:
+    rng, scene = np.random.default_rng(seed), synthetic.make_object(seed, name)
+    scan = sensors.scan_object(scene, np.random.default_rng(seed), effort.points, partial=False)
+    shape = shapes.Shape(shapes.unit_sphere(scan.xyz), scan.part, THINGS.index(name))
+    geometry = form_tokens(shape.xyz, None, shapes.config_of("s4token"))
+    edge = frozen().image_size
+    pictures = views.render_views(scene, rng, effort.views, (edge, edge), "geometry", Caster(scene), 50.0)
+    seen = samples.seen_pixels(geometry, scan, pictures) | {"image": np.stack([view.rgb for view in pictures])}
+    ids, features, whole = targets.superpoint_features(seen, frozen())
+    return shape, {"target_superpoint": ids, "target_feature": features, "target_whole": whole}
+
+
+class Drawn:
+    """Batches from memory, in the form that `pretrain.train` asks for; the same for a step and seed."""
+
+    def __init__(self, items: list[dict[str, np.ndarray]]):
+        self.items = items
+
+    def draw(self, how: TrainConfig, step: int, positions: range):
+        """Return the clouds at `positions` of the batch of a step, and a generator for each."""
+        rngs = [np.random.default_rng([how.seed, step, position]) for position in positions]
+        chosen = [self.items[int(rng.integers(len(self.items)))] for rng in rngs]
+        return batches.collate([_some(item, how, rng) for item, rng in zip(chosen, rngs, strict=True)]), rngs
+
+
+def _some(item: dict[str, np.ndarray], how: TrainConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    pick = rng.choice(len(item["point"]), how.points, replace=len(item["point"]) < how.points)
+    few = item | {name: item[name][pick] for name in ("point", "point_superpoint", "point_label")}
+    return batches.draw_one(few, how, rng, how.tokens, True)
+
+
+@lru_cache(maxsize=1)
+def _items(config: Config, effort: Effort) -> list[dict[str, np.ndarray]]:
+    return [
+        item | found | {"point_label": item["part"]}
+        for shape, found in objects(effort)
+        for item in [shapes.tokenized(shape, config)]
+    ]
+
+
+def trained(name: str, config: Config, losses: dict, seed: int, effort: Effort, folder: Path) -> Tokenizer:
+    """The tokenizer kept under `name`, or one trained by the paper's recipe with `losses` changed in TrainConfig.
+
+    A killed training goes on from its last saved state; weights are those of the student.
+    """
+    run = folder / "distilled" / f"{name}-seed{seed}"
+    how = TrainConfig(
+        run=str(run), steps=effort.pretrain_steps, batch=effort.batch, tokens=config.sampling.tokens,
+        patch_points=config.patches.points, context_points=1, points=POINTS, decoder_layers=2, rate=effort.rate,
+        save_every=100, seed=seed, precision="fp32", **losses,
+    )  # fmt: skip
+    tokenizer = pretrain.new_tokenizer(config, frozen(), seed)
+    if _finished(run, tokenizer, how):
+        return tokenizer.eval()
+    return pretrain.train(Drawn(_items(config, effort)), None, tokenizer, frozen(), how, 0, 1).eval()  # type: ignore
+
+
+def _finished(run: Path, tokenizer: Tokenizer, how: TrainConfig) -> bool:
+    """Load the last state of a run into `tokenizer` where it has all its steps."""
+    if not (run / "state.pt").is_file():
+        return False
+    trainer = pretrain.Trainer(tokenizer, frozen(), how, 0, 1)
+    assert isinstance(trainer.progress, Progress)
+    return trainer.progress.step >= how.steps
+
+
+@lru_cache(maxsize=1)
+def held_out(effort: Effort) -> list[shapes.Shape]:
+    """Objects of all classes that no tokenizer was trained on."""
+    return shapes.make(FIRST_TEST, effort.held_out, effort.points, THINGS)
+
+
+@lru_cache(maxsize=1)
+def _held_out_items(config: Config, effort: Effort) -> list[dict[str, np.ndarray]]:
+    return [shapes.tokenized(shape, config) for shape in held_out(effort)]
+
+
+def on_objects(tokenizer: Tokenizer, config: Config, effort: Effort) -> dict[str, float]:
+    """Zero-shot over the words of all classes: mIoU of the points, each of its object's class, and top-1 of [cls]."""
+    return score_objects(tokenizer, _held_out_items(config, effort), effort.batch)
+
+
+@torch.no_grad()
+def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], batch: int) -> dict[str, float]:
+    """As `on_objects`, for objects that are tokens already."""
+    text, hits = _text(), 0
+    counts = np.zeros((len(THINGS), len(THINGS) + 1), np.int64)
+    for start in range(0, len(items), batch):
+        clouds = shapes.collate(items[start : start + batch])
+        features, cls = frozen().encode_tokens(tokenizer(clouds.inputs))
+        guess = (clouds.weights @ (normalize(features, dim=-1) @ text.T)).argmax(dim=2).numpy()
+        truth = clouds.category.unsqueeze(1).expand(-1, guess.shape[1]).numpy()
+        counts += metrics.confusion(truth.ravel(), guess.ravel(), len(THINGS))
+        hits += int(((cls @ text.T).argmax(dim=1) == clouds.category).sum())
+    return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / len(items)}
+
+
+@lru_cache(maxsize=1)
+def _text() -> Tensor:
+    templates = vocabulary.read_templates("default")
+    return torch.from_numpy(vocabulary.build(THINGS, templates, 0.0, frozen().encode_text).text)
