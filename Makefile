@@ -1,6 +1,7 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
+#   make results [ARGS="--quick"]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -9,9 +10,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model
+.PHONY: help demo test lint bench mini-model results
 help:
-	@sed -n '2,4s/^# *//p' Makefile
+	@sed -n '2,5s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -31,3 +32,7 @@ bench:
 mini-model:
 	@scripts/setup.sh train
 	@$(RUN) -m s4token_model.training.mini $(ARGS)
+
+results:
+	@scripts/setup.sh train
+	@$(RUN) -m s4token_model.evaluation.results $(ARGS)
