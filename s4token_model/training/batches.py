@@ -59,7 +59,9 @@ def load_target(path: Path) -> dict[str, np.ndarray]:
 def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
     """Stack drawn clouds of equal sizes."""
     names = ("patch", "mask", "context", "context_mask", "shape", "position")
-    scaled = [c | {"position": c["position"] * c.get("unit", np.float32(1))} for c in clouds]  # as the tokenizer reads them
+    scaled = [
+        c | {"position": c["position"] * c.get("unit", np.float32(1))} for c in clouds
+    ]  # as the tokenizer reads them
     inputs = TokenInput(*(torch.from_numpy(np.stack([c[name] for c in scaled])) for name in names))
     starts = np.cumsum([0] + [int(c["point_superpoint"].max()) + 1 for c in clouds])
     superpoint = np.stack([c["point_superpoint"] + start for c, start in zip(clouds, starts, strict=False)])
