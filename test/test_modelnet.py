@@ -49,6 +49,33 @@ def test_resampled_layout_and_scores(tmp_path, capsys):
     assert (tmp_path / "confusion.png").stat().st_size > 1000
 
 
+def write_hdf5(root, labels, xyz):
+    h5py = pytest.importorskip("h5py")
+    (root / "test_files.txt").write_text("data/modelnet40_ply_hdf5_2048/ply_data_test0.h5\n")
+    (root / "shape_names.txt").write_text("\n".join(modelnet.NAMES))
+    with h5py.File(root / "ply_data_test0.h5", "w") as file:
+        file["data"], file["label"] = xyz.astype(np.float32), np.array(labels, np.uint8)[:, None]
+
+
+def test_hdf5_layout(tmp_path):
+    xyz = np.random.default_rng(0).normal(size=(3, 20, 3))
+    xyz[2, 0] = np.nan
+    write_hdf5(tmp_path, [8, 40, 8], xyz)
+    files = modelnet.list_objects(tmp_path)
+    chair = modelnet.load_object(files[0])
+    assert len(files) == 3 and modelnet.NAMES[chair.category] == "chair"
+    np.testing.assert_allclose(chair.xyz, xyz[0][:, [2, 0, 1]], atol=1e-6)
+    for file, reason in zip(files[1:], ("class 40", "NaN"), strict=True):
+        with pytest.raises(ValueError, match=rf"ply_data_test0\.h5.*{reason}"):
+            modelnet.load_object(file)
+    (tmp_path / "shape_names.txt").write_text("chair\nbed")
+    with pytest.raises(ValueError, match=r"shape_names\.txt is not ModelNet40"):
+        modelnet.list_objects(tmp_path)
+    (tmp_path / "ply_data_test0.h5").unlink()
+    with pytest.raises(ValueError, match=r"ply_data_test0\.h5, which is not there"):
+        modelnet.list_objects(tmp_path)
+
+
 def test_what_is_wrong_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"modelnet40_test\.txt"):
         modelnet.list_objects(tmp_path)
