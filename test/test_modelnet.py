@@ -19,7 +19,7 @@ class Knowing:
     def __init__(self, answers):
         self.answers = iter(answers)
 
-    def make_vocabulary(self, names):
+    def make_vocabulary(self, names, templates):
         return SimpleNamespace(names=names, text=np.eye(len(names)))
 
     def encode(self, xyz):
@@ -46,7 +46,15 @@ def test_resampled_layout_and_scores(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == result
     assert result["accuracy"] == 0.75 and result["macc"] == pytest.approx((1 + 0.5 + 1) / 3)
     assert result["class_accuracy"] == {"bed": 1.0, "chair": 0.5, "night_stand": 1.0}
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    assert (tmp_path / "confusion.png").stat().st_size > 1000 and (tmp_path / "objects.png").stat().st_size > 1000
+    assert len(result["prompts_sha256"]) == 64 and result["chance"] == 1 / 40
+    (tmp_path / "bed" / "bed_0516.txt").write_text("1,nan,3\n")
+    result = evaluation.run(tmp_path, segmenter=Knowing(right[1:]))
+    assert result["objects"] == 3 and "bed_0516.txt" in result["skipped"][0]["reason"]
+    assert "left out, not in these figures: 1" in capsys.readouterr().out
+    (tmp_path / "modelnet40_test.txt").write_text("bed_0516")
+    with pytest.raises(ValueError, match="none of the objects could be read"):
+        evaluation.run(tmp_path, segmenter=Knowing([]))
 
 
 def write_hdf5(root, labels, xyz):

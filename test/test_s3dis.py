@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from data import real
+from test_render import room
 
 from s4token_model.datasets import s3dis, spt_nag
+from s4token_model.evaluation import s3dis as evaluation
+from s4token_model.segmenter import Segmenter
 
 RNG = np.random.default_rng(0)
 XYZ = RNG.random((6, 3)).round(3) - 20.0
@@ -95,6 +99,20 @@ def test_votes_of_a_crop(tmp_path):
     xyz, _, label, superpoint = spt_nag.load(tmp_path / "crop.h5", s3dis.NAMES)
     assert label.tolist() == [s3dis.NAMES.index("bookcase"), 65535, 65535] and superpoint.tolist() == [0, 1, 1]
     assert set(spt_nag.NAMES) == set(s3dis.NAMES) and s3dis.load_room(tmp_path, "crop").xyz.shape == xyz.shape
+
+
+def test_the_command(tmp_path, tiny_model, capsys):
+    xyz, part = room(0.1)
+    np.save(tmp_path / "Area_5_hall_1.npy", np.c_[xyz, 255 * np.ones_like(xyz), np.array([1, 2, 8, 0])[part]])
+    np.save(tmp_path / "Area_5_hall_2.npy", np.c_[XYZ, RGB, CLASS + 5])
+    result = evaluation.run(tmp_path, as_json=True, segmenter=Segmenter.load(tiny_model), out=tmp_path / "out")
+    assert json.loads(capsys.readouterr().out) == result
+    assert result["methods"]["rules"]["iou"]["floor"] > 0.8 and set(result["methods"]) == {
+        "model", "rules", "chance", "oracle",
+    }  # fmt: skip
+    assert result["prompts"][s3dis.NAMES.index("board")] == "whiteboard" and len(result["prompts_sha256"]) == 64
+    assert [s["name"] for s in result["skipped"]] == ["Area_5/hall_2"] and "class 13" in result["skipped"][0]["reason"]
+    assert (tmp_path / "out" / "Area_5_hall_1.png").exists() and (tmp_path / "out" / "confusion.png").exists()
 
 
 def test_the_real_crop():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from s4token_model.datasets import hdf5, scanobjectnn
+from s4token_model.evaluation import scanobjectnn as evaluation
 
 h5py = pytest.importorskip("h5py")
 XYZ = np.random.default_rng(0).normal(size=(3, 2048, 3)).astype(np.float32)
@@ -46,6 +49,34 @@ def test_bad_objects_are_errors_beside_the_good_ones(tmp_path):
     assert found[0].category == 3
     assert "object 1 of" in str(found[1]) and "NaN" in str(found[1])
     assert "class 15" in str(found[2]) and "test_objectdataset.h5" in str(found[2])
+
+
+class Knowing:
+    """Stands in for a Segmenter: takes every object for a toilet."""
+
+    def make_vocabulary(self, names, templates):
+        assert "trash bin" in names
+        return SimpleNamespace(text=np.eye(len(names)))
+
+    def encode(self, xyz):
+        return SimpleNamespace(cls=np.eye(15)[14])
+
+
+def test_the_command_scores_every_variant(tmp_path, capsys):
+    xyz = np.concatenate([XYZ, XYZ[:1] * np.nan])
+    write(tmp_path / "main_split_nobg" / "test_objectdataset.h5", (14, 14, 4, 4), xyz)
+    write(tmp_path / "main_split" / "test_objectdataset.h5")
+    result = evaluation.run(tmp_path, as_json=True, segmenter=Knowing(), out=tmp_path / "out")
+    assert json.loads(capsys.readouterr().out) == result and list(result["variants"]) == ["obj_only", "obj_bg"]
+    only = result["variants"]["obj_only"]
+    assert (only["objects"], only["accuracy"], only["macc"]) == (3, pytest.approx(2 / 3), 0.5)
+    assert only["chance"] == pytest.approx(1 / 15) and [s["name"] for s in only["skipped"]] == ["obj_only_0003"]
+    assert only["class_accuracy"] == {"chair": 0.0, "toilet": 1.0} and "scanobjectnn version 1" in only["prompt_set"]
+    assert (tmp_path / "out" / "obj_bg" / "objects.png").exists()
+    evaluation.run(tmp_path, variants="obj_bg", segmenter=Knowing())
+    assert "OBJ_BG" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="pb_t50_rs"):
+        evaluation.run(tmp_path, variants="pb_t50_rs", segmenter=Knowing())
 
 
 def test_what_is_wrong_is_named(tmp_path, monkeypatch):
