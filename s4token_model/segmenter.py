@@ -102,6 +102,8 @@ class Segmenter:
         self.device = checked_device(device)
         self.tokenizer = tokenizer.eval().to(self.device)
         self.clip = clip.to(self.device)
+        if self.clip.precision == "int8" and self.device.type == "cpu":
+            self.tokenizer.quantize()
         names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
         self.vocabulary = self.make_vocabulary(names)
         self._asked: Vocabulary | None = None
@@ -180,7 +182,7 @@ class Segmenter:
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.precision == "bf16")
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.half)
         with torch.inference_mode():
             with half:
                 tokens = self.tokenizer(inputs)
