@@ -208,13 +208,12 @@ def form_tokens(
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
-    features, edges, local = superpoints.describe(core, color, config.superpoints)
-    labels = superpoints.solve(features, edges, config.superpoints)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints)
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
-    around = context.surround(core, local.normals, local.eigen, labels, grouped, config.tokenizer)
+    around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
 
