@@ -55,6 +55,12 @@ def _squared(builder, parts):
     return builder.fadd(builder.fadd(x, y), z)
 
 
+def _call(builder, name, *vectors):
+    """One of LLVM's functions of whole vectors."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(vectors))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), vectors)
+
+
 def _floats(*arrays):
     """Whether all are arrays of float32 whose rows are contiguous."""
     return all(isinstance(a, types.Array) and a.dtype == types.float32 and a.layout == "C" for a in arrays)
@@ -189,3 +195,81 @@ def bits(typingctx, mask):
         return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), code
+
+
+@intrinsic
+def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
+    """out[at:at+16] = 1 / (scale * distance + offset) of the points xyz (3, ...) [:, start:start+16] to (x, y, z)."""
+    if not _floats(xyz, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, scale_, offset_, out_, at_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        away = _call(builder, "sqrt", _squared(builder, parts))
+        away = builder.fadd(builder.fmul(away, _all(builder, scale_)), _all(builder, offset_))
+        _store(context, builder, out, out_, at_, builder.fdiv(ir.Constant(_VECTOR, [1.0] * LANES), away))
+        return context.get_dummy_value()
+
+    f = types.float32
+    return types.void(xyz, types.int64, f, f, f, f, f, out, types.int64), code
+
+
+@intrinsic
+def weighted_sum(typingctx, rows, count, factors, row, start, out, at):
+    """out[at:at+16] = the sum over k < count of factors[row, start + k] * rows[16 k:16 k + 16], rows flat."""
+    if not _floats(rows, factors, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        rows_, count_, factors_, row_, start_, out_, at_ = arguments
+        address = _row_pointer(context, builder, factors, factors_, row_, start_)
+
+        def term(k):
+            factor = builder.load(builder.gep(address, [k]), align=4)
+            return _all(builder, factor), _load(context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES)))
+
+        _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(rows, i, factors, i, i, out, i), code
+
+
+@intrinsic
+def row_products(typingctx, left, right, count, out, at):
+    """out[at:at+16] = the sum over k < count of left[16 k:16 k + 16] * right[16 k:16 k + 16], both flat."""
+    if not _floats(left, right, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        left_, right_, count_, out_, at_ = arguments
+
+        def term(k):
+            place = builder.mul(k, ir.Constant(_WORD, LANES))
+            return _load(context, builder, left, left_, place), _load(context, builder, right, right_, place)
+
+        _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(left, right, i, out, i), code
+
+
+def _row_pointer(context, builder, kind, array, row, start):
+    """Address of array[row, start], row an int64 of the program."""
+    made = context.make_array(kind)(context, builder, array)
+    address = builder.add(builder.ptrtoint(made.data, _WORD), builder.mul(builder.extract_value(made.strides, 0), row))
+    address = builder.add(address, builder.mul(start, ir.Constant(_WORD, 4)))
+    return builder.inttoptr(address, ir.FloatType().as_pointer())
+
+
+def _summed(context, builder, count, term):
+    """The sum over k < count of the product of the two vectors term(k)."""
+    total = cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None))
+    with cgutils.for_range(builder, count, intp=_WORD) as loop:
+        a, b = term(loop.index)
+        builder.store(_call(builder, "fmuladd", a, b, builder.load(total)), total)
+    return builder.load(total)
