@@ -8,7 +8,7 @@ the Gram matrix of the tokens. Only pairs within one superpoint are computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +44,8 @@ def propagate(
     products with unit vectors into cosines. xyz (H, 3); superpoints (H,) ids. Needs at least one token.
     """
     out = np.empty((len(xyz), scores.shape[1]), np.float32)
-    for points, values in score_blocks(xyz, superpoints, anchors, scores, gram):
-        out[points] = values
+    score, order = _scorer(xyz, superpoints, anchors, scores, gram)
+    in_threads(lambda a, b: score(a, b, order, True, out), len(order))
     return out
 
 
@@ -56,6 +56,17 @@ def score_blocks(
 
     A block at a time bounds the memory of a thousand words on a million points.
     """
+    score, order = _scorer(xyz, superpoints, anchors, scores, gram)
+    for begin in range(0, len(order), CHUNK):
+        points = order[begin : begin + CHUNK]
+        values = np.empty((len(points), scores.shape[1]), np.float32)
+        in_threads(lambda a, b, p=points, v=values: score(a, b, p, False, v), len(points))  # type: ignore[misc]
+        yield points, values
+
+
+def _scorer(xyz, superpoints, anchors: Anchors, scores, gram) -> tuple[Callable[..., None], np.ndarray]:
+    """A function (begin, end, points, in_place, values) that fills the rows of points[begin:end], and all points sorted
+    by superpoint: up to 16 points of one are scored together."""
     tokens = np.argsort(anchors.superpoint, kind="stable")  # those of a superpoint side by side
     centers, scores = anchors.centers[tokens].astype(np.float32), np.ascontiguousarray(scores[tokens], np.float32)
     products = np.zeros((0, 0), np.float32)
@@ -63,16 +74,14 @@ def score_blocks(
         products = np.ascontiguousarray(gram[np.ix_(tokens, tokens)], np.float32)
     largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))
     starts = np.searchsorted(anchors.superpoint[tokens], np.arange(largest + 2))
-    order = grouped(superpoints, largest + 1)  # up to 16 points of a superpoint are scored together
-    xyz, radius = np.asarray(xyz), np.float32(anchors.radius)
-    columns, rows = _lanes(centers), (scores, np.ascontiguousarray(scores.T), products)
-    for begin in range(0, len(order), CHUNK):
-        points = order[begin : begin + CHUNK]
-        near, own = xyz[points].astype(np.float32), superpoints[points]
-        values = np.empty((len(points), scores.shape[1]), np.float32)
-        part = (near, own, starts, columns, len(centers), np.float32(1 / radius), rows, values)
-        in_threads(lambda a, b, part=part: _score(a, b, *part), len(points))  # type: ignore[misc]
-        yield points, values
+    cloud = np.ascontiguousarray(xyz, np.float32), np.ascontiguousarray(superpoints, np.int32)
+    tables = starts, _lanes(centers), len(centers), np.float32(1 / anchors.radius)
+    rows = scores, np.ascontiguousarray(scores.T), products
+
+    def score(begin: int, end: int, points: np.ndarray, in_place: bool, values: np.ndarray) -> None:
+        _score(begin, end, points, in_place, *cloud, *tables, rows, values)
+
+    return score, grouped(superpoints, largest + 1)
 
 
 def _lanes(centers: np.ndarray) -> np.ndarray:
@@ -97,35 +106,39 @@ def grouped(superpoints, count):
 
 
 @njit(**FAST)
-def _score(begin, end, xyz, superpoints, starts, centers, tokens, scale, rows, values):
-    """values[begin:end] = sum_k w_ik scores_k over the tokens of each point's superpoint, one stretch of the sorted
-    tokens, or over the nearest ones where it has none; over ||f_i|| where a Gram matrix is given.
+def _score(begin, end, points, in_place, xyz, superpoints, starts, centers, tokens, scale, rows, values):
+    """Of points[begin:end]: sum_k w_ik scores_k over the tokens of its superpoint, one stretch of the sorted tokens, or
+    over the nearest ones where it has none; over ||f_i|| where a Gram matrix is given. Into the rows of the points
+    where `in_place`, else into the rows begin..end-1.
 
-    rows: scores (N, C), their transpose and the Gram matrix, or (0, 0). Up to 16 points of one superpoint at a time.
+    rows: scores (N, C), their transpose and the Gram matrix, or (0, 0).
     """
     block = np.empty((3, LANES), np.float32)
     words = values.shape[1]
     room, mixed = np.empty(LANES * tokens, np.float32), np.empty(LANES * tokens, np.float32)
     sums = np.empty(LANES * (words + 2), np.float32)
     squared, candidate = np.empty(centers.shape[1], np.float32), np.empty(centers.shape[1], np.int32)
+    best, nearest = np.empty(FALLBACK, np.float32), np.empty(FALLBACK, np.int32)
     first = begin
     while first < end:
-        label, stop = superpoints[first], first + 1
-        while stop < min(end, first + LANES) and superpoints[stop] == label:
+        label, stop = superpoints[points[first]], first + 1
+        while stop < min(end, first + LANES) and superpoints[points[stop]] == label:
             stop += 1
         for p in range(LANES):
-            i = min(first + p, stop - 1)
+            i = points[min(first + p, stop - 1)]
             for a in range(3):
                 block[a, p] = xyz[i, a]
         if starts[label + 1] > starts[label]:
             _blend_own(block, centers, starts[label], starts[label + 1], scale, rows, room, mixed, sums)
             for p in range(stop - first):
+                row = points[first + p] if in_place else first + p
                 for c in range(words):
-                    values[first + p, c] = sums[c * LANES + p] * sums[words * LANES + p]
+                    values[row, c] = sums[c * LANES + p] * sums[words * LANES + p]
         else:
             near = _candidates(block, centers, tokens, squared, candidate)
             for i in range(first, stop):
-                _blend_nearest(xyz[i], centers, candidate[:near], scale, rows, values[i])
+                out = values[points[i] if in_place else i]
+                _blend_nearest(xyz[points[i]], centers, candidate[:near], scale, rows, best, nearest, out)
         first = stop
 
 
@@ -198,11 +211,11 @@ def _candidates(block, centers, tokens, squared, candidate):
 
 
 @njit(**FAST)
-def _blend_nearest(point, centers, candidate, scale, rows, out):
+def _blend_nearest(point, centers, candidate, scale, rows, best, nearest, out):
     """As _blend_own for one point, over the FALLBACK candidates nearest to it; of equally near ones the first."""
     scores, _, gram = rows
     count = min(FALLBACK, len(candidate))
-    best, nearest = np.full(FALLBACK, FAR, np.float32), np.zeros(FALLBACK, np.int32)
+    best[:], nearest[:] = FAR, 0
     for k in candidate:
         dx, dy, dz = point[0] - centers[0, k], point[1] - centers[1, k], point[2] - centers[2, k]
         squared, place = dx * dx + dy * dy + dz * dz, count - 1
@@ -221,8 +234,8 @@ def _blend_nearest(point, centers, candidate, scale, rows, out):
             for j in range(count):
                 norm += best[k] * best[j] * gram[nearest[k], nearest[j]]
         total = np.sqrt(max(norm, LEAST * total * total))
-    out[:] = 0
-    for k in range(count):
-        share, row = best[k] / total, scores[nearest[k]]
-        for c in range(len(out)):
-            out[c] += share * row[c]
+    best[count:] = 0  # of one or two tokens
+    a, b, c = best[0] / total, best[1] / total, best[2] / total
+    first, second, third = scores[nearest[0]], scores[nearest[1]], scores[nearest[2]]
+    for j in range(len(out)):
+        out[j] = a * first[j] + b * second[j] + c * third[j]

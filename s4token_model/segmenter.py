@@ -148,8 +148,7 @@ class Segmenter:
             source = encoding.geometry.working.source
             for points, cosines in self._cosines(encoding, words.text):
                 best, sure = decision.decide(cosines, self.config.vocabulary.temperature)
-                labels[source[points]] = np.where(sure >= words.thresholds[best], best, marks.UNLABELLED)
-                confidence[source[points]] = sure
+                decision.place(points, source, best, sure, words.thresholds, labels, confidence)
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
 
