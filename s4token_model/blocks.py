@@ -174,7 +174,7 @@ def _search(begin, end, order, xyz, low, high, found):
     base, waiting = (
         np.empty(16, np.int64),
         np.empty(16, np.int64),
-    )  # the walk's stack: boxes, the mask of those to visit
+    )  # the walk's stack: boxes, those to visit
     for block in range(begin, end):
         own, first = leaves + block, block * BLOCK
         size = min(BLOCK, count - first)

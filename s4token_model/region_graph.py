@@ -203,8 +203,8 @@ def _merge_parallel(start, neighbor, weight, place):
 
 @njit(**FAST)
 def bundle(edges, weights, incoming, pull, mean, labels, base, count, first, last):
-    """Of the graph of all regions of points, the rows of the regions base..base+count-1, whose points are first..last-1;
-    the weights between two regions add up.
+    """Of the graph of all regions of points, the rows of the regions base..base+count-1, whose points are
+    first..last-1; the weights between two regions add up.
 
     edges (E, 2), weights (E,): those whose first end is among these points; incoming (K, 2), pull (K,): those of which
     only the second is.
