@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "modelnet": ("modelnet", ("split", "method")),
     "scanobjectnn": ("scanobjectnn", ("split", "method", "variants")),
     "procedural": ("synthetic", ("rooms",)),
+    "agreement": ("agreement", ("words",)),
 }
 
 
@@ -107,7 +108,8 @@ def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
     details = (
         "scannet: ScanNet20; s3dis: rooms, 13 classes; semantickitti: 19 classes; shapenetpart: parts of objects;"
-        " modelnet, scanobjectnn: zero-shot classification; procedural: held-out procedural rooms, names and synonyms."
+        " modelnet, scanobjectnn: zero-shot classification; procedural: held-out procedural rooms, names and synonyms;"
+        " agreement: unlabelled clouds of a bag, file or folder, the share of points labelled alike in two views."
         " The words are those of config/prompts; their SHA-256 is in every result."
     )
     command = _command(commands, "evaluate", evaluate, about, details)
@@ -119,6 +121,7 @@ def _add_evaluate(commands: Any) -> None:
     variants = "of scanobjectnn: obj_only, obj_bg, pb_t50_rs (default: all that are there)"
     command.add_argument("--variants", metavar="A,B", help=variants)
     how = "projection: the model's CLIP on depth pictures of single objects, training-free (default: s4token)"
+    command.add_argument("--words", metavar="A,B", help="of agreement: the words (default: the model's vocabulary)")
     command.add_argument("--method", choices=["s4token", "projection"], help=how)
     command.add_argument(
         "--pictures", metavar="DIR", help="draw predictions beside the truth, and the confusion matrix"
@@ -238,9 +241,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     name, taken = BENCHMARKS[a.benchmark]
     if a.benchmark != "procedural" and not a.root:
         raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
-    given = {key: getattr(a, key) for key in ("rooms", "split", "method", "variants") if getattr(a, key) is not None}
+    given = {
+        key: getattr(a, key) for key in ("rooms", "split", "method", "variants", "words") if getattr(a, key) is not None
+    }
     if wrong := [key for key in given if key not in taken]:
         raise ValueError(f"evaluate {a.benchmark} knows no --{wrong[0]}; leave it out")
+    if "words" in given:
+        given["words"] = a.words.split(",")
     given |= {"rooms": int(a.rooms or 20)} if a.benchmark == "procedural" else {"root": a.root}
     module = importlib.import_module(f"s4token_model.evaluation.{name}")
     module.run(model=a.model, as_json=a.json, device=a.device, out=a.pictures, **given)
