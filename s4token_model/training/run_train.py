@@ -15,6 +15,7 @@ from s4token_model.config import Config
 from s4token_model.training import prepare, pretrain, settings
 from s4token_model.training.parallel import processes
 from s4token_model.training.prepared import Prepared, split
+from s4token_model.training.samples import samples_in
 from s4token_model.training.settings import TrainConfig
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]; keys and defaults: s4token_model/training/settings.py"
@@ -67,8 +68,8 @@ def gather(how: TrainConfig, config: Config, rank: int) -> list[Path]:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")
     paths: list[Path] = []
     for source in (Path(part.strip()) for part in how.data.split(",")):
-        if source.is_dir() and any(source.glob("*.npz")):
-            paths += sorted(source.glob("*.npz"))
+        if source.is_dir() and (found := samples_in(source)):
+            paths += found
         elif rank == 0:
             paths += prepare.clouds([source], Path(how.run) / "samples", config, how.points)
         else:
