@@ -56,6 +56,18 @@ def test_processes_give_the_same_samples(rooms, tmp_path, tiny_model):
         np.testing.assert_allclose(array.astype(float), both["one.safetensors"][name].astype(float), atol=2e-3)
 
 
+def test_shapenet55_is_read_by_its_list_with_z_up(tmp_path):
+    for folder in ("shapenet_pc", "ShapeNet-55"):
+        (tmp_path / folder).mkdir()
+    xyz = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    for name in ("02691156-a", "02691156-b"):
+        np.save(tmp_path / "shapenet_pc" / f"{name}.npy", xyz)
+    (tmp_path / "ShapeNet-55" / "train.txt").write_text("02691156-b.npy\n")
+    (found,) = prepare.each_cloud([tmp_path])
+    assert found[0] == "shapenet_pc_02691156-b"
+    np.testing.assert_array_equal(found[1](), xyz[:, [2, 0, 1]])
+
+
 def test_what_is_wrong_is_named(rooms, tmp_path, tiny_model):
     with pytest.raises(ValueError, match="looked for"):
         prepared(tmp_path, tmp_path / "out", tiny_model)

@@ -1,7 +1,8 @@
 """s4token prepare clouds|objects|scenes INPUT... --out DIR: clouds to training samples, one atomic file per cloud.
 
 clouds   tokens alone, for L_assign. INPUT: cloud files, folders of them, or ROS 2 bags
-objects  also the 2D targets: CLIP's features of ten depth pictures of each cloud (PointCLIPv2's projection)
+objects  also the 2D targets: CLIP's features of ten depth pictures of each cloud (PointCLIPv2's projection). Of a
+         folder in ShapeNet55's layout the shapes of its train list are taken, and turned so that z is up
 scenes   folders of posed RGB-D frames (7-Scenes' layout, or ScanNet's as exported): the targets are CLIP's features of
          crops of the frames that see a superpoint best (after Open3DIS); each folder is a scene, or holds scenes
 
@@ -26,7 +27,7 @@ from s4token_model import checkpoint, clip, cloud_bags, files
 from s4token_model import config as configs
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
-from s4token_model.datasets import rgbd
+from s4token_model.datasets import rgbd, shapenet55
 from s4token_model.segmenter import TokenGeometry, form_tokens
 from s4token_model.training import depth_views, samples, scenes, spread, targets
 
@@ -117,7 +118,7 @@ def make_one(job: Job) -> tuple[str, list[str], str]:
         if job.kind == "scenes":
             sample, notes = make_scene(job.source, config, POINTS, seed, encoder, job.every)
         else:
-            sample, notes = make(files.read_cloud(job.source).xyz, config, POINTS, seed, encoder), []
+            sample, notes = make(read_xyz(job.source), config, POINTS, seed, encoder), []
         samples.save_sample(job.out, sample)
     except (ValueError, OSError) as error:
         return job.name, [], str(error)
@@ -165,14 +166,16 @@ def each_cloud(sources: list[Path]) -> Iterator[tuple[str, object]]:
                 yield f"{source.stem}{topic.replace('/', '_')}_{stamp}", lambda m=message: cloud_of(m)
         else:
             for name, path in _files_in(source):
-                yield name, lambda p=path: files.read_cloud(p).xyz
+                yield name, lambda p=path: read_xyz(p)
 
 
 def _files_in(source: Path) -> Iterator[tuple[str, Path]]:
     if not source.is_dir():
         yield source.stem, source
         return
+    listed = (source / shapenet55.SUBSETS[0]).is_dir()
     found = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = shapenet55.list_shapes(source) if listed else found
     if not found:
         raise ValueError(f"{source} holds no cloud; looked for {', '.join(SUFFIXES)} in it and below")
     for path in found:
@@ -190,6 +193,13 @@ def holds_bag(source: Path) -> bool:
     if source.is_dir():
         return (source / "metadata.yaml").is_file() or any(p.suffix in cloud_bags.SUFFIXES for p in source.iterdir())
     return cloud_bags.is_bag(source)
+
+
+def read_xyz(path: Path) -> np.ndarray:
+    """xyz (H, 3) of a file."""
+    if path.parent.name == "shapenet_pc" and path.suffix == ".npy":
+        return shapenet55.load_shape(path).xyz
+    return files.read_cloud(path).xyz
 
 
 def cloud_of(message) -> np.ndarray:
