@@ -1,5 +1,7 @@
 """s4token train CONFIG.yaml [key=value ...]: self-supervised training, alone or under torchrun.
 
+With task=parts: supervised part segmentation instead, see `supervised.py`.
+
 Writes into run=DIR: config.yaml (resolved), state.pt (resumed from when present), the losses in state.jsonl and
 tensorboard/, and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).
 """
@@ -31,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else 2
     how, config = settings.read(words[0], words[1:])
     with processes(how.device) as (rank, count):
+        if how.task == "parts":
+            from s4token_model.training import supervised
+
+            supervised.run(how, config, count, f"s4token train {' '.join(words)}")
+            return 0
         run(how, config, rank, count, f"s4token train {' '.join(words)}")
     return 0
 
