@@ -69,6 +69,7 @@ setup(
         "train": requirements("-train"),
         "test": requirements("-test"),
         "bench": requirements("-bench"),
+        "cluster": requirements("-cluster"),
         "lint": requirements("-lint"),
     },
     entry_points={

@@ -19,7 +19,10 @@ PASSED_ON = {
         "s4token_model.evaluation.benchmark",
         "time every stage beside the paper's parts as libraries give them",
     ),
-    "prepare": ("s4token_model.training.prepare", "make training samples of clouds, bags and objects"),
+    "prepare": (
+        "s4token_model.training.prepare",
+        "make training samples of clouds, bags, objects and posed RGB-D scenes",
+    ),
     "train": ("s4token_model.training.run_train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }

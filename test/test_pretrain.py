@@ -21,6 +21,7 @@ from s4token_model.training.clustering import farthest, masked_sinkhorn, spatial
 from s4token_model.training.masking import pick, visible_tokens
 from s4token_model.training.prepared import Prepared, split
 from s4token_model.training.query_decoder import QueryDecoder
+from s4token_model.training.samples import load_sample
 from s4token_model.training.teacher import Teacher, momentum_at
 
 
@@ -189,12 +190,10 @@ def log(run) -> list[dict]:
 
 
 def test_prepared_samples_have_targets_and_the_broken_one_is_left_out(data):
-    paths = sorted(data.glob("*.npz"))
+    paths = sorted(data.glob("*.safetensors"))
     assert len(paths) == 6
-    with np.load(paths[0]) as sample:
-        assert len(sample["target_superpoint"]) and sample["target_feature"].shape[0] == len(
-            sample["target_superpoint"]
-        )
+    sample = load_sample(paths[0])
+    assert len(sample["target_superpoint"]) and len(sample["target_feature"]) == len(sample["target_superpoint"])
 
 
 def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model):
@@ -261,12 +260,10 @@ def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
 
 
 def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
-    bad = tmp_path / "a.npz"
+    bad = tmp_path / "a.safetensors"
     bad.write_bytes(b"PK")
-    good = sorted(data.glob("*.npz"))[0]
-    with np.load(good) as sample:
-        dim = sample["target_whole"].shape[0]
-    samples = Prepared([bad, good], dim)
+    good = sorted(data.glob("*.safetensors"))[0]
+    samples = Prepared([bad, good], load_sample(good)["target_whole"].shape[0])
     how = settings.TrainConfig(tokens=16, points=64)
     batch, generators = samples.draw(how, 0, range(4))
     assert samples.skipped == 1 and batch.inputs.patch.shape[:2] == (4, 16) and len(generators) == 4

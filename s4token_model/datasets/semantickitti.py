@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import marks
+from s4token_model.datasets import checks
 
 NAMES = (
     "car", "bicycle", "motorcycle", "truck", "other vehicle", "person", "bicyclist", "motorcyclist", "road", "parking",
@@ -59,6 +60,7 @@ def load_sweep(root: str | Path, name: str) -> Sweep:
     raw = (_read(folder / "labels" / f"{number}.label", np.uint32, 1)[:, 0] & 0xFFFF).astype(np.int32)
     if len(raw) != len(points):
         raise ValueError(f"{folder}: sweep {number} has {len(points)} points but {len(raw)} labels")
+    checks.cloud(folder / "velodyne" / f"{number}.bin", points[:, :3])
     return Sweep(name, points[:, :3], points[:, 3], learning_map(raw), raw)
 
 

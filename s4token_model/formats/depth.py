@@ -32,27 +32,29 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     or NAME.color.png.
     """
     stem = path.name.removesuffix(".png").removesuffix(".depth")
-    raw = _image(path)
+    raw = read_image(path)
     if raw.ndim != 2 or raw.dtype.itemsize < 2:
         raise error(path, f"an image of shape {raw.shape} and type {raw.dtype}", "depth is 16 bit, one channel, mm")
-    intrinsics = _matrix(path.with_name("camera-intrinsics.txt"), (3, 3))
+    intrinsics = read_matrix(path.with_name("camera-intrinsics.txt"), (3, 3))
     pose_path = path.with_name(f"{stem}.pose.txt")
-    pose = _matrix(pose_path, (4, 4)) if pose_path.exists() else None
+    pose = read_matrix(pose_path, (4, 4)) if pose_path.exists() else None
     depth = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0)
     points = unproject(depth, intrinsics, pose).reshape(-1, 3)
     fields = {name: points[:, i] for i, name in enumerate("xyz")}
     for color_path in (path.with_name(f"{stem}.color{suffix}") for suffix in (".jpg", ".png")):
         if color_path.exists():
-            color = _image(color_path, (raw.shape[1], raw.shape[0])).reshape(-1, 3)
+            color = read_image(color_path, (raw.shape[1], raw.shape[0])).reshape(-1, 3)
             fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
             break
     return fields, raw.shape[1], raw.shape[0]
 
 
-def _image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndarray:
+def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndarray:
     """Read an image as it is, or as RGB of the given (width, height)."""
     from PIL import Image, UnidentifiedImageError
 
+    if not path.is_file():
+        raise error(path, "no such file", "check the path")
     try:
         with Image.open(path) as image:
             if color_size is not None:
@@ -65,7 +67,8 @@ def _image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndarray:
         raise error(path, f"found {found} that cannot be read ({reason})", "copy it again") from None
 
 
-def _matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Read the first rows and columns of a text file of numbers. ValueError unless they are there and finite."""
     if not path.exists():
         raise error(path, "no such file", "a depth image needs its camera matrix, 3 rows of 3 numbers, beside it")
     try:

@@ -97,13 +97,16 @@ def some_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generato
     return item | {name: item[name][chosen] for name in ("point", "point_label", "point_superpoint")}
 
 
-def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool):
-    """Draw tokens, then points of each patch, then turn the cloud. A cloud with fewer tokens repeats some."""
+def draw_one(
+    item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool, turned: bool = True
+) -> dict[str, np.ndarray]:
+    """Draw tokens, then points of each patch, then turn the cloud unless not `turned`. A cloud with fewer tokens
+    repeats some."""
     order = rng.permutation(len(item["position"])) if train else np.arange(len(item["position"]))
     keep = np.resize(order, tokens)
     patch, mask = _thin(item["patch"][keep], item["patch_count"][keep], mini.patch_points, rng, train)
     context, context_mask = _thin(item["context"][keep], item["context_count"][keep], mini.context_points, rng, train)
-    turn = _turn(rng) if train else np.eye(3, dtype=np.float32)
+    turn = _turn(rng) if train and turned else np.eye(3, dtype=np.float32)
     patch[..., :3] = patch[..., :3] @ turn
     context[..., :3] = context[..., :3] @ turn
     return {

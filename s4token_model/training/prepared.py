@@ -71,7 +71,7 @@ class Prepared:
 def split(paths: list[Path], share: float) -> tuple[list[Path], list[Path]]:
     """Keep about `share` of the samples, evenly spread, for validation: (training, held out)."""
     if not paths:
-        raise ValueError("no prepared samples (*.npz) found; make some with `s4token prepare`")
+        raise ValueError("no prepared samples (*.safetensors, *.npz) found; make some with `s4token prepare`")
     every = round(1 / share) if share > 0 else 0
     held = paths[every - 1 :: every] if every and len(paths) >= every else []
     return [p for p in paths if p not in set(held)] or paths, held

@@ -1,5 +1,7 @@
 """s4token train CONFIG.yaml [key=value ...]: self-supervised training, alone or under torchrun.
 
+With task=parts: supervised part segmentation instead, see `supervised.py`.
+
 Writes into run=DIR: config.yaml (resolved), state.pt (resumed from when present), the losses in state.jsonl and
 tensorboard/, and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).
 """
@@ -15,6 +17,7 @@ from s4token_model.config import Config
 from s4token_model.training import prepare, pretrain, settings
 from s4token_model.training.parallel import processes
 from s4token_model.training.prepared import Prepared, split
+from s4token_model.training.samples import samples_in
 from s4token_model.training.settings import TrainConfig
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]; keys and defaults: s4token_model/training/settings.py"
@@ -30,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else 2
     how, config = settings.read(words[0], words[1:])
     with processes(how.device) as (rank, count):
+        if how.task == "parts":
+            from s4token_model.training import supervised
+
+            supervised.run(how, config, count, f"s4token train {' '.join(words)}")
+            return 0
         run(how, config, rank, count, f"s4token train {' '.join(words)}")
     return 0
 
@@ -67,8 +75,8 @@ def gather(how: TrainConfig, config: Config, rank: int) -> list[Path]:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")
     paths: list[Path] = []
     for source in (Path(part.strip()) for part in how.data.split(",")):
-        if source.is_dir() and any(source.glob("*.npz")):
-            paths += sorted(source.glob("*.npz"))
+        if source.is_dir() and (found := samples_in(source)):
+            paths += found
         elif rank == 0:
             paths += prepare.clouds([source], Path(how.run) / "samples", config, how.points)
         else:

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from scipy.ndimage import distance_transform_edt
 from tqdm import tqdm
 
 from s4token_model import config as configs
+from s4token_model import files
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets import sensors, synthetic, views
 from s4token_model.datasets.cameras import BUILDING
@@ -100,12 +102,26 @@ def make_pictures(seed: int, mini: MiniConfig) -> dict[str, np.ndarray]:
     return _pictures(scene, views.render_views(scene, rng, mini.views, (edge, edge), _style(rng), Caster(scene), fov))
 
 
+def save_sample(path: Path, sample: dict[str, np.ndarray]) -> None:
+    """Write the arrays of a prepared sample as safetensors, in one atomic step."""
+    content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in sample.items()})
+    with files.atomic(path) as file:
+        file.write(content)
+
+
+def samples_in(folder: Path) -> list[Path]:
+    """The samples of a folder, sorted: what `s4token prepare` writes, and those with pictures (.npz)."""
+    return sorted(path for suffix in ("safetensors", "npz") for path in folder.glob(f"*.{suffix}"))
+
+
 def load_sample(path: Path) -> dict[str, np.ndarray]:
     """Read a sample; ValueError for a damaged file."""
     try:
+        if path.suffix == ".safetensors":
+            return safetensors.numpy.load_file(path)
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
-    except Exception as error:  # numpy and zipfile raise many kinds on a damaged file
+    except Exception as error:  # numpy, zipfile and safetensors raise many kinds on a damaged file
         raise ValueError(f"{path} is damaged ({error}); delete it and run the preparation again") from error
 
 

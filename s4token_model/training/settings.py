@@ -14,13 +14,14 @@ from s4token_model import checkpoint, variants
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
-MAY_CHANGE = ("save_every", "validate_every", "device", "init")  # on resuming
+MAY_CHANGE = ("save_every", "validate_every", "device", "init", "workers")  # on resuming
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Self-supervised training (method: Sec. 6); defaults are the paper's where it gives them."""
 
+    task: str = option("self", "self: without labels; parts: supervised, data=ShapeNetPart", choices=("self", "parts"))
     data: str = option("", "folders of prepared samples (s4token prepare), or bags and clouds, separated by commas")
     run: str = option("runs/train", "folder of states, log and the trained model")
     init: str = option("", "checkpoint to go on from; its pipeline config is the base. Empty: from nothing")
@@ -46,6 +47,8 @@ class TrainConfig:
     held_out: float = option(0.05, "share of the samples kept for validation", 0.0, 0.9)
     validate_every: int = option(500, "steps between validations; the first comes before any step", 1, 100000000)
     save_every: int = option(200, "steps between saved states", 1, 100000000)
+    tune_clip: bool = option(False, "of task=parts: train CLIP's image tower, too (the paper's fully trained)")
+    workers: int = option(1, "of task=parts: processes that cut the shapes into tokens, once", 1, 1024)
     seed: int = option(0, "seed of weights, draws and masks", 0, 2**31 - 1)
     device: str = option("cpu", "cpu, or cuda for one GPU per process")
 
@@ -82,6 +85,9 @@ def keep(folder: Path, train: TrainConfig, config: Config) -> None:
     resolved = json.loads(json.dumps(resolved))
     if path.is_file():
         before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        before = (
+            configs.to_dict(Config()) | dataclasses.asdict(TrainConfig()) | before
+        )  # keys that are newer than the run
         other = [k for k in resolved if k not in MAY_CHANGE and before.get(k) != resolved[k]]
         if other:
             listed = ", ".join(f"{k}: {before.get(k)!r} -> {resolved[k]!r}" for k in other[:4])

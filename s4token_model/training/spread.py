@@ -1,0 +1,50 @@
+"""The same work on many items: in this process, in several on one machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def run(
+    function: Callable[[Item], Result], items: list[Item], workers: int = 1, ray_address: str | None = None
+) -> Iterator[Result]:
+    """Yield function(item) as results come, in any order. `function` is one of a module's; it and the items are sent to
+    other processes. ray_address: "auto", "local" or a cluster's, whose machines see the same files; see Ray's init."""
+    if ray_address:
+        yield from _on_ray(function, items, ray_address)
+    elif workers > 1 and len(items) > 1:
+        with get_context("spawn").Pool(min(workers, len(items)), single_threaded) as pool:
+            yield from pool.imap_unordered(function, items)
+    else:
+        yield from map(function, items)
+
+
+def single_threaded() -> None:
+    """Let torch use one thread, where there is one process per core."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _on_ray(function: Callable[[Item], Result], items: list[Item], address: str) -> Iterator[Result]:
+    try:
+        import ray
+    except ImportError:
+        raise ImportError("--ray needs Ray; pip install 's4token_ros[cluster]', or pip install ray") from None
+    ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+    try:
+        remote = ray.remote(function)
+        most = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # in flight, so that a long list is not all sent
+        waiting: list[Item] = list(reversed(items))
+        pending: list[Any] = []
+        while waiting or pending:
+            while waiting and len(pending) < most:
+                pending.append(remote.remote(waiting.pop()))
+            done, pending = ray.wait(pending, num_returns=1)
+            yield from (ray.get(reference) for reference in done)
+    finally:
+        ray.shutdown()
