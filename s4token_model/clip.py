@@ -49,15 +49,16 @@ class FrozenClip(nn.Module):
         """Stay in evaluation mode whatever `mode` is."""
         return super().train(False)
 
-    def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_tokens(self, tokens: Tensor, skip_blocks: bool = False) -> tuple[Tensor, Tensor]:
         """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalised.
 
         Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for
-        towers that pool by averaging.
+        towers that pool by averaging. `skip_blocks` leaves out the transformer blocks, a start for training.
         """
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
-        return self._project(self._blocks(visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))))
+        hidden = visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
+        return self._project(hidden if skip_blocks else self._blocks(hidden))
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:

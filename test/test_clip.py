@@ -152,3 +152,12 @@ def test_images_in_half_precision_are_close_to_single():
     for a, b in zip(exact.encode_images(images), rough.encode_images(images), strict=True):
         assert b.dtype == torch.float32
         assert torch.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.99
+
+
+def test_skipping_the_blocks_leaves_the_norms_and_the_projection():
+    model, tokens = frozen(), torch.randn(2, 5, 48)
+    visual = model.model.visual
+    with torch.no_grad():
+        features, _ = model.encode_tokens(tokens, skip_blocks=True)
+        torch.testing.assert_close(features, visual.ln_post(visual.ln_pre(tokens)) @ visual.proj)
+        assert not torch.allclose(features, model.encode_tokens(tokens)[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from s4token_model.datasets import fusion, street_sensor
+from s4token_model.datasets import fusion, relief, street_sensor
 from s4token_model.datasets.cameras import free_positions, orbit, walk
 from s4token_model.datasets.depth_noise import SWALLOWED, DepthSensor, measure, misplace, rotations
 from s4token_model.datasets.raycast import Caster, intrinsics, pixel_rays, world_rays
@@ -197,7 +197,11 @@ def _mesh_like(
     xyz += rng.uniform(0.4, 1.0) * (soft - xyz)
     keep = np.flatnonzero((density > 0.25 * np.median(density)) & (weight >= rng.choice([1, 1, 2])))
     keep = rng.permutation(keep)[:points]
-    return _as_scan(scene, xyz[keep] @ turn, rgb[keep], example[code[keep]])
+    instance = scene.instance[example[code[keep]]]
+    names = [thing.name for thing in scene.instances]
+    roughness = relief.amplitudes(names, rng, rng.uniform(0.4, 1.3))
+    xyz = relief.roughen(xyz[keep] @ turn, instance, roughness, rng)
+    return _as_scan(scene, xyz, rgb[keep], example[code[keep]])
 
 
 def _swallowed(scene: Scene) -> np.ndarray:

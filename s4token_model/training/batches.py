@@ -46,7 +46,8 @@ class Samples:
     def draw(self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True) -> Batch:
         """Draw a batch with `tokens` tokens per cloud."""
         chosen = rng.integers(len(self.items), size=mini.batch)
-        clouds = [draw_one(self.items[k], mini, rng, tokens, train) for k in chosen]
+        items = [some_points(self.items[k], mini.step_points, rng) if train else self.items[k] for k in chosen]
+        clouds = [draw_one(item, mini, rng, tokens, train) for item in items]
         return collate([blurred(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
 
 
@@ -86,6 +87,14 @@ def without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Leave out what only the preparation of targets reads."""
     skipped = ("image", "region", "attributes", "instance_label")
     return {name: array for name, array in sample.items() if name not in skipped and not name.startswith("seen_")}
+
+
+def some_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw `count` of the points that the losses look at; repeated where there are fewer."""
+    if len(item["point"]) == count:
+        return item
+    chosen = rng.choice(len(item["point"]), count, replace=len(item["point"]) < count)
+    return item | {name: item[name][chosen] for name in ("point", "point_label", "point_superpoint")}
 
 
 def draw_one(item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool):

@@ -50,7 +50,9 @@ def train(
         rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps)
         asked = draw_classes(rng, classes)
-        losses = losses_of(tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini)
+        losses = losses_of(
+            tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini, step < skipped_steps(mini)
+        )
         loss = torch.stack(list(losses.values())).sum()
         stop_on_nan(losses, run, {"step": step, "batch": batch})
         optimizer.zero_grad(set_to_none=True)
@@ -60,7 +62,9 @@ def train(
         mean.update_parameters(tokenizer)
         values = {name: value.item() for name, value in losses.items()}
         if (step + 1) % mini.save_every == 0 or step + 1 == mini.steps:
-            values["held_out_miou"] = validate(mean.module, clip, held_out, words, config, mini)
+            values["held_out_miou"] = validate(
+                mean.module, clip, held_out, words, config, mini, step < skipped_steps(mini)
+            )
             bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
     return mean.module
@@ -76,11 +80,19 @@ def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Bat
 
 
 def losses_of(
-    tokenizer, clip, batch: Batch, text: Tensor, class_weight: Tensor, asked: Asked, config: Config, mini: MiniConfig
+    tokenizer,
+    clip,
+    batch: Batch,
+    text: Tensor,
+    class_weight: Tensor,
+    asked: Asked,
+    config: Config,
+    mini: MiniConfig,
+    skip_blocks: bool = False,
 ) -> dict[str, Tensor]:
     """Return the named, weighted losses of a batch; the text loss is over the words asked for, and their points."""
     with torch.autocast("cpu", torch.bfloat16, enabled=resolved(mini.precision) == "bf16"):
-        features, cls = clip.encode_tokens(tokenizer(batch.inputs))
+        features, cls = clip.encode_tokens(tokenizer(batch.inputs), skip_blocks)
     features, cls = features.float(), cls.float()
     points = batch.weights @ normalize(features, dim=-1)
     reached = batch.weights.sum(dim=-1) > 0
@@ -95,6 +107,11 @@ def losses_of(
             points[named], text[asked.words], row[named], class_weight[asked.words], config.vocabulary.temperature
         ),
     }
+
+
+def skipped_steps(mini: MiniConfig) -> int:
+    """How many steps skip the blocks: frozen blocks slow the first learning down, and take most of a step's time."""
+    return round(mini.skip_share * mini.steps)
 
 
 def tokens_at(step: int, config: Config, mini: MiniConfig) -> int:
@@ -158,13 +175,15 @@ def class_weights(samples: Samples, classes: tuple[str, ...] = INDOOR) -> Tensor
 
 
 @torch.no_grad()
-def validate(tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig) -> float:
+def validate(
+    tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig, skip_blocks: bool = False
+) -> float:
     """mIoU over the classes present, over points of held-out scenes, with all tokens."""
     text = torch.stack([rows[0] for rows in words[:-1]])
     confusion = np.zeros((len(text), len(text)), np.int64)
     for k in range(VALIDATION_BATCHES):
         batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, train=False)
-        features, _ = clip.encode_tokens(tokenizer(batch.inputs))
+        features, _ = clip.encode_tokens(tokenizer(batch.inputs), skip_blocks)
         points = batch.weights @ normalize(features, dim=-1)
         reached = batch.weights.sum(dim=-1) > 0
         best = (points[reached] @ text.T).argmax(dim=-1).numpy()

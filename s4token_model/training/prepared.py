@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.training.batches import Batch, collate, draw_one, load_target, without_pictures
+from s4token_model.training.batches import Batch, collate, draw_one, load_target, some_points, without_pictures
 from s4token_model.training.samples import load_sample
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.targets import target_path
@@ -33,7 +33,7 @@ class Prepared:
         rngs = [np.random.default_rng([train.seed, step, position]) for position in positions]
         items = [self._item(int(rng.integers(len(self.paths)))) for rng in rngs]
         clouds = [
-            draw_one(_some_points(item, train.points, rng), train, rng, train.tokens, train_mode)
+            draw_one(some_points(item, train.points, rng), train, rng, train.tokens, train_mode)
             for item, rng in zip(items, rngs, strict=True)
         ]
         return collate(clouds), rngs
@@ -75,10 +75,3 @@ def split(paths: list[Path], share: float) -> tuple[list[Path], list[Path]]:
     every = round(1 / share) if share > 0 else 0
     held = paths[every - 1 :: every] if every and len(paths) >= every else []
     return [p for p in paths if p not in set(held)] or paths, held
-
-
-def _some_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    if len(item["point"]) == count:
-        return item
-    chosen = rng.choice(len(item["point"]), count, replace=len(item["point"]) < count)
-    return item | {name: item[name][chosen] for name in ("point", "point_label", "point_superpoint")}

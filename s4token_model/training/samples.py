@@ -34,7 +34,7 @@ from s4token_model.segmenter import TokenGeometry, form_tokens
 KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.street_share
 KIND_SHARES = (0.78, 0.09, 0.08, 0.05)
 PIXELS_PER_SUPERPOINT = 48
-STRENGTHS = (0.08, 0.9)  # of the partition, drawn per scene
+STRENGTHS = (0.06, 0.7)  # of the partition, drawn per scene
 
 
 def sample_path(folder: Path, seed: int) -> Path:

@@ -1,0 +1,44 @@
+"""Rough surfaces of procedural scans: how strong, how smooth, and what stays even."""
+
+import numpy as np
+import pytest
+
+from s4token_model.datasets import relief
+
+
+def plane(count: int = 20000) -> np.ndarray:
+    xy = np.random.default_rng(0).uniform(0, 3, (count, 2))
+    return np.column_stack([xy, np.zeros(count)])
+
+
+@pytest.mark.parametrize("roughness", [0.002, 0.02])
+def test_points_move_by_the_roughness_asked_for(roughness):
+    moved = relief.roughen(plane(), np.zeros(20000, int), np.array([roughness]), np.random.default_rng(1)) - plane()
+    rms = np.sqrt((moved**2).sum(axis=1).mean())
+    assert 0.7 * roughness < rms < 1.4 * roughness and np.abs(moved).max() < 8 * roughness
+
+
+def test_near_points_move_together_far_ones_do_not():
+    points = plane()
+    near = points + [0.002, 0, 0]
+    fields = [relief.roughen(p, np.zeros(len(p), int), np.array([0.01]), np.random.default_rng(2)) - p
+              for p in (points, near)]  # fmt: skip
+    assert np.sqrt(((fields[0] - fields[1]) ** 2).sum(axis=1).mean()) < 0.004
+    assert abs(np.corrcoef(fields[0][:10000, 2], fields[0][10000:, 2])[0, 1]) < 0.1
+
+
+def test_every_instance_has_a_field_of_its_own_and_zero_leaves_points_alone():
+    points = np.repeat(plane(500), 2, axis=0)
+    instance = np.tile([0, 1], 500)
+    moved = relief.roughen(points, instance, np.array([0.0, 0.01]), np.random.default_rng(3)) - points
+    assert np.array_equal(moved[0::2], np.zeros((500, 3))) and np.abs(moved[1::2]).max() > 0.005
+
+
+def test_floors_are_drawn_more_even_than_furniture():
+    rng = np.random.default_rng(4)
+    drawn = relief.amplitudes(["floor"] * 300 + ["sofa"] * 300, rng)
+    assert drawn[:300].max() < drawn[300:].min() and drawn.dtype == np.float32
+    assert np.allclose(
+        relief.amplitudes(["wall"], np.random.default_rng(5), 2.0),
+        2 * relief.amplitudes(["wall"], np.random.default_rng(5)),
+    )
