@@ -181,12 +181,13 @@ def test_things_hide_what_lies_behind_them(scenes, casters, scans):
 
 def test_beams_fov_and_glass(scenes, casters):
     rng = np.random.default_rng(0)
-    few = street_sensor.rays(16, None, 900, rng)
+    few, beam = street_sensor.rays(16, None, 900, rng)
     assert 12_500 < len(few) < 14_401 and np.allclose(np.linalg.norm(few, axis=1), 1, atol=1e-5)
-    wide = street_sensor.rays(64, (-15.0, 15.0), 500, rng)
+    wide, _ = street_sensor.rays(64, (-15.0, 15.0), 500, rng)
+    assert set(beam) == set(range(16))
     assert np.degrees(np.arcsin(wide[:, 2])).max() == pytest.approx(15, abs=0.3)
     glass = PARTS.index("glass")
-    hits = casters[0].cast(street_sensor.EYE, street_sensor.rays(64, None, 2000, rng))
+    hits = casters[0].cast(street_sensor.EYE, street_sensor.rays(64, None, 2000, rng)[0])
     through = scenes[0].part[hits.triangle[np.isfinite(hits.distance)]] == glass
     scan = sensors.scan_lidar(scenes[0], rng, 64, columns=2000, caster=casters[0])
     assert (scan.part == glass).sum() < 0.4 * through.sum()

@@ -18,7 +18,7 @@ _BUILT = {"town": 0.93, "village": 0.85, "park": 0.35, "country": 0.15}
 # Chance that open land ends in a belt of shrubs at the sidewalk.
 _BELT = {"town": 0.5, "village": 0.5, "park": 0.45, "country": 0.3}
 # How dense open land is with trees and shrubs, per 100 m2.
-_WILD = {"town": (0.5, 0.9), "village": (0.6, 1.6), "park": (0.9, 2.0), "country": (0.5, 1.8)}
+_WILD = {"town": (0.5, 0.9), "village": (0.7, 2.0), "park": (1.0, 2.6), "country": (0.5, 1.8)}
 
 
 def add_fronts(site: StreetSite, side: int) -> None:
@@ -114,7 +114,7 @@ def _add_drive(site: StreetSite, side: int, s0: float, s1: float, inner: float, 
     width = rng.uniform(2.6, 3.4) if rng.random() < 0.7 else rng.uniform(5, 12)
     start = rng.uniform(s0, max(s0 + 0.1, s1 - width))
     d = sorted((side * inner, side * line))
-    name = str(rng.choice(["parking", "sidewalk", "road"], p=(0.6, 0.3, 0.1)))
+    name = str(rng.choice(["parking", "sidewalk", "road"], p=(0.4, 0.5, 0.1)))
     plan.patches.append(Patch((start, min(start + width, s1), d[0], d[1]), name, plan.kerb))
     if line - inner > 5.2:
         for k in range(int((min(start + width, s1) - start) / 2.5)):
@@ -130,7 +130,7 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
     if rng.random() > chance:
         return
     kind = pick(rng, ("fence", "hedge", "hedge", "hedge", "both"))
-    style = pick(rng, ("wire", "picket", "plank", "bars", "wall", "wall", None))
+    style = pick(rng, ("wire", "wire", "picket", "plank", "bars", "wall", None))
     if across:
         s, inner, outer = across
         length, middle = outer - inner, side * (inner + outer) / 2

@@ -74,7 +74,7 @@ def _unevenness(kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Small bumps at the corners of cells: millimetres on asphalt, centimetres where all around is terrain."""
     soft = np.pad(kind == GROUND.index("terrain"), 1, constant_values=True)
     soft = soft[:-1, :-1] & soft[1:, :-1] & soft[:-1, 1:] & soft[1:, 1:]
-    return rng.normal(0, np.where(soft, rng.uniform(0.015, 0.06), 0.004))
+    return rng.normal(0, np.where(soft, rng.uniform(0.008, 0.04), 0.003))
 
 
 def _add_markings(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ _GALVANISED = (0.55, 0.56, 0.57)
 def street_lamp(rng: np.random.Generator) -> list[Thing]:
     """A lamp post of 3.5 to 10 m, at times with an arm that reaches to -y, over the road."""
     h, color = rng.uniform(3.5, 9.5), paint(rng, "grey grey black green", "metal")
-    foot = rng.uniform(0.06, 0.12)
+    foot = rng.uniform(0.045, 0.09)
     m = Mesh()
     m.add(tube((0, 0, -0.2), (0, 0, 0.9), foot, 10), "pole", color.rgb)
     m.add(tube((0, 0, 0.9), (0, 0, h), foot * 0.75, 8, foot * 0.45), "pole", color.rgb)
@@ -40,7 +40,7 @@ def utility_pole(rng: np.random.Generator) -> list[Thing]:
 
 def bollard(rng: np.random.Generator) -> list[Thing]:
     """A post of 0.6 to 1.2 m."""
-    h, r, color = rng.uniform(0.6, 1.2), rng.uniform(0.04, 0.11), paint(rng, "grey black red white brown")
+    h, r, color = rng.uniform(0.6, 1.2), rng.uniform(0.035, 0.08), paint(rng, "grey black red white brown")
     m = Mesh()
     m.add(lathe([(r, -0.1), (r, h - r), (r * 0.8, h - 0.3 * r), (0, h)], 10), "pole", color.rgb)
     return [m.thing("pole", ("short", *color.words), centred=False)]
@@ -131,7 +131,7 @@ def wheelie_bin(rng: np.random.Generator) -> list[Thing]:
 def fence(rng: np.random.Generator, length: float, kind: str | None = None) -> list[Thing]:
     """A fence of some length along x: wire, pickets, planks, bars, a low wall or a guard rail."""
     kind = kind or str(
-        rng.choice(["wire", "picket", "plank", "bars", "wall", "rail"], p=(0.24, 0.16, 0.16, 0.16, 0.22, 0.06))
+        rng.choice(["wire", "picket", "plank", "bars", "wall", "rail"], p=(0.3, 0.18, 0.12, 0.18, 0.15, 0.07))
     )
     color = wood(rng) if kind in ("picket", "plank") else paint(rng, "grey black green white", "metal")
     color = paint(rng, "grey beige white brown", "stone") if kind == "wall" else color

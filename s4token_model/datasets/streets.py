@@ -27,9 +27,9 @@ from s4token_model.datasets.street_vehicles import bus, car, trailer, truck
 KINDS = ("town", "village", "park", "country")
 # Per kind: chance of a parking lane, of a green strip, of a sidewalk; width of the sidewalk and of the front garden, m.
 _SIDES = {
-    "town": (0.4, 0.15, 1.0, (2.2, 5.0), (0.0, 5.0)),
-    "village": (0.22, 0.2, 0.97, (1.4, 3.0), (1.5, 9.0)),
-    "park": (0.18, 0.4, 0.94, (1.6, 4.5), (6.0, 22.0)),
+    "town": (0.32, 0.15, 1.0, (2.2, 5.0), (0.0, 5.0)),
+    "village": (0.15, 0.2, 0.97, (1.4, 3.0), (1.5, 9.0)),
+    "park": (0.12, 0.4, 0.94, (1.6, 4.5), (6.0, 22.0)),
     "country": (0.05, 0.9, 0.35, (1.4, 2.5), (14.0, 30.0)),
 }
 
@@ -68,7 +68,7 @@ def _draw_side(kind: str, half: float, kerb: float, rng: np.random.Generator) ->
     if rng.random() < walk:
         strips.append(Strip("sidewalk", strips[-1].edge + rng.uniform(*walk_width), kerb))
     front = strips[-1].edge + (rng.uniform(*garden) if kind != "town" or rng.random() < 0.5 else 0.0)
-    beyond = "terrain" if kind != "town" else str(rng.choice(["terrain", "sidewalk", "parking"], p=(0.5, 0.35, 0.15)))
+    beyond = "terrain" if kind != "town" else str(rng.choice(["terrain", "sidewalk", "parking"], p=(0.55, 0.37, 0.08)))
     strips.append(Strip(beyond, 999.0, kerb + (rng.uniform(-0.02, 0.06) if beyond == "terrain" else 0.0)))
     return strips, front
 

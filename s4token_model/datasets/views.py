@@ -168,9 +168,9 @@ def _painted(
     ambient = rng.uniform(0.35, 0.7)
     light = ambient * (0.8 + 0.2 * normals[..., 2]) + (1.05 - ambient) * diffuse
     picture = scene.color[triangle] * (light * _texture(scene, triangle, xyz))[..., None] * rng.normal(1.0, 0.04, 3)
-    if scene.kind != "room":
+    if scene.kind == "object":
         return picture * rng.uniform(0.8, 1.2)
-    # Cameras expose for the whole room: dark rooms come out brighter, bright ones darker.
+    # Cameras expose for the whole scene: dark rooms come out brighter, bright ones darker.
     return picture * np.clip(rng.uniform(0.3, 0.55) / max(picture.mean(), 1e-3), 0.7, 1.6)
 
 
