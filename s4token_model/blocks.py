@@ -7,6 +7,7 @@ side in memory.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from s4token_model import lanes
 from s4token_model.threads import workers
 
-BLOCK = 16  # points per block
+BLOCK = lanes.LANES  # points per block
+FANOUT = lanes.LANES  # boxes looked at together
+HUGE = np.float32(3e38)  # above every distance; that to an empty box is infinite
+SLACK = 4  # candidates above k that a point may keep
 BITS = 21  # of a coordinate in a Morton code
 FAST = {"cache": True, "nogil": True}
 
@@ -26,14 +31,23 @@ class Blocks:
     """A cloud of H points in blocks.
 
     order (H,) int32, index into the cloud of each sorted point; xyz (3, ...) float32 sorted coordinates, the last block
-    filled up with inf; low, high (2L, 3) float32, boxes of an implicit binary tree: node 1 is the root, node n has the
-    children 2n and 2n + 1, node L + b is block b; an empty node's box is inverted.
+    filled up with inf; low, high (3, 2L) float32, boxes of an implicit binary tree, L >= 16: node 1 is the root, node n
+    has the children 2n and 2n + 1, hence 16n..16n + 15 four levels down, node L + b is block b; an empty node's box is
+    inverted.
     """
 
     order: np.ndarray
     xyz: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    def sorted(self) -> Blocks:
+        """The same blocks of the cloud in their order."""
+        return dataclasses.replace(self, order=np.arange(len(self.order), dtype=np.int32))
+
+    def points(self) -> np.ndarray:
+        """The cloud in their order, (H, 3) float32."""
+        return np.ascontiguousarray(self.xyz[:, : len(self.order)].T)
 
 
 def build(xyz: np.ndarray) -> Blocks:
@@ -53,10 +67,18 @@ def nearest_all(blocks: Blocks, k: int) -> np.ndarray:
     Exact for squared distances in float32; among equal distances the lowest index comes first, except that of more than
     k coincident points any k may be taken.
     """
+    places = nearest_places(blocks, k)
+    found = np.empty_like(places)
+    found[blocks.order] = blocks.order[places]
+    return found
+
+
+def nearest_places(blocks: Blocks, k: int) -> np.ndarray:
+    """As nearest_all, but places in the sorted cloud of those of each place."""
     count = len(blocks.order)
     found = np.empty((count, min(k, count)), np.int32)
     in_threads(
-        lambda a, b: _nearest(a, b, blocks.order, blocks.xyz, blocks.low, blocks.high, found), -(-count // BLOCK), 256
+        lambda a, b: _search(a, b, blocks.order, blocks.xyz, blocks.low, blocks.high, found), -(-count // BLOCK), 256
     )
     return found
 
@@ -119,21 +141,188 @@ def _sorted(codes):
 
 @njit(**FAST)
 def _boxes(xyz, count):
-    leaves = 1
+    leaves = FANOUT
     while leaves * BLOCK < count:
         leaves *= 2
-    low = np.full((2 * leaves, 3), np.inf, np.float32)
-    high = np.full((2 * leaves, 3), -np.inf, np.float32)
-    for i in range(count):
-        node = leaves + i // BLOCK
-        for a in range(3):
-            low[node, a] = min(low[node, a], xyz[a, i])
-            high[node, a] = max(high[node, a], xyz[a, i])
-    for node in range(leaves - 1, 0, -1):
-        for a in range(3):
-            low[node, a] = min(low[2 * node, a], low[2 * node + 1, a])
-            high[node, a] = max(high[2 * node, a], high[2 * node + 1, a])
+    low = np.full((3, 2 * leaves), np.inf, np.float32)
+    high = np.full((3, 2 * leaves), -np.inf, np.float32)
+    for axis in range(3):
+        for i in range(count):
+            node = leaves + i // BLOCK
+            low[axis, node] = min(low[axis, node], xyz[axis, i])
+            high[axis, node] = max(high[axis, node], xyz[axis, i])
+        for node in range(leaves - 1, 0, -1):
+            low[axis, node] = min(low[axis, 2 * node], low[axis, 2 * node + 1])
+            high[axis, node] = max(high[axis, 2 * node], high[axis, 2 * node + 1])
     return low, high
+
+
+@njit(**FAST)
+def _search(begin, end, order, xyz, low, high, found):
+    """Neighbours of the points of the blocks begin..end-1, a block at a time; rows and entries of `found` are places.
+
+    First come the four blocks around, so that distances are bounded early, then the tree is walked up from there. A
+    block is looked into by those points whose list it may still change.
+    """
+    count, k = order.shape[0], found.shape[1]
+    leaves, blocks = low.shape[1] // 2, (count + BLOCK - 1) // BLOCK
+    room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, the block looked into included
+    squared, place = np.empty(BLOCK * room, np.float32), np.empty(BLOCK * room, np.int32)
+    filled, limit = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    spare, spare_place = np.empty(k, np.float32), np.empty(k, np.int32)
+    index, lists = (order, xyz, low, high), (squared, place, filled, limit, spare, spare_place)
+    base, waiting = (
+        np.empty(16, np.int64),
+        np.empty(16, np.int64),
+    )  # the walk's stack: boxes, those to visit
+    for block in range(begin, end):
+        own, first = leaves + block, block * BLOCK
+        size = min(BLOCK, count - first)
+        filled[:] = 0
+        limit[:size] = np.inf
+        limit[size:] = -1  # reaches nothing
+        worst = HUGE
+        node, level, around = own, leaves, True
+        base[0] = own // 4 * 4
+        waiting[0] = (1 << min(4, blocks + leaves - base[0])) - 1
+        while True:
+            depth = 0
+            while depth >= 0:
+                if waiting[depth] == 0:
+                    depth -= 1
+                    continue
+                entry = base[depth] + lanes.lowest(waiting[depth])
+                waiting[depth] &= waiting[depth] - 1
+                if entry < leaves:
+                    depth += 1
+                    base[depth] = FANOUT * entry
+                    waiting[depth] = lanes.near_boxes(low, high, own, FANOUT * entry, worst)
+                elif _look(entry, first, k, room, index, lists):
+                    worst = limit[0]
+                    for q in range(1, size):
+                        worst = max(worst, limit[q])
+                    worst = min(worst, HUGE)
+            if around:
+                around, done = False, np.int64(15) << (own // 4 * 4 % FANOUT)
+            elif level <= FANOUT:
+                break
+            else:
+                node, level = node // FANOUT, level // FANOUT
+                done = np.int64(1) << (node % FANOUT)
+            base[0] = max(node // FANOUT * FANOUT, level)
+            done >>= base[0] % FANOUT
+            waiting[0] = lanes.near_boxes(low, high, own, base[0], worst) & ((1 << min(FANOUT, level)) - 1) & ~done
+        for q in range(size):
+            n = filled[q]
+            if n > k + SLACK:
+                n = _thin(squared, place, q * room, n, k, max(limit[q], np.float32(0)))[0]
+            n = _sort(squared, place, q * room, n, k, order, spare, spare_place)
+            for j in range(k):
+                found[first + q, j] = place[q * room + j] if j < n else first + q
+
+
+@njit(**FAST, inline="always")
+def _look(node, first, k, room, index, lists):
+    """Append the points of a block's node to the candidates of the points first..first+15; whether a limit fell."""
+    order, xyz, low, high = index
+    squared, place, filled, limit, spare, spare_place = lists
+    start = (node - low.shape[1] // 2) * BLOCK
+    inside = (1 << min(BLOCK, len(order) - start)) - 1
+    rows, fell = lanes.reached(xyz, first, low, high, node, limit), False
+    while rows:
+        q = lanes.lowest(rows)
+        rows &= rows - 1
+        last = q * room + filled[q]
+        lanes.distances(xyz, start, xyz[0, first + q], xyz[1, first + q], xyz[2, first + q], squared, last)
+        near = lanes.at_most(squared, last, limit[q]) & inside
+        filled[q] += lanes.bits(near)
+        if near == (1 << BLOCK) - 1:
+            lanes.count_up(place, last, start)
+        else:
+            source = last
+            while near:
+                j = lanes.lowest(near)
+                near &= near - 1
+                squared[last], place[last] = squared[source + j], start + j
+                last += 1
+        if filled[q] > room - BLOCK:
+            filled[q], limit[q] = _thin(squared, place, q * room, filled[q], k, limit[q])
+            if filled[q] > room - BLOCK:  # many at one distance
+                filled[q] = _sort(squared, place, q * room, filled[q], k, order, spare, spare_place)
+                limit[q] = spare[k - 1]
+            if limit[q] == 0:
+                limit[q] = -1
+            fell = True
+    return fell
+
+
+@njit(**FAST)
+def _thin(squared, place, base, n, k, limit):
+    """Drop far ones of the candidates base..base+n-1, but none of the k nearest: how many are left, their bound.
+
+    Bisects the bound until it holds little more than k.
+    """
+    low, high = np.float32(0), limit
+    if not limit < np.inf:
+        high = squared[base]
+        for i in range(base + 1, base + n):
+            high = max(high, squared[i])
+    for _ in range(12):
+        middle, inside = np.float32(0.5) * (low + high), 0
+        for i in range(base, base + n, BLOCK):
+            inside += lanes.bits(_valid(lanes.at_most(squared, i, middle), base + n - i))
+        if inside < k:
+            low = middle
+            continue
+        high = middle
+        if inside <= k + SLACK:
+            break
+    kept = base
+    for i in range(base, base + n, BLOCK):
+        inside = _valid(lanes.at_most(squared, i, high), base + n - i)
+        while inside:
+            j = i + lanes.lowest(inside)
+            inside &= inside - 1
+            squared[kept], place[kept] = squared[j], place[j]
+            kept += 1
+    return kept - base, high
+
+
+@njit(**FAST, inline="always")
+def _valid(mask, count):
+    return mask & ((1 << min(count, BLOCK)) - 1)
+
+
+@njit(**FAST)
+def _sort(squared, place, base, n, k, order, spare, spare_place):
+    """Bring the k nearest of the candidates base..base+n-1 to the front, sorted; how many there are.
+
+    The rank of each is the number of smaller ones; only where two share a rank the indices in the cloud decide.
+    """
+    kept, placed = min(n, k), 0
+    squared[base + n : base + (n + BLOCK - 1) // BLOCK * BLOCK] = np.inf
+    spare_place[:] = -1
+    for j in range(base, base + n):
+        rank = 0
+        for i in range(base, base + n, BLOCK):
+            rank += lanes.bits(lanes.below(squared, i, squared[j]))
+        if rank < kept:
+            spare[rank], spare_place[rank] = squared[j], place[j]
+            placed += 1
+    tied = placed > kept
+    for j in range(kept):
+        tied |= spare_place[j] < 0
+    if tied:
+        for j in range(base, base + n):
+            rank = 0
+            for i in range(base, base + n):
+                same = squared[i] == squared[j] and order[place[i]] < order[place[j]]
+                rank += squared[i] < squared[j] or same
+            if rank < kept:
+                spare[rank], spare_place[rank] = squared[j], place[j]
+    squared[base : base + kept] = spare[:kept]
+    place[base : base + kept] = spare_place[:kept]
+    return kept
 
 
 @njit(**FAST, inline="always")
@@ -143,92 +332,7 @@ def box_distance(low, high, node, x, y, z):
     Rounding is monotonic, so this never exceeds the squared distance to a point of the box computed the same way.
     """
     zero = np.float32(0)
-    dx = max(low[node, 0] - x, x - high[node, 0], zero)
-    dy = max(low[node, 1] - y, y - high[node, 1], zero)
-    dz = max(low[node, 2] - z, z - high[node, 2], zero)
+    dx = max(low[0, node] - x, x - high[0, node], zero)
+    dy = max(low[1, node] - y, y - high[1, node], zero)
+    dz = max(low[2, node] - z, z - high[2, node], zero)
     return dx * dx + dy * dy + dz * dz
-
-
-@njit(**FAST)
-def _nearest(begin, end, order, xyz, low, high, found):
-    """Neighbours of the points of the blocks begin..end-1, a block at a time.
-
-    The tree is walked once per block, up from the block itself; a box is looked into by those points of the block whose
-    list it may still change.
-    """
-    count, k = order.shape[0], found.shape[1]
-    leaves = low.shape[0] // 2
-    best, at = np.empty((BLOCK, k), np.float32), np.empty((BLOCK, k), np.int32)
-    distance = np.empty(BLOCK, np.float32)
-    stack = np.empty(64, np.int64)
-    for block in range(begin, end):
-        own, first = leaves + block, block * BLOCK
-        size = min(BLOCK, count - first)
-        best[:] = np.inf
-        worst = np.float32(np.inf)
-        node = own
-        stack[0], top = own, 0
-        while True:
-            while top >= 0:
-                entry = stack[top]
-                top -= 1
-                if _apart(low, high, own, entry) > worst or worst == 0:
-                    continue
-                if entry >= leaves:
-                    _scan(entry, first, size, order, xyz, low, high, distance, best, at)
-                    worst = best[0, k - 1]
-                    for q in range(1, size):
-                        worst = max(worst, best[q, k - 1])
-                    continue
-                near, far = 2 * entry, 2 * entry + 1
-                if _apart(low, high, own, far) < _apart(low, high, own, near):
-                    near, far = far, near
-                stack[top + 1], stack[top + 2] = far, near
-                top += 2
-            if node == 1:
-                break
-            stack[0], top = node ^ 1, 0
-            node //= 2
-        for q in range(size):
-            row = order[first + q]
-            for j in range(k):
-                found[row, j] = at[q, j]
-
-
-@njit(**FAST, inline="always")
-def _apart(low, high, a, b):
-    """Squared distance between two boxes, never above that of two of their points (see box_distance)."""
-    total = np.float32(0)
-    for axis in range(3):
-        gap = max(low[a, axis] - high[b, axis], low[b, axis] - high[a, axis], np.float32(0))
-        total += gap * gap
-    return total
-
-
-@njit(**FAST, inline="always")
-def _scan(node, first, size, order, xyz, low, high, distance, best, at):
-    """Enter the points of a block's node into the sorted lists of the points first..first+size-1."""
-    k = best.shape[1]
-    start = (node - low.shape[0] // 2) * BLOCK
-    entries = min(BLOCK, order.shape[0] - start)
-    for q in range(size):
-        x, y, z = xyz[0, first + q], xyz[1, first + q], xyz[2, first + q]
-        worst = best[q, k - 1]
-        if box_distance(low, high, node, x, y, z) > worst or worst == 0:
-            continue
-        for j in range(BLOCK):  # the last block is filled up with points at infinity
-            dx, dy, dz = xyz[0, start + j] - x, xyz[1, start + j] - y, xyz[2, start + j] - z
-            distance[j] = dx * dx + dy * dy + dz * dz
-        for j in range(entries):
-            d = distance[j]
-            if d <= worst:
-                index, place = order[start + j], k - 1
-                if d == worst and at[q, place] < index:
-                    continue
-                while place > 0 and best[q, place - 1] >= d:
-                    if best[q, place - 1] == d and at[q, place - 1] < index:
-                        break
-                    best[q, place], at[q, place] = best[q, place - 1], at[q, place - 1]
-                    place -= 1
-                best[q, place], at[q, place] = d, index
-                worst = best[q, k - 1]

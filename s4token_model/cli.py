@@ -24,6 +24,17 @@ PASSED_ON = {
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }
 MODEL = "s4token-mini"
+# Benchmark: its module in s4token_model/evaluation, and the options that it takes beside those of all.
+BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "scannet": ("scannet", ("rooms", "split")),
+    "s3dis": ("s3dis", ("split",)),
+    "semantickitti": ("semantickitti", ()),
+    "shapenetpart": ("shapenetpart", ("split", "method")),
+    "modelnet": ("modelnet", ("split", "method")),
+    "scanobjectnn": ("scanobjectnn", ("split", "method", "variants")),
+    "procedural": ("synthetic", ("rooms",)),
+    "agreement": ("agreement", ("words",)),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,17 +107,25 @@ def _add_superpoints(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
     details = (
-        "scannet: ScanNet20; semantickitti: 19 classes; shapenetpart: parts of objects; modelnet: zero-shot"
-        " classification; procedural: held-out procedural rooms, names and synonyms."
+        "scannet: ScanNet20; s3dis: rooms, 13 classes; semantickitti: 19 classes; shapenetpart: parts of objects;"
+        " modelnet, scanobjectnn: zero-shot classification; procedural: held-out procedural rooms, names and synonyms;"
+        " agreement: unlabelled clouds of a bag, file or folder, the share of points labelled alike in two views."
+        " The words are those of config/prompts; their SHA-256 is in every result."
     )
     command = _command(commands, "evaluate", evaluate, about, details)
-    command.add_argument("benchmark", choices=["scannet", "semantickitti", "shapenetpart", "modelnet", "procedural"])
-    command.add_argument("--root", help="the data in its release layout; ScanNet also as VoteNet's .npy files")
+    command.add_argument("benchmark", choices=list(BENCHMARKS))
+    command.add_argument("--root", help="the data in its release layout, or a common preprocessed one")
+    rooms = "of scannet: only these rooms; for procedural, how many (default: 20)"
+    command.add_argument("--rooms", metavar="0003,0004", help=rooms)
+    command.add_argument("--split", help="train, val or test (default: test; scannet: all); s3dis: an area (Area_5)")
+    variants = "of scanobjectnn: obj_only, obj_bg, pb_t50_rs (default: all that are there)"
+    command.add_argument("--variants", metavar="A,B", help=variants)
+    how = "projection: the model's CLIP on depth pictures of single objects, training-free (default: s4token)"
+    command.add_argument("--words", metavar="A,B", help="of agreement: the words (default: the model's vocabulary)")
+    command.add_argument("--method", choices=["s4token", "projection"], help=how)
     command.add_argument(
-        "--rooms", metavar="0003,0004", help="only these rooms; for procedural, how many (default: 20)"
+        "--pictures", metavar="DIR", help="draw predictions beside the truth, and the confusion matrix"
     )
-    command.add_argument("--split", default="test", help="of shapenetpart and modelnet (default: %(default)s)")
-    command.add_argument("--pictures", metavar="DIR", help="draw every cloud into this folder")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
 
@@ -219,22 +238,19 @@ def superpoints(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
     a = arguments
+    name, taken = BENCHMARKS[a.benchmark]
     if a.benchmark != "procedural" and not a.root:
         raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
-    module = importlib.import_module(
-        "s4token_model.evaluation." + {"procedural": "synthetic"}.get(a.benchmark, a.benchmark)
-    )
-    options = {"model": a.model, "as_json": a.json, "device": a.device, "out": a.pictures}
-    if a.benchmark == "procedural":
-        module.run(int(a.rooms or 20), **options)
-    elif a.benchmark == "scannet":
-        module.run(a.root, a.rooms, **options)
-    elif a.benchmark == "modelnet":
-        module.run(a.root, a.split, **options)
-    elif a.benchmark == "shapenetpart":
-        module.run(a.root, a.split, **{name: value for name, value in options.items() if name != "out"})
-    else:
-        module.run(a.root, None, **options)
+    given = {
+        key: getattr(a, key) for key in ("rooms", "split", "method", "variants", "words") if getattr(a, key) is not None
+    }
+    if wrong := [key for key in given if key not in taken]:
+        raise ValueError(f"evaluate {a.benchmark} knows no --{wrong[0]}; leave it out")
+    if "words" in given:
+        given["words"] = a.words.split(",")
+    given |= {"rooms": int(a.rooms or 20)} if a.benchmark == "procedural" else {"root": a.root}
+    module = importlib.import_module(f"s4token_model.evaluation.{name}")
+    module.run(model=a.model, as_json=a.json, device=a.device, out=a.pictures, **given)
 
 
 if __name__ == "__main__":

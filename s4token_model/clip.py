@@ -12,9 +12,12 @@ import numpy as np
 import open_clip
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, normalize, scaled_dot_product_attention
+from torch.nn.functional import linear, normalize
 
+from s4token_model import int8
+from s4token_model.attention import attend
 from s4token_model.config import ClipConfig
+from s4token_model.threads import processor_flags
 
 TEXT_BATCH = 256
 
@@ -37,8 +40,12 @@ class FrozenClip(nn.Module):
             raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
-        self.precision = resolved(precision)
-        visual.transformer.to(torch.bfloat16 if self.precision == "bf16" else torch.float32)
+        plain = all(_is_plain(block) and int8.supported(block) for block in visual.transformer.resblocks)
+        quick = plain and (precision == "int8" or (precision == "auto" and int8.is_quick()))
+        self.precision = "int8" if quick else resolved("auto" if precision == "int8" else precision)
+        self._int8 = int8.Int8Blocks(visual.transformer.resblocks) if quick else None
+        self.half = resolved("auto" if quick else self.precision) == "bf16"  # wherever 8 bits do not serve
+        visual.transformer.to(torch.bfloat16 if self.half else torch.float32)
         self.width, self.dim = visual.proj.shape
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -58,7 +65,11 @@ class FrozenClip(nn.Module):
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
         hidden = visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
-        return self._project(hidden if skip_blocks else self._blocks(hidden))
+        if skip_blocks:
+            return self._project(hidden)
+        if self._int8 is not None and hidden.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._project(self._int8(hidden))
+        return self._project(self._blocks(hidden))
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -73,11 +84,11 @@ class FrozenClip(nn.Module):
         return features.reshape(len(images), grid, grid, -1), pooled
 
     def _blocks(self, hidden: Tensor) -> Tensor:
-        """The transformer blocks, in the arithmetic of `precision`; float32 in and out."""
-        hidden = hidden.to(torch.bfloat16) if self.precision == "bf16" else hidden
+        """The transformer blocks, in bf16 or fp32; float32 in and out."""
+        hidden = hidden.to(torch.bfloat16) if self.half else hidden
         for block in self.model.visual.transformer.resblocks:
             hidden = through_block(block, hidden) if _is_plain(block) else block(hidden)
-        return hidden.float() if self.precision == "bf16" else hidden
+        return hidden.float() if self.half else hidden
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""
@@ -120,7 +131,7 @@ def through_block(block: nn.Module, hidden: Tensor) -> Tensor:
     attention = block.attn
     qkv = linear(block.ln_1(hidden), attention.in_proj_weight, attention.in_proj_bias)
     heads = qkv.unflatten(-1, (3, attention.num_heads, -1)).transpose(1, 3).unbind(2)
-    mixed = attention.out_proj(scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+    mixed = attention.out_proj(attend(*heads).transpose(1, 2).flatten(2))
     hidden = hidden + block.ls_1(mixed)
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 
@@ -129,11 +140,7 @@ def resolved(precision: str) -> str:
     """Return fp32 or bf16; auto is bf16 where the processor computes in it, since elsewhere it would be slower."""
     if precision != "auto":
         return precision
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return "fp32"
-    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"
+    return "bf16" if processor_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
 def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:

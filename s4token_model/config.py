@@ -99,7 +99,9 @@ class ClipConfig:
     name: str = option("ViT-B-16", "open_clip model name, or a directory with open_clip_config.json and weights")
     pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option(
-        "auto", "arithmetic of tokenizer and ViT; auto: bf16 where the CPU has it", choices=("auto", "fp32", "bf16")
+        "auto",
+        "arithmetic of tokenizer and ViT on a CPU; auto: the quickest that the CPU has instructions for",
+        choices=("auto", "fp32", "bf16", "int8"),
     )
 
 

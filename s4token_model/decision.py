@@ -8,6 +8,22 @@ from numba import njit
 from s4token_model.blocks import in_threads
 
 
+def place(points, source, best, sure, thresholds, labels: np.ndarray, confidence: np.ndarray) -> None:
+    """Enter the decisions best, sure (h,) of points (h,) into labels (H,) uint32 and confidence (H,) float32, at
+    source[points]; words surer than their threshold (C,) only, the others stay as they are."""
+    thresholds = np.asarray(thresholds, np.float32)
+    in_threads(lambda a, b: _place(a, b, points, source, best, sure, thresholds, labels, confidence), len(points))
+
+
+@njit(cache=True, nogil=True)
+def _place(begin, end, points, source, best, sure, thresholds, labels, confidence):
+    for i in range(begin, end):
+        row = source[points[i]]
+        confidence[row] = sure[i]
+        if sure[i] >= thresholds[best[i]]:
+            labels[row] = best[i]
+
+
 def decide(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
     """Choose the word with the largest cosine, the first of equal ones.
 

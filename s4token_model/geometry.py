@@ -8,7 +8,9 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from s4token_model import blocks
+from s4token_model import blocks, lanes
+
+CHUNK = 64  # points whose shapes are computed together
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,25 @@ class Geometry:
     edges: np.ndarray
 
 
-def describe(xyz: np.ndarray, anchors: np.ndarray | None, feature_neighbors: int, graph_neighbors: int) -> Geometry:
+def describe(
+    xyz: np.ndarray,
+    anchors: np.ndarray | None,
+    feature_neighbors: int,
+    graph_neighbors: int,
+    index: blocks.Blocks | None = None,
+) -> Geometry:
     """Compute normals, eigen-features and the neighbour graph.
 
     xyz (H, 3) finite; anchors (A,) indices of the points that neighbourhoods are taken from, None for all points.
-    Fewer points than neighbours are fine: all there are get used.
+    Fewer points than neighbours are fine: all there are get used. `index` spares building it, where the cloud is in its
+    order already (`blocks.Blocks.sorted`); everything is faster then, as neighbours lie side by side.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
     if len(xyz) == 0:
         none = np.zeros((0, 3), np.float32)
         return Geometry(none, none, np.zeros((0, 2), np.int32))
     most = graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors)
-    linked = blocks.nearest_all(blocks.build(xyz), most)
+    linked = blocks.nearest_all(blocks.build(xyz), most) if index is None else blocks.nearest_places(index, most)
     if anchors is None:
         support, around = xyz, linked[:, :feature_neighbors]
     else:
@@ -53,34 +62,48 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def undirected(neighbors: np.ndarray) -> np.ndarray:
-    """Turn neighbour lists (H, k) int into unique undirected edges (E, 2) int32, i < j, sorted; self links vanish."""
-    return _unique_edges(np.ascontiguousarray(neighbors, np.int32))
+    """Turn neighbour lists (H, k) int, k <= 64, into unique undirected edges (E, 2) int32, i < j, sorted; self links
+    vanish."""
+    neighbors = np.asarray(neighbors, np.int32)
+    first = np.empty(len(neighbors), np.int64)
+    blocks.in_threads(lambda a, b: _mark_first(a, b, neighbors, first), len(neighbors))
+    return _unique_edges(neighbors, first)
 
 
 @njit(cache=True, nogil=True)
-def _unique_edges(neighbors):
+def _mark_first(begin, end, neighbors, first):
+    """Bit a of first[i]: whether entry a of row i is the first place where this pair stands."""
+    for i in range(begin, end):
+        first[i] = 0
+        for a in range(neighbors.shape[1]):
+            first[i] |= np.int64(_is_first(neighbors, i, a)) << a
+
+
+@njit(cache=True, nogil=True)
+def _unique_edges(neighbors, first):
     """A counting sort by the lower end, then a small sort by the upper end: edges in lexicographic order."""
-    count, k = neighbors.shape
+    count = len(neighbors)
     start = np.zeros(count + 1, np.int64)
     for i in range(count):
-        for a in range(k):
-            if _is_first(neighbors, i, a):
-                start[min(i, neighbors[i, a]) + 1] += 1
+        left = first[i]
+        while left:
+            start[min(i, neighbors[i, lanes.lowest(left)]) + 1] += 1
+            left &= left - 1
     start = np.cumsum(start)
     cursor, edges = start[:-1].copy(), np.empty((start[-1], 2), np.int32)
     for i in range(count):
-        for a in range(k):
-            if not _is_first(neighbors, i, a):
-                continue
-            low, high = min(i, neighbors[i, a]), max(i, neighbors[i, a])
+        left = first[i]
+        while left:
+            j = neighbors[i, lanes.lowest(left)]
+            left &= left - 1
+            low, high = min(i, j), max(i, j)
             place = cursor[low]
             cursor[low] += 1
+            edges[place, 0] = low
             while place > start[low] and edges[place - 1, 1] > high:
                 edges[place, 1] = edges[place - 1, 1]
                 place -= 1
             edges[place, 1] = high
-    for i in range(count):
-        edges[start[i] : start[i + 1], 0] = i
     return edges
 
 
@@ -108,16 +131,18 @@ def sign_free(normals: np.ndarray) -> np.ndarray:
     The encoding lists the entries of n n^T, off-diagonals times sqrt(2), over sqrt(2); the squared distance of two
     codes is sin^2 of the angle between the lines they span, whatever the frame.
     """
-    x, y, z = (normals[:, axis].astype(np.float32) for axis in range(3))
-    half = np.float32(np.sqrt(0.5))
-    return np.stack([half * x * x, half * y * y, half * z * z, x * y, x * z, y * z], axis=1)
+    code = np.empty((len(normals), 6), np.float32)
+    blocks.in_threads(lambda a, b: _encode(a, b, np.asarray(normals, np.float32), code), len(normals), 65536)
+    return code
 
 
-def eigen_features(values: np.ndarray) -> np.ndarray:
-    """Turn eigenvalues (H, 3), largest first, into (linearity, planarity, scattering); 0 where all are 0 (App. A.1)."""
-    largest = np.maximum(values[:, :1], np.finfo(values.dtype).tiny)
-    parts = np.concatenate([values[:, :1] - values[:, 1:2], values[:, 1:2] - values[:, 2:], values[:, 2:]], axis=1)
-    return np.where(values[:, :1] > 0, parts / largest, 0)
+@njit(cache=True, nogil=True)
+def _encode(begin, end, normals, code):
+    root = np.float32(np.sqrt(0.5))
+    for i in range(begin, end):
+        x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
+        code[i, 0], code[i, 1], code[i, 2] = root * x * x, root * y * y, root * z * z
+        code[i, 3], code[i, 4], code[i, 5] = x * y, x * z, y * z
 
 
 def voxel_representatives(xyz: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -146,83 +171,138 @@ def _voxel_keys(offsets: np.ndarray, size: float) -> np.ndarray:
 
 
 def _eigen(xyz: np.ndarray, support: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    normals, values = np.empty((len(xyz), 3), np.float32), np.empty((len(xyz), 3), np.float64)
-    blocks.in_threads(lambda a, b: _decompose(a, b, xyz, support, around, normals, values), len(xyz))
-    return normals, eigen_features(values).astype(np.float32)
+    normals, eigen = np.empty((len(xyz), 3), np.float32), np.empty((len(xyz), 3), np.float32)
+    blocks.in_threads(lambda a, b: _decompose(a, b, xyz, support, around, normals, eigen), len(xyz))
+    return normals, eigen
 
 
 @njit(cache=True, nogil=True)
-def _decompose(begin, end, xyz, support, around, normals, values):
-    """Of the points begin..end-1: eigenvalues of the scatter about the point, and the normal from the covariance about
-    the neighbours' mean."""
-    scatter, covariance, vectors = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    mean, offset = np.empty(3), np.empty(3)
-    count = around.shape[1]
-    for i in range(begin, end):
-        scatter[:] = 0.0
-        mean[:] = 0.0
-        for j in range(count):
+def _decompose(begin, end, xyz, support, around, normals, eigen):
+    """Of the points begin..end-1: features from the scatter about the point, and the normal from the covariance about
+    the neighbours' mean. In chunks that stay in the cache and fill whole vectors."""
+    moments, shapes = np.zeros(9 * CHUNK), np.empty(7 * CHUNK)
+    matrix, vectors = np.empty((3, 3)), np.empty((3, 3))
+    for first in range(begin, end, CHUNK):
+        size = min(CHUNK, end - first)
+        _moments(first, size, xyz, support, around, moments)
+        _shapes(moments, shapes)
+        for i in range(size):
+            if shapes[6 * CHUNK + i] == 0:
+                _flattest(moments, i, matrix, vectors, shapes)
             for a in range(3):
-                offset[a] = np.float64(support[around[i, j], a]) - xyz[i, a]
-                mean[a] += offset[a] / count
-            for a in range(3):
-                for b in range(3):
-                    scatter[a, b] += offset[a] * offset[b] / count
-        for a in range(3):
-            for b in range(3):
-                covariance[a, b] = scatter[a, b] - mean[a] * mean[b]
-        values[i, 0], values[i, 1], values[i, 2] = _eigenvalues(scatter)
-        _flattest(covariance, vectors, normals[i])
+                eigen[first + i, a] = shapes[a * CHUNK + i]
+                normals[first + i, a] = shapes[(3 + a) * CHUNK + i]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _eigenvalues(m):
-    """Eigenvalues of a positive semi-definite 3x3 matrix, largest first, in closed form (Smith 1961)."""
-    off = m[0, 1] ** 2 + m[0, 2] ** 2 + m[1, 2] ** 2
-    mean = (m[0, 0] + m[1, 1] + m[2, 2]) / 3
-    a, b, c = m[0, 0] - mean, m[1, 1] - mean, m[2, 2] - mean
-    spread = np.sqrt((a * a + b * b + c * c + 2 * off) / 6)
-    if not spread > 0:
-        return mean, mean, mean
-    half = a * (b * c - m[1, 2] ** 2) - m[0, 1] * (m[0, 1] * c - m[1, 2] * m[0, 2])
-    half = (half + m[0, 2] * (m[0, 1] * m[1, 2] - b * m[0, 2])) / (2 * spread**3)
-    angle = np.arccos(min(max(half, -1.0), 1.0)) / 3
-    high, low = mean + 2 * spread * np.cos(angle), mean + 2 * spread * np.cos(angle + 2 * np.pi / 3)
-    low = max(low, 0.0)
-    return high, max(3 * mean - high - low, low), low
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _moments(first, size, xyz, support, around, moments):
+    """Means over the neighbours of xx, yy, zz, xy, xz, yz, x, y, z of their offsets, in nine rows of a chunk."""
+    share = 1 / around.shape[1]
+    for i in range(size):
+        px, py, pz = xyz[first + i, 0], xyz[first + i, 1], xyz[first + i, 2]
+        xx = yy = zz = xy = xz = yz = mx = my = mz = 0.0
+        for j in range(around.shape[1]):
+            k = around[first + i, j]
+            x, y, z = np.float64(support[k, 0]) - px, np.float64(support[k, 1]) - py, np.float64(support[k, 2]) - pz
+            xx += x * x
+            yy += y * y
+            zz += z * z
+            xy += x * y
+            xz += x * z
+            yz += y * z
+            mx += x
+            my += y
+            mz += z
+        moments[i], moments[CHUNK + i], moments[2 * CHUNK + i] = xx * share, yy * share, zz * share
+        moments[3 * CHUNK + i], moments[4 * CHUNK + i], moments[5 * CHUNK + i] = xy * share, xz * share, yz * share
+        moments[6 * CHUNK + i], moments[7 * CHUNK + i], moments[8 * CHUNK + i] = mx * share, my * share, mz * share
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _flattest(m, vectors, out):
-    """The unit eigenvector of the least eigenvalue of a covariance: the cross product of two rows of m - lambda I.
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
+def _shapes(m, out):
+    """Linearity, planarity, scattering, normal and whether the normal is certain, in seven rows of a chunk; without
+    branches, so that it becomes vector instructions.
 
-    Where the two least eigenvalues are too close for that, by Jacobi rotations; ties there go to z, so that a lone
-    point gets an upright normal.
+    The normal is the cross product of two rows of m - lambda I, the longest of three; uncertain where the two least
+    eigenvalues are too close for that.
     """
-    high, mid, low = _eigenvalues(m)
-    if mid - low > 1e-4 * high:
-        a, b, c = m[0, 0] - low, m[1, 1] - low, m[2, 2] - low
-        d, e, f = m[0, 1], m[0, 2], m[1, 2]
-        x0, y0, z0 = d * f - e * b, e * d - a * f, a * b - d * d  # rows 0 and 1
-        x1, y1, z1 = d * c - e * f, e * e - a * c, a * f - d * e  # rows 0 and 2
-        x2, y2, z2 = b * c - f * f, f * e - d * c, d * f - b * e  # rows 1 and 2
+    for i in range(CHUNK):
+        xx, yy, zz = m[i], m[CHUNK + i], m[2 * CHUNK + i]
+        xy, xz, yz = m[3 * CHUNK + i], m[4 * CHUNK + i], m[5 * CHUNK + i]
+        high, mid, low = _eigenvalues(xx, yy, zz, xy, xz, yz)
+        share = 1 / high if high > 0 else 0.0
+        out[i], out[CHUNK + i], out[2 * CHUNK + i] = (high - mid) * share, (mid - low) * share, low * share
+        x, y, z = m[6 * CHUNK + i], m[7 * CHUNK + i], m[8 * CHUNK + i]
+        xx, yy, zz, xy, xz, yz = xx - x * x, yy - y * y, zz - z * z, xy - x * y, xz - x * z, yz - y * z
+        high, mid, low = _eigenvalues(xx, yy, zz, xy, xz, yz)
+        a, b, c = xx - low, yy - low, zz - low
+        x0, y0, z0 = xy * yz - xz * b, xz * xy - a * yz, a * b - xy * xy  # rows 0 and 1
+        x1, y1, z1 = xy * c - xz * yz, xz * xz - a * c, a * yz - xy * xz  # rows 0 and 2
+        x2, y2, z2 = b * c - yz * yz, yz * xz - xy * c, xy * yz - b * xz  # rows 1 and 2
         n0, n1, n2 = x0 * x0 + y0 * y0 + z0 * z0, x1 * x1 + y1 * y1 + z1 * z1, x2 * x2 + y2 * y2 + z2 * z2
-        if n1 > n0:
-            x0, y0, z0, n0 = x1, y1, z1, n1
-        if n2 > n0:
-            x0, y0, z0, n0 = x2, y2, z2, n2
-        if n0 > 0:
-            scale = 1 / np.sqrt(n0)
-            out[0], out[1], out[2] = x0 * scale, y0 * scale, z0 * scale
-            return
-    _jacobi(m, vectors)
+        second = n1 > n0
+        x0, y0, z0, n0 = x1 if second else x0, y1 if second else y0, z1 if second else z0, n1 if second else n0
+        third = n2 > n0
+        x0, y0, z0, n0 = x2 if third else x0, y2 if third else y0, z2 if third else z0, n2 if third else n0
+        certain = (mid - low > 1e-4 * high) & (n0 > 0)
+        scale = 1 / np.sqrt(n0 if n0 > 0 else 1.0)
+        out[3 * CHUNK + i], out[4 * CHUNK + i], out[5 * CHUNK + i] = x0 * scale, y0 * scale, z0 * scale
+        out[6 * CHUNK + i] = 1.0 if certain else 0.0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _eigenvalues(xx, yy, zz, xy, xz, yz):
+    """Eigenvalues of a positive semi-definite 3x3 matrix, largest first, in closed form (Smith 1961)."""
+    off = xy * xy + xz * xz + yz * yz
+    mean = (xx + yy + zz) / 3
+    a, b, c = xx - mean, yy - mean, zz - mean
+    spread = np.sqrt((a * a + b * b + c * c + 2 * off) / 6)
+    half = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
+    cube = 2 * spread * spread * spread
+    half = half / (cube if cube > 0 else 1.0)
+    half = half if half < 1 else 1.0
+    half = half if half > -1 else -1.0
+    high = mean + 2 * spread * _third(np.sqrt(0.5 + 0.5 * half))
+    low = mean - 2 * spread * _third(np.sqrt(0.5 - 0.5 * half))
+    low = low if low > 0 else 0.0
+    mid = 3 * mean - high - low
+    return high, mid if mid > low else low, low
+
+
+def _interpolated() -> np.ndarray:
+    """Coefficients of cos(2/3 arccos(u)), 0 <= u <= 1, exact to 2e-12."""
+    series = np.polynomial.chebyshev.chebinterpolate(lambda t: np.cos(2 / 3 * np.arccos((t + 1) / 2)), 12)
+    shifted = np.polynomial.Polynomial(np.polynomial.chebyshev.cheb2poly(series))
+    return shifted(np.polynomial.Polynomial([-1, 2])).coef
+
+
+C0, C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12 = _interpolated().tolist()
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _third(u):
+    """cos(arccos(2u^2 - 1) / 3) for u in [0, 1]: a polynomial, because vector units have no arccos."""
+    high = (((C12 * u + C11) * u + C10) * u + C9) * u + C8
+    return ((((((((high * u + C7) * u + C6) * u + C5) * u + C4) * u + C3) * u + C2) * u + C1) * u) + C0
+
+
+@njit(cache=True, nogil=True)
+def _flattest(m, i, matrix, vectors, out):
+    """The unit eigenvector of the least eigenvalue of covariance i of a chunk, by Jacobi rotations, into rows 3-5 of
+    `out`; ties go to z, so that a lone point gets an upright normal."""
+    x, y, z = m[6 * CHUNK + i], m[7 * CHUNK + i], m[8 * CHUNK + i]
+    matrix[0, 0], matrix[1, 1], matrix[2, 2] = m[i] - x * x, m[CHUNK + i] - y * y, m[2 * CHUNK + i] - z * z
+    matrix[0, 1] = matrix[1, 0] = m[3 * CHUNK + i] - x * y
+    matrix[0, 2] = matrix[2, 0] = m[4 * CHUNK + i] - x * z
+    matrix[1, 2] = matrix[2, 1] = m[5 * CHUNK + i] - y * z
+    _jacobi(matrix, vectors)
     flat = 2
-    if m[1, 1] < m[flat, flat]:
+    if matrix[1, 1] < matrix[flat, flat]:
         flat = 1
-    if m[0, 0] < m[flat, flat]:
+    if matrix[0, 0] < matrix[flat, flat]:
         flat = 0
     for a in range(3):
-        out[a] = vectors[a, flat]
+        out[(3 + a) * CHUNK + i] = vectors[a, flat]
 
 
 @njit(cache=True, nogil=True)

@@ -8,17 +8,20 @@ the Gram matrix of the tokens. Only pairs within one superpoint are computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
+from s4token_model import lanes
 from s4token_model.blocks import in_threads
 
 CHUNK = 65536
-LANES = 16
+LANES = lanes.LANES
 FAR = np.float32(3e38)
+NEAREST = np.float32(1e-4)  # added to distances in radii
+LEAST = np.float32(1e-12)  # of the squared norm of a point's feature
 FALLBACK = 3  # centroids taken for a point whose superpoint holds none
 FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
@@ -41,8 +44,8 @@ def propagate(
     products with unit vectors into cosines. xyz (H, 3); superpoints (H,) ids. Needs at least one token.
     """
     out = np.empty((len(xyz), scores.shape[1]), np.float32)
-    for points, values in score_blocks(xyz, superpoints, anchors, scores, gram):
-        out[points] = values
+    score, order = _scorer(xyz, superpoints, anchors, scores, gram)
+    in_threads(lambda a, b: score(a, b, order, True, out), len(order))
     return out
 
 
@@ -53,26 +56,32 @@ def score_blocks(
 
     A block at a time bounds the memory of a thousand words on a million points.
     """
+    score, order = _scorer(xyz, superpoints, anchors, scores, gram)
+    for begin in range(0, len(order), CHUNK):
+        points = order[begin : begin + CHUNK]
+        values = np.empty((len(points), scores.shape[1]), np.float32)
+        in_threads(lambda a, b, p=points, v=values: score(a, b, p, False, v), len(points))  # type: ignore[misc]
+        yield points, values
+
+
+def _scorer(xyz, superpoints, anchors: Anchors, scores, gram) -> tuple[Callable[..., None], np.ndarray]:
+    """A function (begin, end, points, in_place, values) that fills the rows of points[begin:end], and all points sorted
+    by superpoint: up to 16 points of one are scored together."""
     tokens = np.argsort(anchors.superpoint, kind="stable")  # those of a superpoint side by side
     centers, scores = anchors.centers[tokens].astype(np.float32), np.ascontiguousarray(scores[tokens], np.float32)
-    gram = (
-        np.zeros((0, 0), np.float32) if gram is None else np.ascontiguousarray(gram[np.ix_(tokens, tokens)], np.float32)
-    )
+    products = np.zeros((0, 0), np.float32)
+    if gram is not None:
+        products = np.ascontiguousarray(gram[np.ix_(tokens, tokens)], np.float32)
     largest = max(int(superpoints.max(initial=0)), int(anchors.superpoint.max()))
     starts = np.searchsorted(anchors.superpoint[tokens], np.arange(largest + 2))
-    order = grouped(superpoints, largest + 1)  # neighbours in this order read the same rows of the Gram matrix
-    covered = (starts[1:] > starts[:-1])[superpoints[order]]
-    columns, radius = _lanes(centers), np.float32(anchors.radius)
-    for points in _chunks(order[covered]):
-        values = np.empty((len(points), scores.shape[1]), np.float32)
-        rows = (xyz[points].astype(np.float32), superpoints[points], starts, columns, radius, scores, gram, values)
-        in_threads(lambda a, b, rows=rows: _score_own(a, b, *rows), len(points))  # type: ignore[misc]
-        yield points, values
-    for points in _chunks(order[~covered]):
-        values = np.empty((len(points), scores.shape[1]), np.float32)
-        rows = (xyz[points].astype(np.float32), columns, radius, scores, gram, min(FALLBACK, len(centers)), values)
-        in_threads(lambda a, b, rows=rows: _score_nearest(a, b, *rows), len(points))  # type: ignore[misc]
-        yield points, values
+    cloud = np.ascontiguousarray(xyz, np.float32), np.ascontiguousarray(superpoints, np.int32)
+    tables = starts, _lanes(centers), len(centers), np.float32(1 / anchors.radius)
+    rows = scores, np.ascontiguousarray(scores.T), products
+
+    def score(begin: int, end: int, points: np.ndarray, in_place: bool, values: np.ndarray) -> None:
+        _score(begin, end, points, in_place, *cloud, *tables, rows, values)
+
+    return score, grouped(superpoints, largest + 1)
 
 
 def _lanes(centers: np.ndarray) -> np.ndarray:
@@ -80,10 +89,6 @@ def _lanes(centers: np.ndarray) -> np.ndarray:
     columns = np.full((3, -(-len(centers) // LANES) * LANES), 1e15, np.float32)
     columns[:, : len(centers)] = centers.T
     return columns
-
-
-def _chunks(points: np.ndarray) -> Iterator[np.ndarray]:
-    return (points[begin : begin + CHUNK] for begin in range(0, len(points), CHUNK))
 
 
 @njit(cache=True, nogil=True)
@@ -101,99 +106,136 @@ def grouped(superpoints, count):
 
 
 @njit(**FAST)
-def _score_own(begin, end, xyz, superpoints, starts, centers, radius, scores, gram, values):
-    """values[begin:end] = sum_k w_ik scores_k over the tokens of each point's superpoint, one stretch of the sorted
-    tokens; over ||f_i|| where a Gram matrix is given."""
-    room = np.empty(centers.shape[1], np.float32)
-    for i in range(begin, end):
-        first, stop = starts[superpoints[i]], starts[superpoints[i] + 1]
-        # Slices, so that every inner loop runs over contiguous memory from 0 and becomes vector instructions.
-        weight, own = room[: stop - first], scores[first:stop]
-        _weigh(xyz[i], centers[0, first:stop], centers[1, first:stop], centers[2, first:stop], radius, weight)
-        squared = np.float32(0)
-        if gram.shape[0]:
-            for k in range(len(weight)):
-                squared += weight[k] * _inner(weight, gram[first + k, first:stop])
-        _blend(weight, own, squared, gram.shape[0] > 0, values[i])
+def _score(begin, end, points, in_place, xyz, superpoints, starts, centers, tokens, scale, rows, values):
+    """Of points[begin:end]: sum_k w_ik scores_k over the tokens of its superpoint, one stretch of the sorted tokens, or
+    over the nearest ones where it has none; over ||f_i|| where a Gram matrix is given. Into the rows of the points
+    where `in_place`, else into the rows begin..end-1.
+
+    rows: scores (N, C), their transpose and the Gram matrix, or (0, 0).
+    """
+    block = np.empty((3, LANES), np.float32)
+    words = values.shape[1]
+    room, mixed = np.empty(LANES * tokens, np.float32), np.empty(LANES * tokens, np.float32)
+    sums = np.empty(LANES * (words + 2), np.float32)
+    squared, candidate = np.empty(centers.shape[1], np.float32), np.empty(centers.shape[1], np.int32)
+    best, nearest = np.empty(FALLBACK, np.float32), np.empty(FALLBACK, np.int32)
+    first = begin
+    while first < end:
+        label, stop = superpoints[points[first]], first + 1
+        while stop < min(end, first + LANES) and superpoints[points[stop]] == label:
+            stop += 1
+        for p in range(LANES):
+            i = points[min(first + p, stop - 1)]
+            for a in range(3):
+                block[a, p] = xyz[i, a]
+        if starts[label + 1] > starts[label]:
+            _blend_own(block, centers, starts[label], starts[label + 1], scale, rows, room, mixed, sums)
+            for p in range(stop - first):
+                row = points[first + p] if in_place else first + p
+                for c in range(words):
+                    values[row, c] = sums[c * LANES + p] * sums[words * LANES + p]
+        else:
+            near = _candidates(block, centers, tokens, squared, candidate)
+            for i in range(first, stop):
+                out = values[points[i] if in_place else i]
+                _blend_nearest(xyz[points[i]], centers, candidate[:near], scale, rows, best, nearest, out)
+        first = stop
 
 
 @njit(**FAST)
-def _score_nearest(begin, end, xyz, centers, radius, scores, gram, count, values):
-    """As _score_own, over the `count` tokens nearest to each point; of equally near ones the first."""
-    weight, near, own = np.empty(count, np.float32), np.empty((3, count), np.float32), np.empty_like(scores[:count])
-    best, nearest = np.empty(count, np.float32), np.empty(count, np.int64)
-    squared = np.empty(centers.shape[1], np.float32)
-    for i in range(begin, end):
-        _search(xyz[i, 0], xyz[i, 1], xyz[i, 2], centers, squared, best, nearest)
-        for k in range(count):
-            near[:, k] = centers[:, nearest[k]]
-            own[k] = scores[nearest[k]]
-        _weigh(xyz[i], near[0], near[1], near[2], radius, weight)
-        norm = np.float32(0)
-        if gram.shape[0]:
-            for k in range(count):
-                for j in range(count):
-                    norm += weight[k] * weight[j] * gram[nearest[k], nearest[j]]
-        _blend(weight, own, norm, gram.shape[0] > 0, values[i])
+def _blend_own(block, centers, first, stop, scale, rows, weight, mixed, sums):
+    """Scores of 16 points in the first rows of `sums`, and what to multiply them with in the next; over the tokens
+    first..stop-1."""
+    _, words, gram = rows
+    count, last = stop - first, len(words) * LANES
+    for k in range(count):
+        x, y, z = centers[0, first + k], centers[1, first + k], centers[2, first + k]
+        lanes.inverse_distances(block, 0, x, y, z, scale, NEAREST, weight, k * LANES)
+    for c in range(len(words)):
+        lanes.weighted_sum(weight, count, words, c, first, sums, c * LANES)
+    for p in range(LANES):
+        sums[last + p] = 0
+    for k in range(count):
+        for p in range(LANES):
+            sums[last + p] += weight[k * LANES + p]
+    if gram.shape[0] == 0:
+        for p in range(LANES):
+            sums[last + p] = 1 / sums[last + p]
+        return
+    for k in range(count):
+        lanes.weighted_sum(weight, count, gram, first + k, first, mixed, k * LANES)
+    lanes.row_products(weight, mixed, count, sums, last + LANES)
+    for p in range(LANES):
+        total = sums[last + p]
+        sums[last + p] = 1 / np.sqrt(max(sums[last + LANES + p], LEAST * total * total))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _search(x, y, z, centers, squared, best, nearest):
-    """The nearest columns of `centers` and their squared distances, nearest first; whole lanes are passed over by
-    their least distance. Nothing here is infinite, so that the compiler may turn every loop into vector instructions.
+@njit(**FAST)
+def _candidates(block, centers, tokens, squared, candidate):
+    """Which centers may be among the nearest of some of 16 points, into `candidate`, in order; how many.
+
+    About the middle m of the points' box, of half diagonal h: if the last of the nearest to m is at d, that of any
+    point is within d + h of it, hence within d + 2 h of m.
     """
-    best[:] = FAR
-    last = len(best) - 1
-    for j in range(centers.shape[1]):
-        dx, dy, dz = centers[0, j] - x, centers[1, j] - y, centers[2, j] - z
-        squared[j] = dx * dx + dy * dy + dz * dz
-    for lane in range(len(squared) // LANES):
-        start = lane * LANES
-        least = squared[start]
-        for j in range(1, LANES):
-            least = min(least, squared[start + j])
-        if least >= best[last]:
+    half = np.float32(0)
+    middle = np.empty(3, np.float32)
+    for a in range(3):
+        low = high = block[a, 0]
+        for p in range(1, LANES):
+            low, high = min(low, block[a, p]), max(high, block[a, p])
+        middle[a] = np.float32(0.5) * (low + high)
+        half += (high - low) * (high - low) * np.float32(0.25)
+    count = min(FALLBACK, tokens)
+    best = np.full(count, FAR, np.float32)
+    for start in range(0, len(squared), LANES):
+        lanes.distances(centers, start, middle[0], middle[1], middle[2], squared, start)
+        nearer = lanes.below(squared, start, best[count - 1])
+        while nearer:
+            value, place = squared[start + lanes.lowest(nearer)], count - 1
+            nearer &= nearer - 1
+            while place > 0 and best[place - 1] > value:
+                best[place] = best[place - 1]
+                place -= 1
+            if value < best[place]:
+                best[place] = value
+            nearer &= lanes.below(squared, start, best[count - 1])
+    reach = np.sqrt(best[count - 1]) + 2 * np.sqrt(half)
+    limit, found = np.float32(1.0001) * reach * reach, 0
+    for start in range(0, len(squared), LANES):
+        within = lanes.at_most(squared, start, limit)
+        while within:
+            candidate[found] = start + lanes.lowest(within)
+            within &= within - 1
+            found += candidate[found] < tokens
+    return found
+
+
+@njit(**FAST)
+def _blend_nearest(point, centers, candidate, scale, rows, best, nearest, out):
+    """As _blend_own for one point, over the FALLBACK candidates nearest to it; of equally near ones the first."""
+    scores, _, gram = rows
+    count = min(FALLBACK, len(candidate))
+    best[:], nearest[:] = FAR, 0
+    for k in candidate:
+        dx, dy, dz = point[0] - centers[0, k], point[1] - centers[1, k], point[2] - centers[2, k]
+        squared, place = dx * dx + dy * dy + dz * dz, count - 1
+        if not squared < best[place]:
             continue
-        for j in range(start, start + LANES):
-            if squared[j] < best[last]:
-                place = last
-                while place > 0 and best[place - 1] > squared[j]:
-                    best[place], nearest[place] = best[place - 1], nearest[place - 1]
-                    place -= 1
-                best[place], nearest[place] = squared[j], j
-
-
-@njit(**FAST, inline="always")
-def _weigh(point, x, y, z, radius, weight):
-    """Normalised inverse distances of a point to centroids, into `weight`."""
-    total = np.float32(0)
-    for k in range(len(weight)):
-        dx, dy, dz = point[0] - x[k], point[1] - y[k], point[2] - z[k]
-        inverse = np.float32(1) / (np.sqrt(dx * dx + dy * dy + dz * dz) / radius + np.float32(1e-4))
-        weight[k] = inverse
-        total += inverse
-    scale = np.float32(1) / total
-    for k in range(len(weight)):
-        weight[k] *= scale
-
-
-@njit(**FAST, inline="always")
-def _inner(left, right):
-    total = np.float32(0)
-    for k in range(len(left)):
-        total += left[k] * right[k]
-    return total
-
-
-@njit(**FAST, inline="always")
-def _blend(weight, scores, squared, divide, out):
-    """out = sum_k weight_k scores_k, over the root of `squared` where asked to `divide`."""
-    out[:] = 0
-    for k in range(len(weight)):
-        share, row = weight[k], scores[k]
-        for c in range(len(out)):
-            out[c] += share * row[c]
-    if divide:
-        scale = np.float32(1) / np.sqrt(max(squared, np.float32(1e-12)))
-        for c in range(len(out)):
-            out[c] *= scale
+        while place > 0 and best[place - 1] > squared:
+            best[place], nearest[place] = best[place - 1], nearest[place - 1]
+            place -= 1
+        best[place], nearest[place] = squared, k
+    total = norm = np.float32(0)
+    for k in range(count):
+        best[k] = np.float32(1) / (np.sqrt(best[k]) * scale + NEAREST)
+        total += best[k]
+    if gram.shape[0]:
+        for k in range(count):
+            for j in range(count):
+                norm += best[k] * best[j] * gram[nearest[k], nearest[j]]
+        total = np.sqrt(max(norm, LEAST * total * total))
+    best[count:] = 0  # of one or two tokens
+    a, b, c = best[0] / total, best[1] / total, best[2] / total
+    first, second, third = scores[nearest[0]], scores[nearest[1]], scores[nearest[2]]
+    for j in range(len(out)):
+        out[j] = a * first[j] + b * second[j] + c * third[j]

@@ -81,7 +81,7 @@ def _bucketed(order, xyz, low, high, weights, first, count):
     The float32 bound on the distance to a box never exceeds the distances computed for its points
     (blocks.box_distance), so nothing that has to change is missed.
     """
-    leaves, points = low.shape[0] // 2, order.shape[0]
+    leaves, points = low.shape[1] // 2, order.shape[0]
     size = min(GROUP, leaves)
     buckets = (points + blocks.BLOCK - 1) // blocks.BLOCK
     groups = (buckets + size - 1) // size

@@ -102,6 +102,8 @@ class Segmenter:
         self.device = checked_device(device)
         self.tokenizer = tokenizer.eval().to(self.device)
         self.clip = clip.to(self.device)
+        if self.clip.precision == "int8" and self.device.type == "cpu":
+            self.tokenizer.quantize()
         names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
         self.vocabulary = self.make_vocabulary(names)
         self._asked: Vocabulary | None = None
@@ -148,8 +150,7 @@ class Segmenter:
             source = encoding.geometry.working.source
             for points, cosines in self._cosines(encoding, words.text):
                 best, sure = decision.decide(cosines, self.config.vocabulary.temperature)
-                labels[source[points]] = np.where(sure >= words.thresholds[best], best, marks.UNLABELLED)
-                confidence[source[points]] = sure
+                decision.place(points, source, best, sure, words.thresholds, labels, confidence)
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
 
@@ -180,7 +181,7 @@ class Segmenter:
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.precision == "bf16")
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.half)
         with torch.inference_mode():
             with half:
                 tokens = self.tokenizer(inputs)
@@ -208,13 +209,12 @@ def form_tokens(
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
-    features, edges, local = superpoints.describe(core, color, config.superpoints)
-    labels = superpoints.solve(features, edges, config.superpoints)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints)
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
-    around = context.surround(core, local.normals, local.eigen, labels, grouped, config.tokenizer)
+    around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
 

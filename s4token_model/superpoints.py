@@ -9,8 +9,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from s4token_model import geometry
+from s4token_model import blocks, geometry
 from s4token_model.config import SuperpointConfig
+from s4token_model.region_graph import renumber
 from s4token_model.sampling import farthest_points
 
 
@@ -26,14 +27,37 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
     if len(xyz) == 0:
         return np.zeros(0, np.int32)
     near = (xyz - xyz.min(axis=0)).astype(np.float32)  # map coordinates exceed the precision of float32
-    return solve(*describe(near, rgb, config)[:2], config)
+    return partition_shapes(near, rgb, config)[0]
+
+
+def partition_shapes(
+    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ids (H,) int32 as `partition` does, in order of first appearance, and the normals (H, 3) and
+    eigen-features (H, 3) float32 behind them; xyz (H, 3) float32, H >= 1, near the origin.
+
+    All the work is done on the points in the order of a space-filling curve, where neighbours are near in memory.
+    """
+    index = blocks.build(xyz)
+    colors = None if rgb is None else rgb[index.order]
+    features, edges, local = _described(index.points(), colors, config, index.sorted())
+    labels = np.empty(len(xyz), np.int32)
+    normals, eigen = np.empty_like(local.normals), np.empty_like(local.eigen)
+    labels[index.order] = solve(features, edges, config)
+    normals[index.order], eigen[index.order] = local.normals, local.eigen
+    return renumber(labels)[0], normals, eigen
 
 
 def describe(
     xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
 ) -> tuple[np.ndarray, np.ndarray, geometry.Geometry]:
     """Return the partition's features (H, 9 or 12) float32, edges (E, 2) int32 and the geometry they come from."""
-    local = geometry.describe(xyz, anchors(xyz, config), config.feature_neighbors, config.graph_neighbors)
+    return _described(xyz, rgb, config, None)
+
+
+def _described(xyz, rgb, config: SuperpointConfig, index: blocks.Blocks | None):
+    chosen = anchors(xyz, config)
+    local = geometry.describe(xyz, chosen, config.feature_neighbors, config.graph_neighbors, index)
     features = [geometry.sign_free(local.normals), local.eigen]
     if config.rgb_weight > 0 and rgb is not None:
         features.append(np.float32(config.rgb_weight) * rgb.astype(np.float32))

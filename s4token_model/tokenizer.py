@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
+from s4token_model.attention import attend
 from s4token_model.config import TokenizerConfig
 from s4token_model.context import CHANNELS, DESCRIPTORS
+from s4token_model.int8 import Int8PointNet
 
 CACHED = 128  # patches that a PointNet reads at once on a CPU
 
@@ -49,24 +50,31 @@ class PointNet(nn.Module):
         self.own = nn.Linear(2 * width, 4 * width)
         self.pooled = nn.Linear(2 * width, 4 * width, bias=False)
         self.out = nn.Sequential(nn.LayerNorm(4 * width), nn.ReLU(), nn.Linear(4 * width, out))
+        self.int8: Int8PointNet | None = None
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
         """points (..., M, channels), mask (..., M) with a True per row -> (..., out). Padding does not change it."""
         if torch.is_grad_enabled() or points.device.type != "cpu":
             return self._pooled(points, mask)
+        if self.int8 is not None:
+            tokens = self.int8(_padded(points, mask).flatten(0, -3)).unflatten(0, points.shape[:-2])
+            return tokens.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
         # A few patches at a time stay in the processor's cache; those of a whole cloud go to memory and back.
         parts = zip(points.flatten(0, -3).split(CACHED), mask.flatten(0, -2).split(CACHED), strict=True)
         return torch.cat([self._pooled(*part) for part in parts]).unflatten(0, points.shape[:-2])
 
     def _pooled(self, points: Tensor, mask: Tensor) -> Tensor:
-        # Padding becomes a copy of a point of the patch, which no maximum notices: cheaper than masks on wide layers.
-        stand_in = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
-        points = torch.where(mask.unsqueeze(-1), points, points.gather(-2, stand_in))
-        points = self.local(points)
+        points = self.local(_padded(points, mask))
         pooled = points.amax(dim=-2)
         # [pooled, own] W = pooled W1 + own W2: the pooled half is the same for all points of a patch
         points = self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2))
         return points.amax(dim=-2).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+
+
+def _padded(points: Tensor, mask: Tensor) -> Tensor:
+    """Padding becomes a copy of a point of the patch, which no maximum notices: cheaper than masks on wide layers."""
+    stand_in = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
+    return torch.where(mask.unsqueeze(-1), points, points.gather(-2, stand_in))
 
 
 class PositionEmbedding(nn.Module):
@@ -96,7 +104,7 @@ class Layer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens (B, N, D) -> (B, N, D)."""
         qkv = self.qkv(self.before_attention(tokens)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
-        mixed = scaled_dot_product_attention(*qkv.unbind(2)).transpose(1, 2).flatten(2)
+        mixed = attend(*qkv.unbind(2)).transpose(1, 2).flatten(2)
         tokens = tokens + self.scale[0] * self.joined(mixed)
         return tokens + self.scale[1] * self.mlp(self.before_mlp(tokens))
 
@@ -119,6 +127,12 @@ class Tokenizer(nn.Module):
             )
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
         self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
+
+    def quantize(self) -> Tokenizer:
+        """Compute the PointNets in 8 bits from now on, where no gradient is asked for; the weights stay."""
+        for net in (self.patch, self.context) if self.config.context else (self.patch,):
+            net.int8 = Int8PointNet(net)
+        return self
 
     def forward(self, inputs: TokenInput) -> Tensor:
         """Return tokens (B, N, D)."""

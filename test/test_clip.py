@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import TINY_CLIP
 
-from s4token_model import clip
+from s4token_model import clip, threads
 from s4token_model.clip import FrozenClip
 from s4token_model.config import ClipConfig, TokenizerConfig
 from s4token_model.tokenizer import Tokenizer
@@ -138,7 +138,7 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
 
 def test_auto_precision_follows_the_processor(monkeypatch):
     for flags, expected in (("fpu avx512f avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx2", "fp32")):
-        monkeypatch.setattr(clip.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
+        monkeypatch.setattr(threads.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
         assert clip.resolved("auto") == expected
     assert clip.resolved("fp32") == "fp32" and clip.resolved("bf16") == "bf16"
 

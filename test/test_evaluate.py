@@ -26,8 +26,8 @@ class Knowing:
     def __init__(self, labels: np.ndarray):
         self.labels = labels
 
-    def make_vocabulary(self, names):
-        return SimpleNamespace(names=tuple(names))
+    def make_vocabulary(self, names, templates=None):
+        return SimpleNamespace(names=tuple(names), templates=templates or ("{}",))
 
     def encode(self, xyz, rgb=None):
         return xyz

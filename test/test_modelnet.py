@@ -19,7 +19,7 @@ class Knowing:
     def __init__(self, answers):
         self.answers = iter(answers)
 
-    def make_vocabulary(self, names):
+    def make_vocabulary(self, names, templates):
         return SimpleNamespace(names=names, text=np.eye(len(names)))
 
     def encode(self, xyz):
@@ -46,7 +46,42 @@ def test_resampled_layout_and_scores(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == result
     assert result["accuracy"] == 0.75 and result["macc"] == pytest.approx((1 + 0.5 + 1) / 3)
     assert result["class_accuracy"] == {"bed": 1.0, "chair": 0.5, "night_stand": 1.0}
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    assert (tmp_path / "confusion.png").stat().st_size > 1000 and (tmp_path / "objects.png").stat().st_size > 1000
+    assert len(result["prompts_sha256"]) == 64 and result["chance"] == 1 / 40
+    (tmp_path / "bed" / "bed_0516.txt").write_text("1,nan,3\n")
+    result = evaluation.run(tmp_path, segmenter=Knowing(right[1:]))
+    assert result["objects"] == 3 and "bed_0516.txt" in result["skipped"][0]["reason"]
+    assert "left out, not in these figures: 1" in capsys.readouterr().out
+    (tmp_path / "modelnet40_test.txt").write_text("bed_0516")
+    with pytest.raises(ValueError, match="none of the objects could be read"):
+        evaluation.run(tmp_path, segmenter=Knowing([]))
+
+
+def write_hdf5(root, labels, xyz):
+    h5py = pytest.importorskip("h5py")
+    (root / "test_files.txt").write_text("data/modelnet40_ply_hdf5_2048/ply_data_test0.h5\n")
+    (root / "shape_names.txt").write_text("\n".join(modelnet.NAMES))
+    with h5py.File(root / "ply_data_test0.h5", "w") as file:
+        file["data"], file["label"] = xyz.astype(np.float32), np.array(labels, np.uint8)[:, None]
+
+
+def test_hdf5_layout(tmp_path):
+    xyz = np.random.default_rng(0).normal(size=(3, 20, 3))
+    xyz[2, 0] = np.nan
+    write_hdf5(tmp_path, [8, 40, 8], xyz)
+    files = modelnet.list_objects(tmp_path)
+    chair = modelnet.load_object(files[0])
+    assert len(files) == 3 and modelnet.NAMES[chair.category] == "chair"
+    np.testing.assert_allclose(chair.xyz, xyz[0][:, [2, 0, 1]], atol=1e-6)
+    for file, reason in zip(files[1:], ("class 40", "NaN"), strict=True):
+        with pytest.raises(ValueError, match=rf"ply_data_test0\.h5.*{reason}"):
+            modelnet.load_object(file)
+    (tmp_path / "shape_names.txt").write_text("chair\nbed")
+    with pytest.raises(ValueError, match=r"shape_names\.txt is not ModelNet40"):
+        modelnet.list_objects(tmp_path)
+    (tmp_path / "ply_data_test0.h5").unlink()
+    with pytest.raises(ValueError, match=r"ply_data_test0\.h5, which is not there"):
+        modelnet.list_objects(tmp_path)
 
 
 def test_what_is_wrong_is_named(tmp_path):

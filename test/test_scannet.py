@@ -1,7 +1,8 @@
-"""ScanNet rooms: both layouts, written here as the releases have them, and the real files where they are."""
+"""ScanNet rooms: three layouts, written here as the releases have them, and the real files where they are."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +49,56 @@ def write_votenet(root: Path, name: str) -> None:
     np.save(root / f"{name}_sem_label.npy", NYU40.astype(np.uint32))
 
 
-@pytest.mark.parametrize("write", [write_official, write_votenet])
-def test_both_layouts_give_the_same_room(tmp_path, write):
+def write_pointcept(root: Path, name: str, split: str = "val") -> None:
+    folder = root / split / name
+    folder.mkdir(parents=True)
+    segment = np.where(np.array(WANTED) == 65535, -1, WANTED)
+    for file, array in (("coord", XYZ), ("color", RGB), ("segment20", segment.astype(np.int16))):
+        np.save(folder / f"{file}.npy", array)
+
+
+@pytest.mark.parametrize("write", [write_official, write_votenet, write_pointcept])
+def test_layouts_give_the_same_room(tmp_path, write):
     write(tmp_path, "scene0011_00")
     assert scannet.list_rooms(tmp_path) == ["scene0011_00"]
     room = scannet.load_room(tmp_path, "scene0011_00")
     np.testing.assert_array_equal(room.xyz, XYZ)
     np.testing.assert_allclose(room.rgb, RGB / 255.0, atol=1e-6)
     assert room.label.tolist() == WANTED and room.label.dtype == np.uint32
-    assert room.nyu40.tolist() == NYU40.tolist()
+    kept = NYU40 if write is not write_pointcept else np.where(np.array(WANTED) == 65535, 0, NYU40)
+    assert room.nyu40.tolist() == kept.tolist() and room.superpoint is None
+
+
+def test_provided_superpoints(tmp_path):
+    write_official(tmp_path, "scene0001_00")
+    path = tmp_path / "scans/scene0001_00/scene0001_00_vh_clean_2.0.010000.segs.json"
+    ids = [7, 7, 900, 900, 7, 12, 12, 12, 12]
+    path.write_text(json.dumps({"params": {"kThresh": "0.0001"}, "sceneId": "scene0001_00", "segIndices": ids}))
+    assert scannet.load_room(tmp_path, "scene0001_00").superpoint.tolist() == [0, 0, 2, 2, 0, 1, 1, 1, 1]
+    for content, reason in (({"segIndices": ids[:3]}, "9 points but 3"), ({}, "no segIndices")):
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=rf"segs\.json.*{reason}"):
+            scannet.load_room(tmp_path, "scene0001_00")
+
+
+def test_official_splits(tmp_path):
+    for name in ("scene0001_00", "scene0002_00"):
+        write_votenet(tmp_path, name)
+    with pytest.raises(ValueError, match=r"scannetv2_val\.txt"):
+        scannet.list_rooms(tmp_path, split="val")
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "scannetv2_val.txt").write_text("scene0002_00\nscene0009_00\n")
+    (tmp_path / "meta" / "scannetv2_train.txt").write_text("scene0009_01\n")
+    assert scannet.list_rooms(tmp_path, split="val") == ["scene0002_00"]
+    with pytest.raises(ValueError, match="none of the 2 rooms"):
+        scannet.list_rooms(tmp_path, split="train")
+    other = tmp_path / "pointcept"
+    write_pointcept(other, "scene0003_00")
+    write_pointcept(other, "scene0004_00", "train")
+    assert scannet.list_rooms(other, split="val") == ["scene0003_00"] and len(scannet.list_rooms(other)) == 2
+    np.save(other / "val" / "scene0003_00" / "segment20.npy", np.full(9, 20))
+    with pytest.raises(ValueError, match=r"segment20\.npy: class 20"):
+        scannet.load_room(other, "scene0003_00")
 
 
 def test_rooms_are_chosen_by_number_or_name(tmp_path):

@@ -3,17 +3,21 @@
 Layouts below the root, found by themselves:
   resampled  modelnet40_normal_resampled: modelnet40_{train,test}.txt names CATEGORY_0001, and the file
              CATEGORY/CATEGORY_0001.txt has lines x,y,z,nx,ny,nz (y up)
+  hdf5       modelnet40_ply_hdf5_2048: {train,test}_files.txt names ply_data_test0.h5 ..., each with data (K, 2048, 3),
+             y up, and label (K, 1), an index into shape_names.txt
   meshes     the official release: CATEGORY/{train,test}/*.off (z up); CATEGORY/*.off without splits counts as "test"
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from s4token_model.cloud import upright
+from s4token_model.datasets import checks, hdf5
 from s4token_model.files import read_cloud
 
 NAMES = (
@@ -37,7 +41,10 @@ class Object:
 
 
 def list_objects(root: str | Path, split: str = "test") -> list[Path]:
-    """Files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    """Files of a split, sorted; of hdf5, FILE.h5/NUMBER for every object in it.
+
+    ValueError names what was looked for, or a listed file that is missing.
+    """
     root = Path(root)
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
@@ -50,11 +57,14 @@ def list_objects(root: str | Path, split: str = "test") -> list[Path]:
             raise ValueError(
                 f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
             )
+    elif (root / f"{split}_files.txt").is_file():
+        found = _inside_hdf5(root, root / f"{split}_files.txt")
     else:
         found = sorted(root.glob(f"*/{split}/*.off")) or (sorted(root.glob("*/*.off")) if split == "test" else [])
     if not found:
         raise ValueError(
-            f"no ModelNet40 objects in {root}: looked for {listed} (resampled layout), {root / '*' / split / '*.off'} "
+            f"no ModelNet40 objects in {root}: looked for {listed} (resampled layout), "
+            f"{root / f'{split}_files.txt'} (hdf5), {root / '*' / split / '*.off'} (meshes) "
             f"and, for the test split, {root / '*' / '*.off'}"
         )
     return found
@@ -63,15 +73,36 @@ def list_objects(root: str | Path, split: str = "test") -> list[Path]:
 def load_object(path: str | Path, points: int = POINTS) -> Object:
     """Read one object; a mesh becomes `points` points drawn by area, seeded. ValueError names file and fault."""
     path = Path(path)
+    if path.parent.suffix == ".h5":
+        return _of_hdf5(path)
     category = path.stem.rsplit("_", 1)[0]
     if category not in NAMES:
         raise ValueError(f"{path}: {category!r} is no category of ModelNet40; files are called CATEGORY_0001")
     if path.suffix == ".off":
         return Object(path.stem, np.asarray(read_cloud(path, points).xyz, np.float32), NAMES.index(category))
-    try:
-        rows = np.loadtxt(path, np.float32, delimiter=",", ndmin=2)
-    except ValueError as reason:
-        raise ValueError(f"{path} is damaged ({reason}); unpack it again") from None
-    if rows.shape[1] < 3 or not np.isfinite(rows).all():
-        raise ValueError(f"{path}: expected lines x,y,z,nx,ny,nz of finite numbers, found {rows.shape}")
-    return Object(path.stem, upright(rows[:, :3], "y"), NAMES.index(category))
+    xyz = checks.cloud(path, checks.load_table(path, 3, delimiter=","))
+    return Object(path.stem, upright(xyz, "y"), NAMES.index(category))
+
+
+def _inside_hdf5(root: Path, listed: Path) -> list[Path]:
+    """FILE.h5/NUMBER of every object; the list's entries have the folders of their author's machine."""
+    files = [root / Path(entry).name for entry in listed.read_text(encoding="utf-8").split()]
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        raise ValueError(f"{listed} names {missing[0]}, which is not there; unpack the release again")
+    names = root / "shape_names.txt"
+    if names.is_file() and tuple(names.read_text(encoding="utf-8").split()) != NAMES:
+        raise ValueError(f"{names} is not ModelNet40's list of 40 categories in alphabetical order; unpack it again")
+    return [path / str(number) for path in files for number in range(len(_clouds(path)[0]))]
+
+
+def _of_hdf5(path: Path) -> Object:
+    xyz, labels = _clouds(path.parent)
+    number = int(path.name)
+    category = checks.labels(path, labels[number], 1, len(NAMES))
+    return Object(f"{path.parent.stem}_{number:04d}", upright(checks.cloud(path, xyz[number]), "y"), int(category[0]))
+
+
+@lru_cache(maxsize=1)  # objects are read in the order of the files
+def _clouds(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    return hdf5.read_clouds(path, "data", "label")

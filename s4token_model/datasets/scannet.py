@@ -1,8 +1,11 @@
-"""ScanNet rooms with ScanNet20 labels: the official release and VoteNet's npy files.
+"""ScanNet rooms with ScanNet20 labels: the official release, Pointcept's and VoteNet's npy files.
 
 Layouts below the root, found by themselves:
   official   scans/sceneXXXX_XX/sceneXXXX_XX_vh_clean_2.ply and ..._vh_clean_2.labels.ply (property `label`, NYU40 ids)
+             beside them, where downloaded, ..._vh_clean_2.0.010000.segs.json: the superpoints ScanNet provides
+  Pointcept  {train,val}/sceneXXXX_XX/{coord,color,segment20}.npy: m, 0-255, index into ScanNet20 or -1
   VoteNet    sceneXXXX_XX_vert.npy (H, 6: xyz m, rgb 0-255), sceneXXXX_XX_sem_label.npy (NYU40 ids)
+The lists scannetv2_{train,val}.txt, in the root or its meta folder, choose the rooms of an official split.
 """
 
 from __future__ import annotations
@@ -14,38 +17,47 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import marks
+from s4token_model.datasets import checks
 from s4token_model.datasets.classes import SCANNET20, SCANNET20_NYU40
 from s4token_model.files import read_cloud
 
 NAMES = SCANNET20
-_PLY, _LABELS_PLY = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply"
+SPLITS = ("train", "val")
+_PLY, _LABELS_PLY, _SEGMENTS = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply", "{0}_vh_clean_2.0.010000.segs.json"
+_LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0}.txt")
 
 
 @dataclass(frozen=True)
 class Room:
     """One labelled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into
-    SCANNET20, 65535 = not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated."""
+    SCANNET20, 65535 = not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated; superpoint (H,) int32 that ScanNet
+    provides, or None."""
 
     name: str
     xyz: np.ndarray
     rgb: np.ndarray
     label: np.ndarray
     nyu40: np.ndarray
+    superpoint: np.ndarray | None = None
 
 
-def list_rooms(root: str | Path, rooms: Sequence[str] | None = None) -> list[str]:
+def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str | None = None) -> list[str]:
     """Names of the labelled rooms below `root`, sorted.
 
-    `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". Raises ValueError when
-    the root holds none (naming the files looked for) or when an entry of `rooms` matches nothing.
+    `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". `split` keeps
+    the rooms of train or val. Raises ValueError when the root holds none (naming the files looked for) or when an entry
+    of `rooms` matches nothing.
     """
     root = Path(root)
-    found = sorted(set(_official(root)) | {p.name.removesuffix("_vert.npy") for p in root.glob("scene*_vert.npy")})
+    votenet = {p.name.removesuffix("_vert.npy") for p in root.glob("scene*_vert.npy")}
+    found = sorted({*_official(root), *votenet, *(p.parent.name for p in _pointcept(root))})
     if not found:
         raise ValueError(
-            f"no ScanNet rooms in {root}: looked for {root / 'scene*_vert.npy'} (VoteNet layout) and "
+            f"no ScanNet rooms in {root}: looked for {root / 'scene*_vert.npy'} (VoteNet layout), "
+            f"{root / '{train,val}' / 'scene*' / 'coord.npy'} (Pointcept) and "
             f"{root / 'scans' / 'scene*' / _PLY.format('scene*')} (official layout); pass the folder that holds them"
         )
+    found = found if split is None else _of_split(root, found, split)
     if rooms is None:
         return found
     chosen = {room: [name for name in found if _matches(name, room)] for room in rooms}
@@ -60,23 +72,57 @@ def list_rooms(root: str | Path, rooms: Sequence[str] | None = None) -> list[str
 def load_room(root: str | Path, name: str) -> Room:
     """Read one room by its name, e.g. "scene0003_00". Raises ValueError naming the missing or inconsistent file."""
     root = Path(root)
+    files = [p.parent for p in _pointcept(root) if p.parent.name == name]
+    if files:
+        return _load_pointcept(files[0])
+    superpoint = None
     if (root / f"{name}_vert.npy").exists():
-        points, nyu40 = np.load(root / f"{name}_vert.npy"), np.load(_present(root / f"{name}_sem_label.npy"))
+        path = root / f"{name}_vert.npy"
+        points, nyu40 = checks.load_array(path), checks.load_array(_present(root / f"{name}_sem_label.npy"))
         xyz, rgb = points[:, :3], points[:, 3:6] / 255.0
     else:
-        folder = _folder(root, name)
-        cloud = read_cloud(_present(folder / _PLY.format(name)), mesh_points=1)
-        labels = read_cloud(_present(folder / _LABELS_PLY.format(name)), mesh_points=1)
-        if "label" not in labels.fields:
-            raise ValueError(
-                f"{folder / _LABELS_PLY.format(name)} has no property `label`; it has {', '.join(labels.fields)}"
-            )
-        xyz, rgb, nyu40 = cloud.xyz, cloud.rgb, labels.fields["label"]
-        rgb = np.full(xyz.shape, 0.5) if rgb is None else rgb
+        path = _present(_folder(root, name) / _PLY.format(name))
+        xyz, rgb, nyu40, superpoint = _load_official(path, name)
     if len(nyu40) != len(xyz):
         raise ValueError(f"{name}: {len(xyz)} points but {len(nyu40)} labels; the two files are of different versions")
     nyu40 = np.asarray(nyu40).reshape(-1).astype(np.int32)
-    return Room(name, np.asarray(xyz, np.float32), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40)
+    return Room(name, checks.cloud(path, xyz), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40, superpoint)
+
+
+def _load_official(path: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """xyz, rgb, NYU40 ids and provided superpoints of the release's files."""
+    cloud = read_cloud(path, mesh_points=1)
+    labels_path = _present(path.with_name(_LABELS_PLY.format(name)))
+    labels = read_cloud(labels_path, mesh_points=1)
+    if "label" not in labels.fields:
+        raise ValueError(f"{labels_path} has no property `label`; it has {', '.join(labels.fields)}")
+    rgb = np.full(cloud.xyz.shape, 0.5) if cloud.rgb is None else cloud.rgb
+    segments = path.with_name(_SEGMENTS.format(name))
+    superpoint = load_segments(segments, len(cloud.xyz)) if segments.is_file() else None
+    return cloud.xyz, rgb, labels.fields["label"], superpoint
+
+
+def load_segments(path: Path, count: int) -> np.ndarray:
+    """Read the superpoints (count,) int32 of a .segs.json, numbered from 0. ValueError names file and fault."""
+    content = checks.load_json(path)
+    if not isinstance(content, dict) or "segIndices" not in content:
+        raise ValueError(f"{path} holds no segIndices; it is not ScanNet's over-segmentation")
+    if len(content["segIndices"]) != count:
+        raise ValueError(f"{path}: {count} points but {len(content['segIndices'])} segIndices; download both again")
+    return np.unique(np.asarray(content["segIndices"]), return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+
+def _load_pointcept(folder: Path) -> Room:
+    xyz = checks.cloud(folder / "coord.npy", checks.load_array(folder / "coord.npy"))
+    rgb = checks.load_array(folder / "color.npy")
+    if rgb.shape != xyz.shape:
+        raise ValueError(
+            f"{folder}: {len(xyz)} points but colours {rgb.shape}; the two files are of different versions"
+        )
+    path = folder / "segment20.npy"
+    label = checks.labels(path, checks.load_array(path), len(xyz), len(SCANNET20), ignored=-1)
+    nyu40 = np.array([*SCANNET20_NYU40, 0], np.int32)[np.minimum(label, len(SCANNET20))]
+    return Room(folder.name, xyz, (rgb / 255.0).astype(np.float32), label, nyu40)
 
 
 def scannet20(nyu40: np.ndarray) -> np.ndarray:
@@ -85,6 +131,28 @@ def scannet20(nyu40: np.ndarray) -> np.ndarray:
     table = np.full(257, marks.UNLABELLED, np.uint32)
     table[list(SCANNET20_NYU40)] = np.arange(len(SCANNET20), dtype=np.uint32)
     return table[np.where((nyu40 >= 0) & (nyu40 < 256), nyu40, 256)]
+
+
+def _pointcept(root: Path) -> list[Path]:
+    """coord.npy of the rooms that also have labels."""
+    found = [*root.glob("scene*/coord.npy"), *(p for split in SPLITS for p in root.glob(f"{split}/scene*/coord.npy"))]
+    return [path for path in found if path.with_name("segment20.npy").is_file()]
+
+
+def _of_split(root: Path, names: list[str], split: str) -> list[str]:
+    """Keep the rooms of an official split, by its list or by the folder they are in."""
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r} of ScanNet; there are {', '.join(SPLITS)}")
+    lists = [root / pattern.format(split) for pattern in _LISTS]
+    listed = next((path for path in lists if path.is_file()), None)
+    inside = {path.name for path in (root / split).glob("scene*")}
+    if listed is None and not inside:
+        raise ValueError(f"which rooms are of {split}? Looked for {', '.join(map(str, lists))} and {root / split}")
+    wanted = inside if listed is None else set(listed.read_text(encoding="utf-8").split())
+    kept = [name for name in names if name in wanted]
+    if not kept:
+        raise ValueError(f"none of the {len(names)} rooms in {root} is of the split {split} ({listed or root / split})")
+    return kept
 
 
 def _official(root: Path) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.cloud import upright
+from s4token_model.datasets import checks
 
 # Category: (synset, words for its parts in the order of their labels); labels count through all categories, 0 to 49.
 CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -91,12 +92,9 @@ def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
 def load_shape(path: str | Path) -> Shape:
     """Read one shape. ValueError names the file and what is wrong with it."""
     path = Path(path)
-    try:
-        rows = np.loadtxt(path, np.float64, ndmin=2)
-    except ValueError as reason:
-        raise ValueError(f"{path} is damaged ({reason}); unpack it again") from None
-    if rows.shape[1:] != (7,) or not np.isfinite(rows).all():
-        raise ValueError(f"{path}: expected rows of 7 finite numbers x y z nx ny nz label, found {rows.shape}")
+    rows = checks.load_table(path, 7)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{path}: expected rows of 7 finite numbers x y z nx ny nz label; unpack it again")
     label = rows[:, 6].astype(np.int64)
     category = _category(path, label)
     local = label - first_label(category)

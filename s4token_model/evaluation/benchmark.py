@@ -126,7 +126,7 @@ def in_fp32(clip: FrozenClip) -> FrozenClip:
     """The same CLIP in single precision, as the reference pipeline runs it."""
     exact = copy.deepcopy(clip)
     exact.model.float()
-    exact.precision = "fp32"
+    exact.precision, exact.half, exact._int8 = "fp32", False, None
     return exact
 
 

@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from s4token_model.evaluation.colors import oklab_to_rgb
+from s4token_model.evaluation.reading import skipped_line
 from s4token_model.evaluation.render import draw_text, text_width
 
 CELL = 40
+CONFUSION = "rows: truth, columns: prediction, percent of the row"
 
 
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
@@ -36,6 +38,7 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
         "rules": "height+normal",
         "chance": "chance",
         "oracle": "superpoint oracle",
+        "provided": "oracle of provided",
     }
     rows: list[list[Any]] = [
         [title, *(m[key] for m in methods.values()), None]
@@ -50,7 +53,8 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
     seconds, pieces = result["seconds_per_cloud"], result["superpoints_per_cloud"]
     count = f"{len(result['clouds'])} clouds, {result['points']:,} points"
     tail = f"{count}; {seconds:.2f} s and {pieces:.0f} superpoints per cloud"
-    return "\n".join([table(rows, header), *([f"not in the truth: {', '.join(absent)}"] if absent else []), tail])
+    missing = [f"not in the truth: {', '.join(absent)}"] if absent else []
+    return "\n".join([table(rows, header), *missing, tail, *skipped_line(result.get("skipped", []))])
 
 
 def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence[str]) -> None:
@@ -62,9 +66,10 @@ def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence
     share = counts[used][:, wanted] / counts[used].sum(1, keepdims=True)
     left = int(max([text_width(names[i], 16) for i in used], default=0)) + 60
     top = int(max([text_width(columns[i], 16) for i in wanted], default=0)) + 70
-    picture = Image.new("RGB", (left + CELL * len(wanted) + 24, top + CELL * len(used) + 24), (255, 255, 255))
+    width = max(left + CELL * len(wanted) + 24, int(text_width(CONFUSION, 16)) + 32)
+    picture = Image.new("RGB", (width, top + CELL * len(used) + 24), (255, 255, 255))
     draw = ImageDraw.Draw(picture)
-    draw_text(draw, (16, 14), "rows: truth, columns: prediction, percent of the row", 16, (120, 124, 130))
+    draw_text(draw, (16, 14), CONFUSION, 16, (120, 124, 130))
     for x, j in enumerate(wanted):
         _upright(picture, columns[j], left + x * CELL + CELL // 2, top - 8)
     for y, i in enumerate(used):

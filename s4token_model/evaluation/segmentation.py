@@ -13,23 +13,26 @@ import numpy as np
 from s4token_model import marks
 from s4token_model.evaluation import metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
+from s4token_model.evaluation.prompts import Prompts, digest
+from s4token_model.evaluation.reading import Readable
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmentation, Segmenter
 
-SYNONYMS, RULES, CHANCE, ORACLE = "synonyms", "rules", "chance", "oracle"
+SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED = "synonyms", "rules", "chance", "oracle", "provided"
 INDOOR = ("floor", "wall", "cabinet")
 
 
 @dataclass(frozen=True)
 class LabelledCloud:
     """xyz (H, 3) m, z up; rgb (H, 3) in [0, 1] or None; label (H,) index into the benchmark's classes, 65535 =
-    ignored."""
+    ignored; superpoint (H,) that the data set provides, or None."""
 
     name: str
     xyz: np.ndarray
     rgb: np.ndarray | None
     label: np.ndarray
+    superpoint: np.ndarray | None = None
 
 
 @dataclass
@@ -38,6 +41,7 @@ class _Tally:
 
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     clouds: list[dict[str, Any]] = field(default_factory=list)
+    provided: int = 0
 
     def add(self, method: str, counts: np.ndarray) -> None:
         self.counts[method] = self.counts.get(method, 0) + counts
@@ -47,21 +51,23 @@ def evaluate(
     clouds: Iterable[LabelledCloud],
     names: Sequence[str],
     segmenter: Segmenter,
-    prompts: Sequence[str] | None = None,
+    prompts: Prompts | Sequence[str] | None = None,
     synonyms: Sequence[str] | None = None,
     rules: tuple[str, str, str] | None = INDOOR,
     out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Label clouds with the vocabulary `names` and score them, the confusion pooled over all clouds.
 
-    prompts: the word given to the model for each name, default the names themselves. synonyms: other words for the same
-    classes, scored as one more method from the same encodings. rules: the height-and-normal
-    baseline's classes for ground, upright surfaces and the rest, None to leave it out. out: folder for one picture per
-    cloud (prediction beside truth) and the confusion matrix. Returns a JSON-ready dict: methods {name: figures}, clouds
-    [figures], times and sizes.
+    prompts: the word given to the model for each name, default the names themselves; as Prompts with their templates.
+    synonyms: other words for the same classes, scored as one more method from the same encodings. rules: the
+    height-and-normal baseline's classes for ground, upright surfaces and the rest, None to leave it out. out: folder
+    for one picture per cloud (prediction beside truth) and the confusion matrix. Returns a JSON-ready dict: methods
+    {name: figures}, clouds [figures], times and sizes, what was skipped.
     """
     names = tuple(names)
-    vocabulary = segmenter.make_vocabulary(tuple(prompts or names))
+    frozen = prompts if isinstance(prompts, Prompts) else None
+    words = frozen.words if frozen else tuple(prompts or names)
+    vocabulary = segmenter.make_vocabulary(words, frozen.templates if frozen else None)
     others = None if synonyms is None else segmenter.make_vocabulary(tuple(synonyms))
     tally = _Tally()
     for cloud in clouds:
@@ -79,7 +85,9 @@ def evaluate(
             _picture(Path(out), cloud, found, names)
     if not tally.clouds:
         raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
-    result = _summary(tally, names, tuple(synonyms or prompts or names))
+    result = _summary(tally, names, tuple(synonyms or words))
+    result |= frozen.said() if frozen else {"prompts_sha256": digest(words, vocabulary.templates)}
+    result["skipped"] = clouds.skipped if isinstance(clouds, Readable) else []
     if out is not None:
         from s4token_model.evaluation.charts import save_confusion_picture
 
@@ -92,6 +100,11 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
     best = metrics.confusion(cloud.label, metrics.oracle_labels(found.superpoints, cloud.label), classes)
     tally.add("model", counts)
     tally.add(ORACLE, best)
+    if cloud.superpoint is not None:
+        tally.add(
+            PROVIDED, metrics.confusion(cloud.label, metrics.oracle_labels(cloud.superpoint, cloud.label), classes)
+        )
+        tally.provided += 1
     tally.clouds.append(
         {
             "name": cloud.name,
@@ -111,7 +124,9 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
 def _summary(tally: _Tally, names: tuple[str, ...], prompts: tuple[str, ...]) -> dict[str, Any]:
     support = tally.counts["model"].sum(1)
     tally.counts[CHANCE] = chance_confusion(support)
-    order = [m for m in ("model", SYNONYMS, RULES, CHANCE, ORACLE) if m in tally.counts]
+    if tally.provided < len(tally.clouds):
+        tally.counts.pop(PROVIDED, None)  # the oracles of other clouds cannot be compared
+    order = [m for m in ("model", SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if m in tally.counts]
     total = max(int(support.sum()), 1)
     return {
         "classes": list(names),

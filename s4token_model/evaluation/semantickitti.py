@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s4token_model.datasets import semantickitti
+from s4token_model.evaluation import prompts
 from s4token_model.evaluation.charts import segmentation_table
+from s4token_model.evaluation.reading import Readable
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
 
 if TYPE_CHECKING:
@@ -35,13 +37,14 @@ def run(
 
         segmenter = Segmenter.load(model, device=device)
     rules = ("road", "building", "vegetation")
-    result = evaluate(_clouds(root, names), semantickitti.NAMES, segmenter, rules=rules, out=out)
+    clouds = Readable(names, lambda name: _cloud(root, name), "sweeps")
+    words = prompts.load("semantickitti", semantickitti.NAMES)
+    result = evaluate(clouds, semantickitti.NAMES, segmenter, words, rules=rules, out=out)
     result = {"task": "semantickitti", "model": str(model), "sweeps": names, **result}
     print(json.dumps(result) if as_json else segmentation_table(result, str(model)))
     return result
 
 
-def _clouds(root: str | Path, names: Sequence[str]) -> Iterator[LabelledCloud]:
-    for name in names:
-        sweep = semantickitti.load_sweep(root, name)
-        yield LabelledCloud(name, sweep.xyz, None, sweep.label)
+def _cloud(root: str | Path, name: str) -> LabelledCloud:
+    sweep = semantickitti.load_sweep(root, name)
+    return LabelledCloud(name, sweep.xyz, None, sweep.label)

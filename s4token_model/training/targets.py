@@ -38,7 +38,7 @@ def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
 def superpoint_features(sample: dict[str, np.ndarray], clip: FrozenClip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the superpoints that some view sees (S,) int32, their unit features (S, E), and the scene's (E,),
     float32."""
-    dense, pooled = clip.encode_images(sample["image"])
+    dense, pooled = (features.cpu() for features in clip.encode_images(sample["image"]))
     dense = normalize(dense, dim=-1).permute(0, 3, 1, 2)
     height, width = sample["image"].shape[1:3]
     column = torch.from_numpy((2 * sample["seen_column"] + 1) / width - 1).float()

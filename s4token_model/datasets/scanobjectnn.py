@@ -1,0 +1,89 @@
+"""ScanObjectNN: scanned objects of 15 categories, in the three variants that results are reported on.
+
+The release's h5_files folder, or main_split and main_split_nobg alone:
+  obj_only   main_split_nobg/{training,test}_objectdataset.h5: the object alone
+  obj_bg     main_split/{training,test}_objectdataset.h5: with what stands around it
+  pb_t50_rs  main_split/{training,test}_objectdataset_augmentedrot_scale75.h5: box moved by half, turned, scaled
+Each file: data (K, 2048, 3), y up; label (K,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.cloud import upright
+from s4token_model.datasets import checks, hdf5
+
+NAMES = (
+    "bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table", "bed", "pillow", "sink",
+    "sofa", "toilet",
+)  # fmt: skip
+VARIANTS = {
+    "obj_only": "main_split_nobg/{}_objectdataset.h5",
+    "obj_bg": "main_split/{}_objectdataset.h5",
+    "pb_t50_rs": "main_split/{}_objectdataset_augmentedrot_scale75.h5",
+}
+SPLITS = {"train": "training", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Object:
+    """One scanned object: xyz (2048, 3) float32, z up, about a unit in size; category, index into NAMES."""
+
+    name: str
+    xyz: np.ndarray
+    category: int
+
+
+def find(root: str | Path, variant: str, split: str = "test") -> Path:
+    """File of a variant's split. ValueError on an unknown name, or naming the files looked for."""
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r} of ScanObjectNN; there are {', '.join(VARIANTS)}")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
+    inside = VARIANTS[variant].format(SPLITS[split])
+    places = [Path(root) / inside, Path(root) / "h5_files" / inside]
+    for path in places:
+        if path.is_file():
+            return path
+    raise ValueError(f"no ScanObjectNN {variant} in {root}: looked for {' and '.join(map(str, places))}")
+
+
+def available(root: str | Path, split: str = "test") -> list[str]:
+    """Variants whose file is below `root`. ValueError naming the files looked for when there is none."""
+    found = [name for name in VARIANTS if _present(root, name, split)]
+    if not found:
+        wanted = ", ".join(str(Path(root) / path.format(SPLITS.get(split, split))) for path in VARIANTS.values())
+        raise ValueError(f"no ScanObjectNN in {root}: looked for {wanted}, and for them below h5_files")
+    return found
+
+
+def load(root: str | Path, variant: str, split: str = "test") -> Iterator[tuple[str, Object | ValueError]]:
+    """Yield (name, object) of a split, in the file's order; a bad one comes as the ValueError that says what is wrong.
+
+    ValueError when the file itself cannot be read.
+    """
+    path = find(root, variant, split)
+    xyz, labels = hdf5.read_clouds(path, "data", "label")
+    return _each(path, variant, xyz, labels)
+
+
+def _each(path: Path, variant: str, xyz: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, Object | ValueError]]:
+    for number, (points, label) in enumerate(zip(xyz, labels, strict=True)):
+        name = f"{variant}_{number:04d}"
+        try:
+            category = checks.labels(path, label, 1, len(NAMES))
+            yield name, Object(name, upright(checks.cloud(path, points), "y"), int(category[0]))
+        except ValueError as reason:
+            yield name, ValueError(f"object {number} of {reason}")
+
+
+def _present(root: str | Path, variant: str, split: str) -> bool:
+    try:
+        return find(root, variant, split).is_file()
+    except ValueError:
+        return False

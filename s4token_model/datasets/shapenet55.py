@@ -1,0 +1,55 @@
+"""ShapeNet55: unlabelled shapes as points, in the layout Point-BERT published, for training.
+
+shapenet_pc/SYNSET-ID.npy (8192, 3), y up; ShapeNet-55/{train,test}.txt, one file name a line (ShapeNet-34 alike)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.cloud import upright
+from s4token_model.datasets import checks
+
+SPLITS = ("train", "test")
+SUBSETS = ("ShapeNet-55", "ShapeNet-34")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One shape: xyz (H, 3) float32, z up, unit of the file; synset, WordNet's number of its category."""
+
+    name: str
+    xyz: np.ndarray
+    synset: str
+
+
+def list_shapes(root: str | Path, split: str = "train", subset: str = SUBSETS[0]) -> list[Path]:
+    """Files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    root = Path(root)
+    if split not in SPLITS or subset not in SUBSETS:
+        raise ValueError(
+            f"unknown split {split!r} of {subset!r}; there are {', '.join(SPLITS)} of {', '.join(SUBSETS)}"
+        )
+    listed = root / subset / f"{split}.txt"
+    if not listed.is_file():
+        raise ValueError(f"no ShapeNet55 in {root}: looked for {listed} and {root / 'shapenet_pc' / 'SYNSET-ID.npy'}")
+    found = sorted(root / "shapenet_pc" / entry for entry in listed.read_text(encoding="utf-8").split())
+    if not found:
+        raise ValueError(f"{listed} lists no shape; unpack the release again")
+    missing = [path for path in found if not path.is_file()]
+    if missing:
+        raise ValueError(
+            f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
+        )
+    return found
+
+
+def load_shape(path: str | Path) -> Shape:
+    """Read one shape. ValueError names the file and what is wrong with it."""
+    path = Path(path)
+    xyz = checks.load_array(path)
+    xyz = checks.cloud(path, xyz[:, :3] if xyz.ndim == 2 else xyz)
+    return Shape(path.stem, upright(xyz, "y"), path.stem.split("-")[0])

@@ -1,0 +1,279 @@
+"""Vector instructions for numba kernels: 16 float32 lanes at a time, on any processor LLVM knows.
+
+Numba's arrays may overlap for all the compiler knows, so short loops over them stay scalar; these say what is meant.
+A mask is an int64 whose bit j speaks of lane j. Sums are not contracted: every lane rounds as the same scalar code.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16
+_VECTOR, _BITS, _WORD = ir.VectorType(ir.FloatType(), LANES), ir.IntType(LANES), ir.IntType(64)
+
+
+def _pointer(context, builder, kind, array, row, start):
+    """Address of 16 floats of array[row, start:], or of a one-dimensional array[start:]."""
+    made = context.make_array(kind)(context, builder, array)
+    address = builder.ptrtoint(made.data, _WORD)
+    if kind.ndim == 2:
+        stride = builder.extract_value(made.strides, 0)
+        address = builder.add(address, builder.mul(stride, ir.Constant(_WORD, row)))
+    address = builder.add(address, builder.mul(start, ir.Constant(_WORD, 4)))
+    return builder.inttoptr(address, _VECTOR.as_pointer())
+
+
+def _load(context, builder, kind, array, start, row=0):
+    return builder.load(_pointer(context, builder, kind, array, row, start), align=4)
+
+
+def _store(context, builder, kind, array, start, value):
+    builder.store(value, _pointer(context, builder, kind, array, 0, start), align=4)
+
+
+def _all(builder, value):
+    """A scalar in every lane."""
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(
+        one, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _mask(builder, condition):
+    return builder.zext(builder.bitcast(condition, _BITS), _WORD)
+
+
+def _squared(builder, parts):
+    x, y, z = (builder.fmul(part, part) for part in parts)
+    return builder.fadd(builder.fadd(x, y), z)
+
+
+def _call(builder, name, *vectors):
+    """One of LLVM's functions of whole vectors."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(vectors))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), vectors)
+
+
+def _floats(*arrays):
+    """Whether all are arrays of float32 whose rows are contiguous."""
+    return all(isinstance(a, types.Array) and a.dtype == types.float32 and a.layout == "C" for a in arrays)
+
+
+@intrinsic
+def distances(typingctx, xyz, start, x, y, z, out, at):
+    """out[at:at+16] = squared distances of the points xyz (3, ...) [:, start:start+16] to (x, y, z)."""
+    if not _floats(xyz, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, out_, at_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        _store(context, builder, out, out_, at_, _squared(builder, parts))
+        return context.get_dummy_value()
+
+    f = types.float32
+    return types.void(xyz, types.int64, f, f, f, out, types.int64), code
+
+
+@intrinsic
+def reached(typingctx, xyz, start, low, high, node, limits):
+    """Mask of the points xyz[:, start:start+16] whose squared distance to the box low[:, node]..high[:, node] is at
+    most limits[0:16]. Rounding is monotonic, so that distance never exceeds the one to a point of the box."""
+    if not _floats(xyz, low, high, limits):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, low_, high_, node_, limits_ = arguments
+        points = [(_load(context, builder, xyz, xyz_, start_, a),) * 2 for a in range(3)]
+        boxes = _box(context, builder, (low, high), (low_, high_), node_, _one)
+        limit = _load(context, builder, limits, limits_, ir.Constant(_WORD, 0))
+        return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, points, boxes), limit))
+
+    return types.int64(xyz, types.int64, low, high, types.int64, limits), code
+
+
+@intrinsic
+def near_boxes(typingctx, low, high, own, start, limit):
+    """Mask of the boxes low[:, start:start+16]..high[...] whose squared distance to the box `own` is at most limit."""
+    if not _floats(low, high):
+        return None
+
+    def code(context, builder, signature, arguments):
+        low_, high_, own_, start_, limit_ = arguments
+        mine = _box(context, builder, (low, high), (low_, high_), own_, _one)
+        theirs = _box(context, builder, (low, high), (low_, high_), start_, _load)
+        return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, mine, theirs), _all(builder, limit_)))
+
+    return types.int64(low, high, types.int64, types.int64, types.float32), code
+
+
+def _box(context, builder, kinds, arrays, place, read):
+    """(low, high) per axis of the box or boxes at a place of two arrays (3, ...)."""
+    ends = list(zip(kinds, arrays, strict=True))
+    return [[read(context, builder, kind, array, place, axis) for kind, array in ends] for axis in range(3)]
+
+
+def _one(context, builder, kind, array, place, row):
+    """array[row, place] in every lane."""
+    address = builder.bitcast(_pointer(context, builder, kind, array, row, place), ir.FloatType().as_pointer())
+    return _all(builder, builder.load(address, align=4))
+
+
+def _apart(builder, first, second):
+    """Squared distance of boxes given as (low, high) per axis, 0 where they meet."""
+    parts = []
+    for (low, high), (other_low, other_high) in zip(first, second, strict=True):
+        outside = _larger(builder, builder.fsub(low, other_high), builder.fsub(other_low, high))
+        parts.append(_larger(builder, outside, ir.Constant(_VECTOR, None)))
+    return _squared(builder, parts)
+
+
+@intrinsic
+def count_up(typingctx, out, start, first):
+    """out[start:start+16] = first, first + 1, ...; int32."""
+    if not (isinstance(out, types.Array) and out.dtype == types.int32 and out.layout == "C"):
+        return None
+
+    def code(context, builder, signature, arguments):
+        word = ir.IntType(32)
+        kind = ir.VectorType(word, LANES)
+        base = builder.insert_element(ir.Constant(kind, ir.Undefined), builder.trunc(arguments[2], word), word(0))
+        base = builder.shuffle_vector(base, ir.Constant(kind, ir.Undefined), ir.Constant(kind, None))
+        address = _pointer(context, builder, out, arguments[0], 0, arguments[1])
+        values = builder.add(base, ir.Constant(kind, list(range(LANES))))
+        builder.store(values, builder.bitcast(address, kind.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, types.int64), code
+
+
+@intrinsic
+def at_most(typingctx, values, start, limit):
+    """Mask of the lanes values[start:start+16] <= limit."""
+    return _compared(values, "<=")
+
+
+@intrinsic
+def below(typingctx, values, start, limit):
+    """Mask of the lanes values[start:start+16] < limit."""
+    return _compared(values, "<")
+
+
+def _compared(values, how):
+    if not _floats(values):
+        return None
+
+    def code(context, builder, signature, arguments):
+        lanes = _load(context, builder, values, arguments[0], arguments[1])
+        return _mask(builder, builder.fcmp_ordered(how, lanes, _all(builder, arguments[2])))
+
+    return types.int64(values, types.int64, types.float32), code
+
+
+@intrinsic
+def lowest(typingctx, mask):
+    """Number of the lowest bit that is set in a mask other than 0."""
+
+    def code(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), code
+
+
+@intrinsic
+def bits(typingctx, mask):
+    """How many bits of a mask are set."""
+
+    def code(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.int64), code
+
+
+@intrinsic
+def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
+    """out[at:at+16] = 1 / (scale * distance + offset) of the points xyz (3, ...) [:, start:start+16] to (x, y, z)."""
+    if not _floats(xyz, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, scale_, offset_, out_, at_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        away = _call(builder, "sqrt", _squared(builder, parts))
+        away = builder.fadd(builder.fmul(away, _all(builder, scale_)), _all(builder, offset_))
+        _store(context, builder, out, out_, at_, builder.fdiv(ir.Constant(_VECTOR, [1.0] * LANES), away))
+        return context.get_dummy_value()
+
+    f = types.float32
+    return types.void(xyz, types.int64, f, f, f, f, f, out, types.int64), code
+
+
+@intrinsic
+def weighted_sum(typingctx, rows, count, factors, row, start, out, at):
+    """out[at:at+16] = the sum over k < count of factors[row, start + k] * rows[16 k:16 k + 16], rows flat."""
+    if not _floats(rows, factors, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        rows_, count_, factors_, row_, start_, out_, at_ = arguments
+        address = _row_pointer(context, builder, factors, factors_, row_, start_)
+
+        def term(k):
+            factor = builder.load(builder.gep(address, [k]), align=4)
+            return _all(builder, factor), _load(
+                context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES))
+            )
+
+        _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(rows, i, factors, i, i, out, i), code
+
+
+@intrinsic
+def row_products(typingctx, left, right, count, out, at):
+    """out[at:at+16] = the sum over k < count of left[16 k:16 k + 16] * right[16 k:16 k + 16], both flat."""
+    if not _floats(left, right, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        left_, right_, count_, out_, at_ = arguments
+
+        def term(k):
+            place = builder.mul(k, ir.Constant(_WORD, LANES))
+            return _load(context, builder, left, left_, place), _load(context, builder, right, right_, place)
+
+        _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(left, right, i, out, i), code
+
+
+def _row_pointer(context, builder, kind, array, row, start):
+    """Address of array[row, start], row an int64 of the program."""
+    made = context.make_array(kind)(context, builder, array)
+    address = builder.add(builder.ptrtoint(made.data, _WORD), builder.mul(builder.extract_value(made.strides, 0), row))
+    address = builder.add(address, builder.mul(start, ir.Constant(_WORD, 4)))
+    return builder.inttoptr(address, ir.FloatType().as_pointer())
+
+
+def _summed(context, builder, count, term):
+    """The sum over k < count of the product of the two vectors term(k)."""
+    total = cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None))
+    with cgutils.for_range(builder, count, intp=_WORD) as loop:
+        a, b = term(loop.index)
+        builder.store(_call(builder, "fmuladd", a, b, builder.load(total)), total)
+    return builder.load(total)
