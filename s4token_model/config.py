@@ -136,6 +136,7 @@ class MiniConfig:
     scenes: int = option(1600, "procedural scenes to train on", 1, 1000000)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
     clip_scenes: int = option(1200, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
+    street_share: float = option(0.0, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
     points: int = option(2048, "labelled points kept of each scene", 16, 65536)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s4token_model.datasets import rooms, shapes, synthetic
-from s4token_model.datasets.classes import PARTS, PROCEDURAL, SCANNET20, STRUCTURE
+from s4token_model.datasets.classes import INDOOR, PARTS, PROCEDURAL, SCANNET20, STRUCTURE
 from s4token_model.datasets.meshes import box, doubled_areas, loft, soft_box, tube
 from s4token_model.datasets.placement import Site
 
@@ -64,11 +64,11 @@ def test_instance_bounds_hold_their_triangles(scenes):
 def test_every_class_appears(scenes):
     seen = {i.name for scene in scenes for i in scene.instances}
     for seed in range(len(SEEDS), 200):
-        if len(seen) == len(PROCEDURAL):
+        if len(seen) == len(INDOOR):
             break
         seen |= {i.name for i in synthetic.make_room(seed).instances}
-    assert set(PROCEDURAL) - seen == set()
-    assert set(SCANNET20[:19]) <= set(PROCEDURAL)
+    assert set(INDOOR) - seen == set()
+    assert set(SCANNET20[:19]) <= set(INDOOR)
 
 
 # height (z extent) and largest horizontal extent, m

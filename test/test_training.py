@@ -12,6 +12,7 @@ import torch
 from s4token_model import checkpoint, clip
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config, MiniConfig
+from s4token_model.datasets.classes import INDOOR
 from s4token_model.training import batches
 from s4token_model.training.batches import Samples
 from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
@@ -244,7 +245,7 @@ def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):
 
 def test_words_of_a_step_are_everyday_words_half_of_the_time():
     drawn = [mini_tokenizer.draw_classes(np.random.default_rng(k)) for k in range(400)]
-    last = len(mini_tokenizer.WORDS) - 1
+    last = len(INDOOR)
     everyday = [bool((d.words == last).any()) for d in drawn]
     assert 0.4 < np.mean(everyday) < 0.6 and 0.15 < np.mean([len(d.words) == last for d in drawn]) < 0.35
     for asked, rooms in zip(drawn, everyday, strict=True):

@@ -12,6 +12,7 @@ BUILDING = frozenset({"wall", "floor", "ceiling"})
 SHELL = frozenset({"wall", "floor", "ceiling", "column", "stairs", "rug"})
 WORTH = {"ceiling": 0.02, "wall": 0.08, "floor": 0.3, "column": 0.3, "stairs": 0.5}  # to whoever scans; furniture is 1
 WALKABLE = frozenset({"floor", "rug"})
+PAVED = frozenset({"road", "parking", "sidewalk"})
 
 
 def free_positions(
@@ -29,6 +30,22 @@ def free_positions(
     if len(free) == 0:
         return tries[[int(np.argmax(caster.clearance(tries)))]].astype(np.float64)
     return free[:n].astype(np.float64)
+
+
+def street_positions(
+    caster: Caster, rng: np.random.Generator, n: int, heights: tuple[float, float] = (1.3, 2.0), reach: float = 24.0
+) -> np.ndarray:
+    """Up to n positions (m, 3) float64 over the paved ground of a street within `reach` m of its origin, 0.4 m away
+    from everything; at least one.
+    """
+    tries = np.column_stack([rng.uniform(-reach, reach, (16 * n, 2)), np.full(16 * n, 2.0)])
+    tries[0, :2] = 0.0  # the road under the origin is always free
+    hits = caster.cast(tries, np.array([0.0, 0.0, -1.0]))
+    paved = np.array([name in PAVED for name in caster.scene.names] + [False])
+    open_above = paved[np.where(hits.triangle >= 0, caster.scene.label[hits.triangle], -1)]
+    tries[:, 2] += rng.uniform(*heights, len(tries)) - np.where(open_above, hits.distance, 0.0)
+    free = tries[open_above & (caster.clearance(tries) > 0.4)]
+    return free[:n] if len(free) else tries[:1]
 
 
 def stations(caster: Caster, rng: np.random.Generator, n: int) -> np.ndarray:

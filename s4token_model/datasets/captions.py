@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from s4token_model.datasets.classes import GROUND, STREET
 from s4token_model.datasets.scene import Instance
 from s4token_model.datasets.words import HELD_OUT, HYPERNYMS, MASS, PLURAL_ONLY, SYNONYMS, number, plural, with_article
 
@@ -21,6 +22,9 @@ TEMPLATES = (
     "a photo of {}, partly hidden", "an indoor photo with {}", "a robot sees {}", "a side view of {}",
     "one can see {} here",
 )  # fmt: skip
+
+# What a template says of a room is said otherwise of things that stand outdoors.
+_OUTDOORS = {"in a room": "on a street", "indoors": "outdoors", "an indoor photo": "an outdoor photo"}
 
 # English puts size before shape and age, then colour, material, purpose: "a small round red wooden dining table".
 _ORDER = tuple(
@@ -45,6 +49,10 @@ _ROOMS = (
     ("living room", frozenset({"sofa"})),
     ("office", frozenset({"whiteboard", "monitor", "printer"})),
 )
+_STREET_TEMPLATES = (
+    "{} with {}", "a photo of {} with {}", "a view of {} with {}", "{} where there are {}", "a scan of {} with {}",
+    "a robot on {} sees {}",
+)  # fmt: skip
 # Things whose rest surface lies below their top, and things that hold others inside.
 _LOW_SUPPORT = frozenset({"bed", "sofa", "chair", "bench", "sink", "counter", "desk", "piano", "stool", "ottoman"})
 _HOLDERS = frozenset({"bookshelf", "shelf", "cabinet", "bathtub", "box"})
@@ -66,7 +74,11 @@ def caption(
     name.
     """
     phrase = noun_phrase(name, attributes, rng, count, synonyms, hypernyms)
-    return TEMPLATES[rng.integers(len(TEMPLATES))].format(phrase)
+    template = TEMPLATES[rng.integers(len(TEMPLATES))]
+    if name in STREET:
+        for inside, outside in _OUTDOORS.items():
+            template = template.replace(inside, outside)
+    return template.format(phrase)
 
 
 def noun_phrase(
@@ -92,25 +104,28 @@ def scene_caption(names: Sequence[str], rng: np.random.Generator, limit: int = 5
     """A sentence about a whole scene such as "a bedroom with a bed, a lamp and two chairs".
 
     `names` are the classes of its objects, one entry per object; at most `limit` kinds are mentioned, walls, floor
-    and ceiling never are. The kind of room follows from what it holds.
+    and ceiling never are. The kind of room follows from what it holds; with a road or a sidewalk it is a street.
     """
     counts = Counter(name for name in names if name not in ("wall", "floor", "ceiling", "other furniture"))
     room = _room(counts, rng)
     if not counts:
         return f"an empty {room}" if room == "room" else with_article(room, room)
+    if room == "street":  # its ground is no news
+        counts = Counter({k: n for k, n in counts.items() if k not in GROUND}) or counts
     kinds = [str(kind) for kind in rng.permutation(sorted(counts))[:limit]]
     things = [noun_phrase(kind, (), rng, counts[kind], 0.3) for kind in kinds]
     listed = things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
-    return _SCENE_TEMPLATES[rng.integers(len(_SCENE_TEMPLATES))].format(with_article(room, room), listed)
+    templates = _STREET_TEMPLATES if room == "street" else _SCENE_TEMPLATES
+    return templates[rng.integers(len(templates))].format(with_article(room, room), listed)
 
 
 def relation(a: Instance, b: Instance, rng: np.random.Generator | None = None) -> tuple[str, ...]:
     """All phrases that hold for a and b by their bounds, such as "a lamp on a table" or "a chair beside a desk".
 
     With `rng`, words and attributes vary; without, they are the bare class names. Empty when the two have nothing to
-    do with each other, or when a is part of the building.
+    do with each other, or when a is part of the building or either is the ground of a street.
     """
-    if a.name in ("wall", "floor", "ceiling"):
+    if a.name in ("wall", "floor", "ceiling") or not GROUND.isdisjoint((a.name, b.name)):
         return ()
     first, second = (_plain(x) if rng is None else noun_phrase(x.name, x.attributes, rng) for x in (a, b))
     return tuple(f"{first} {word} {second}" for word in _prepositions(a, b))
@@ -181,6 +196,8 @@ def _rank(attribute: str) -> int:
 
 
 def _room(counts: Counter, rng: np.random.Generator) -> str:
+    if not counts.keys().isdisjoint(STREET):
+        return "street"
     for room, marks in _ROOMS:
         if marks & set(counts):
             return room if rng.random() < 0.8 else "room"

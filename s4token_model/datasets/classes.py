@@ -10,17 +10,40 @@ SCANNET20 = (
 SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
 # The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modelled.
-PROCEDURAL = SCANNET20[:19] + (
+INDOOR = SCANNET20[:19] + (
     "ceiling", "lamp", "nightstand", "box", "plant", "television", "monitor", "trash can", "pillow", "person",
     "backpack", "bag", "stool", "bench", "column", "radiator", "whiteboard", "dresser", "mirror", "books", "clothes",
     "keyboard", "laptop", "shelf", "microwave", "oven", "washing machine", "bottle", "cup", "shoes", "towel",
     "ottoman", "piano", "printer", "fan", "stairs", "blinds", "suitcase", "rug",
 )  # fmt: skip
 
+# What `synthetic.make_street` builds besides persons, trash cans and other things of INDOOR.
+STREET = (
+    "road", "parking", "sidewalk", "terrain", "traffic island", "building", "fence", "car", "truck", "bus", "trailer",
+    "bicycle", "motorcycle", "bicyclist", "motorcyclist", "vegetation", "tree trunk", "pole", "traffic sign",
+    "traffic light",
+)  # fmt: skip
+
+# What lies underfoot there.
+GROUND = frozenset({"road", "parking", "sidewalk", "terrain", "traffic island"})
+
+# All classes of the procedural scenes, which their labels index. New ones are appended: ids never change.
+PROCEDURAL = INDOOR + STREET
+
+# SemanticKITTI's classes (datasets/semantickitti.NAMES) as classes of PROCEDURAL; what is left is unlabelled there.
+SEMANTICKITTI_PROCEDURAL = {
+    "car": ("car",), "bicycle": ("bicycle",), "motorcycle": ("motorcycle",), "truck": ("truck",),
+    "other vehicle": ("bus", "trailer"), "person": ("person",), "bicyclist": ("bicyclist",),
+    "motorcyclist": ("motorcyclist",), "road": ("road",), "parking": ("parking",), "sidewalk": ("sidewalk",),
+    "other ground": ("traffic island",), "building": ("building",), "fence": ("fence",),
+    "vegetation": ("vegetation",), "trunk": ("tree trunk",), "terrain": ("terrain",), "pole": ("pole",),
+    "traffic sign": ("traffic sign",),
+}  # fmt: skip
+
 # Furniture of PROCEDURAL that ScanNet's benchmark calls "other furniture".
 OTHER_FURNITURE = ("nightstand", "dresser", "shelf", "stool", "bench", "ottoman", "piano")
 
-# What a room is made of; the rest of PROCEDURAL are things that `shapes.make_thing` builds.
+# What a room is made of; the rest of INDOOR are things that `shapes.make_thing` builds.
 STRUCTURE = ("wall", "floor", "ceiling")
 
 # Part names of every Thing, in the fixed order of their ids in a Scene.

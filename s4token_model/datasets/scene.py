@@ -46,7 +46,7 @@ class Scene:
     into `instances`; part (T,) int16 index into `part_names`; color (T, 3) float32 in [0, 1].
     """
 
-    kind: str  # "room", "object"
+    kind: str  # "room", "object", "street"
     seed: int
     names: tuple[str, ...]
     part_names: tuple[str, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from s4token_model.datasets import fusion, relief
+from s4token_model.datasets import fusion, relief, street_sensor
 from s4token_model.datasets.cameras import free_positions, orbit, walk
 from s4token_model.datasets.depth_noise import SWALLOWED, DepthSensor, measure, misplace, rotations
 from s4token_model.datasets.raycast import Caster, intrinsics, pixel_rays, world_rays
@@ -81,9 +81,16 @@ def scan_lidar(
 
     `eye` (3,) m is its position, by default a free one 0.4-1.6 m above the floor. Range noise of 0.5-2.5 cm, random
     losses, more at grazing angles and on glass. rgb is the surface's own colour: a LiDAR has none, drop it where that
-    matters.
+    matters. On streets it stands on a car, 1.73 to 1.83 m above the road at the origin of the scene (`street_sensor`).
+    As everywhere points are in the scene's frame, here with the road at z = 0; in the sensor's they are `xyz - eye`.
     """
     caster = caster or Caster(scene)
+    if scene.kind == "street":
+        above = [0.0, 0.0, rng.uniform(0, street_sensor.HIGHER)]
+        eye = street_sensor.EYE + above if eye is None else np.asarray(eye, dtype=np.float64)
+        rays, beam = street_sensor.rays(beams, fov, columns or int(rng.integers(2120, 2200)), rng)
+        xyz, triangle = street_sensor.sweep(caster, rays, beam, eye, rng)
+        return _as_scan(scene, xyz, scene.color[triangle], triangle)
     low, high = fov or VERTICAL_FOV.get(beams, (-22.5, 22.5))
     columns = columns or int(rng.choice([900, 1024, 1800]))
     eye = free_positions(caster, rng, 1, (0.4, 1.6))[0] if eye is None else np.asarray(eye, dtype=np.float64)

@@ -16,7 +16,7 @@ from s4token_model.datasets import furniture_storage as storage
 from s4token_model.datasets import furniture_tables as tables
 from s4token_model.datasets import furniture_walls as walls
 from s4token_model.datasets import objects, objects_loose
-from s4token_model.datasets.classes import PROCEDURAL, STRUCTURE
+from s4token_model.datasets.classes import INDOOR, STRUCTURE
 from s4token_model.datasets.scene import Thing
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Thing]] = {
@@ -42,7 +42,7 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Thing]] = {
     "rug": objects.rug,
 }  # fmt: skip
 
-THINGS = tuple(name for name in PROCEDURAL if name not in STRUCTURE)
+THINGS = tuple(name for name in INDOOR if name not in STRUCTURE)
 
 
 def make_thing(name: str, rng: np.random.Generator) -> Thing:

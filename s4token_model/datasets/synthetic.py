@@ -1,7 +1,8 @@
-"""Procedural labelled scenes: furnished rooms and single objects, the same for the same seed.
+"""Procedural labelled scenes: furnished rooms, streets and single objects, the same for the same seed.
 
 `make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything
-together; `make_object` is one thing alone. Labels index `classes.PROCEDURAL`, parts index `classes.PARTS`.
+together; `make_street` does so with a road and what lies along it; `make_object` is one thing alone. Labels
+index `classes.PROCEDURAL`, parts index `classes.PARTS`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from s4token_model.datasets import layouts, objects, rooms, shells
+from s4token_model.datasets import layouts, objects, rooms, shells, streets
 from s4token_model.datasets.assembly import Assembly
 from s4token_model.datasets.furniture_devices import fan
 from s4token_model.datasets.meshes import turn
 from s4token_model.datasets.placement import Site, bounds
 from s4token_model.datasets.scene import Instance, Scene
 from s4token_model.datasets.shapes import THINGS, make_thing
+from s4token_model.datasets.street_ground import add_ground
+from s4token_model.datasets.street_site import StreetSite
 
 _CLUTTERED = ("cabinet", "bookshelf", "dresser", "refrigerator", "nightstand", "piano", "bench", "printer")
 # What stands along the walls of a room that has space left.
@@ -98,6 +101,19 @@ def make_room(seed: int) -> Scene:
     for plan in plans:
         shells.add_shell(shell, plan, style, with_ceiling, rng)
     return merge([shell.scene("room", seed), *([things.scene("room", seed)] if things.instances else [])])
+
+
+def make_street(seed: int) -> Scene:
+    """A scene of kind "street": 150 x 92 m of a road and what lies along it. Deterministic per seed.
+
+    Its origin lies on the right-hand lane, x along the road and z up: who scans stands there.
+    """
+    rng = np.random.default_rng(seed)
+    site = StreetSite(streets.draw_plan(rng), rng)
+    streets.furnish(site)
+    ground = Assembly()
+    add_ground(ground, site.plan, rng)
+    return merge([ground.scene("street", seed), site.things.scene("street", seed)])
 
 
 def merge(scenes: list[Scene]) -> Scene:

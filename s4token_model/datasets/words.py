@@ -63,6 +63,26 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "blinds": ("blinds", "window blinds", "window shades"),
     "suitcase": ("suitcase", "luggage", "travel case"),
     "rug": ("rug", "carpet", "mat"),
+    "road": ("road", "street", "roadway", "asphalt"),
+    "parking": ("parking", "parking space", "parking lot"),
+    "sidewalk": ("sidewalk", "pavement", "footpath", "walkway"),
+    "terrain": ("terrain", "grass", "lawn", "soil"),
+    "traffic island": ("traffic island", "median island"),
+    "building": ("building", "house", "facade", "house front"),
+    "fence": ("fence", "garden fence", "railing", "garden wall"),
+    "car": ("car", "automobile", "passenger car", "van"),
+    "truck": ("truck", "lorry"),
+    "bus": ("bus", "coach", "city bus"),
+    "trailer": ("trailer", "caravan"),
+    "bicycle": ("bicycle", "bike", "push bike"),
+    "motorcycle": ("motorcycle", "motorbike", "motor scooter"),
+    "bicyclist": ("bicyclist", "cyclist", "bicycle rider"),
+    "motorcyclist": ("motorcyclist", "motorcycle rider", "motorbike rider"),
+    "vegetation": ("vegetation", "foliage", "bush", "hedge", "shrub"),
+    "tree trunk": ("tree trunk", "trunk", "trunk of a tree"),
+    "pole": ("pole", "post", "lamp post", "street light"),
+    "traffic sign": ("traffic sign", "road sign", "street sign"),
+    "traffic light": ("traffic light", "traffic signal", "stop light"),
 }
 
 # Words that captions use and that are never a class name: whoever asks for them tests whether synonyms are understood.
@@ -91,6 +111,19 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "stairs": ("staircase",),
     "oven": ("stove",),
     "cup": ("mug",),
+    "road": ("street",),
+    "sidewalk": ("pavement",),
+    "terrain": ("grass",),
+    "building": ("house",),
+    "car": ("automobile",),
+    "truck": ("lorry",),
+    "bus": ("coach",),
+    "bicycle": ("bike",),
+    "motorcycle": ("motorbike",),
+    "bicyclist": ("cyclist",),
+    "vegetation": ("foliage",),
+    "pole": ("lamp post",),
+    "traffic sign": ("road sign",),
 }
 
 # General words a robot's user may ask for, and the classes they cover.
@@ -117,6 +150,13 @@ HYPERNYMS: dict[str, tuple[str, ...]] = {
     "small object": ("cup", "bottle", "shoes", "keyboard", "books"),
     "surface to put things on": ("table", "desk", "counter"),
     "living thing": ("person", "plant"),
+    "vehicle": ("car", "truck", "bus", "trailer", "motorcycle"),
+    "motor vehicle": ("car", "truck", "bus"),
+    "two-wheeler": ("bicycle", "motorcycle"),
+    "rider": ("bicyclist", "motorcyclist"),
+    "tree": ("vegetation", "tree trunk"),
+    "street furniture": ("pole", "traffic sign", "traffic light"),
+    "place to drive": ("road", "parking"),
 }  # fmt: skip
 
 # Plural in form, so without an article; the first group has no other form.
@@ -126,7 +166,7 @@ PLURAL_ONLY = frozenset({
 })  # fmt: skip
 MASS = frozenset({
     "clothing", "laundry", "footwear", "flooring", "luggage", "wall art", "furniture", "storage", "other furniture",
-    "ground",
+    "ground", "asphalt", "parking", "terrain", "grass", "soil", "vegetation", "foliage", "street furniture",
 })  # fmt: skip
 _IRREGULAR = {
     "shelf": "shelves", "bookshelf": "bookshelves", "person": "people", "looking glass": "looking glasses",
@@ -134,7 +174,8 @@ _IRREGULAR = {
     "chest of drawers": "chests of drawers", "piece of furniture": "pieces of furniture",
     "place to sit": "places to sit",
     "piece of luggage": "pieces of luggage", "part of the building": "parts of the building",
-    "surface to put things on": "surfaces to put things on",
+    "surface to put things on": "surfaces to put things on", "trunk of a tree": "trunks of trees",
+    "place to drive": "places to drive",
 }  # fmt: skip
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from s4token_model.datasets import sensors, synthetic
 from s4token_model.datasets.captions import HELD_OUT
-from s4token_model.datasets.classes import PROCEDURAL
+from s4token_model.datasets.classes import INDOOR
 from s4token_model.evaluation.charts import segmentation_table
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
 
@@ -34,9 +34,9 @@ def run(
 ) -> dict[str, Any]:
     """Score a model on `rooms` procedural rooms that training never draws, and print a table, or one JSON object.
 
-    kind: how the rooms are scanned, see `sensors.scan`; the vocabulary is every procedural class, the means run over
-    those that occur. The column "synonyms" has each class asked for by its first held-out synonym (e.g. couch for
-    sofa), where it has one; `renamed` in the result compares the two over the renamed classes alone.
+    kind: how the rooms are scanned, see `sensors.scan`; the vocabulary is every procedural class of rooms, the means
+    run over those that occur. The column "synonyms" has each class asked for by its first held-out synonym (e.g. couch
+    for sofa), where it has one; `renamed` in the result compares the two over the renamed classes alone.
     """
     if rooms < 1:
         raise ValueError(f"rooms={rooms}; evaluate at least one")
@@ -44,8 +44,8 @@ def run(
         from s4token_model.segmenter import Segmenter
 
         segmenter = Segmenter.load(model, device=device)
-    synonyms = tuple(HELD_OUT[name][0] if HELD_OUT.get(name) else name for name in PROCEDURAL)
-    result = evaluate(held_out(rooms, kind, seed), PROCEDURAL, segmenter, synonyms=synonyms, out=out)
+    synonyms = tuple(HELD_OUT[name][0] if HELD_OUT.get(name) else name for name in INDOOR)
+    result = evaluate(held_out(rooms, kind, seed), INDOOR, segmenter, synonyms=synonyms, out=out)
     result = {"task": "procedural rooms", "model": str(model), "kind": kind, "seed": seed, **result}
     result["renamed"] = _renamed(result)
     print(json.dumps(result) if as_json else _text(result, str(model)))

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from s4token_model.config import MiniConfig
 from s4token_model.datasets import captions
-from s4token_model.datasets.classes import PROCEDURAL
+from s4token_model.datasets.classes import INDOOR, PROCEDURAL
 from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
 from s4token_model.training.samples import load_sample
 
@@ -231,10 +231,12 @@ def _region_weights(group: list[tuple]) -> tuple[Tensor, Tensor]:
 def region_accuracy(visual, encode_text, paths: list[Path], limit: int = 200) -> float:
     """Share of held-out regions whose nearest class name is their own, averaged over the classes: a figure for the
     model card."""
-    text = torch.from_numpy(encode_text([f"a photo of a {name}" for name in PROCEDURAL]))
-    hits, totals = np.zeros(len(PROCEDURAL)), np.zeros(len(PROCEDURAL))
-    for path in paths[:limit]:
-        sample = load_sample(path)
+    samples = [load_sample(path) for path in paths[:limit]]
+    indoors = all(sample["instance_label"].max() < len(INDOOR) for sample in samples)
+    classes = INDOOR if indoors else PROCEDURAL
+    text = torch.from_numpy(encode_text([f"a photo of a {name}" for name in classes]))
+    hits, totals = np.zeros(len(classes)), np.zeros(len(classes))
+    for sample in samples:
         dense = dense_features(visual, _pixels(sample["image"]))
         for view, region in enumerate(sample["region"]):
             ids, counts = np.unique(region, return_counts=True)
@@ -244,7 +246,7 @@ def region_accuracy(visual, encode_text, paths: list[Path], limit: int = 200) ->
             _, weights = _region_weights([("", view, region == i, "") for i in ids])
             best = (weights @ dense[view] @ text.T).argmax(dim=1)
             truth = torch.from_numpy(sample["instance_label"][ids].astype(np.int64))
-            matrix = one_hot(truth, len(PROCEDURAL)).numpy()
+            matrix = one_hot(truth, len(classes)).numpy()
             totals += matrix.sum(axis=0)
             hits += matrix[(best == truth).numpy()].sum(axis=0)
     return float((hits / np.maximum(totals, 1))[totals > 0].mean())

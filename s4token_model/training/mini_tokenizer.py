@@ -16,7 +16,7 @@ from s4token_model import vocabulary
 from s4token_model.clip import FrozenClip, resolved
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
-from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
+from s4token_model.datasets.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20, STREET
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.training.batches import Batch, Samples
 from s4token_model.training.distillation import global_distillation, local_distillation
@@ -25,7 +25,7 @@ from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
 BALANCE = 0.5  # class weights ~ frequency^-BALANCE
-WORDS = (*PROCEDURAL, SCANNET20[19])
+STREET_STEPS = 0.35  # share of the steps that ask for the words of streets, once there are streets
 AVERAGING = 0.998  # decay of the running mean of the weights, which is what is kept
 
 
@@ -41,14 +41,15 @@ def train(
     optimizer = torch.optim.AdamW(tokenizer.parameters(), mini.rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
     mean = AveragedModel(tokenizer, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     progress = Progress(run / "tokenizer.pt", nn.ModuleDict({"live": tokenizer, "mean": mean}), optimizer)
-    words = synonym_features(clip, config)
-    weights = class_weights(samples)
+    classes = classes_of(mini)
+    words = synonym_features(clip, config, classes)
+    weights = class_weights(samples, classes)
     bar = tqdm(range(progress.step, mini.steps), "tokenizer", mini.steps, initial=progress.step)
     batches = ahead(lambda step: _drawn(samples, step, config, mini), range(progress.step, mini.steps))
     for step, batch in zip(bar, batches, strict=True):
         rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps)
-        asked = draw_classes(rng)
+        asked = draw_classes(rng, classes)
         losses = losses_of(
             tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini, step < skipped_steps(mini)
         )
@@ -67,6 +68,11 @@ def train(
             bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
     return mean.module
+
+
+def classes_of(mini: MiniConfig) -> tuple[str, ...]:
+    """The classes that a vocabulary of training is drawn from; "other furniture" is always the word after the last."""
+    return PROCEDURAL if mini.street_share else INDOOR
 
 
 def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Batch:
@@ -115,18 +121,19 @@ def tokens_at(step: int, config: Config, mini: MiniConfig) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """The vocabulary of a step: words (K,) long, indices into WORDS; row (C,) long, the row in `words` that names a
-    class of PROCEDURAL, or -1."""
+    """The vocabulary of a step: words (K,) long, indices into the classes and "other furniture"; row (C,) long, the row
+    in `words` that names a class, or -1."""
 
     words: Tensor
     row: Tensor
 
 
-def synonym_features(clip: FrozenClip, config: Config) -> list[Tensor]:
-    """Text features of the synonyms of each of WORDS, the word first; what is held out for evaluation is left out."""
+def synonym_features(clip: FrozenClip, config: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:
+    """Text features of the synonyms of each class and of "other furniture", the word first; what is held out for
+    evaluation is left out."""
     templates = vocabulary.read_templates(config.vocabulary.templates)
     features = []
-    for name in WORDS:
+    for name in (*classes, SCANNET20[19]):
         words = [w for w in SYNONYMS.get(name, (name,)) if w not in HELD_OUT.get(name, ())]
         built = vocabulary.build(words or [name], templates, 0.0, clip.encode_text)
         features.append(torch.from_numpy(built.text))
@@ -134,33 +141,36 @@ def synonym_features(clip: FrozenClip, config: Config) -> list[Tensor]:
 
 
 def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """(len(WORDS), E): the word itself three times out of four, else one of its synonyms."""
+    """(C + 1, E): the word itself three times out of four, else one of its synonyms."""
     picks = [0 if rng.random() < 0.75 else int(rng.integers(len(rows))) for rows in words]
     return torch.stack([rows[k] for rows, k in zip(words, picks, strict=True)])
 
 
-def draw_classes(rng: np.random.Generator) -> Asked:
+def draw_classes(rng: np.random.Generator, classes: tuple[str, ...] = INDOOR) -> Asked:
     """The vocabulary of a step: the everyday words of rooms half of the time, else a random half of all words, or all.
 
     Users ask for some 20 words, not for all that the scenes hold. Among the everyday words "other furniture" names
-    the furniture that has no word of its own.
+    the furniture that has no word of its own. Where there are streets, some steps ask for their words and persons.
     """
-    draw = rng.random()
-    if draw < 0.5:
-        words = torch.tensor([*range(len(SCANNET20) - 1), len(PROCEDURAL)])
+    outdoors = len(classes) > len(INDOOR) and rng.random() < STREET_STEPS
+    draw = 1.0 if outdoors else rng.random()
+    if outdoors:
+        words = torch.tensor([classes.index(name) for name in ("person", *STREET)])
+    elif draw < 0.5:
+        words = torch.tensor([*range(len(SCANNET20) - 1), len(classes)])
     else:
-        words = torch.from_numpy(rng.random(len(PROCEDURAL)) < (0.5 if draw < 0.75 else 1.0)).nonzero().flatten()
-    row = torch.full((len(WORDS),), -1)
+        words = torch.from_numpy(rng.random(len(classes)) < (0.5 if draw < 0.75 else 1.0)).nonzero().flatten()
+    row = torch.full((len(classes) + 1,), -1)
     row[words] = torch.arange(len(words))
     if draw < 0.5:
-        row[[PROCEDURAL.index(name) for name in OTHER_FURNITURE]] = len(words) - 1
+        row[[classes.index(name) for name in OTHER_FURNITURE]] = len(words) - 1
     return Asked(words, row[:-1])
 
 
-def class_weights(samples: Samples) -> Tensor:
-    """Weights of WORDS from the labels of all samples."""
-    counts = sum(np.bincount(item["point_label"], minlength=len(PROCEDURAL)) for item in samples.items)
-    other = sum(np.asarray(counts)[PROCEDURAL.index(name)] for name in OTHER_FURNITURE)
+def class_weights(samples: Samples, classes: tuple[str, ...] = INDOOR) -> Tensor:
+    """Weights of the classes and "other furniture" from the labels of all samples."""
+    counts = sum(np.bincount(item["point_label"], minlength=len(classes)) for item in samples.items)
+    other = sum(np.asarray(counts)[classes.index(name)] for name in OTHER_FURNITURE)
     return balanced_weights(torch.from_numpy(np.append(counts, other)), BALANCE)
 
 
@@ -169,8 +179,8 @@ def validate(
     tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig, skip_blocks: bool = False
 ) -> float:
     """mIoU over the classes present, over points of held-out scenes, with all tokens."""
-    text = torch.stack([rows[0] for rows in words[: len(PROCEDURAL)]])
-    confusion = np.zeros((len(PROCEDURAL), len(PROCEDURAL)), np.int64)
+    text = torch.stack([rows[0] for rows in words[:-1]])
+    confusion = np.zeros((len(text), len(text)), np.int64)
     for k in range(VALIDATION_BATCHES):
         batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, train=False)
         features, _ = clip.encode_tokens(tokenizer(batch.inputs), skip_blocks)

@@ -33,7 +33,7 @@ from s4token_model.datasets.raycast import Caster, project
 from s4token_model.datasets.scene import Scan
 from s4token_model.segmenter import TokenGeometry, form_tokens
 
-KINDS = ("depth", "frame", "lidar", "object")
+KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.street_share
 KIND_SHARES = (0.78, 0.09, 0.08, 0.05)
 PIXELS_PER_SUPERPOINT = 48
 STRENGTHS = (0.06, 0.7)  # of the partition, drawn per scene
@@ -73,8 +73,9 @@ def prepare(
 def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.ndarray]:
     """Build the sample of one seed; deterministic."""
     rng = np.random.default_rng([seed, 7])
-    kind = str(rng.choice(KINDS, p=KIND_SHARES))
-    scene = synthetic.make_object(seed) if kind == "object" else synthetic.make_room(seed)
+    kind = "street" if is_street(seed, mini) else str(rng.choice(KINDS, p=KIND_SHARES))
+    makers = {"object": synthetic.make_object, "street": synthetic.make_street}
+    scene = makers.get(kind, synthetic.make_room)(seed)
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
     turned = sensors.augment(raw, rng)
@@ -94,10 +95,16 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     )
 
 
+def is_street(seed: int, mini: MiniConfig) -> bool:
+    """Whether the scene of a seed is a street, drawn apart from all else: without streets scenes stay as they are."""
+    return mini.street_share > 0 and np.random.default_rng([seed, 9]).random() < mini.street_share
+
+
 def make_pictures(seed: int, mini: MiniConfig) -> dict[str, np.ndarray]:
     """Build the pictures of one seed; deterministic."""
     rng = np.random.default_rng([seed, 8])
-    scene = synthetic.make_object(seed) if rng.random() < 0.25 else synthetic.make_room(seed)
+    scene = synthetic.make_object(seed) if rng.random() < 0.25 else None
+    scene = scene or (synthetic.make_street(seed) if is_street(seed, mini) else synthetic.make_room(seed))
     edge, fov = mini.view_pixels, float(rng.uniform(40, 75))
     return _pictures(scene, views.render_views(scene, rng, mini.views, (edge, edge), _style(rng), Caster(scene), fov))
 
@@ -133,6 +140,8 @@ def _scan(scene, caster, kind: str, rng: np.random.Generator):
         return sensors.scan_frame(scene, rng, caster=caster)
     if kind == "lidar":
         return sensors.scan_lidar(scene, rng, int(rng.choice([16, 32, 64])), caster=caster)
+    if kind == "street":
+        return sensors.scan_lidar(scene, rng, int(rng.choice([16, 32, 64], p=(0.15, 0.2, 0.65))), caster=caster)
     return sensors.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
 
 
