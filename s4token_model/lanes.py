@@ -94,7 +94,10 @@ def reached(typingctx, xyz, start, low, high, node, limits):
     def code(context, builder, signature, arguments):
         xyz_, start_, low_, high_, node_, limits_ = arguments
         points = [(_load(context, builder, xyz, xyz_, start_, a),) * 2 for a in range(3)]
-        boxes = [[_one(context, builder, kind, box, a, node_) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
+        boxes = [
+            [_one(context, builder, kind, box, a, node_) for kind, box in _ends(low, high, low_, high_)]
+            for a in range(3)
+        ]
         limit = _load(context, builder, limits, limits_, ir.Constant(_WORD, 0))
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, points, boxes), limit))
 
@@ -109,8 +112,14 @@ def near_boxes(typingctx, low, high, own, start, limit):
 
     def code(context, builder, signature, arguments):
         low_, high_, own_, start_, limit_ = arguments
-        mine = [[_one(context, builder, kind, box, a, own_) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
-        theirs = [[_load(context, builder, kind, box, start_, a) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
+        mine = [
+            [_one(context, builder, kind, box, a, own_) for kind, box in _ends(low, high, low_, high_)]
+            for a in range(3)
+        ]
+        theirs = [
+            [_load(context, builder, kind, box, start_, a) for kind, box in _ends(low, high, low_, high_)]
+            for a in range(3)
+        ]
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, mine, theirs), _all(builder, limit_)))
 
     return types.int64(low, high, types.int64, types.int64, types.float32), code
@@ -229,7 +238,9 @@ def weighted_sum(typingctx, rows, count, factors, row, start, out, at):
 
         def term(k):
             factor = builder.load(builder.gep(address, [k]), align=4)
-            return _all(builder, factor), _load(context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES)))
+            return _all(builder, factor), _load(
+                context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES))
+            )
 
         _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
         return context.get_dummy_value()

@@ -3,6 +3,7 @@ training)."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from s4token_model import (
     vocabulary,
 )
 from s4token_model.clip import FrozenClip
-from s4token_model.config import Config
+from s4token_model.config import Config, SuperpointConfig
 from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
 from s4token_model.vocabulary import Vocabulary
 
@@ -209,7 +210,7 @@ def form_tokens(
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
-    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, _thinned(config.superpoints, working))
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
@@ -217,6 +218,13 @@ def form_tokens(
     around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+
+
+def _thinned(config: SuperpointConfig, working: cloud.WorkingCloud) -> SuperpointConfig:
+    """The partition's settings where points stand for several: their shapes count that much less in the energy, so a
+    boundary has to cost less for the same superpoints."""
+    share = len(working.core) / len(working.xyz)
+    return config if share == 1 else dataclasses.replace(config, regularization=config.regularization * share)
 
 
 def network_input(geometry: TokenGeometry, config: Config) -> TokenInput:
