@@ -135,7 +135,7 @@ def _key(xyz, i, scale):
 
 @njit(**FAST)
 def _occupied(xyz, size):
-    """About how many voxels hold points: the count of every SHARE-th, by its key; small enough a table for the cache."""
+    """About how many voxels hold points: a count of every SHARE-th, by its key, in a table that fits the cache."""
     slots = 1024
     while slots * SHARE < 4 * len(xyz):
         slots *= 2

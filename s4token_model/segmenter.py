@@ -103,6 +103,7 @@ class Segmenter:
         self.device = checked_device(device)
         self.tokenizer = tokenizer.eval().to(self.device)
         self.clip = clip.to(self.device)
+        self._texts: dict[str, np.ndarray] = {}
         if self.clip.precision == "int8" and self.device.type == "cpu":
             self.tokenizer.quantize()
         names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
@@ -178,7 +179,14 @@ class Segmenter:
         words."""
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
-        return vocabulary.build(names, templates, limits, self.clip.encode_text)
+        return vocabulary.build(names, templates, limits, self._encode_text)
+
+    def _encode_text(self, texts: list[str]) -> np.ndarray:
+        """Rows of CLIP's text tower, which runs for texts it has not seen in the last vocabulary."""
+        new = [text for text in texts if text not in self._texts]
+        rows = self._texts | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
+        self._texts = {text: rows[text] for text in texts}
+        return np.stack([rows[text] for text in texts])
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
