@@ -23,17 +23,17 @@ import numpy as np
 
 os.environ.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")  # before rclpy reads it
 
-import rclpy  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from sensor_msgs.msg import PointCloud2  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
-from s4token_interfaces.msg import Vocabulary  # noqa: E402
-from s4token_interfaces.srv import SetVocabulary  # noqa: E402
-from s4token_ros import messages  # noqa: E402
-from s4token_ros.demo import SAMPLE  # noqa: E402
-from s4token_ros.demo_session import environment, stop  # noqa: E402
-from s4token_ros.qos import LATCHED, cloud_qos  # noqa: E402
+from s4token_interfaces.msg import Vocabulary
+from s4token_interfaces.srv import SetVocabulary
+from s4token_ros import messages
+from s4token_ros.demo import SAMPLE
+from s4token_ros.demo_session import environment, stop
+from s4token_ros.qos import LATCHED, cloud_qos
 
 NODE = "/s4token"
 TOPIC = "/benchmark/points"
