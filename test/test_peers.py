@@ -15,7 +15,7 @@ MODULE = """
 import numpy as np
 def cp_d0_dist(count, features, starts, ends, edge_weights):
     assert features.shape[0] == count and len(starts) == features.shape[1] + 1 and starts[-1] == len(ends)
-    assert abs(edge_weights - 0.6) < 1e-9
+    assert abs(edge_weights - 0.15) < 1e-9
     return [(features[0] > 0.5).astype(np.uint32)]
 """
 
