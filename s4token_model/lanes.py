@@ -94,10 +94,7 @@ def reached(typingctx, xyz, start, low, high, node, limits):
     def code(context, builder, signature, arguments):
         xyz_, start_, low_, high_, node_, limits_ = arguments
         points = [(_load(context, builder, xyz, xyz_, start_, a),) * 2 for a in range(3)]
-        boxes = [
-            [_one(context, builder, kind, box, a, node_) for kind, box in _ends(low, high, low_, high_)]
-            for a in range(3)
-        ]
+        boxes = _box(context, builder, (low, high), (low_, high_), node_, _one)
         limit = _load(context, builder, limits, limits_, ir.Constant(_WORD, 0))
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, points, boxes), limit))
 
@@ -106,30 +103,26 @@ def reached(typingctx, xyz, start, low, high, node, limits):
 
 @intrinsic
 def near_boxes(typingctx, low, high, own, start, limit):
-    """Mask of the boxes low[:, start:start+16]..high[...] whose squared distance to the box `own` is at most a limit."""
+    """Mask of the boxes low[:, start:start+16]..high[...] whose squared distance to the box `own` is at most limit."""
     if not _floats(low, high):
         return None
 
     def code(context, builder, signature, arguments):
         low_, high_, own_, start_, limit_ = arguments
-        mine = [
-            [_one(context, builder, kind, box, a, own_) for kind, box in _ends(low, high, low_, high_)]
-            for a in range(3)
-        ]
-        theirs = [
-            [_load(context, builder, kind, box, start_, a) for kind, box in _ends(low, high, low_, high_)]
-            for a in range(3)
-        ]
+        mine = _box(context, builder, (low, high), (low_, high_), own_, _one)
+        theirs = _box(context, builder, (low, high), (low_, high_), start_, _load)
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, mine, theirs), _all(builder, limit_)))
 
     return types.int64(low, high, types.int64, types.int64, types.float32), code
 
 
-def _ends(low, high, low_, high_):
-    return (low, low_), (high, high_)
+def _box(context, builder, kinds, arrays, place, read):
+    """(low, high) per axis of the box or boxes at a place of two arrays (3, ...)."""
+    ends = list(zip(kinds, arrays, strict=True))
+    return [[read(context, builder, kind, array, place, axis) for kind, array in ends] for axis in range(3)]
 
 
-def _one(context, builder, kind, array, row, place):
+def _one(context, builder, kind, array, place, row):
     """array[row, place] in every lane."""
     address = builder.bitcast(_pointer(context, builder, kind, array, row, place), ir.FloatType().as_pointer())
     return _all(builder, builder.load(address, align=4))
@@ -224,6 +217,58 @@ def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
 
     f = types.float32
     return types.void(xyz, types.int64, f, f, f, f, f, out, types.int64), code
+
+
+@intrinsic
+def lower_distances(typingctx, xyz, start, x, y, z, squared):
+    """squared[start:start+16], lowered to the squared distances of xyz[:, start:start+16] to (x, y, z); the largest."""
+    if not _floats(xyz, squared):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, squared_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        new, old = _squared(builder, parts), _load(context, builder, squared, squared_, start_)
+        least = builder.select(builder.fcmp_ordered("<", new, old), new, old)
+        _store(context, builder, squared, squared_, start_, least)
+        return _largest(builder, least)
+
+    f = types.float32
+    return f(xyz, types.int64, f, f, f, squared), code
+
+
+@intrinsic
+def largest_product(typingctx, left, right, start):
+    """The largest of left[start:start+16] * right[start:start+16], and the mask of the lanes that reach it."""
+    if not _floats(left, right):
+        return None
+    both = types.Tuple((types.float32, types.int64))
+
+    def code(context, builder, signature, arguments):
+        left_, right_, start_ = arguments
+        product = builder.fmul(
+            _load(context, builder, left, left_, start_), _load(context, builder, right, right_, start_)
+        )
+        top = _largest(builder, product)
+        mask = _mask(builder, builder.fcmp_ordered("==", product, _all(builder, top)))
+        return context.make_tuple(builder, both, [top, mask])
+
+    return both(left, right, types.int64), code
+
+
+def _largest(builder, lanes):
+    """Of the lanes, by halves."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        pick = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width)))
+        rest = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width, 2 * width)))
+        nothing = ir.Constant(lanes.type, ir.Undefined)
+        a, b = builder.shuffle_vector(lanes, nothing, pick), builder.shuffle_vector(lanes, nothing, rest)
+        lanes = _larger(builder, a, b)
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
 
 
 @intrinsic
