@@ -53,11 +53,10 @@ class Blocks:
 def build(xyz: np.ndarray) -> Blocks:
     """Index a cloud (H, 3) of finite float32 points, H >= 1."""
     xyz = np.ascontiguousarray(xyz, np.float32)
-    low = xyz.min(axis=0)
-    extent = np.float64((xyz - low).max()) or 1.0
-    order = _sorted(_codes(xyz, low, extent))
-    ordered = np.full((3, -(-len(xyz) // BLOCK) * BLOCK), np.inf, np.float32)
-    ordered[:, : len(xyz)] = xyz[order].T
+    low, high = _bounds(xyz)
+    extent = np.float64((high - low).max()) or 1.0
+    order = radix_order(_codes(xyz, low, extent))
+    ordered = _gathered(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
 
 
@@ -105,6 +104,38 @@ def _spread_bits(value):
 
 
 @njit(**FAST)
+def _bounds(xyz):
+    low, high = xyz[0].copy(), xyz[0].copy()
+    for i in range(1, len(xyz)):
+        for a in range(3):
+            low[a], high[a] = min(low[a], xyz[i, a]), max(high[a], xyz[i, a])
+    return low, high
+
+
+@njit(**FAST)
+def _gathered(xyz, order, width):
+    ordered = np.full((3, width), np.float32(np.inf))
+    for i in range(len(order)):
+        for a in range(3):
+            ordered[a, i] = xyz[order[i], a]
+    return ordered
+
+
+@njit(**FAST)
+def grouped(groups, count):
+    """Indices (H,) int32 of the points sorted by group 0..count-1, by a stable counting sort."""
+    cursor = np.zeros(count + 1, np.int64)
+    for i in range(len(groups)):
+        cursor[groups[i] + 1] += 1
+    cursor = np.cumsum(cursor)
+    order = np.empty(len(groups), np.int32)
+    for i in range(len(groups)):
+        order[cursor[groups[i]]] = i
+        cursor[groups[i]] += 1
+    return order
+
+
+@njit(**FAST)
 def _codes(xyz, low, extent):
     codes = np.empty(len(xyz), np.int64)
     scale = (2**BITS - 1) / extent
@@ -118,7 +149,7 @@ def _codes(xyz, low, extent):
 
 
 @njit(**FAST)
-def _sorted(codes):
+def radix_order(codes):
     """The stable order of codes >= 0, int32: a radix sort over digits of 11 bits, several times faster than argsort."""
     count = len(codes)
     order, spare = np.arange(count).astype(np.int32), np.empty(count, np.int32)

@@ -26,6 +26,7 @@ PASSED_ON = {
     "train": ("s4token_model.training.run_train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
 }
+LIVE = "s4token_ros.live_benchmark"  # of `benchmark --live`: node and sensor as processes
 MODEL = "s4token-mini"
 # Benchmark: its module in s4token_model/evaluation, and the options that it takes beside those of all.
 BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] in PASSED_ON:
-            return int(_load(PASSED_ON[words[0]][0]).main(words[1:]) or 0)
+            live = words[0] == "benchmark" and "--live" in words
+            return int(_load(LIVE if live else PASSED_ON[words[0]][0]).main(words[1:]) or 0)
         arguments = parser().parse_args(words)
         return int(arguments.run(arguments) or 0)
     except (ValueError, OSError, ImportError) as reason:

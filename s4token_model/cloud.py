@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4token_model.geometry import voxel_representatives
+from s4token_model import cloud_kernels
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,26 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
     input's order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
     """
     xyz = np.asarray(xyz)
+    if xyz.dtype not in (np.float32, np.float64):
+        xyz = xyz.astype(np.float64)
     if xyz.ndim != 2 or xyz.shape[1] != 3:
         raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
     if rgb is not None and np.shape(rgb) != xyz.shape:
         raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
-    finite = np.flatnonzero(np.isfinite(xyz).all(axis=1))
-    points = xyz[finite].astype(np.float64)
-    if np.abs(points).max(initial=0.0) > 1e300:  # their differences would overflow
-        points /= 1e10
+    finite = cloud_kernels.finite_rows(xyz)
+    points = xyz if len(finite) == len(xyz) else xyz[finite]
+    if points.dtype != np.float32:
+        points = points.astype(np.float64)
+    low, high = cloud_kernels.ends(points)
+    if max(high.max(), -low.min()) > 1e300:  # their differences would overflow
+        points, low, high = points / 1e10, low / 1e10, high / 1e10
     order = sorted_order(points)
-    source, points = finite[order], points[order]
-    low = points.min(axis=0) if len(points) else np.zeros(3)
-    extent = float((points - low).max(initial=0.0)) or 1.0
-    unit = np.ascontiguousarray((points - low) / extent, np.float32)
+    source = order if len(finite) == len(xyz) else finite[order]
+    extent = float((high - low).max(initial=0.0)) or 1.0
+    unit = cloud_kernels.to_unit_cube(points, order, low, extent)
     colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[source].astype(np.float32), nan=0.5)
     if len(unit) > max_points:
-        core, nearest_core = voxel_representatives(unit, max_points)
+        core, nearest_core = cloud_kernels.thin(unit, max_points)
     else:
         core = nearest_core = np.arange(len(unit), dtype=np.int32)
     return WorkingCloud(source, unit, colors, core, nearest_core, extent)
@@ -75,6 +79,8 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
 def sorted_order(points: np.ndarray) -> np.ndarray:
     """Return np.lexsort's order of points (H, 3) by x, then y, then z, then index; quick where few points share an
     x."""
+    if points.dtype == np.float32 and (quick := cloud_kernels.order32(points)) is not None:
+        return quick
     order = np.argsort(points[:, 0])
     x = points[order, 0]
     same = np.r_[False, x[1:] == x[:-1]]

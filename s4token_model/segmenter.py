@@ -3,6 +3,7 @@ training)."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from s4token_model import (
     vocabulary,
 )
 from s4token_model.clip import FrozenClip
-from s4token_model.config import Config
+from s4token_model.config import Config, SuperpointConfig
 from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
 from s4token_model.vocabulary import Vocabulary
 
@@ -102,6 +103,7 @@ class Segmenter:
         self.device = checked_device(device)
         self.tokenizer = tokenizer.eval().to(self.device)
         self.clip = clip.to(self.device)
+        self._texts: dict[str, np.ndarray] = {}
         if self.clip.precision == "int8" and self.device.type == "cpu":
             self.tokenizer.quantize()
         names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
@@ -177,7 +179,14 @@ class Segmenter:
         words."""
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
-        return vocabulary.build(names, templates, limits, self.clip.encode_text)
+        return vocabulary.build(names, templates, limits, self._encode_text)
+
+    def _encode_text(self, texts: list[str]) -> np.ndarray:
+        """Rows of CLIP's text tower, which runs for texts it has not seen in the last vocabulary."""
+        new = [text for text in texts if text not in self._texts]
+        rows = self._texts | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
+        self._texts = {text: rows[text] for text in texts}
+        return np.stack([rows[text] for text in texts])
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
@@ -209,7 +218,7 @@ def form_tokens(
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
-    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, _thinned(config.superpoints, working))
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
@@ -217,6 +226,13 @@ def form_tokens(
     around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+
+
+def _thinned(config: SuperpointConfig, working: cloud.WorkingCloud) -> SuperpointConfig:
+    """The partition's settings where points stand for several: their shapes count that much less in the energy, so a
+    boundary has to cost less for the same superpoints."""
+    share = len(working.core) / len(working.xyz)
+    return config if share == 1 else dataclasses.replace(config, regularization=config.regularization * share)
 
 
 def network_input(geometry: TokenGeometry, config: Config) -> TokenInput:

@@ -5,6 +5,7 @@ Here are the parameters, lifecycle, services and diagnostics; what happens to a 
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -50,6 +51,18 @@ def saved_config(model: str) -> Config:
     from s4token_model.checkpoint import read_config
 
     return read_config(model)
+
+
+def made_up_room(points: int = 60_000) -> np.ndarray:
+    """A floor, a wall and boxes, (points, 3) float32 [m]: as much work for every stage as a sensor's cloud."""
+    rng = np.random.default_rng(0)
+    xyz = rng.random((points, 3), np.float32) * np.float32([8, 8, 2.5])
+    third = points // 3
+    xyz[:third, 2] = 0
+    xyz[third : 2 * third, 1] = 0
+    corner = np.floor(xyz[2 * third :])
+    xyz[2 * third :] = corner + 0.5 * (xyz[2 * third :] - corner) * (rng.random((points - 2 * third, 3)) < 0.7)
+    return xyz
 
 
 class S4TokenNode(LifecycleNode):
@@ -165,7 +178,10 @@ class S4TokenNode(LifecycleNode):
     def _load(self, settings: Settings) -> Model:
         segmenter = self._factory(settings.node.model, settings.pipeline, settings.node.device)
         if settings.node.warm_up:
-            segmenter.segment(np.random.default_rng(0).random((2048, 3), dtype=np.float32))
+            for _ in range(2):  # once to compile, once to see the sizes that stay
+                segmenter.segment(made_up_room())
+        gc.collect()
+        gc.freeze()  # a collection while a cloud waits need not look through the model
         return Model(segmenter, segmenter.vocabulary)
 
     # Parameters

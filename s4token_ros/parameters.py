@@ -55,7 +55,9 @@ class NodeConfig:
     autostart: bool = option(True, "configure and activate at start; false: wait for lifecycle transitions")
     model: str = option("s4token-mini", "s4token-mini, or the directory of a checkpoint")
     device: str = option("cpu", "where the network runs: cpu, cuda or cuda:<n>")
-    warm_up: bool = option(True, "run once on a made-up cloud when configuring, so that the first real one is not slow")
+    warm_up: bool = option(
+        True, "run on a made-up cloud when configuring, so that the first real one is as fast as the tenth"
+    )
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)

@@ -1,5 +1,7 @@
 """The benchmark's document and the growth of time and memory."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,45 @@ def test_thinning_keeps_order_and_is_seeded():
     assert len(few) == 10 and (np.diff(few[:, 0]) > 0).all()
     assert np.array_equal(few, benchmark.thinned(xyz, 10))
     assert benchmark.thinned(xyz, 100) is xyz
+
+
+LIVE = {
+    "input": "bags/street",
+    "played_hz": 10.0,
+    "model": "s4token-mini",
+    "settings": ["input.max_points=40000"],
+    "labelled_hz": 9.5,
+    "received": 150,
+    "dropped": 7,
+    "age_p50_ms": 101.4,
+    "age_p95_ms": 140.2,
+    "relabel_ms": 33.3,
+    "decode_encode_publish_ms": 3.21,
+}
+
+
+def test_the_document_holds_live_figures_accuracy_and_further_peers(tmp_path):
+    part = {"whole_ours_ms": 90.0, "whole_cut_pursuit_ms": 900.0, "whole_ratio": 10.0}
+    part |= {"pycut_pursuit_ms": 400.0, "pycut_pursuit_energy_ratio": 0.99}
+    result = RESULT | {"partition": RESULT["partition"] | part, "geometry": {"ours_ms": 60.0, "pgeof_ms": 120.0}}
+    scores = {"model": "s4token-mini", "rooms": ["a", "b"], "miou": 0.149, "accuracy": 0.479}
+    report.write(tmp_path / "b.md", [result], [], "s4token benchmark", [LIVE], scores)
+    text = (tmp_path / "b.md").read_text()
+    row = "| street, s4token-mini, input.max_points=40000 | 10 | 9.5 | 7 of 150 | 101 | 140 | 33 | 3.2 |"
+    assert row in text and "14.9 % mIoU, 47.9 %" in text
+    assert "(10.0 x)" in text and "pgeof's neighbours and features: 120 ms" in text and "pycut-pursuit" in text
+
+
+def test_json_has_every_key_of_the_contract(tiny_model, tmp_path, capsys):
+    for name in ("open3d", "cut_pursuit_py"):
+        pytest.importorskip(name, reason="belongs to the bench requirements")
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).random((3000, 3)).astype(np.float32))
+    words = ["--input", str(tmp_path / "cloud.npy"), "--model", str(tiny_model), "--repeats", "1", "--json"]
+    assert benchmark.main(words) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"cloud", "points", "ours_ms", "reference_ms", "ratio_total", "hardware", "versions"} <= found.keys()
+    assert "total" in found["ours_ms"] and found["ours_ms"].keys() == found["reference_ms"].keys()
+    part = {"ours_ms", "cut_pursuit_ms", "ratio", "energy_ratio", "superpoints", "whole_ratio", "pycut_pursuit_ms"}
+    assert part <= found["partition"].keys()
+    assert {"ours_ms", "fpsample_ms", "exact"} <= found["wfps"].keys() and found["wfps"]["exact"]
+    assert {"ours_ms", "dense_ms", "max_abs_diff"} <= found["propagation"].keys()

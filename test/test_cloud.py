@@ -38,3 +38,41 @@ def test_prepare_keeps_colour_beside_its_point_and_drops_what_is_not_finite():
     made = cloud.prepare(xyz, rgb, 1000)
     assert made.source.tolist() == [2, 0]
     assert np.allclose(made.rgb, rgb[[2, 0]])
+
+
+def rounded(seed: int, levels: int, kind=np.float32) -> np.ndarray:
+    xyz = np.random.default_rng(seed).integers(-levels, levels, (2000, 3)) / 7
+    xyz[::3] = -xyz[::3]  # -0.0 among them
+    return xyz.astype(kind)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("levels", [1, 40, 10**6])
+def test_the_quick_order_is_the_lexicographic_one(kind, levels):
+    points = rounded(levels, levels, kind)
+    np.testing.assert_array_equal(cloud.sorted_order(points), np.lexsort(points.T[::-1]))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int32, ">f4", np.longdouble])
+def test_prepare_is_the_definition_for_every_type(kind):
+    xyz = (100 * np.random.default_rng(0).random((500, 3))).astype(kind)
+    made, points = cloud.prepare(xyz, None, 1000), xyz.astype(np.float64)
+    order = np.lexsort(points.T[::-1])
+    np.testing.assert_array_equal(made.source, order)
+    expected = (points[order] - points.min(axis=0)) / np.ptp(points, axis=0).max()
+    np.testing.assert_array_equal(made.xyz, expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_thinned_cloud_has_the_first_point_of_every_voxel(seed):
+    rng = np.random.default_rng(seed)
+    xyz = rng.random((30000, 3)) * (1, 1, 0) + (rng.random((30000, 1)) < 0.1) * rng.random((30000, 3))
+    made = cloud.prepare(xyz, None, 3000)
+    assert 0.8 * 3000 < len(made.core) < 1.25 * 3000
+    assert (np.diff(made.core) > 0).all() and (made.nearest_core[made.core] == np.arange(len(made.core))).all()
+    first = np.full(len(made.core), len(xyz))
+    np.minimum.at(first, made.nearest_core, np.arange(len(xyz)))
+    np.testing.assert_array_equal(first, made.core)
+    apart = np.abs(made.xyz - made.xyz[made.core[made.nearest_core]]).max(axis=0)
+    own = cloud.cloud_kernels._occupied(made.xyz, apart.max())
+    assert own <= 1.5 * len(made.core), "a voxel is no larger than its number says"

@@ -229,8 +229,6 @@ def test_clouds_above_the_limit_are_thinned_and_wholly_labelled(tiny_model):
     result = model.segment(xyz)
     check(result, xyz)
     assert 600 < len(result.encoding.geometry.working.core) < 1500
-    full = load(tiny_model).segment(xyz)
-    assert result.superpoint_count < full.superpoint_count
 
 
 def test_a_million_points(tiny_model):
@@ -272,3 +270,24 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="not available on this machine; use cpu"):
             checked_device("cuda")
+
+
+def test_a_thinned_cloud_keeps_its_superpoints(tiny_model):
+    xyz = room(40000)
+    whole, thin = load(tiny_model), load(tiny_model, input__max_points=8000)
+    result = thin.segment(xyz)
+    assert len(result.encoding.geometry.working.core) < 12000
+    assert 0.5 < result.superpoint_count / whole.segment(xyz).superpoint_count < 2
+
+
+def test_the_text_tower_runs_for_new_words_only(tiny_model, monkeypatch):
+    model, asked = load(tiny_model), []
+    encode = model.clip.encode_text
+    monkeypatch.setattr(model.clip, "encode_text", lambda texts: asked.extend(texts) or encode(texts))
+    first = model.make_vocabulary(["sofa", "lamp"], ["a {}", "the {}"])
+    second = model.make_vocabulary(["lamp", "bed"], ["a {}", "the {}"], [0.1, 0.2])
+    assert asked == ["a sofa", "the sofa", "a lamp", "the lamp", "a bed", "the bed"]
+    np.testing.assert_array_equal(second.text[0], first.text[1])
+    np.testing.assert_allclose(
+        second.text, load(tiny_model).make_vocabulary(["lamp", "bed"], ["a {}", "the {}"]).text, atol=1e-6
+    )

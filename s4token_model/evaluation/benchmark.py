@@ -25,7 +25,7 @@ import torch
 from s4token_model import checkpoint, cloud, files, propagation, sampling, superpoints
 from s4token_model import config as configs
 from s4token_model.clip import FrozenClip
-from s4token_model.evaluation import growth, reference, report
+from s4token_model.evaluation import growth, peers, reference, report, scannet
 from s4token_model.segmenter import Segmenter, form_tokens, network_input
 from s4token_model.tokenizer import Tokenizer
 
@@ -44,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="print one JSON object per cloud")
     parser.add_argument("--report", type=Path, metavar="FILE.md", help="also write a document and a plot of the growth")
+    parser.add_argument("--live", action="store_true", help="time the node at 10 Hz instead; see --live --help")
+    parser.add_argument("--live-figures", action="append", type=Path, default=[], metavar="FILE.json",
+                        help="for the report: what --live --out wrote")  # fmt: skip
+    parser.add_argument("--scannet", metavar="ROOT", help="for the report: score s4token-mini on the rooms there")
     options = parser.parse_args(arguments)
     results = []
     for file in options.input or [None]:
@@ -51,7 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(results[-1]) if options.json else table(results[-1]), flush=True)
     if options.report is not None:
         words = sys.argv[1:] if arguments is None else arguments
-        report.write(options.report, results, growth.measure(), shlex.join(["s4token", "benchmark", *words]))
+        live = [json.loads(path.read_text(encoding="utf-8")) for path in options.live_figures]
+        scores = scannet.run(options.scannet) if options.scannet else None
+        command = shlex.join(["s4token", "benchmark", *words])
+        report.write(options.report, results, growth.measure(), command, live, scores)
         print(f"wrote {options.report}")
     return 0
 
@@ -75,6 +82,7 @@ def run(input: str | None, points: int | None, model: str, tokens: int | None, r
         "reference_ms": reference_ms,
         "ratio_total": round(reference_ms["total"] / ours_ms["total"], 2),
         "partition": partition_figures(xyz, segmenter.config, repeats),
+        "geometry": peers.geometry(xyz, segmenter.config, repeats, _timed),
         "wfps": sampling_figures(xyz, segmenter.config, repeats),
         "propagation": propagation_figures(xyz, segmenter, repeats),
         "hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
@@ -183,12 +191,15 @@ def partition_figures(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
         out["speed_ratio"][str(strength)] = round(peer_ms / ours_ms, 2)
         out["superpoints"][str(strength)] = {"ours": int(ours.max()) + 1, "cut_pursuit": int(peer.max()) + 1}
         if strength == STRENGTHS[-1]:
+            other = peers.pycut_pursuit(features, edges, strength, repeats)
             out |= {
+                "pycut_pursuit_ms": other and other["ms"],
+                "pycut_pursuit_energy_ratio": other and round(energies[0] / other["energy"], 4),
                 "ours_ms": round(ours_ms, 1),
                 "cut_pursuit_ms": round(peer_ms, 1),
                 "ratio": round(peer_ms / ours_ms, 2),
             }
-    return out
+    return out | peers.whole_partition(unit, config, repeats, _timed)
 
 
 def sampling_figures(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, Any]:

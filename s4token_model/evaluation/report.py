@@ -11,8 +11,16 @@ from typing import Any
 from s4token_model.evaluation.growth import slope
 
 
-def write(path: Path, results: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], command: str) -> None:
-    """Write the figures of `benchmark.run` (one per cloud and model) and of `growth.measure` to `path`.
+def write(
+    path: Path,
+    results: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    command: str,
+    live: Sequence[dict[str, Any]] = (),
+    scores: dict[str, Any] | None = None,
+) -> None:
+    """Write the figures of `benchmark.run` (one per cloud and model), of `growth.measure`, of
+    `s4token_ros.live_benchmark` and of `scannet.run` to `path`.
 
     The picture goes beside it, with the suffix .png.
     """
@@ -30,6 +38,10 @@ def write(path: Path, results: Sequence[dict[str, Any]], rows: Sequence[dict[str
         picture = path.with_suffix(".png")
         plot(picture, rows)
         parts.append(_growth(list(rows), picture.name))
+    if live:
+        parts.append(_live(live))
+    if scores is not None:
+        parts.append(_accuracy(scores))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -81,12 +93,66 @@ def _cloud(result: dict[str, Any]) -> str:
     peer_text = "not installed" if wfps["fpsample_ms"] is None else f"{wfps['fpsample_ms']:.1f} ms"
     lines += [
         "",
+        *_further(result),
         f"- Weighted farthest point sampling: {wfps['ours_ms']:.1f} ms, {exact};"
         f" fpsample's unweighted bucket_fps_kdline: {peer_text}.",
         f"- Propagation of class scores: {spread['ours_ms']:.1f} ms, the dense formula {spread['dense_ms']:.0f} ms"
         f" ({spread['dense_ms'] / spread['ours_ms']:.0f} x); largest difference {spread['max_abs_diff']:.1e}.",
     ]
     return "\n".join(lines)
+
+
+def _further(result: dict[str, Any]) -> list[str]:
+    """Lines on the peers that not every result has."""
+    part, lines = result["partition"], []
+    if "whole_ratio" in part:
+        lines.append(
+            f"- Geometry, graph and solving together: {part['whole_ours_ms']:.0f} ms, with the libraries and"
+            f" cut-pursuit-py {part['whole_cut_pursuit_ms']:.0f} ms ({part['whole_ratio']} x)."
+        )
+    if result.get("geometry", {}).get("pgeof_ms"):
+        found = result["geometry"]
+        lines.append(
+            f"- Neighbours, normals, eigen-features and graph: {found['ours_ms']:.0f} ms; pgeof's neighbours and"
+            f" features: {found['pgeof_ms']:.0f} ms."
+        )
+    if part.get("pycut_pursuit_ms"):
+        lines.append(
+            f"- pycut-pursuit at the largest lambda: {part['pycut_pursuit_ms']:.0f} ms; our energy is"
+            f" {part['pycut_pursuit_energy_ratio']} of its own."
+        )
+    return lines
+
+
+def _live(live: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        "## Live",
+        "",
+        "Written by `s4token benchmark --live`: node, sensor and listener are processes on this machine. Age: from the"
+        " stamp of a cloud to the arrival of the labelled one. Relabelled: from set_vocabulary with 20 words that the"
+        " text tower has seen to the arrival of the last cloud. Encoded: decode, append labels and publish"
+        " 130,000 points of 32 bytes.",
+        "",
+        "| clouds, settings | played, Hz | labelled, Hz | dropped | age p50, ms | p95, ms | relabelled, ms |"
+        " encoded, ms |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in live:
+        name = ", ".join([Path(one["input"]).name, one["model"], *one["settings"]])
+        lines.append(
+            f"| {name} | {one['played_hz']:g} | {one['labelled_hz']} | {one['dropped']} of {one['received']} |"
+            f" {one['age_p50_ms']:.0f} | {one['age_p95_ms']:.0f} | {one['relabel_ms']:.0f} |"
+            f" {one['decode_encode_publish_ms']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def _accuracy(scores: dict[str, Any]) -> str:
+    return (
+        "## Accuracy at this speed\n\n"
+        f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
+        f" {100 * scores['miou']:.1f} % mIoU, {100 * scores['accuracy']:.1f} % of the points right."
+    )
 
 
 def _growth(rows: list[dict[str, Any]], picture: str) -> str:
