@@ -133,7 +133,7 @@ class Config:
 class MiniConfig:
     """How `make mini-model` trains the embedded default: procedural scenes, a small CLIP, then its tokenizer."""
 
-    scenes: int = option(1600, "procedural scenes to train on", 1, 1000000)
+    scenes: int = option(3000, "procedural scenes to train on", 1, 1000000)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
     clip_scenes: int = option(1200, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
     street_share: float = option(0.0, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
@@ -146,9 +146,9 @@ class MiniConfig:
     clip_images: int = option(32, "pictures per step", 2, 4096)
     clip_regions: int = option(3, "groups of regions per step, in which every class occurs at most once", 1, 64)
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
-    steps: int = option(2700, "steps of training the tokenizer", 1, 10000000)
-    batch: int = option(5, "clouds per step", 1, 4096)
-    rate: float = option(1.5e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
+    steps: int = option(6500, "steps of training the tokenizer", 1, 10000000)
+    batch: int = option(6, "clouds per step", 1, 4096)
+    rate: float = option(1.3e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
     weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
     tokens: int = option(256, "tokens drawn from each cloud in a step; all of them in the last part", 8, 16384)
     full_share: float = option(0.1, "share of the steps, at the end, that use all tokens", 0.0, 1.0)
@@ -161,7 +161,7 @@ class MiniConfig:
     precision: str = option(
         "auto", "fp32, bf16, or auto: bf16 where the processor has it", choices=("auto", "fp32", "bf16")
     )
-    save_every: int = option(200, "steps between saved states", 1, 1000000)
+    save_every: int = option(250, "steps between saved states", 1, 1000000)
 
 
 def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.Field]]:
