@@ -120,17 +120,14 @@ def _add_evaluate(commands: Any) -> None:
     command = _command(commands, "evaluate", evaluate, about, details)
     command.add_argument("benchmark", choices=list(BENCHMARKS))
     command.add_argument("--root", help="the data in its release layout, or a common preprocessed one")
-    rooms = "of scannet: only these rooms; for procedural, how many (default: 20)"
-    command.add_argument("--rooms", metavar="0003,0004", help=rooms)
+    command.add_argument("--rooms", metavar="0003,0004", help="scannet: only these; procedural: how many (default: 20)")
     command.add_argument("--split", help="train, val or test (default: test; scannet: all); s3dis: an area (Area_5)")
     variants = "of scanobjectnn: obj_only, obj_bg, pb_t50_rs (default: all that are there)"
     command.add_argument("--variants", metavar="A,B", help=variants)
     how = "projection: the model's CLIP on depth pictures of single objects, training-free (default: s4token)"
     command.add_argument("--words", metavar="A,B", help="of agreement: the words (default: the model's vocabulary)")
     command.add_argument("--method", choices=["s4token", "projection"], help=how)
-    command.add_argument(
-        "--pictures", metavar="DIR", help="draw predictions beside the truth, and the confusion matrix"
-    )
+    command.add_argument("--pictures", metavar="DIR", help="draw predictions beside the truth, and the confusions")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
 
