@@ -12,7 +12,7 @@ import torch
 from s4token_model import checkpoint, clip
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config, MiniConfig
-from s4token_model.datasets.classes import INDOOR
+from s4token_model.datasets.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.training import batches
 from s4token_model.training.batches import Samples
 from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
@@ -241,6 +241,17 @@ def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):
     moved = asked.row[batch.label[keep]]
     expected = text_loss(points[keep], text[asked.words], moved, torch.ones(4), PIPELINE.vocabulary.temperature)
     assert torch.isclose(given["text"], MINI.text_weight * expected)
+
+
+def test_with_streets_some_steps_ask_for_their_words():
+    classes = mini_tokenizer.classes_of(configs.replace(MINI, {"street_share": 0.5}))
+    assert mini_tokenizer.classes_of(MINI) == INDOOR and classes == PROCEDURAL
+    drawn = [mini_tokenizer.draw_classes(np.random.default_rng(k), classes) for k in range(300)]
+    asked = [[classes[k] for k in d.words if k < len(classes)] for d in drawn]
+    assert 0.25 < np.mean([words == ["person", *STREET] for words in asked]) < 0.45
+    for step, words in zip(drawn, asked, strict=True):
+        assert len(step.row) == len(classes)
+        assert [int(step.row[classes.index(name)]) for name in words] == list(range(len(words)))
 
 
 def test_words_of_a_step_are_everyday_words_half_of_the_time():

@@ -153,6 +153,8 @@ HYPERNYMS: dict[str, tuple[str, ...]] = {
     "vehicle": ("car", "truck", "bus", "trailer", "motorcycle"),
     "motor vehicle": ("car", "truck", "bus"),
     "two-wheeler": ("bicycle", "motorcycle"),
+    "other vehicle": ("bus", "trailer"),
+    "other ground": ("traffic island",),
     "rider": ("bicyclist", "motorcyclist"),
     "tree": ("vegetation", "tree trunk"),
     "street furniture": ("pole", "traffic sign", "traffic light"),
@@ -166,7 +168,8 @@ PLURAL_ONLY = frozenset({
 })  # fmt: skip
 MASS = frozenset({
     "clothing", "laundry", "footwear", "flooring", "luggage", "wall art", "furniture", "storage", "other furniture",
-    "ground", "asphalt", "parking", "terrain", "grass", "soil", "vegetation", "foliage", "street furniture",
+    "ground", "other ground", "asphalt", "parking", "terrain", "grass", "soil",
+    "vegetation", "foliage", "street furniture",
 })  # fmt: skip
 _IRREGULAR = {
     "shelf": "shelves", "bookshelf": "bookshelves", "person": "people", "looking glass": "looking glasses",
