@@ -123,20 +123,27 @@ class Segmenter:
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Encoding:
         """Run partition, sampling, grouping, tokenizer and frozen CLIP."""
-        geometry = form_tokens(xyz, rgb, self.config, device=str(self.device))
-        valid = np.zeros(len(xyz), bool)
+        return self.embed(self.form(xyz, rgb), len(xyz))
+
+    def form(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> TokenGeometry:
+        """The first half of `encode`, before the network; may run while another thread is in the second."""
+        return form_tokens(xyz, rgb, self.config, device=str(self.device))
+
+    def embed(self, geometry: TokenGeometry, count: int) -> Encoding:
+        """The second half of `encode`: the network, on what `form` made of a cloud of `count` points."""
+        valid = np.zeros(count, bool)
         valid[geometry.working.source] = True
-        ids = np.full(len(xyz), marks.NO_SUPERPOINT, np.uint32)
+        ids = np.full(count, marks.NO_SUPERPOINT, np.uint32)
         ids[geometry.working.source] = geometry.superpoints
         if not valid.any():
             nothing = np.zeros((0, self.clip.dim), np.float32)
-            reason = "the cloud has no points" if len(xyz) == 0 else "no point of the cloud is finite"
+            reason = "the cloud has no points" if count == 0 else "no point of the cloud is finite"
             return Encoding(valid, ids, 0, nothing, np.zeros(self.clip.dim, np.float32), geometry.stages_ms, reason)
         clock = _Clock(geometry.stages_ms)
         tokens, cls = self._encode_tokens(geometry)
         clock("encoder")
-        count = int(geometry.superpoints.max()) + 1
-        return Encoding(valid, ids, count, tokens, cls, clock.stages_ms, geometry=geometry)
+        pieces = int(geometry.superpoints.max()) + 1
+        return Encoding(valid, ids, pieces, tokens, cls, clock.stages_ms, geometry=geometry)
 
     def label(self, encoding: Encoding, words: Vocabulary | None = None) -> Segmentation:
         """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.

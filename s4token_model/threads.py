@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 
@@ -22,3 +24,14 @@ def processor_flags() -> set[str]:
         return set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         return set()
+
+
+def torch_alone() -> None:
+    """Let torch, once loaded, compute on the calling thread alone: beside a busy thread its own would wait for each
+    other."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    threading.Thread(target=torch.set_num_threads, args=(before,)).start()  # what later threads begin with

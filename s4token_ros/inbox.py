@@ -32,8 +32,14 @@ class Inbox:
         with self._changed:
             return self._changed.wait_for(lambda: self._message is not None, timeout)
 
+    def wait_empty(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds; return whether there is no message."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._message is None, timeout)
+
     def take(self) -> Any:
         """Return the message and forget it; None when there is none."""
         with self._changed:
             message, self._message = self._message, None
+            self._changed.notify_all()
         return message

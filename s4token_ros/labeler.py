@@ -1,4 +1,5 @@
-"""The work on clouds, off the executor: newest cloud -> decode -> encode -> label -> publish, in one worker thread.
+"""The work on clouds, off the executor: newest cloud -> decode -> encode -> label -> publish, in one worker
+thread, or two that overlap.
 
 The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds: a cloud is labelled
 wholly by one version, and none with an older version's labels follows the message of a newer vocabulary.
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from s4token_model import threads
 from s4token_ros import messages, scene
 from s4token_ros.diagnostics import Statistics
 from s4token_ros.inbox import Inbox
@@ -39,13 +41,34 @@ class Frame:
     decode_ms: float
 
 
+@dataclass(frozen=True)
+class Formed:
+    """A cloud cut into tokens, on its way to the network."""
+
+    message: Any
+    cloud: messages.Cloud
+    geometry: Any
+    segmenter: Any
+    decode_ms: float
+
+
 class Labeler:
     """Labels the newest cloud whenever somebody listens.
+
+    With `overlap` a second thread cuts the next cloud into tokens while the network is at this one; it starts on none
+    before the network has taken the last, so that no cloud waits longer than the one in front of it needs.
 
     `now` gives the ROS time as a message; `report` is called with the text of a frame's error.
     """
 
-    def __init__(self, model: Model, outputs: Outputs, now: Callable[[], Any], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        outputs: Outputs,
+        now: Callable[[], Any],
+        report: Callable[[str], None],
+        overlap: bool = False,
+    ) -> None:
         self.model = model
         self.outputs = outputs
         self.stats = Statistics()
@@ -57,22 +80,27 @@ class Labeler:
         self._publishing = threading.RLock()  # guards model, outputs and the order of what is published
         self._working = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []
+        self._overlap = overlap
+        self._formed = Inbox()  # of what waits for the network
 
     def start(self) -> None:
-        """Start the worker thread with fresh statistics."""
+        """Start the worker threads with fresh statistics."""
         self.stats = Statistics()
         self._stop.clear()
-        self._worker = threading.Thread(target=self._work, name="s4token worker", daemon=True)
-        self._worker.start()
+        loops = [self._form_ahead, self._finish] if self._overlap else [self._work]
+        self._workers = [threading.Thread(target=loop, name=f"s4token {loop.__name__}", daemon=True) for loop in loops]
+        for worker in self._workers:
+            worker.start()
 
     def stop(self) -> None:
-        """End the worker thread after the cloud it is at, and forget waiting clouds."""
+        """End the worker threads after the cloud it is at, and forget waiting clouds."""
         self._stop.set()
-        if self._worker:
-            self._worker.join(timeout=20.0)
-            self._worker = None
+        for worker in self._workers:
+            worker.join(timeout=20.0)
+        self._workers = []
         self._inbox.take()
+        self._formed.take()
 
     def receive(self, message: Any) -> None:
         """Take a PointCloud2; an older one that waits is dropped and counted."""
@@ -147,24 +175,53 @@ class Labeler:
                 with self._working:
                     self._process(self._inbox.take())
 
-    def _process(self, message: Any) -> None:
-        """Label and publish one cloud; None: the one that a query has encoded already."""
+    def _form_ahead(self) -> None:
+        """With `overlap`, the first thread: from a message to tokens."""
+        while not self._stop.is_set():
+            if not self.outputs.wanted() or not self._formed.wait_empty(IDLE_POLL_S):
+                self._stop.wait(0.0 if self.outputs.wanted() else IDLE_POLL_S)
+            elif self._inbox.wait(IDLE_POLL_S) and (message := self._inbox.take()) is not None:
+                try:
+                    self._formed.put(self._form(message))
+                except Exception as error:
+                    self._drop(error)
+
+    def _finish(self) -> None:
+        """With `overlap`, the second thread: from tokens to a published cloud."""
+        threads.torch_alone()
+        while not self._stop.is_set():
+            if self._formed.wait(IDLE_POLL_S) or (self._unpublished and self.outputs.wanted()):
+                with self._working:
+                    self._process(self._formed.take())
+
+    def _process(self, work: Any) -> None:
+        """Label and publish one cloud, a message or formed already; None: the one that a query has encoded."""
         try:
-            if message is not None:
-                self._frame = self._encode(message)
+            if work is not None:
+                self._frame = self._embed(work) if isinstance(work, Formed) else self._encode(work)
             self._unpublished = False
             if self._frame is not None and not self._publish(self._frame):
                 self._inbox.put_back(self._frame.message)  # the segmenter was replaced meanwhile
         except Exception as error:  # the one place where a frame may fail: say why, drop it, go on
-            self.stats.fail(str(error) or repr(error))
-            self._report(f"cloud dropped: {error}")
+            self._drop(error)
+
+    def _drop(self, error: Exception) -> None:
+        self.stats.fail(str(error) or repr(error))
+        self._report(f"cloud dropped: {error}")
 
     def _encode(self, message: Any) -> Frame:
+        return self._embed(self._form(message))
+
+    def _form(self, message: Any) -> Formed:
         start = time.perf_counter()
         cloud = messages.decode(message)
         decode_ms = (time.perf_counter() - start) * 1e3
         segmenter = self.model.segmenter
-        return Frame(message, cloud, segmenter.encode(cloud.xyz, cloud.rgb), segmenter, decode_ms)
+        return Formed(message, cloud, segmenter.form(cloud.xyz, cloud.rgb), segmenter, decode_ms)
+
+    def _embed(self, formed: Formed) -> Frame:
+        encoding = formed.segmenter.embed(formed.geometry, len(formed.cloud.xyz))
+        return Frame(formed.message, formed.cloud, encoding, formed.segmenter, formed.decode_ms)
 
     def _publish(self, frame: Frame, relabel: bool = False) -> bool:
         """Label and publish a frame by the current model; False when another segmenter encoded it."""

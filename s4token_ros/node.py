@@ -119,7 +119,7 @@ class S4TokenNode(LifecycleNode):
             self._problem = f"not configured: {error}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._labeler = Labeler(model, outputs, self._now, self._report)
+        self._labeler = Labeler(model, outputs, self._now, self._report, self._settings.node.overlap)
         self._phase, self._problem = "inactive", ""
         settings, took = self._settings.node, time.perf_counter() - start
         words = len(model.vocabulary.names)

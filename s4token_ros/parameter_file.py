@@ -15,8 +15,8 @@ HEAD = """\
 #
 # The first block belongs to the node alone. The others are the stages of the pipeline; their defaults are saved
 # with the model, so they stand here commented out, with the values of a new model. Uncomment a line to override it. All
-# can be changed while the node runs (ros2 param set /s4token sampling.tokens 256), except autostart and model; a wrong
-# value is rejected with the reason. Written by: python -m s4token_ros.parameter_file
+# can be changed while the node runs (ros2 param set /s4token sampling.tokens 256), except autostart, overlap and model;
+# a wrong value is rejected with the reason. Written by: python -m s4token_ros.parameter_file
 /**:
   ros__parameters:
 """

@@ -15,7 +15,7 @@ from rclpy.exceptions import ParameterException
 
 from s4token_model.config import Config, option, options, replace
 
-START_ONLY = ("autostart", "model")  # the defaults of all other parameters come from the model
+START_ONLY = ("autostart", "overlap", "model")  # of the last, the defaults of all other parameters come from the model
 RELIABILITIES = ("reliable", "best_effort")
 
 
@@ -57,6 +57,9 @@ class NodeConfig:
     device: str = option("cpu", "where the network runs: cpu, cuda or cuda:<n>")
     warm_up: bool = option(
         True, "run on a made-up cloud when configuring, so that the first real one is as fast as the tenth"
+    )
+    overlap: bool = option(
+        False, "cut the next cloud into tokens while the network runs on this one: more clouds per second, each older"
     )
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

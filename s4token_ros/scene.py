@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import Point, Vector3
+from numba import njit
 from std_msgs.msg import ColorRGBA, Header
 
 from s4token_interfaces.msg import ClassSummary, Match, SceneClasses
@@ -17,6 +18,10 @@ try:  # not on PyPI; part of most ROS installations
     from vision_msgs.msg import LabelInfo, VisionClass
 except ImportError:
     LabelInfo = VisionClass = None
+
+
+TABLE = 10_000_000  # flags that are held at once
+_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -66,25 +71,55 @@ def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "
     message.unlabelled_reason = reason
     if not labelled.any():
         return message
-    labels, superpoints = segmentation.labels[labelled], segmentation.superpoints[labelled]
-    groups = group(labels, xyz[labelled])
-    confidence = groups.mean(segmentation.confidence[labelled])
-    pairs = np.unique(labels.astype(np.uint64) << np.uint64(32) | superpoints.astype(np.uint64))
-    superpoint_counts = np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=int(groups.ids[-1]) + 1)
     names = segmentation.vocabulary.names
-    for i in np.argsort(-groups.counts, kind="stable"):
-        label = int(groups.ids[i])
+    labels, superpoints = segmentation.labels, segmentation.superpoints
+    counts, centroid, low, high, confidence = _sums(labels, segmentation.confidence, xyz, len(names))
+    groups = Groups(np.arange(len(names)), counts, centroid, low, high, _NONE, _NONE)
+    superpoint_counts = _superpoints_per_class(labels, superpoints, labelled, len(names))
+    for label in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist():
         message.classes.append(
             ClassSummary(
                 label=label,
                 name=names[label],
-                points=int(groups.counts[i]),
+                points=int(counts[label]),
                 superpoints=int(superpoint_counts[label]),
-                confidence=float(confidence[i]),
-                **_place(groups, i),
+                confidence=float(confidence[label]),
+                **_place(groups, label),
             )
         )
     return message
+
+
+@njit(cache=True, nogil=True)
+def _sums(labels, confidence, xyz, classes):
+    """Per class: points, centroid, lowest and highest corner, mean confidence; in float64, other labels left out."""
+    counts, mean, sure = np.zeros(classes, np.int64), np.zeros((classes, 3)), np.zeros(classes)
+    low, high = np.full((classes, 3), np.inf), np.full((classes, 3), -np.inf)
+    for i in range(len(labels)):
+        c = labels[i]
+        if c >= classes:
+            continue
+        counts[c] += 1
+        sure[c] += confidence[i]
+        for a in range(3):
+            mean[c, a] += xyz[i, a]
+            low[c, a], high[c, a] = min(low[c, a], xyz[i, a]), max(high[c, a], xyz[i, a])
+    for c in range(classes):
+        mean[c] /= max(counts[c], 1)
+        sure[c] /= max(counts[c], 1)
+    return counts, mean, low, high, sure
+
+
+def _superpoints_per_class(labels, superpoints, labelled, classes: int) -> np.ndarray:
+    """(classes,) how many superpoints have a point of each class."""
+    pairs = labels[labelled].astype(np.int64), superpoints[labelled].astype(np.int64)
+    size = int(pairs[1].max()) + 1
+    if classes * size > TABLE:
+        kept = np.unique(pairs[0] * size + pairs[1])
+        return np.bincount(kept // size, minlength=classes)
+    table = np.zeros(classes * size, bool)
+    table[pairs[0] * size + pairs[1]] = True
+    return table.reshape(classes, size).sum(axis=1)
 
 
 def matches(

@@ -54,6 +54,7 @@ class FakeSegmenter:
         self.config = config
         self.encoded = 0
         self.seconds = float(os.environ.get("FAKE_SECONDS", "0"))
+        self.forming = float(os.environ.get("FAKE_FORMING", "0"))
         self.vocabulary = self.make_vocabulary(config.vocabulary.names or ("floor", "wall", "chair"))
 
     def make_vocabulary(self, names, templates=None, thresholds=None):
@@ -61,8 +62,15 @@ class FakeSegmenter:
         return vocabulary.build(names, templates or ("a photo of a {}.",), limits, lambda t: np.ones((len(t), 4)))
 
     def encode(self, xyz, rgb=None):
+        return self.embed(self.form(xyz, rgb), len(xyz))
+
+    def form(self, xyz, rgb=None):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
+        time.sleep(self.forming)
+        return xyz
+
+    def embed(self, xyz, count):
         self.encoded += 1
         time.sleep(self.seconds)
         valid = np.isfinite(xyz).all(axis=1)

@@ -12,7 +12,7 @@ import torch
 from conftest import TINY_CLIP
 from torch.nn.functional import gelu, linear
 
-from s4token_model import clip, int8
+from s4token_model import clip, int8, threads
 from s4token_model.clip import FrozenClip, through_block
 from s4token_model.int8 import Int8Blocks, Product, in_single_threads
 from s4token_model.tokenizer import PointNet
@@ -128,3 +128,16 @@ def test_auto_takes_8_bits_where_the_processor_multiplies_them(monkeypatch):
         model = open_clip.CLIP(**TINY_CLIP)
         assert FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "auto").precision == expected
         assert FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16").precision == "bf16"
+
+
+def test_torch_alone_holds_for_the_calling_thread():
+    before, inside = torch.get_num_threads(), []
+
+    def work() -> None:
+        threads.torch_alone()
+        inside.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [1] and torch.get_num_threads() == before

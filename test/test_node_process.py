@@ -76,6 +76,26 @@ def test_signals_end_it_cleanly_even_under_load(start, sig):
     assert "Traceback" not in process.text() and "Error" not in process.text()
 
 
+def test_overlap_labels_more_clouds_in_order_and_survives_bad_ones(start):
+    process, peer = start("-p", "overlap:=true", FAKE_SECONDS="0.3", FAKE_FORMING="0.3")
+    ready(peer)
+    publisher, collected = peer.publisher(), peer.labeled()
+    wait_for(lambda: publisher.get_subscription_count() and collected.connected())
+    begin, sent = time.monotonic(), []
+    while time.monotonic() < begin + 6:
+        sent.append(cloud(room(ros.FAILING_POINTS if len(sent) == 20 else 500)))
+        publisher.publish(sent[-1])
+        time.sleep(0.1)
+    assert len(collected) >= 13, "one after the other, ten would fit"
+    stamps = [message.header.stamp.sec for message in collected]
+    assert stamps == sorted(set(stamps)), "each once, none overtaken"
+    assert peer.set_vocabulary("lamp", "bed").success
+    last = sent[-1].header.stamp.sec
+    wait_for(lambda: any(m.header.stamp.sec == last for m in collected), 20, "the newest cloud")
+    assert peer.query("lamp").header.stamp.sec == last
+    assert process.stop() == 0 and "Traceback" not in process.text()
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

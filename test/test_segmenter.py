@@ -284,10 +284,10 @@ def test_the_text_tower_runs_for_new_words_only(tiny_model, monkeypatch):
     model, asked = load(tiny_model), []
     encode = model.clip.encode_text
     monkeypatch.setattr(model.clip, "encode_text", lambda texts: asked.extend(texts) or encode(texts))
-    first = model.make_vocabulary(["sofa", "lamp"], ["a {}", "the {}"])
-    second = model.make_vocabulary(["lamp", "bed"], ["a {}", "the {}"], [0.1, 0.2])
-    assert asked == ["a sofa", "the sofa", "a lamp", "the lamp", "a bed", "the bed"]
+    first = model.make_vocabulary(["kayak", "lynx"], ["a {}", "the {}"])
+    second = model.make_vocabulary(["lynx", "tuba"], ["a {}", "the {}"], [0.1, 0.2])
+    assert asked == ["a kayak", "the kayak", "a lynx", "the lynx", "a tuba", "the tuba"]
     np.testing.assert_array_equal(second.text[0], first.text[1])
     np.testing.assert_allclose(
-        second.text, load(tiny_model).make_vocabulary(["lamp", "bed"], ["a {}", "the {}"]).text, atol=1e-6
+        second.text, load(tiny_model).make_vocabulary(["lynx", "tuba"], ["a {}", "the {}"]).text, atol=1e-6
     )
