@@ -44,8 +44,8 @@ class FrozenClip(nn.Module):
         quick = plain and (precision == "int8" or (precision == "auto" and int8.is_quick()))
         self.precision = "int8" if quick else resolved("auto" if precision == "int8" else precision)
         self._int8 = int8.Int8Blocks(visual.transformer.resblocks) if quick else None
-        self.half = resolved("auto" if quick else self.precision) == "bf16"  # wherever 8 bits do not serve
-        visual.transformer.to(torch.bfloat16 if self.half else torch.float32)
+        self.in_bf16 = resolved("auto" if quick else self.precision) == "bf16"  # wherever 8 bits do not serve
+        visual.transformer.to(torch.bfloat16 if self.in_bf16 else torch.float32)
         self.width, self.dim = visual.proj.shape
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -85,10 +85,10 @@ class FrozenClip(nn.Module):
 
     def _blocks(self, hidden: Tensor) -> Tensor:
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
-        hidden = hidden.to(torch.bfloat16) if self.half else hidden
+        hidden = hidden.to(torch.bfloat16) if self.in_bf16 else hidden
         for block in self.model.visual.transformer.resblocks:
             hidden = through_block(block, hidden) if _is_plain(block) else block(hidden)
-        return hidden.float() if self.half else hidden
+        return hidden.float() if self.in_bf16 else hidden
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""

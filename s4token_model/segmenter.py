@@ -197,7 +197,7 @@ class Segmenter:
 
     def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.half)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.in_bf16)
         with torch.inference_mode():
             with half:
                 tokens = self.tokenizer(inputs)
