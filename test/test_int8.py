@@ -96,7 +96,7 @@ def test_gradients_and_pictures_do_not_run_in_8_bits():
     torch.manual_seed(0)
     model = open_clip.CLIP(**TINY_CLIP)
     frozen = FrozenClip(copy.deepcopy(model), None, (0, 0, 0), (1, 1, 1), "int8")
-    exact = FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16" if frozen.half else "fp32")
+    exact = FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16" if frozen.in_bf16 else "fp32")
     tokens = random(1, 9, 48).requires_grad_()
     frozen.encode_tokens(tokens)[0].sum().backward()
     assert tokens.grad.abs().sum() > 0
