@@ -171,7 +171,10 @@ def _search(begin, end, order, xyz, low, high, found):
     filled, limit = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
     spare, spare_place = np.empty(k, np.float32), np.empty(k, np.int32)
     index, lists = (order, xyz, low, high), (squared, place, filled, limit, spare, spare_place)
-    base, waiting = np.empty(16, np.int64), np.empty(16, np.int64)  # the walk's stack: boxes, the mask of those to visit
+    base, waiting = (
+        np.empty(16, np.int64),
+        np.empty(16, np.int64),
+    )  # the walk's stack: boxes, those to visit
     for block in range(begin, end):
         own, first = leaves + block, block * BLOCK
         size = min(BLOCK, count - first)

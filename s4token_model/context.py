@@ -65,21 +65,13 @@ def surround(
 
 def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
     """(N, 24): descriptors of the superpoint, of the token in it and in the cloud."""
-    sizes = np.maximum(np.bincount(superpoints), 1).astype(np.float64)
-
-    def mean(values):
-        return np.bincount(superpoints, values) / sizes
-
-    centre = np.stack([mean(xyz[:, a]) for a in range(3)], axis=1)
-    offset = xyz - centre[superpoints]
-    spread = np.zeros((len(sizes), 3, 3))
-    for a in range(3):
-        for b in range(a, 3):
-            spread[:, a, b] = spread[:, b, a] = mean(offset[:, a] * offset[:, b])
+    cloud = (np.ascontiguousarray(a, np.float32) for a in (xyz, normals, eigen))
+    sums, low, high = _superpoint_sums(*cloud, np.ascontiguousarray(superpoints, np.int32), int(superpoints.max()) + 1)
+    sizes = np.maximum(sums[:, 0], 1)
+    means = sums[:, 1:] / sizes[:, None]
+    centre, shares_of = means[:, :3], means[:, 9:]
+    spread = means[:, [3, 6, 7, 6, 4, 8, 7, 8, 5]].reshape(-1, 3, 3)
     values, vectors = np.linalg.eigh(spread)
-    low, high = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
-    np.minimum.at(low, superpoints, xyz[:, 2])
-    np.maximum.at(high, superpoints, xyz[:, 2])
     floor, bottom, roof, ceiling = np.percentile(xyz[:, 2], (1, 2, 98, 99))
     extent = np.array([*(np.ptp(np.percentile(xyz[:, a], (2, 98))) for a in range(2)), roof - bottom])
     own, r = patches.superpoint, patches.radius
@@ -101,8 +93,7 @@ def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
     )
     shares = np.stack(
         [
-            *(mean(eigen[:, a])[own] for a in range(3)),
-            mean(normals[:, 2] ** 2)[own],
+            *shares_of[own].T,
             vectors[own, 2, 0] ** 2,
             vectors[own, 2, 2] ** 2,
             np.log(sizes[own] / len(xyz) * 512),
@@ -112,6 +103,34 @@ def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
         axis=1,
     )
     return np.concatenate([np.arcsinh(lengths / r), shares], axis=1).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _superpoint_sums(xyz, normals, eigen, superpoints, count):
+    """Of every superpoint: (S, 14) float64 number of points and sums of x, y, z, then about the mean xx, yy, zz, xy,
+    xz, yz, then linearity, planarity, scattering, n_z^2; least and largest z (S,)."""
+    sums = np.zeros((count, 14))
+    low, high = np.full(count, np.float32(np.inf)), np.full(count, np.float32(-np.inf))
+    for i in range(len(superpoints)):
+        row, z = sums[superpoints[i]], xyz[i, 2]
+        row[0] += 1
+        for a in range(3):
+            row[1 + a] += xyz[i, a]
+            row[10 + a] += eigen[i, a]
+        row[13] += normals[i, 2] * normals[i, 2]
+        low[superpoints[i]] = min(low[superpoints[i]], z)
+        high[superpoints[i]] = max(high[superpoints[i]], z)
+    for i in range(len(superpoints)):
+        row = sums[superpoints[i]]
+        share = 1 / row[0]
+        x, y, z = xyz[i, 0] - row[1] * share, xyz[i, 1] - row[2] * share, xyz[i, 2] - row[3] * share
+        row[4] += x * x
+        row[5] += y * y
+        row[6] += z * z
+        row[7] += x * y
+        row[8] += x * z
+        row[9] += y * z
+    return sums, low, high
 
 
 def _own_points(patches: Patches) -> np.ndarray:

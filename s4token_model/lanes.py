@@ -94,7 +94,7 @@ def reached(typingctx, xyz, start, low, high, node, limits):
     def code(context, builder, signature, arguments):
         xyz_, start_, low_, high_, node_, limits_ = arguments
         points = [(_load(context, builder, xyz, xyz_, start_, a),) * 2 for a in range(3)]
-        boxes = [[_one(context, builder, kind, box, a, node_) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
+        boxes = _box(context, builder, (low, high), (low_, high_), node_, _one)
         limit = _load(context, builder, limits, limits_, ir.Constant(_WORD, 0))
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, points, boxes), limit))
 
@@ -103,24 +103,26 @@ def reached(typingctx, xyz, start, low, high, node, limits):
 
 @intrinsic
 def near_boxes(typingctx, low, high, own, start, limit):
-    """Mask of the boxes low[:, start:start+16]..high[...] whose squared distance to the box `own` is at most a limit."""
+    """Mask of the boxes low[:, start:start+16]..high[...] whose squared distance to the box `own` is at most limit."""
     if not _floats(low, high):
         return None
 
     def code(context, builder, signature, arguments):
         low_, high_, own_, start_, limit_ = arguments
-        mine = [[_one(context, builder, kind, box, a, own_) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
-        theirs = [[_load(context, builder, kind, box, start_, a) for kind, box in _ends(low, high, low_, high_)] for a in range(3)]
+        mine = _box(context, builder, (low, high), (low_, high_), own_, _one)
+        theirs = _box(context, builder, (low, high), (low_, high_), start_, _load)
         return _mask(builder, builder.fcmp_ordered("<=", _apart(builder, mine, theirs), _all(builder, limit_)))
 
     return types.int64(low, high, types.int64, types.int64, types.float32), code
 
 
-def _ends(low, high, low_, high_):
-    return (low, low_), (high, high_)
+def _box(context, builder, kinds, arrays, place, read):
+    """(low, high) per axis of the box or boxes at a place of two arrays (3, ...)."""
+    ends = list(zip(kinds, arrays, strict=True))
+    return [[read(context, builder, kind, array, place, axis) for kind, array in ends] for axis in range(3)]
 
 
-def _one(context, builder, kind, array, row, place):
+def _one(context, builder, kind, array, place, row):
     """array[row, place] in every lane."""
     address = builder.bitcast(_pointer(context, builder, kind, array, row, place), ir.FloatType().as_pointer())
     return _all(builder, builder.load(address, align=4))
@@ -229,7 +231,9 @@ def weighted_sum(typingctx, rows, count, factors, row, start, out, at):
 
         def term(k):
             factor = builder.load(builder.gep(address, [k]), align=4)
-            return _all(builder, factor), _load(context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES)))
+            return _all(builder, factor), _load(
+                context, builder, rows, rows_, builder.mul(k, ir.Constant(_WORD, LANES))
+            )
 
         _store(context, builder, out, out_, at_, _summed(context, builder, count_, term))
         return context.get_dummy_value()

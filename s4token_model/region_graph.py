@@ -37,18 +37,17 @@ def root(parent, v):
 
 
 @njit(**FAST)
-def roots_to_labels(parent):
-    """Labels 0..S-1 in order of first appearance, and S; every root is the lowest member of its tree."""
-    labels = np.empty(parent.shape[0], np.int32)
-    count = 0
-    for v in range(parent.shape[0]):
+def roots_to_labels(parent, first, last, labels, base):
+    """Labels base, base + 1, ... of the nodes first..last-1 in order of first appearance; every root is the lowest
+    member of its tree."""
+    for v in range(first, last):
         r = root(parent, v)
         if r == v:
-            labels[v] = count
-            count += 1
+            labels[v] = base
+            base += 1
         else:
             labels[v] = labels[r]
-    return labels, count
+    return base
 
 
 @njit(**FAST)
@@ -58,6 +57,27 @@ def valid(edges, count):
         if not 0 <= edges[e, 0] < edges[e, 1] < count:
             return False
     return True
+
+
+@njit(**FAST)
+def ascending(edges):
+    """Whether the first ends never fall."""
+    for e in range(1, edges.shape[0]):
+        if edges[e, 0] < edges[e - 1, 0]:
+            return False
+    return True
+
+
+@njit(**FAST)
+def crossing(edges, last):
+    """Which edges, of those whose first end is below `last`, end at or beyond it."""
+    found = np.empty(edges.shape[0], np.int32)
+    count = 0
+    for e in range(edges.shape[0]):
+        if edges[e, 1] >= last:
+            found[count] = e
+            count += 1
+    return found[:count].copy()
 
 
 @njit(**FAST)
@@ -77,15 +97,14 @@ def center_and_pad(features):
 
 
 @njit(**FAST)
-def split(edges, region):
-    """Connected components of equal `region`, as labels in order of first appearance, and their number."""
-    parent = np.arange(region.shape[0]).astype(np.int32)
+def unite(edges, region, parent, last):
+    """Unite the ends of edges inside a region, in the union-find forest `parent` of which only nodes below `last` are
+    touched."""
     for e in range(edges.shape[0]):
-        if region[edges[e, 0]] == region[edges[e, 1]]:
+        if edges[e, 1] < last and region[edges[e, 0]] == region[edges[e, 1]]:
             a, b = root(parent, edges[e, 0]), root(parent, edges[e, 1])
             if a != b:
                 parent[max(a, b)] = min(a, b)
-    return roots_to_labels(parent)
 
 
 @njit(**FAST)
@@ -105,11 +124,17 @@ def renumber(region):
 @njit(**FAST)
 def summarize(size, mean, region, count):
     """Points, mean feature and number of nodes of every region; nodes of region -1 belong to none."""
+    return summarize_part(size, mean, region, 0, count, 0, region.shape[0])
+
+
+@njit(**FAST)
+def summarize_part(size, mean, region, base, count, first, last):
+    """As summarize, of the regions base..base+count-1, whose nodes all lie within first..last-1."""
     points = np.zeros(count, np.float32)
     center = np.zeros((count, mean.shape[1]), np.float32)
     nodes = np.zeros(count, np.int32)
-    for v in range(region.shape[0]):
-        r = region[v]
+    for v in range(first, last):
+        r = region[v] - base
         if r < 0:
             continue
         points[r] += size[v]
@@ -156,10 +181,10 @@ def border_links(edges, weights, region):
 
 
 @njit(**FAST)
-def _merge_parallel(start, neighbor, weight):
-    """Add up the weights of repeated neighbours, in place; the shortened adjacency."""
+def _merge_parallel(start, neighbor, weight, place):
+    """Add up the weights of repeated neighbours, in place; the shortened adjacency. `place`: -1 for every node there
+    is."""
     count = start.shape[0] - 1
-    place = np.full(count, -1, np.int32)
     filled, begin = 0, 0
     for r in range(count):
         base, end = filled, start[r + 1]
@@ -177,14 +202,22 @@ def _merge_parallel(start, neighbor, weight):
 
 
 @njit(**FAST)
-def bundle(edges, weights, mean, labels, count):
-    """The graph of regions 0..count-1 of single points; the weights between two regions add up."""
+def bundle(edges, weights, incoming, pull, mean, labels, base, count, first, last):
+    """Of the graph of all regions of points, the rows of the regions base..base+count-1, whose points are
+    first..last-1; the weights between two regions add up.
+
+    edges (E, 2), weights (E,): those whose first end is among these points; incoming (K, 2), pull (K,): those of which
+    only the second is.
+    """
     degree = np.zeros(count, np.int32)
     for e in range(edges.shape[0]):
         a, b = labels[edges[e, 0]], labels[edges[e, 1]]
         if a != b:
-            degree[a] += 1
-            degree[b] += 1
+            degree[a - base] += 1
+            if b < base + count:
+                degree[b - base] += 1
+    for e in range(incoming.shape[0]):
+        degree[labels[incoming[e, 1]] - base] += 1
     start = _offsets(degree)
     cursor = start[:-1].copy()
     neighbor = np.empty(start[-1], np.int32)
@@ -192,39 +225,50 @@ def bundle(edges, weights, mean, labels, count):
     for e in range(edges.shape[0]):
         a, b = labels[edges[e, 0]], labels[edges[e, 1]]
         if a != b:
-            neighbor[cursor[a]], weight[cursor[a]] = b, weights[e]
-            neighbor[cursor[b]], weight[cursor[b]] = a, weights[e]
-            cursor[a] += 1
-            cursor[b] += 1
-    points, center, _ = summarize(np.ones(labels.shape[0], np.float32), mean, labels, count)
-    start, neighbor, weight = _merge_parallel(start, neighbor, weight)
+            place = cursor[a - base]
+            neighbor[place], weight[place] = b, weights[e]
+            cursor[a - base] += 1
+            if b < base + count:
+                place = cursor[b - base]
+                neighbor[place], weight[place] = a, weights[e]
+                cursor[b - base] += 1
+    for e in range(incoming.shape[0]):
+        b = labels[incoming[e, 1]] - base
+        neighbor[cursor[b]], weight[cursor[b]] = labels[incoming[e, 0]], pull[e]
+        cursor[b] += 1
+    ones = np.ones(labels.shape[0], np.float32)
+    points, center, _ = summarize_part(ones, mean, labels, base, count, first, last)
+    place = np.full(labels.max() + 1, -1, np.int32)
+    start, neighbor, weight = _merge_parallel(start, neighbor, weight, place)
     return start, neighbor, weight, points, center
 
 
 @njit(**FAST)
-def contract(graph, labels, count):
-    """The graph whose nodes are the regions 0..count-1 of a graph's nodes."""
+def contract(graph, labels, base, count, first, last):
+    """Of the graph whose nodes are regions of a graph's nodes, the rows of the regions base..base+count-1, whose nodes
+    are first..last-1."""
     start, neighbor, weight, size, mean = graph
-    points, center, nodes = summarize(size, mean, labels, count)
-    first = _offsets(nodes)
-    cursor = first[:-1].copy()
-    member = np.empty(labels.shape[0], np.int32)
-    for v in range(labels.shape[0]):
-        member[cursor[labels[v]]] = v
-        cursor[labels[v]] += 1
+    points, center, nodes = summarize_part(size, mean, labels, base, count, first, last)
+    row = _offsets(nodes)
+    cursor = row[:-1].copy()
+    member = np.empty(last - first, np.int32)
+    for v in range(first, last):
+        r = labels[v] - base
+        member[cursor[r]] = v
+        cursor[r] += 1
     begin = np.zeros(count + 1, np.int32)
-    other = np.empty(neighbor.shape[0], np.int32)
-    pull = np.empty(neighbor.shape[0], np.float32)
-    place = np.full(count, -1, np.int32)
+    other = np.empty(start[last] - start[first], np.int32)
+    pull = np.empty(start[last] - start[first], np.float32)
+    place = np.full(labels.max() + 1, -1, np.int32)
     filled = 0
     for r in range(count):
-        base = filled
-        for m in range(first[r], first[r + 1]):
+        opened = filled
+        for m in range(row[r], row[r + 1]):
             for k in range(start[member[m]], start[member[m] + 1]):
                 s = labels[neighbor[k]]
-                if s == r:
+                if s == r + base:
                     continue
-                if place[s] < base:
+                if place[s] < opened:
                     place[s] = filled
                     other[filled], pull[filled] = s, weight[k]
                     filled += 1
@@ -232,6 +276,15 @@ def contract(graph, labels, count):
                     pull[place[s]] += weight[k]
         begin[r + 1] = filled
     return begin, other[:filled].copy(), pull[:filled].copy(), points, center
+
+
+def joined(parts):
+    """One graph of those of consecutive rows."""
+    if len(parts) == 1:
+        return parts[0]
+    ends = np.cumsum([0, *(p[0][-1] for p in parts)]).astype(np.int32)
+    start = np.concatenate([ends[:1], *(p[0][1:] + e for p, e in zip(parts, ends, strict=False))])
+    return start, *(np.concatenate([p[i] for p in parts]) for i in range(1, 5))
 
 
 @njit(**FAST)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from s4token_model.region_graph import FAST, renumber, root, roots_to_labels, squared_distance
+from s4token_model.region_graph import FAST, renumber, root, squared_distance
 
 TOLERANCE = np.float32(1e-6)  # of the terms of a move: rounding must not make two regions swap a node for ever
 
 
 @njit(**FAST)
-def fuse(mean, edges, weights, strength):
+def fuse(mean, edges, weights, strength, first, last, parent, size, center):
     """One pass over the edges that fuses the regions at both ends where this edge alone outweighs the spread it adds.
 
-    Cheap first step from single points. Labels in order of first appearance, and their number.
+    Cheap first step from single points; only the points first..last-1 of the union-find forest `parent` (H,), `size`
+    (H,) and `center` (H, D) are read and written, edges to others are passed over. How many regions are left of them.
     """
-    parent = np.arange(mean.shape[0]).astype(np.int32)
-    size = np.ones(mean.shape[0], np.float32)
-    center = mean.copy()
+    left = last - first
+    for v in range(first, last):
+        parent[v], size[v] = v, 1
+        for d in range(mean.shape[1]):
+            center[v, d] = mean[v, d]
     for e in range(edges.shape[0]):
+        if edges[e, 1] >= last:
+            continue
         a, b = root(parent, edges[e, 0]), root(parent, edges[e, 1])
         if a == b:
             continue
@@ -31,13 +36,15 @@ def fuse(mean, edges, weights, strength):
             for d in range(center.shape[1]):
                 center[a, d] += share * (center[b, d] - center[a, d])
             size[a] = joint
-    return roots_to_labels(parent)
+            left -= 1
+    return left
 
 
 @njit(**FAST)
-def move(graph, region, summary, strength, sweeps, lazy):
-    """Move nodes to the neighbouring region that lowers the energy most, for `sweeps` or until none moves; the moves
-    made.
+def move(graph, region, summary, strength, sweeps, lazy, first, last):
+    """Move the nodes first..last-1 to the neighbouring region that lowers the energy most, for `sweeps` or until none
+    moves; the moves made. Other nodes count as if of no region, so that disjoint stretches can be worked on at once
+    while no region has nodes of two.
 
     `region` (N,) and `summary` (of `summarize`) change in place; nodes of region -1 stay out of it. The first sweep
     visits all nodes (`lazy`: those still alone), later ones the neighbours of what moved. One long function on purpose:
@@ -45,27 +52,29 @@ def move(graph, region, summary, strength, sweeps, lazy):
     """
     start, neighbor, weight, size, mean = graph
     points, center, nodes = summary
-    count = size.shape[0]
+    count = last - first
     widest = 0
-    for v in range(count):
+    for v in range(first, last):
         widest = max(widest, start[v + 1] - start[v])
     target = np.empty(widest, np.int32)  # regions next to a node
     pull = np.empty(widest, np.float32)
     slot = np.full(points.shape[0], -1, np.int32)
     waiting = np.ones(count, np.bool_)
-    visit = np.arange(count).astype(np.int32)
+    visit = np.arange(first, last).astype(np.int32)
     upcoming = np.empty(count, np.int32)
     pending, moves = count, 0
     for sweep in range(sweeps):
         following = 0
         for u in range(pending):
             v = visit[u]
-            waiting[v] = False
+            waiting[v - first] = False
             home = region[v]
             if home < 0 or (lazy and sweep == 0 and nodes[home] > 1):
                 continue
             options, held = 0, np.float32(0)
             for k in range(start[v], start[v + 1]):
+                if not first <= neighbor[k] < last:
+                    continue
                 r = region[neighbor[k]]
                 if r == home:
                     held += weight[k]
@@ -110,8 +119,8 @@ def move(graph, region, summary, strength, sweeps, lazy):
             moves += 1
             for k in range(start[v], start[v + 1]):
                 w = neighbor[k]
-                if not waiting[w] and region[w] != arg:
-                    waiting[w] = True
+                if first <= w < last and not waiting[w - first] and region[w] != arg:
+                    waiting[w - first] = True
                     upcoming[following] = w
                     following += 1
         visit, upcoming = upcoming, visit
