@@ -53,11 +53,10 @@ class Blocks:
 def build(xyz: np.ndarray) -> Blocks:
     """Index a cloud (H, 3) of finite float32 points, H >= 1."""
     xyz = np.ascontiguousarray(xyz, np.float32)
-    low = xyz.min(axis=0)
-    extent = np.float64((xyz - low).max()) or 1.0
+    low, high = _bounds(xyz)
+    extent = np.float64((high - low).max()) or 1.0
     order = _sorted(_codes(xyz, low, extent))
-    ordered = np.full((3, -(-len(xyz) // BLOCK) * BLOCK), np.inf, np.float32)
-    ordered[:, : len(xyz)] = xyz[order].T
+    ordered = _gathered(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
 
 
@@ -102,6 +101,38 @@ def _spread_bits(value):
     value = (value | (value << 8)) & 0x100F00F00F00F00F
     value = (value | (value << 4)) & 0x10C30C30C30C30C3
     return (value | (value << 2)) & 0x1249249249249249
+
+
+@njit(**FAST)
+def _bounds(xyz):
+    low, high = xyz[0].copy(), xyz[0].copy()
+    for i in range(1, len(xyz)):
+        for a in range(3):
+            low[a], high[a] = min(low[a], xyz[i, a]), max(high[a], xyz[i, a])
+    return low, high
+
+
+@njit(**FAST)
+def _gathered(xyz, order, width):
+    ordered = np.full((3, width), np.float32(np.inf))
+    for i in range(len(order)):
+        for a in range(3):
+            ordered[a, i] = xyz[order[i], a]
+    return ordered
+
+
+@njit(**FAST)
+def grouped(groups, count):
+    """Indices (H,) int32 of the points sorted by group 0..count-1, by a stable counting sort."""
+    cursor = np.zeros(count + 1, np.int64)
+    for i in range(len(groups)):
+        cursor[groups[i] + 1] += 1
+    cursor = np.cumsum(cursor)
+    order = np.empty(len(groups), np.int32)
+    for i in range(len(groups)):
+        order[cursor[groups[i]]] = i
+        cursor[groups[i]] += 1
+    return order
 
 
 @njit(**FAST)

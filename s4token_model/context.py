@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from s4token_model import lanes
 from s4token_model.blocks import in_threads
 from s4token_model.config import TokenizerConfig
+from s4token_model.lanes import LANES
 from s4token_model.patches import Patches
 
 CHANNELS = 5  # offset (3), same superpoint (1), squared vertical part of the normal (1)
@@ -54,7 +56,7 @@ def surround(
     points = np.zeros((len(patches.centers), config.context_points, CHANNELS), np.float32)
     mask = np.zeros(points.shape[:2], np.bool_)
     cloud = (
-        np.ascontiguousarray(xyz[pool], np.float32),
+        _columns(xyz[pool]),
         (normals[pool, 2] ** 2).astype(np.float32),
         superpoints[pool].astype(np.int32),
     )
@@ -139,22 +141,31 @@ def _own_points(patches: Patches) -> np.ndarray:
     return patches.index[np.arange(len(patches.index)), distance.argmin(axis=1)]
 
 
+def _columns(points: np.ndarray) -> np.ndarray:
+    """Coordinates (3, P rounded up to whole lanes) float32, filled up with infinitely far points."""
+    columns = np.full((3, -(-len(points) // LANES) * LANES), np.inf, np.float32)
+    columns[:, : len(points)] = points.T
+    return columns
+
+
 @njit(cache=True, nogil=True)
 def _wide(begin, end, xyz, upright, superpoints, centers, own, reach, points, mask):
-    """Fill the rows begin..end-1 of `points` and `mask`."""
-    width = mask.shape[1]
-    found = np.empty(len(xyz), np.int32)
+    """Fill the rows begin..end-1 of `points` and `mask`; xyz (3, ...)."""
+    width, limit = mask.shape[1], reach * reach
+    found, squared = np.empty(xyz.shape[1], np.int32), np.empty(LANES, np.float32)
     for row in range(begin, end):
-        total = 0
-        for i in range(len(xyz)):
-            dx, dy, dz = xyz[i, 0] - centers[row, 0], xyz[i, 1] - centers[row, 1], xyz[i, 2] - centers[row, 2]
-            if dx * dx + dy * dy + dz * dz <= reach * reach:
-                found[total] = i
+        x, y, z, total = centers[row, 0], centers[row, 1], centers[row, 2], 0
+        for start in range(0, xyz.shape[1], LANES):
+            lanes.distances(xyz, start, x, y, z, squared, 0)
+            within = lanes.at_most(squared, 0, limit)
+            while within:
+                found[total] = start + lanes.lowest(within)
+                within &= within - 1
                 total += 1
         for j in range(min(total, width)):
             i = found[j] if total <= width else found[int((j + 0.5) * total / width)]
             for a in range(3):
-                points[row, j, a] = (xyz[i, a] - centers[row, a]) / reach
+                points[row, j, a] = (xyz[a, i] - centers[row, a]) / reach
             points[row, j, 3] = 1.0 if superpoints[i] == own[row] else 0.0
             points[row, j, 4] = upright[i]
             mask[row, j] = True

@@ -220,6 +220,58 @@ def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
 
 
 @intrinsic
+def lower_distances(typingctx, xyz, start, x, y, z, squared):
+    """squared[start:start+16], lowered to the squared distances of xyz[:, start:start+16] to (x, y, z); the largest."""
+    if not _floats(xyz, squared):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, squared_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        new, old = _squared(builder, parts), _load(context, builder, squared, squared_, start_)
+        least = builder.select(builder.fcmp_ordered("<", new, old), new, old)
+        _store(context, builder, squared, squared_, start_, least)
+        return _largest(builder, least)
+
+    f = types.float32
+    return f(xyz, types.int64, f, f, f, squared), code
+
+
+@intrinsic
+def largest_product(typingctx, left, right, start):
+    """The largest of left[start:start+16] * right[start:start+16], and the mask of the lanes that reach it."""
+    if not _floats(left, right):
+        return None
+    both = types.Tuple((types.float32, types.int64))
+
+    def code(context, builder, signature, arguments):
+        left_, right_, start_ = arguments
+        product = builder.fmul(
+            _load(context, builder, left, left_, start_), _load(context, builder, right, right_, start_)
+        )
+        top = _largest(builder, product)
+        mask = _mask(builder, builder.fcmp_ordered("==", product, _all(builder, top)))
+        return context.make_tuple(builder, both, [top, mask])
+
+    return both(left, right, types.int64), code
+
+
+def _largest(builder, lanes):
+    """Of the lanes, by halves."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        pick = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width)))
+        rest = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width, 2 * width)))
+        nothing = ir.Constant(lanes.type, ir.Undefined)
+        a, b = builder.shuffle_vector(lanes, nothing, pick), builder.shuffle_vector(lanes, nothing, rest)
+        lanes = _larger(builder, a, b)
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+
+
+@intrinsic
 def weighted_sum(typingctx, rows, count, factors, row, start, out, at):
     """out[at:at+16] = the sum over k < count of factors[row, start + k] * rows[16 k:16 k + 16], rows flat."""
     if not _floats(rows, factors, out):

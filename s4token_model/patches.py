@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
+from s4token_model.blocks import grouped, in_threads
 from s4token_model.config import PatchConfig
 
 
@@ -75,12 +76,15 @@ def _members(
         within = cKDTree(xyz).query_ball_point(xyz[chosen], radius, return_sorted=True)
         starts = np.cumsum([0, *map(len, within)])
         return _thin(np.concatenate([np.asarray(w, np.int32) for w in within]), starts, jitter)
-    order = np.argsort(superpoints, kind="stable").astype(np.int32)
-    starts = np.searchsorted(superpoints[order], np.arange(superpoints.max() + 2))
+    sizes = np.bincount(superpoints)
+    order, starts = grouped(superpoints, len(sizes)), np.cumsum([0, *sizes])
     if config.grouping == "knn+spt":
         return _nearest_in_superpoint(xyz, superpoints, chosen, order, starts, config.points)
     reach = np.float32(np.inf) if config.grouping == "spt" else np.float32(radius) ** 2
-    return _ball_in_superpoint(xyz, superpoints.astype(np.int32), chosen, order, starts, reach, jitter)
+    index = np.full(jitter.shape, -1, np.int32)
+    cloud = xyz, superpoints.astype(np.int32), chosen, order, starts, reach, jitter, index
+    in_threads(lambda a, b: _ball_in_superpoint(a, b, *cloud), len(chosen), 32)
+    return index
 
 
 def _pad(index: np.ndarray, width: int) -> np.ndarray:
@@ -99,12 +103,11 @@ def _nearest_in_superpoint(xyz, superpoints, chosen, order, starts, count) -> np
 
 
 @njit(cache=True, nogil=True)
-def _ball_in_superpoint(xyz, superpoints, chosen, order, starts, reach, jitter):
-    """Two passes per centroid over its own superpoint: count the points in reach, then keep M of them evenly."""
-    count, width = jitter.shape
-    index = np.full((count, width), -1, np.int32)
+def _ball_in_superpoint(begin, end, xyz, superpoints, chosen, order, starts, reach, jitter, index):
+    """Two passes per centroid begin..end-1 over its own superpoint: count the points in reach, then keep M of them
+    evenly."""
     found = np.empty(len(order), np.int32)
-    for row in range(count):
+    for row in range(begin, end):
         center = chosen[row]
         label, total = superpoints[center], 0
         for position in range(starts[label], starts[label + 1]):
@@ -114,7 +117,6 @@ def _ball_in_superpoint(xyz, superpoints, chosen, order, starts, reach, jitter):
                 found[total] = i
                 total += 1
         _spread(found, 0, total, jitter[row], index[row])
-    return index
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from s4token_model import lanes
-from s4token_model.blocks import in_threads
+from s4token_model.blocks import grouped, in_threads
 
 CHUNK = 65536
 LANES = lanes.LANES
@@ -89,20 +89,6 @@ def _lanes(centers: np.ndarray) -> np.ndarray:
     columns = np.full((3, -(-len(centers) // LANES) * LANES), 1e15, np.float32)
     columns[:, : len(centers)] = centers.T
     return columns
-
-
-@njit(cache=True, nogil=True)
-def grouped(superpoints, count):
-    """Indices (H,) int32 of the points sorted by superpoint 0..count-1, by a stable counting sort."""
-    cursor = np.zeros(count + 1, np.int64)
-    for i in range(len(superpoints)):
-        cursor[superpoints[i] + 1] += 1
-    cursor = np.cumsum(cursor)
-    order = np.empty(len(superpoints), np.int32)
-    for i in range(len(superpoints)):
-        order[cursor[superpoints[i]]] = i
-        cursor[superpoints[i]] += 1
-    return order
 
 
 @njit(**FAST)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from s4token_model import blocks
+from s4token_model import blocks, lanes
 from s4token_model.config import SamplingConfig
 
 GROUP = 16  # buckets, a power of two
@@ -28,15 +28,19 @@ def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig, dev
     """
     if len(xyz) == 0:
         return np.zeros(0, np.int32)
-    sizes = np.bincount(superpoints)[superpoints]
+    sizes = np.bincount(superpoints)
     candidate = sizes >= config.min_superpoint
-    if not candidate.any():
+    if not (candidate & (sizes > 0)).any():
         candidate[:] = True
-    weights = candidate / sizes
-    weights /= weights.sum()
+    share = candidate / np.maximum(sizes, 1)  # of superpoints; all points of one weigh the same
+    weights = share[superpoints]
+    total = weights.sum()
+    score = np.where(candidate, (share / total) ** config.gamma, 0).astype(np.float32)
+    score_weights = score[superpoints]
+    weights /= total
     first = int(np.searchsorted(np.cumsum(weights), np.random.default_rng(config.seed).random(), side="right"))
-    first = min(first, int(np.flatnonzero(candidate)[-1]))  # the cumulated sum may end a rounding error below 1
-    score_weights = np.where(candidate, weights**config.gamma, 0).astype(np.float32)
+    if first >= len(weights) or weights[first] == 0:  # the cumulated sum may end a rounding error below 1
+        first = int(np.flatnonzero(weights)[-1])
     if device.startswith("cuda") and _kernel_works(device):
         from s4token_model import sampling_cuda
 
@@ -85,8 +89,9 @@ def _bucketed(order, xyz, low, high, weights, first, count):
     size = min(GROUP, leaves)
     buckets = (points + blocks.BLOCK - 1) // blocks.BLOCK
     groups = (buckets + size - 1) // size
-    squared = np.full(points, np.inf, np.float32)
-    weight = weights[order]
+    squared, weight = np.zeros(buckets * blocks.BLOCK, np.float32), np.zeros(buckets * blocks.BLOCK, np.float32)
+    squared[:points] = np.inf
+    weight[:points] = weights[order]
     # of buckets, and of groups of them: the largest squared distance, the best score and where it is
     reach, far = np.full(buckets, np.inf, np.float32), np.full(groups, np.inf, np.float32)
     score, top = np.zeros(buckets, np.float32), np.zeros(groups, np.float32)
@@ -102,7 +107,7 @@ def _bucketed(order, xyz, low, high, weights, first, count):
                 start, stop = g * size, min((g + 1) * size, buckets)
                 for b in range(start, stop):
                     if blocks.box_distance(low, high, leaves + b, x, y, z) < reach[b]:
-                        _update(b, points, order, xyz, x, y, z, squared, weight, reach, score, winner)
+                        _update(b, order, xyz, x, y, z, squared, weight, reach, score, winner)
                 far[g], top[g], leader[g] = np.float32(0.0), np.float32(0.0), -1
                 for b in range(start, stop):
                     far[g] = max(far[g], reach[b])
@@ -123,16 +128,15 @@ def _ahead(score, place, best, at, order):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _update(b, points, order, xyz, x, y, z, squared, weight, reach, score, winner):
+def _update(b, order, xyz, x, y, z, squared, weight, reach, score, winner):
     """Lower the distances in bucket b and find its best candidate anew; ties go to the lowest index of the cloud."""
     start = b * blocks.BLOCK
-    far, best, at = np.float32(0.0), np.float32(0.0), -1
-    for i in range(start, min(start + blocks.BLOCK, points)):
-        dx, dy, dz = xyz[0, i] - x, xyz[1, i] - y, xyz[2, i] - z
-        d = min(dx * dx + dy * dy + dz * dz, squared[i])
-        squared[i] = d
-        far = max(far, d)
-        value = d * weight[i]
-        if value > best or (value == best and at >= 0 and order[i] < order[at]):
-            best, at = value, i
-    reach[b], score[b], winner[b] = far, best, at
+    reach[b] = lanes.lower_distances(xyz, start, x, y, z, squared)
+    best, reached = lanes.largest_product(squared, weight, start)
+    at = -1
+    while reached and best > 0:
+        i = start + lanes.lowest(reached)
+        reached &= reached - 1
+        if at < 0 or order[i] < order[at]:
+            at = i
+    score[b], winner[b] = best, at
