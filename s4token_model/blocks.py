@@ -55,7 +55,7 @@ def build(xyz: np.ndarray) -> Blocks:
     xyz = np.ascontiguousarray(xyz, np.float32)
     low, high = _bounds(xyz)
     extent = np.float64((high - low).max()) or 1.0
-    order = _sorted(_codes(xyz, low, extent))
+    order = radix_order(_codes(xyz, low, extent))
     ordered = _gathered(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
 
@@ -149,7 +149,7 @@ def _codes(xyz, low, extent):
 
 
 @njit(**FAST)
-def _sorted(codes):
+def radix_order(codes):
     """The stable order of codes >= 0, int32: a radix sort over digits of 11 bits, several times faster than argsort."""
     count = len(codes)
     order, spare = np.arange(count).astype(np.int32), np.empty(count, np.int32)
