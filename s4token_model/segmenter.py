@@ -200,14 +200,14 @@ def form_tokens(
     device: str = "cpu",
 ) -> TokenGeometry:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training); `device`
-    is where the sampling runs."""
+    is where the partition is solved and the samples are drawn."""
     clock = _Clock({})
     working = cloud.prepare(cloud.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
-    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, config.superpoints, device)
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
