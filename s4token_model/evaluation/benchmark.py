@@ -22,7 +22,7 @@ import numpy as np
 import open_clip
 import torch
 
-from s4token_model import checkpoint, cloud, files, propagation, sampling, superpoints
+from s4token_model import blocks, checkpoint, cloud, files, propagation, sampling, superpoints
 from s4token_model import config as configs
 from s4token_model.clip import FrozenClip
 from s4token_model.evaluation import growth, reference, report
@@ -167,7 +167,7 @@ def reference_stages(xyz: np.ndarray, segmenter: Segmenter, exact: FrozenClip) -
 
 def partition_figures(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, Any]:
     """Our solver and cut-pursuit-py on one graph: milliseconds, their ratio, and the ratio of energies per strength."""
-    unit = cloud.prepare(xyz, None, len(xyz)).xyz
+    unit = blocks.build(cloud.prepare(xyz, None, len(xyz)).xyz).points()  # in the order the pipeline solves in
     features, edges, _ = superpoints.describe(unit, None, config.superpoints)
     out: dict[str, Any] = {"energy_ratio": {}, "superpoints": {}, "speed_ratio": {}}
     for strength in STRENGTHS:
