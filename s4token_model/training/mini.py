@@ -22,7 +22,7 @@ from s4token_model.config import Config, MiniConfig
 from s4token_model.training import mini_clip, mini_tokenizer, samples, targets
 from s4token_model.training.batches import Samples
 
-PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "clip.precision": "auto", "tokenizer.width": 32}
+PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "clip.precision": "fp32", "tokenizer.width": 32}
 # Larger superpoints transfer better to real rooms.
 PIPELINE |= {"tokenizer.layers": 6, "superpoints.regularization": 0.6}
 HELD_OUT_SCENES = 48
