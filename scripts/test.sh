@@ -4,4 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh test
 . scripts/environment.sh
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}  # on a busy machine, threads that wait must not keep others from working
 exec "$VENV/bin/python" -m pytest "$@"

@@ -61,12 +61,12 @@ def test_objects_fill_the_unit_sphere_and_carry_parts():
 
 @pytest.mark.parametrize("variant", ["s4token", "knn"])
 def test_propagation_as_a_matrix_is_that_of_the_pipeline(variant):
-    config = shapes.config_of(variant, sampling__tokens=12)
+    config = shapes.config_of(variant, sampling__tokens=6)
     shape = shapes.make(5, 1, 400)[0]
     clouds = shapes.collate([shapes.tokenized(shape, config)])
     geometry = form_tokens(shape.xyz, None, config)
     found = geometry.patches
-    scores = np.random.default_rng(0).random((12, 5)).astype(np.float32)
+    scores = np.random.default_rng(0).random((6, 5)).astype(np.float32)
     anchors = Anchors(found.centers, found.superpoint, found.radius)
     expected = propagate(geometry.working.xyz, geometry.superpoints, anchors, scores)
     assert not np.isin(geometry.superpoints, found.superpoint).all(), "some points take the nearest tokens"
