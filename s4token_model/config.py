@@ -149,13 +149,16 @@ class MiniConfig:
     steps: int = option(6500, "steps of training the tokenizer", 1, 10000000)
     batch: int = option(6, "clouds per step", 1, 4096)
     rate: float = option(1.3e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
+    last_rate: float = option(
+        0.3, "rate of the last step, as a share of the peak; the mean of the weights is kept", 0, 1
+    )
     weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
     tokens: int = option(256, "tokens drawn from each cloud in a step; all of them in the last part", 8, 16384)
     full_share: float = option(0.1, "share of the steps, at the end, that use all tokens", 0.0, 1.0)
     skip_share: float = option(0.6, "share of the steps, at the start, that skip the blocks of the CLIP", 0.0, 1.0)
     patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
     context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
-    blur: float = option(1.0, "strength of the noise on patches and descriptors in training; 0 is none", 0.0, 10.0)
+    blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0 is none", 0.0, 10.0)
     distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
     text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
     precision: str = option(

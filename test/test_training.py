@@ -67,6 +67,13 @@ def test_the_learning_rate_rises_then_falls_to_nothing():
     assert optimizer.param_groups[0]["lr"] == rates[-1]
 
 
+def test_the_learning_rate_falls_to_the_share_asked_for():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    whole, part = ([cosine_rate(optimizer, 2.0, step, 100, last) for step in range(101)] for last in (0.0, 0.3))
+    assert part[-1] == pytest.approx(0.6) and max(part) == pytest.approx(max(whole))
+    assert all(b == pytest.approx(0.6 + 0.7 * a) for a, b in zip(whole[5:], part[5:], strict=True))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path):
     fine = {"a": torch.tensor(1.0)}
     stop_on_nan(fine, tmp_path, {})

@@ -128,9 +128,9 @@ def draw_one(
 
 
 def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
-    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly; 1 trained s4token-mini.
+    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly.
 
-    Patches and their surroundings are stretched by some 8 % per axis and given noise; the descriptors' lengths are
+    At strength 1, patches and their surroundings are stretched by some 8 % per axis and given noise; the lengths are
     scaled together by some 12 %, each gets noise, and a tenth of them, and of the tokens', are zeroed.
     """
     stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)

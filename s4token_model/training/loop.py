@@ -59,11 +59,12 @@ def ahead(make: Callable[[int], T], steps: range) -> Iterator[T]:
             yield current.result()
 
 
-def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int) -> float:
-    """Set the learning rate of all groups: linear warm-up over 5 % of the steps, then half a cosine down to 0."""
+def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int, last: float = 0.0) -> float:
+    """Set the learning rate of all groups: linear warm-up over 5 % of the steps, then half a cosine down to the share
+    `last` of the peak."""
     warm = max(1, round(WARMUP * total))
     done = math.pi * (step - warm) / max(1, total - warm)
-    rate = peak * (step + 1) / warm if step < warm else peak * 0.5 * (1 + math.cos(done))
+    rate = peak * (step + 1) / warm if step < warm else peak * (last + (1 - last) * 0.5 * (1 + math.cos(done)))
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate

@@ -48,7 +48,7 @@ def train(
     batches = ahead(lambda step: _drawn(samples, step, config, mini), range(progress.step, mini.steps))
     for step, batch in zip(bar, batches, strict=True):
         rng = np.random.default_rng([mini.seed, 17, step])
-        cosine_rate(optimizer, mini.rate, step, mini.steps)
+        cosine_rate(optimizer, mini.rate, step, mini.steps, mini.last_rate)
         asked = draw_classes(rng, classes)
         losses = losses_of(
             tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini, step < skipped_steps(mini)
