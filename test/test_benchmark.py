@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from s4token_model.evaluation import benchmark, growth, report
+from s4token_model.evaluation import benchmark, growth, report, segmentation
 
 RESULT = {
     "cloud": "room.ply",
@@ -91,11 +91,12 @@ def test_the_document_holds_live_figures_accuracy_and_further_peers(tmp_path):
     part = {"whole_ours_ms": 90.0, "whole_cut_pursuit_ms": 900.0, "whole_ratio": 10.0}
     part |= {"pycut_pursuit_ms": 400.0, "pycut_pursuit_energy_ratio": 0.99}
     result = RESULT | {"partition": RESULT["partition"] | part, "geometry": {"ours_ms": 60.0, "pgeof_ms": 120.0}}
-    scores = {"model": "s4token-mini", "rooms": ["a", "b"], "miou": 0.149, "accuracy": 0.479}
+    figures = segmentation.figures(np.array([[3, 1, 0], [0, 4, 0]]), ["wall", "floor"])
+    scores = {"model": "s4token-mini", "rooms": ["a", "b"], "methods": {"model": figures}}
     report.write(tmp_path / "b.md", [result], [], "s4token benchmark", [LIVE], scores)
     text = (tmp_path / "b.md").read_text()
     row = "| street, s4token-mini, input.max_points=40000 | 10 | 9.5 | 7 of 150 | 101 | 140 | 33 | 3.2 |"
-    assert row in text and "14.9 % mIoU, 47.9 %" in text
+    assert row in text and "77.5 % mIoU, 87.5 %" in text
     assert "(10.0 x)" in text and "pgeof's neighbours and features: 120 ms" in text and "pycut-pursuit" in text
 
 

@@ -148,10 +148,12 @@ def _live(live: Sequence[dict[str, Any]]) -> str:
 
 
 def _accuracy(scores: dict[str, Any]) -> str:
+    """The result of `evaluation.scannet.run` as a sentence."""
+    own = scores["methods"]["model"]
     return (
         "## Accuracy at this speed\n\n"
         f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
-        f" {100 * scores['miou']:.1f} % mIoU, {100 * scores['accuracy']:.1f} % of the points right."
+        f" {100 * own['miou']:.1f} % mIoU, {100 * own['accuracy']:.1f} % of the points right."
     )
 
 
