@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from s4token_model.blocks import radix_order
+
 FAST = {"cache": True, "nogil": True}
 LONGEST = 64  # points with one x that are sorted by insertion
 EMPTY = np.int64(-1)
@@ -38,30 +40,17 @@ def finite_rows(xyz):
 def order32(points: np.ndarray) -> np.ndarray | None:
     """The order (H,) int64 of finite float32 points (H, 3) by x, y, z, index; None where many share an x."""
     x = np.ascontiguousarray(points[:, 0]) + np.float32(0)  # -0 becomes 0
-    order = _by_digits(x.view(np.uint32))
+    order = radix_order(_ascending(x.view(np.uint32))).astype(np.int64)
     return order if _break_ties(points, order) else None
 
 
 @njit(**FAST)
-def _by_digits(bits):
-    """Stable order of float32 numbers given by their bits: a radix sort over three digits of 11."""
-    count = len(bits)
-    keys, moved = np.empty(count, np.uint32), np.empty(count, np.uint32)
-    order, spare = np.arange(count), np.empty(count, np.int64)
-    for i in range(count):  # so that unsigned integers stand in the order of the numbers
+def _ascending(bits):
+    """Integers >= 0, int64, in the order of the float32 numbers that these bits are."""
+    keys = np.empty(len(bits), np.int64)
+    for i in range(len(bits)):
         keys[i] = ~bits[i] if bits[i] >> np.uint32(31) else bits[i] | np.uint32(0x80000000)
-    for shift in (0, 11, 22):
-        place = np.zeros(2049, np.int64)
-        for i in range(count):
-            place[((keys[i] >> np.uint32(shift)) & np.uint32(2047)) + 1] += 1
-        place = np.cumsum(place)
-        for i in range(count):
-            digit = (keys[i] >> np.uint32(shift)) & np.uint32(2047)
-            spare[place[digit]], moved[place[digit]] = order[i], keys[i]
-            place[digit] += 1
-        order, spare = spare, order
-        keys, moved = moved, keys
-    return order
+    return keys
 
 
 @njit(**FAST)

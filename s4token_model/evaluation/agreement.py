@@ -86,13 +86,21 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
     if found or (path.is_dir() and not any(path.iterdir())):
         every = [files.read_cloud(p) for p in _spread(found)]
     elif cloud_bags.is_bag(path):
-        every = [cloud_bags.cloud_of(message)[1] for _, _, message in cloud_bags.read_clouds(path)]
+        every = _of_bag(path)
     else:
         every = [files.read_cloud(path)]
     if not every:
         raise ValueError(f"{path} holds no clouds; give a bag, a cloud file or a folder of cloud files")
     for cloud in _spread(every):
         yield np.ascontiguousarray(cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)], np.float32)
+
+
+def _of_bag(path: Path) -> list[files.Cloud]:
+    """Read through the bag twice, so that only the clouds that are measured are in memory at once."""
+    count = sum(1 for _ in cloud_bags.read_clouds(path))
+    chosen = set(_spread(list(range(count))))
+    recorded = enumerate(cloud_bags.read_clouds(path))
+    return [cloud_bags.cloud_of(message)[1] for k, (_, _, message) in recorded if k in chosen]
 
 
 def _spread(items: list) -> list:
