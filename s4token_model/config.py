@@ -133,10 +133,10 @@ class Config:
 class MiniConfig:
     """How `make mini-model` trains the embedded default: procedural scenes, a small CLIP, then its tokenizer."""
 
-    scenes: int = option(3000, "procedural scenes to train on", 1, 1000000)
+    scenes: int = option(3600, "procedural scenes to train on", 1, 1000000)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
     clip_scenes: int = option(1200, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
-    street_share: float = option(0.0, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
+    street_share: float = option(0.2, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
     points: int = option(2048, "labelled points kept of each scene", 16, 65536)
@@ -146,7 +146,8 @@ class MiniConfig:
     clip_images: int = option(32, "pictures per step", 2, 4096)
     clip_regions: int = option(3, "groups of regions per step, in which every class occurs at most once", 1, 64)
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
-    steps: int = option(6500, "steps of training the tokenizer", 1, 10000000)
+    steps: int = option(7500, "steps of training the tokenizer", 1, 10000000)
+    street_steps: float = option(0.2, "share of them that see streets alone, where there are streets", 0.0, 1.0)
     batch: int = option(6, "clouds per step", 1, 4096)
     rate: float = option(1.3e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
     last_rate: float = option(

@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path):
 def fake_samples(count: int, dim: int) -> Samples:
     """Samples of random numbers in the layout of real ones."""
     samples = Samples.__new__(Samples)
-    samples.items = []
+    samples.items, samples.streets = [], []
     for seed in range(count):
         rng = np.random.default_rng(seed)
         samples.items.append(
@@ -252,13 +252,26 @@ def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):
 
 def test_with_streets_some_steps_ask_for_their_words():
     classes = mini_tokenizer.classes_of(configs.replace(MINI, {"street_share": 0.5}))
-    assert mini_tokenizer.classes_of(MINI) == INDOOR and classes == PROCEDURAL
-    drawn = [mini_tokenizer.draw_classes(np.random.default_rng(k), classes) for k in range(300)]
-    asked = [[classes[k] for k in d.words if k < len(classes)] for d in drawn]
-    assert 0.25 < np.mean([words == ["person", *STREET] for words in asked]) < 0.45
-    for step, words in zip(drawn, asked, strict=True):
-        assert len(step.row) == len(classes)
-        assert [int(step.row[classes.index(name)]) for name in words] == list(range(len(words)))
+    assert mini_tokenizer.classes_of(configs.replace(MINI, {"street_share": 0.0})) == INDOOR and classes == PROCEDURAL
+    asked = mini_tokenizer.draw_classes(np.random.default_rng(0), classes, True)
+    words = [classes[k] for k in asked.words]
+    assert words == ["person", *STREET] and len(asked.row) == len(classes)
+    assert [int(asked.row[classes.index(name)]) for name in words] == list(range(len(words)))
+    assert int((asked.row >= 0).sum()) == len(words)
+
+
+def test_steps_outdoors_draw_streets_alone():
+    samples, mini = fake_samples(6, 32), configs.replace(MINI, {"street_share": 0.5, "street_steps": 0.25})
+    assert not any(mini_tokenizer.is_outdoors(step, samples, mini) for step in range(50))  # it holds no street
+    streets = fake_samples(6, 32).items
+    for item in streets:
+        item["point_label"] = item["point_label"] + np.int16(len(INDOOR))
+    assert [batches.is_outdoors(item) for item in samples.items + streets] == [False] * 6 + [True] * 6
+    samples.streets = streets
+    assert 0.15 < np.mean([mini_tokenizer.is_outdoors(step, samples, mini) for step in range(400)]) < 0.35
+    for outdoors in (False, True):
+        batch = samples.draw(mini, np.random.default_rng(0), 12, outdoors=outdoors)
+        assert bool((batch.label >= len(INDOOR)).all()) == bool((batch.label >= len(INDOOR)).any()) == outdoors
 
 
 def test_words_of_a_step_are_everyday_words_half_of_the_time():

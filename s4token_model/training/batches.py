@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s4token_model.config import MiniConfig
 from s4token_model.context import LENGTHS
+from s4token_model.datasets.classes import INDOOR
 from s4token_model.tokenizer import TokenInput
 from s4token_model.training.samples import load_sample
 from s4token_model.training.targets import target_path
@@ -38,17 +39,28 @@ class Batch:
 
 
 class Samples:
-    """Prepared samples and their targets in memory; the pictures stay on disk."""
+    """Prepared samples and their targets in memory; the pictures stay on disk. `streets` holds those of streets."""
 
     def __init__(self, paths: list[Path], targets: Path):
-        self.items = [without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
+        items = [without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
+        self.items = [item for item in items if not is_outdoors(item)]
+        self.streets = [item for item in items if is_outdoors(item)]
 
-    def draw(self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True) -> Batch:
-        """Draw a batch with `tokens` tokens per cloud."""
-        chosen = rng.integers(len(self.items), size=mini.batch)
-        items = [some_points(self.items[k], mini.step_points, rng) if train else self.items[k] for k in chosen]
+    def draw(
+        self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True, outdoors: bool = False
+    ) -> Batch:
+        """Draw a batch with `tokens` tokens per cloud, of rooms and objects, or of streets alone."""
+        source = self.streets if outdoors else self.items
+        chosen = rng.integers(len(source), size=mini.batch)
+        items = [some_points(source[k], mini.step_points, rng) if train else source[k] for k in chosen]
         clouds = [draw_one(item, mini, rng, tokens, train) for item in items]
         return collate([blurred(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
+
+
+def is_outdoors(item: dict[str, np.ndarray]) -> bool:
+    """Whether most labelled points of a sample are of the words of streets."""
+    labels = item["point_label"][item["point_label"] >= 0]
+    return bool(len(labels)) and bool((labels >= len(INDOOR)).mean() > 0.5)
 
 
 def load_target(path: Path) -> dict[str, np.ndarray]:

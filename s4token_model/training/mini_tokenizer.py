@@ -25,8 +25,8 @@ from s4token_model.training.text_target import balanced_weights, text_loss
 
 VALIDATION_BATCHES = 12
 BALANCE = 0.5  # class weights ~ frequency^-BALANCE
-STREET_STEPS = 0.35  # share of the steps that ask for the words of streets, once there are streets
-AVERAGING = 0.998  # decay of the running mean of the weights, which is what is kept
+STREET_WORDS = ("person", *STREET)
+AVERAGING = 0.999  # decay of the running mean of the weights, which is what is kept
 
 
 def train(
@@ -49,7 +49,7 @@ def train(
     for step, batch in zip(bar, batches, strict=True):
         rng = np.random.default_rng([mini.seed, 17, step])
         cosine_rate(optimizer, mini.rate, step, mini.steps, mini.last_rate)
-        asked = draw_classes(rng, classes)
+        asked = draw_classes(rng, classes, is_outdoors(step, samples, mini))
         losses = losses_of(
             tokenizer, clip, batch, draw_words(words, rng), weights, asked, config, mini, step < skipped_steps(mini)
         )
@@ -62,10 +62,9 @@ def train(
         mean.update_parameters(tokenizer)
         values = {name: value.item() for name, value in losses.items()}
         if (step + 1) % mini.save_every == 0 or step + 1 == mini.steps:
-            values["held_out_miou"] = validate(
-                mean.module, clip, held_out, words, config, mini, step < skipped_steps(mini)
-            )
-            bar.set_postfix(held_out_miou=round(values["held_out_miou"], 3))
+            found = validate(mean.module, clip, held_out, words, config, mini, step < skipped_steps(mini))
+            values |= found
+            bar.set_postfix({name: round(value, 3) for name, value in found.items()})
         progress.after_step(step + 1, values, mini.save_every, mini.steps)
     return mean.module
 
@@ -75,8 +74,16 @@ def classes_of(mini: MiniConfig) -> tuple[str, ...]:
     return PROCEDURAL if mini.street_share else INDOOR
 
 
+def is_outdoors(step: int, samples: Samples, mini: MiniConfig) -> bool:
+    """Whether a step sees streets alone, and asks for their words alone: nobody asks for a bathtub on a road."""
+    if not samples.streets or not mini.street_share:
+        return False
+    return not samples.items or np.random.default_rng([mini.seed, 19, step]).random() < mini.street_steps
+
+
 def _drawn(samples: Samples, step: int, config: Config, mini: MiniConfig) -> Batch:
-    return samples.draw(mini, np.random.default_rng([mini.seed, 13, step]), tokens_at(step, config, mini))
+    rng = np.random.default_rng([mini.seed, 13, step])
+    return samples.draw(mini, rng, tokens_at(step, config, mini), outdoors=is_outdoors(step, samples, mini))
 
 
 def losses_of(
@@ -146,16 +153,16 @@ def draw_words(words: list[Tensor], rng: np.random.Generator) -> Tensor:
     return torch.stack([rows[k] for rows, k in zip(words, picks, strict=True)])
 
 
-def draw_classes(rng: np.random.Generator, classes: tuple[str, ...] = INDOOR) -> Asked:
-    """The vocabulary of a step: the everyday words of rooms half of the time, else a random half of all words, or all.
+def draw_classes(rng: np.random.Generator, classes: tuple[str, ...] = INDOOR, outdoors: bool = False) -> Asked:
+    """The vocabulary of a step: the everyday words of rooms half of the time, else a random half of all words, or all;
+    outdoors the words of streets, and persons.
 
     Users ask for some 20 words, not for all that the scenes hold. Among the everyday words "other furniture" names
-    the furniture that has no word of its own. Where there are streets, some steps ask for their words and persons.
+    the furniture that has no word of its own.
     """
-    outdoors = len(classes) > len(INDOOR) and rng.random() < STREET_STEPS
     draw = 1.0 if outdoors else rng.random()
     if outdoors:
-        words = torch.tensor([classes.index(name) for name in ("person", *STREET)])
+        words = torch.tensor([classes.index(name) for name in STREET_WORDS])
     elif draw < 0.5:
         words = torch.tensor([*range(len(SCANNET20) - 1), len(classes)])
     else:
@@ -177,17 +184,29 @@ def class_weights(samples: Samples, classes: tuple[str, ...] = INDOOR) -> Tensor
 @torch.no_grad()
 def validate(
     tokenizer, clip, samples: Samples, words: list[Tensor], config: Config, mini: MiniConfig, skip_blocks: bool = False
-) -> float:
-    """mIoU over the classes present, over points of held-out scenes, with all tokens."""
+) -> dict[str, float]:
+    """mIoU over the classes present, over points of held-out scenes, with all tokens; of streets apart, among their
+    words."""
     text = torch.stack([rows[0] for rows in words[:-1]])
+    everywhere = torch.arange(len(text)) < len(INDOOR)
+    found = {}
+    if samples.items:
+        found["held_out_miou"] = _miou(tokenizer, clip, samples, text, everywhere, config, mini, skip_blocks, False)
+    if samples.streets and len(text) > len(INDOOR):
+        on_streets = torch.tensor([name in STREET_WORDS for name in PROCEDURAL])
+        found["held_out_streets"] = _miou(tokenizer, clip, samples, text, on_streets, config, mini, skip_blocks, True)
+    return found
+
+
+def _miou(tokenizer, clip, samples, text, asked, config, mini, skip_blocks: bool, outdoors: bool) -> float:
     confusion = np.zeros((len(text), len(text)), np.int64)
-    for k in range(VALIDATION_BATCHES):
-        batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, train=False)
+    for k in range(VALIDATION_BATCHES // 2 if outdoors else VALIDATION_BATCHES):
+        batch = samples.draw(mini, np.random.default_rng([k]), config.sampling.tokens, False, outdoors)
         features, _ = clip.encode_tokens(tokenizer(batch.inputs), skip_blocks)
         points = batch.weights @ normalize(features, dim=-1)
-        reached = batch.weights.sum(dim=-1) > 0
-        best = (points[reached] @ text.T).argmax(dim=-1).numpy()
-        np.add.at(confusion, (batch.label[reached].numpy(), best), 1)
+        seen = (batch.weights.sum(dim=-1) > 0) & asked[batch.label]
+        scores = (points[seen] @ text.T).masked_fill(~asked, -torch.inf)
+        np.add.at(confusion, (batch.label[seen].numpy(), scores.argmax(dim=-1).numpy()), 1)
     hits = np.diag(confusion)
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - hits
     present = confusion.sum(axis=1) > 0
