@@ -85,6 +85,23 @@ def distances(typingctx, xyz, start, x, y, z, out, at):
 
 
 @intrinsic
+def within(typingctx, xyz, start, x, y, z, limit):
+    """Mask of the points xyz (3, ...) [:, start:start+16] whose squared distance to (x, y, z) is at most `limit`."""
+    if not _floats(xyz):
+        return None
+
+    def code(context, builder, signature, arguments):
+        xyz_, start_, *center, limit_ = arguments
+        parts = [
+            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
+        ]
+        return _mask(builder, builder.fcmp_ordered("<=", _squared(builder, parts), _all(builder, limit_)))
+
+    f = types.float32
+    return types.int64(xyz, types.int64, f, f, f, f), code
+
+
+@intrinsic
 def reached(typingctx, xyz, start, low, high, node, limits):
     """Mask of the points xyz[:, start:start+16] whose squared distance to the box low[:, node]..high[:, node] is at
     most limits[0:16]. Rounding is monotonic, so that distance never exceeds the one to a point of the box."""
@@ -146,8 +163,7 @@ def count_up(typingctx, out, start, first):
     def code(context, builder, signature, arguments):
         word = ir.IntType(32)
         kind = ir.VectorType(word, LANES)
-        base = builder.insert_element(ir.Constant(kind, ir.Undefined), builder.trunc(arguments[2], word), word(0))
-        base = builder.shuffle_vector(base, ir.Constant(kind, ir.Undefined), ir.Constant(kind, None))
+        base = _all_words(builder, builder.trunc(arguments[2], word))
         address = _pointer(context, builder, out, arguments[0], 0, arguments[1])
         values = builder.add(base, ir.Constant(kind, list(range(LANES))))
         builder.store(values, builder.bitcast(address, kind.as_pointer()), align=4)
@@ -217,6 +233,55 @@ def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
 
     f = types.float32
     return types.void(xyz, types.int64, f, f, f, f, f, out, types.int64), code
+
+
+@intrinsic
+def nearest_three(typingctx, points, centers, candidate, count, squared, nearest):
+    """For 16 points (3, 16) the three nearest centers (3, ...) among candidate[:count] int32: their squared distances,
+    in squared[16 k:16 k + 16] for the k-th nearest, and their numbers in `nearest`; of equally near ones the first.
+
+    Where there are fewer than three, the last distances are 3e38 and their numbers 0.
+    """
+    if not _floats(points, centers, squared):
+        return None
+    word = ir.IntType(32)
+    numbers = ir.VectorType(word, LANES)
+
+    def code(context, builder, signature, arguments):
+        points_, centers_, candidate_, count_, squared_, nearest_ = arguments
+        zero, far = ir.Constant(_WORD, 0), ir.Constant(_VECTOR, [3e38] * LANES)
+        mine = [_load(context, builder, points, points_, zero, axis) for axis in range(3)]
+        listed = context.make_array(candidate)(context, builder, candidate_).data
+        best = [cgutils.alloca_once_value(builder, far) for _ in range(3)]
+        which = [cgutils.alloca_once_value(builder, ir.Constant(numbers, None)) for _ in range(3)]
+        with cgutils.for_range(builder, count_, intp=_WORD) as loop:
+            number = builder.load(builder.gep(listed, [loop.index]))
+            place = builder.sext(number, _WORD)
+            parts = [
+                builder.fsub(mine[axis], _one(context, builder, centers, centers_, place, axis)) for axis in range(3)
+            ]
+            new, own = _squared(builder, parts), _all_words(builder, number)
+            for value, index in zip(best, which, strict=True):  # into its place, what stood there one further
+                old, held = builder.load(value), builder.load(index)
+                nearer = builder.fcmp_ordered("<", new, old)
+                builder.store(builder.select(nearer, new, old), value)
+                builder.store(builder.select(nearer, own, held), index)
+                new, own = builder.select(nearer, old, new), builder.select(nearer, held, own)
+        for k, (value, index) in enumerate(zip(best, which, strict=True)):
+            at = ir.Constant(_WORD, k * LANES)
+            _store(context, builder, squared, squared_, at, builder.load(value))
+            address = builder.bitcast(_pointer(context, builder, nearest, nearest_, 0, at), numbers.as_pointer())
+            builder.store(builder.load(index), address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(points, centers, candidate, types.int64, squared, nearest), code
+
+
+def _all_words(builder, value):
+    """An int32 in every lane."""
+    kind = ir.VectorType(ir.IntType(32), LANES)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(kind, None))
 
 
 @intrinsic
@@ -312,6 +377,28 @@ def row_products(typingctx, left, right, count, out, at):
 
     i = types.int64
     return types.void(left, right, i, out, i), code
+
+
+@intrinsic
+def blend(typingctx, rows, i, j, k, a, b, c, start, out, row):
+    """out[row, start:start+16] = a rows[i, start:] + b rows[j, start:] + c rows[k, start:]."""
+    if not _floats(rows, out):
+        return None
+
+    def code(context, builder, signature, arguments):
+        rows_, i_, j_, k_, a_, b_, c_, start_, out_, row_ = arguments
+        total = None
+        for source, factor in ((i_, a_), (j_, b_), (k_, c_)):
+            address = _row_pointer(context, builder, rows, rows_, source, start_)
+            address = builder.bitcast(address, _VECTOR.as_pointer())
+            term = _all(builder, factor), builder.load(address, align=4)
+            total = builder.fmul(*term) if total is None else _call(builder, "fmuladd", *term, total)
+        address = builder.bitcast(_row_pointer(context, builder, out, out_, row_, start_), _VECTOR.as_pointer())
+        builder.store(total, address, align=4)
+        return context.get_dummy_value()
+
+    w, f = types.int64, types.float32
+    return types.void(rows, w, w, w, f, f, f, w, out, w), code
 
 
 def _row_pointer(context, builder, kind, array, row, start):

@@ -104,7 +104,8 @@ def _score(begin, end, points, in_place, xyz, superpoints, starts, centers, toke
     room, mixed = np.empty(LANES * tokens, np.float32), np.empty(LANES * tokens, np.float32)
     sums = np.empty(LANES * (words + 2), np.float32)
     squared, candidate = np.empty(centers.shape[1], np.float32), np.empty(centers.shape[1], np.int32)
-    best, nearest = np.empty(FALLBACK, np.float32), np.empty(FALLBACK, np.int32)
+    best, nearest = np.empty(FALLBACK * LANES, np.float32), np.empty(FALLBACK * LANES, np.int32)
+    norm, seen = np.empty(LANES, np.float32), -1
     first = begin
     while first < end:
         label, stop = superpoints[points[first]], first + 1
@@ -121,10 +122,16 @@ def _score(begin, end, points, in_place, xyz, superpoints, starts, centers, toke
                 for c in range(words):
                     values[row, c] = sums[c * LANES + p] * sums[words * LANES + p]
         else:
-            near = _candidates(block, centers, tokens, squared, candidate)
-            for i in range(first, stop):
-                out = values[points[i] if in_place else i]
-                _blend_nearest(xyz[points[i]], centers, candidate[:near], scale, rows, best, nearest, out)
+            middle, half = _middle(block)
+            if seen == label:
+                reach = _farthest(middle, centers, nearest)
+            else:
+                reach = _third_nearest(middle, centers, min(FALLBACK, tokens), squared)
+            near = _candidates(middle, reach + 2 * half, centers, tokens, candidate)
+            lanes.nearest_three(block, centers, candidate, near, best, nearest)
+            _weigh(best, nearest, min(FALLBACK, tokens), scale, rows[2], norm)
+            _blend_three(best, nearest, stop - first, points, first, in_place, rows[0], values)
+            seen = label
         first = stop
 
 
@@ -157,11 +164,11 @@ def _blend_own(block, centers, first, stop, scale, rows, weight, mixed, sums):
 
 
 @njit(**FAST)
-def _candidates(block, centers, tokens, squared, candidate):
-    """Which centers may be among the nearest of some of 16 points, into `candidate`, in order; how many.
+def _middle(block):
+    """The middle of the box of 16 points, and half its diagonal.
 
-    About the middle m of the points' box, of half diagonal h: if the last of the nearest to m is at d, that of any
-    point is within d + h of it, hence within d + 2 h of m.
+    If three centers are within d of the middle m, the three nearest to any of the points, which are within h of m, are
+    within d + h of it, hence within d + 2 h of m.
     """
     half = np.float32(0)
     middle = np.empty(3, np.float32)
@@ -171,7 +178,24 @@ def _candidates(block, centers, tokens, squared, candidate):
             low, high = min(low, block[a, p]), max(high, block[a, p])
         middle[a] = np.float32(0.5) * (low + high)
         half += (high - low) * (high - low) * np.float32(0.25)
-    count = min(FALLBACK, tokens)
+    return middle, np.sqrt(half)
+
+
+@njit(**FAST)
+def _farthest(middle, centers, nearest):
+    """Distance from the middle to the farthest of the three centers that the block before found for its first point."""
+    most = np.float32(0)
+    for k in range(0, FALLBACK * LANES, LANES):
+        away = np.float32(0)
+        for a in range(3):
+            away += (middle[a] - centers[a, nearest[k]]) ** 2
+        most = max(most, away)
+    return np.sqrt(most)
+
+
+@njit(**FAST)
+def _third_nearest(middle, centers, count, squared):
+    """Distance from the middle to the last of the `count` centers nearest to it."""
     best = np.full(count, FAR, np.float32)
     for start in range(0, len(squared), LANES):
         lanes.distances(centers, start, middle[0], middle[1], middle[2], squared, start)
@@ -185,10 +209,15 @@ def _candidates(block, centers, tokens, squared, candidate):
             if value < best[place]:
                 best[place] = value
             nearer &= lanes.below(squared, start, best[count - 1])
-    reach = np.sqrt(best[count - 1]) + 2 * np.sqrt(half)
+    return np.sqrt(best[count - 1])
+
+
+@njit(**FAST)
+def _candidates(middle, reach, centers, tokens, candidate):
+    """The centers within `reach` of the middle, into `candidate`, in order; how many."""
     limit, found = np.float32(1.0001) * reach * reach, 0
-    for start in range(0, len(squared), LANES):
-        within = lanes.at_most(squared, start, limit)
+    for start in range(0, centers.shape[1], LANES):
+        within = lanes.within(centers, start, middle[0], middle[1], middle[2], limit)
         while within:
             candidate[found] = start + lanes.lowest(within)
             within &= within - 1
@@ -197,31 +226,40 @@ def _candidates(block, centers, tokens, squared, candidate):
 
 
 @njit(**FAST)
-def _blend_nearest(point, centers, candidate, scale, rows, best, nearest, out):
-    """As _blend_own for one point, over the FALLBACK candidates nearest to it; of equally near ones the first."""
-    scores, _, gram = rows
-    count = min(FALLBACK, len(candidate))
-    best[:], nearest[:] = FAR, 0
-    for k in candidate:
-        dx, dy, dz = point[0] - centers[0, k], point[1] - centers[1, k], point[2] - centers[2, k]
-        squared, place = dx * dx + dy * dy + dz * dz, count - 1
-        if not squared < best[place]:
-            continue
-        while place > 0 and best[place - 1] > squared:
-            best[place], nearest[place] = best[place - 1], nearest[place - 1]
-            place -= 1
-        best[place], nearest[place] = squared, k
-    total = norm = np.float32(0)
-    for k in range(count):
+def _weigh(best, nearest, count, scale, gram, norm):
+    """Turn squared distances of 16 points to their `count` nearest centers into the factors of the centers' scores."""
+    for k in range(count * LANES):
         best[k] = np.float32(1) / (np.sqrt(best[k]) * scale + NEAREST)
-        total += best[k]
+    best[count * LANES :] = 0  # of one or two tokens
+    norm[:] = 0
     if gram.shape[0]:
-        for k in range(count):
-            for j in range(count):
-                norm += best[k] * best[j] * gram[nearest[k], nearest[j]]
-        total = np.sqrt(max(norm, LEAST * total * total))
-    best[count:] = 0  # of one or two tokens
-    a, b, c = best[0] / total, best[1] / total, best[2] / total
-    first, second, third = scores[nearest[0]], scores[nearest[1]], scores[nearest[2]]
-    for j in range(len(out)):
-        out[j] = a * first[j] + b * second[j] + c * third[j]
+        for p in range(LANES):
+            a, b, c = best[p], best[LANES + p], best[2 * LANES + p]
+            i, j, k = nearest[p], nearest[LANES + p], nearest[2 * LANES + p]
+            sides = a * b * gram[i, j] + a * c * gram[i, k] + b * c * gram[j, k]
+            norm[p] = a * a * gram[i, i] + b * b * gram[j, j] + c * c * gram[k, k] + np.float32(2) * sides
+    for p in range(LANES):
+        total = best[p] + best[LANES + p] + best[2 * LANES + p]
+        least = LEAST if gram.shape[0] else np.float32(1)
+        norm[p] = np.float32(1) / np.sqrt(max(norm[p], least * total * total))
+    for p in range(LANES):
+        best[p] *= norm[p]
+        best[LANES + p] *= norm[p]
+        best[2 * LANES + p] *= norm[p]
+
+
+@njit(**FAST)
+def _blend_three(best, nearest, count, points, first, in_place, scores, values):
+    """As _blend_own for points[first:first + count], over the centers nearest to them, into the rows of `values`."""
+    words = values.shape[1]
+    for p in range(count):
+        row = np.int64(points[first + p]) if in_place else first + p
+        a, b, c = best[p], best[LANES + p], best[2 * LANES + p]
+        i, j, k = nearest[p], nearest[LANES + p], nearest[2 * LANES + p]
+        if words >= LANES:
+            for start in range(0, words - LANES + 1, LANES):
+                lanes.blend(scores, i, j, k, a, b, c, start, values, row)
+            lanes.blend(scores, i, j, k, a, b, c, words - LANES, values, row)
+        else:
+            for w in range(words):
+                values[row, w] = a * scores[i, w] + b * scores[j, w] + c * scores[k, w]

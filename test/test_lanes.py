@@ -87,6 +87,41 @@ def test_inverse_distances_and_sums_of_rows():
 
 
 @njit
+def _three(points, centers, candidate, count, near, nearest, x, y, z, limit):
+    lanes.nearest_three(points, centers, candidate, count, near, nearest)
+    return lanes.within(centers, 5, x, y, z, limit)
+
+
+def test_nearest_three_and_those_within():
+    points, candidate = RNG.normal(size=(3, 16)).astype(np.float32), np.array([3, 4, 9, 17, 30, 39, 1], np.int32)
+    centers = XYZ.copy()
+    centers[:, 9] = centers[:, 3]  # equally near: the first
+    for count in (1, 2, 3, 6):
+        near, nearest = np.zeros(48, np.float32), np.ones(48, np.int32)
+        within = _three(points, centers, candidate, count, near, nearest, *CENTER, np.float32(2))
+        away = ((points[:, :, None] - centers[:, None, candidate[:count]]) ** 2).sum(axis=0)
+        order = np.argsort(away, axis=1, kind="stable")[:, :3]
+        found = min(count, 3)
+        np.testing.assert_array_equal(nearest.reshape(3, 16)[:found].T, candidate[order])
+        np.testing.assert_allclose(near.reshape(3, 16)[:found].T, np.take_along_axis(away, order, 1), rtol=1e-5)
+        assert (nearest.reshape(3, 16)[found:] == 0).all() and (near.reshape(3, 16)[found:] > 1e38).all()
+    assert within == mask(((centers[:, 5:21] - np.array(CENTER)[:, None]) ** 2).sum(axis=0) <= 2)
+
+
+@njit
+def _blend(rows, out):
+    lanes.blend(rows, 2, 0, 3, np.float32(0.5), np.float32(-2), np.float32(3), 1, out, 1)
+
+
+def test_blend_of_three_rows():
+    rows, out = RNG.normal(size=(4, 20)).astype(np.float32), np.zeros((3, 20), np.float32)
+    _blend(rows, out)
+    np.testing.assert_allclose(out[1, 1:17], (0.5 * rows[2] - 2 * rows[0] + 3 * rows[3])[1:17], rtol=1e-5, atol=1e-5)
+    out[1, 1:17] = 0
+    assert not out.any()
+
+
+@njit
 def _numbers(out, value):
     lanes.count_up(out, 2, 7)
     return lanes.lowest(value), lanes.bits(value)

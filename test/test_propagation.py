@@ -34,14 +34,15 @@ def dense(xyz, superpoints, anchors: Anchors) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("tokens", [1, 2, 14, 60])
-def test_scores_are_those_of_the_dense_formula(seed, tokens):
+@pytest.mark.parametrize("words", [5, 16, 37])
+def test_scores_are_those_of_the_dense_formula(seed, tokens, words):
     xyz, superpoints, anchors, features = scene(seed, tokens=tokens)
-    scores = np.random.default_rng(seed).normal(size=(tokens, 5)).astype(np.float32)
+    scores = np.random.default_rng(seed).normal(size=(tokens, words)).astype(np.float32)
     expected = dense(xyz, superpoints, anchors)
     got = propagate(xyz, superpoints, anchors, scores)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected @ scores, atol=1e-5)
-    text = np.random.default_rng(1).normal(size=(4, 16))
+    text = np.random.default_rng(1).normal(size=(words, 16))
     text = (text / np.linalg.norm(text, axis=1, keepdims=True)).astype(np.float32)
     points = expected @ features
     cosines = points @ text.T / np.linalg.norm(points, axis=1, keepdims=True)
