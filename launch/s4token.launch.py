@@ -32,7 +32,7 @@ def generate_launch_description():
         [
             DeclareLaunchArgument("input", default_value="points", description="PointCloud2 topic to label"),
             DeclareLaunchArgument(
-                "config", default_value=str(CONFIG / "node.yaml"), description="parameter file, see config/node.yaml"
+                "config", default_value="node", description="parameter file, or the name of one in config/: node, live"
             ),
             DeclareLaunchArgument("model", default_value="", description="checkpoint; empty: as the config says"),
             DeclareLaunchArgument(
@@ -52,6 +52,8 @@ def _node(context):
     def argument(name):
         return LaunchConfiguration(name).perform(context)
 
+    config = argument("config")
+    named = CONFIG / f"{config}.yaml"
     overrides = {}
     if argument("model"):
         overrides["model"] = argument("model")
@@ -64,7 +66,7 @@ def _node(context):
             executable="s4token_node",
             name="s4token",
             output="screen",
-            parameters=[argument("config"), *([overrides] if overrides else [])],
+            parameters=[str(named) if named.is_file() else config, *([overrides] if overrides else [])],
             remappings=[("points", argument("input"))],
         )
     ]

@@ -206,8 +206,10 @@ class Segmenter:
 
     def _cosines(self, encoding: Encoding, text: np.ndarray):
         assert encoding.geometry is not None
-        xyz, ids, tokens = encoding.geometry.working.xyz, encoding.geometry.superpoints, encoding.tokens
-        return propagation.score_blocks(xyz, ids, encoding.anchors, tokens @ text.T, tokens @ tokens.T)
+        xyz, ids = encoding.geometry.working.xyz, encoding.geometry.superpoints
+        tokens = torch.from_numpy(encoding.tokens)  # the threads of numpy's BLAS spin on after a product
+        scores, gram = tokens @ torch.from_numpy(text).T, tokens @ tokens.T
+        return propagation.score_blocks(xyz, ids, encoding.anchors, scores.numpy(), gram.numpy())
 
 
 def form_tokens(

@@ -7,8 +7,15 @@ import sys
 import threading
 from pathlib import Path
 
+_own = threading.local()
+
 
 def workers() -> int:
+    """Processors for the work of the calling thread, see `limit`."""
+    return min(processors(), getattr(_own, "limit", sys.maxsize))
+
+
+def processors() -> int:
     """Processors this process may run on; OMP_NUM_THREADS lowers it, as for PyTorch."""
     try:
         available = len(os.sched_getaffinity(0))
@@ -26,12 +33,13 @@ def processor_flags() -> set[str]:
         return set()
 
 
-def torch_alone() -> None:
-    """Let torch, once loaded, compute on the calling thread alone: beside a busy thread its own would wait for each
-    other."""
+def limit(count: int) -> None:
+    """Let the calling thread, and torch in it, once loaded, compute on `count` processors: beside another busy thread
+    more would wait for each other."""
+    _own.limit = count
     torch = sys.modules.get("torch")
     if torch is None:
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, min(count, before)))
     threading.Thread(target=torch.set_num_threads, args=(before,)).start()  # what later threads begin with

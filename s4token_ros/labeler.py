@@ -56,7 +56,8 @@ class Labeler:
     """Labels the newest cloud whenever somebody listens.
 
     With `overlap` a second thread cuts the next cloud into tokens while the network is at this one; it starts on none
-    before the network has taken the last, so that no cloud waits longer than the one in front of it needs.
+    before the network has taken the last, so that no cloud waits longer than the one in front of it needs. Each of the
+    two computes on half of the processors: on all of them they would wait for each other.
 
     `now` gives the ROS time as a message; `report` is called with the text of a frame's error.
     """
@@ -177,6 +178,7 @@ class Labeler:
 
     def _form_ahead(self) -> None:
         """With `overlap`, the first thread: from a message to tokens."""
+        threads.limit(max(1, threads.processors() - threads.processors() // 2))
         while not self._stop.is_set():
             if not self.outputs.wanted() or not self._formed.wait_empty(IDLE_POLL_S):
                 self._stop.wait(0.0 if self.outputs.wanted() else IDLE_POLL_S)
@@ -188,7 +190,7 @@ class Labeler:
 
     def _finish(self) -> None:
         """With `overlap`, the second thread: from tokens to a published cloud."""
-        threads.torch_alone()
+        threads.limit(max(1, threads.processors() // 2))
         while not self._stop.is_set():
             if self._formed.wait(IDLE_POLL_S) or (self._unpublished and self.outputs.wanted()):
                 with self._working:

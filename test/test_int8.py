@@ -130,14 +130,17 @@ def test_auto_takes_8_bits_where_the_processor_multiplies_them(monkeypatch):
         assert FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16").precision == "bf16"
 
 
-def test_torch_alone_holds_for_the_calling_thread():
+def test_a_limit_holds_for_the_calling_thread_and_for_torch_in_it(monkeypatch):
+    monkeypatch.setattr(threads, "processors", lambda: 2)
     before, inside = torch.get_num_threads(), []
 
-    def work() -> None:
-        threads.torch_alone()
-        inside.append(torch.get_num_threads())
+    def work(count: int) -> None:
+        threads.limit(count)
+        inside.append((threads.workers(), torch.get_num_threads()))
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert inside == [1] and torch.get_num_threads() == before
+    for count in (1, 2, 5):
+        thread = threading.Thread(target=work, args=(count,))
+        thread.start()
+        thread.join()
+    assert inside == [(1, 1), (2, min(2, before)), (2, before)]
+    assert threads.workers() == 2 and torch.get_num_threads() == before

@@ -19,6 +19,7 @@ pytest.importorskip("s4token_interfaces")
 import ros_helpers as ros
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters
 from ros_helpers import arrays, cloud, figures, room, wait_for
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
@@ -233,6 +234,15 @@ def test_parameter_file_is_that_of_the_dataclasses(start):
     assert process.stop() == 0
 
 
+def test_parameters_for_sensor_rate(start):
+    process, peer = start("--params-file", str(ros.ROOT / "config" / "live.yaml"))
+    ready(peer)
+    names = ["overlap", "input.max_points"]
+    overlap, points = peer.call(GetParameters, "/s4token/get_parameters", names=names).values
+    assert overlap.bool_value and points.integer_value == 40000
+    assert process.stop() == 0
+
+
 def test_every_line_of_the_parameter_file_can_be_uncommented(start, tmp_path):
     lines = parameter_file.text().splitlines()
     is_value = [line.startswith("    # ") and ": " in line and "." in line.split(":")[0] for line in lines]
@@ -259,7 +269,7 @@ def test_launch_file_starts_the_node(tmp_path):
         (prefix / file).write_text(text)
         (prefix / file).chmod(0o755)
     domain = ros.unused_domain()
-    arguments = ["input:=/camera/points", "model:=another", "vocabulary:=sofa, floor lamp"]
+    arguments = ["input:=/camera/points", "model:=another", "vocabulary:=sofa, floor lamp", "config:=live"]
     code = (
         "import sys, launch\n"
         "from launch.launch_description_sources import PythonLaunchDescriptionSource as Source\n"
