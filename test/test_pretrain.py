@@ -186,7 +186,10 @@ def arguments(data, run, tiny_model, *more: str) -> list[str]:
 
 
 def log(run) -> list[dict]:
-    return [json.loads(line) for line in (run / "state.jsonl").read_text().splitlines()]
+    """The lines of a run's log, without the seconds, which no other run repeats."""
+    lines = [json.loads(line) for line in (run / "state.jsonl").read_text().splitlines()]
+    assert all(0 <= line["seconds/data"] < line["seconds/step"] for line in lines)
+    return [{k: v for k, v in line.items() if not k.startswith("seconds/")} for line in lines]
 
 
 def test_prepared_samples_have_targets_and_the_broken_one_is_left_out(data):

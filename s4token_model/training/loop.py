@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +58,18 @@ def ahead(make: Callable[[int], T], steps: range) -> Iterator[T]:
             current = coming or pool.submit(make, step)
             coming = pool.submit(make, step + 1) if step + 1 in steps else None
             yield current.result()
+
+
+def timed(batches: Iterable[T]) -> Iterator[tuple[T, float]]:
+    """Yield each batch with the seconds that were waited for it: what the data pipeline costs."""
+    coming = iter(batches)
+    while True:
+        begin = time.perf_counter()
+        try:
+            batch = next(coming)
+        except StopIteration:
+            return
+        yield batch, time.perf_counter() - begin
 
 
 def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int, last: float = 0.0) -> float:

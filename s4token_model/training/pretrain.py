@@ -6,6 +6,7 @@ L = L_assign + 0.5 L_local + 0.5 L_global,   all weights in TrainConfig
 from __future__ import annotations
 
 import dataclasses
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from s4token_model.training.assignment import assignment_loss
 from s4token_model.training.batches import Batch
 from s4token_model.training.clustering import spatial_clusters
 from s4token_model.training.distillation import global_distances, local_distances
-from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan
+from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan, timed
 from s4token_model.training.masking import pick, visible_tokens
 from s4token_model.training.parallel import reduced, shared_mean
 from s4token_model.training.prepared import Prepared
@@ -93,17 +94,20 @@ def train(
     processes: int,
 ) -> Tokenizer:  # fmt: skip
     """Train `tokenizer` in place and return it. The state in how.run is resumed from when present: a killed run gives
-    the same losses as one that was not. Rank 0 alone writes."""
+    the same losses as one that was not. Rank 0 alone writes; beside the losses the seconds of a step, and those waited
+    for its data."""
     run = Path(how.run)
     trainer = Trainer(tokenizer, clip, how, rank, processes)
     writer = _writer(run, trainer.progress.step) if rank == 0 else None
     steps = range(trainer.progress.step, how.steps)
     bar = tqdm(steps, "training", how.steps, initial=trainer.progress.step, disable=rank > 0)
-    for step, micro in zip(bar, ahead(lambda s: trainer.draw(samples, s), steps), strict=True):
-        values = {}
+    batches = timed(ahead(lambda s: trainer.draw(samples, s), steps))
+    for step, (micro, waited) in zip(bar, batches, strict=True):
+        begin, values = time.perf_counter(), {}
         if held_out is not None and (step % how.validate_every == 0):
             values = trainer.validate(held_out)
         values = trainer.step(step, micro) | values
+        values |= {"seconds/data": waited, "seconds/step": waited + time.perf_counter() - begin}
         bar.set_postfix({k: round(v, 3) for k, v in values.items() if "/" not in k})
         if writer is not None:
             for name, value in values.items():
