@@ -193,7 +193,15 @@ def test_everything_runs_once_and_is_written(tmp_path):
         assert [row.setting for row in summary.rows(experiment, lab)] == wanted
     assert "ScanNet's columns are empty" in text
     figures = cache.load(lab.folder, "table2", "ball+rpn+spt", 0, TINY)["figures"]
-    assert figures["scannet_miou"] is None and 0 <= figures["rooms_miou"] <= 1
+    assert figures["scannet_miou"] is figures["s3dis_miou"] is None and 0 <= figures["rooms_miou"] <= 1
+
+
+def test_a_new_clip_leaves_what_uses_none(tmp_path):
+    old, new = (Lab(tmp_path, dataclasses.replace(TINY, clip=name)) for name in ("old", "new"))
+    for experiment, kept in ((table1.EXPERIMENT, True), (table2.EXPERIMENT, False)):
+        name, setting = experiment.name, experiment.settings[0]
+        cache.run(tmp_path, name, setting, 0, old.effort_of(experiment), dict)
+        assert (cache.load(tmp_path, name, setting, 0, new.effort_of(experiment)) is not None) == kept
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):

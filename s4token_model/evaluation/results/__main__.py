@@ -7,9 +7,20 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from s4token_model.evaluation.results import cache, document, robustness, sweeps, table1, table2, table6, table7
+from s4token_model.evaluation.results import (
+    cache,
+    distilled,
+    document,
+    robustness,
+    sweeps,
+    table1,
+    table2,
+    table6,
+    table7,
+)
 from s4token_model.evaluation.results.effort import FULL, QUICK
 from s4token_model.evaluation.results.experiment import Experiment, Lab
 
@@ -42,16 +53,20 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--out", type=Path, help="the document (default: docs/results.md, or out/results.md with --quick)")
     top.add_argument("--cache", type=Path, default=Path("runs/results"), help="folder of finished runs and weights")
     top.add_argument("--scannet", type=Path, help="ScanNet's scans (default: below $S4TOKEN_DATA or ../shared/data)")
+    top.add_argument("--s3dis", type=Path, help="S3DIS's rooms, in any layout (default: spt_demo in the same folder)")
     return top
 
 
 def lab_of(given: argparse.Namespace) -> Lab:
-    """Folder, effort and data of a command line. ValueError when a folder named with --scannet is not there."""
-    effort = QUICK if given.quick else FULL
-    scannet = given.scannet or Path(os.environ.get("S4TOKEN_DATA", "../shared/data")) / "scannet_votenet"
+    """Folder, effort and data of a command line. ValueError when a folder it names is not there."""
+    effort = replace(QUICK if given.quick else FULL, clip=distilled.digest())
+    data = Path(os.environ.get("S4TOKEN_DATA", "../shared/data"))
+    scannet, s3dis = given.scannet or data / "scannet_votenet", given.s3dis or data / "spt_demo"
     if given.scannet and not scannet.is_dir():
         raise ValueError(f"--scannet {scannet}: no such folder; leave it out to skip the real rooms")
-    return Lab(given.cache / effort.name, effort, scannet if scannet.is_dir() else None)
+    if given.s3dis and not s3dis.is_dir():
+        raise ValueError(f"--s3dis {s3dis}: no such folder; leave it out to skip these rooms")
+    return Lab(given.cache / effort.name, effort, *(path if path.is_dir() else None for path in (scannet, s3dis)))
 
 
 def run(
@@ -80,9 +95,10 @@ def run(
 
 
 def _run_one(experiment: Experiment, setting: str, seed: int, lab: Lab) -> None:
-    known = cache.load(lab.folder, experiment.name, setting, seed, lab.effort) is not None
+    effort = lab.effort_of(experiment)
+    known = cache.load(lab.folder, experiment.name, setting, seed, effort) is not None
     found = cache.run(
-        lab.folder, experiment.name, setting, seed, lab.effort, lambda: experiment.compute(setting, seed, lab)
+        lab.folder, experiment.name, setting, seed, effort, lambda: experiment.compute(setting, seed, lab)
     )
     figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in found["figures"].items() if v is not None)
     source = "on disk" if known else f"{found['seconds']:.0f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +37,12 @@ def frozen() -> FrozenClip:
     """The mini model's CLIP."""
     config = checkpoint.read_config(checkpoint.MINI)
     return clip.load(config.clip, checkpoint.resolve(checkpoint.MINI))
+
+
+def digest() -> str:
+    """Of the weights of the mini model's CLIP."""
+    path = checkpoint.resolve(checkpoint.MINI) / "clip" / "open_clip_model.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +97,7 @@ def trained(name: str, config: Config, losses: dict, seed: int, effort: Effort, 
 
     A killed training goes on from its last saved state; weights are those of the student.
     """
-    run = folder / "distilled" / f"{name}-seed{seed}"
+    run = folder / "distilled" / effort.clip / f"{name}-seed{seed}"
     how = TrainConfig(
         run=str(run), steps=effort.pretrain_steps, batch=effort.batch, tokens=config.sampling.tokens,
         patch_points=config.patches.points, context_points=1, points=POINTS, decoder_layers=2, rate=effort.rate,

@@ -12,7 +12,8 @@ class Effort:
     Part segmentation (Table 1, sweeps): train_shapes and test_shapes objects, steps optimizer steps (sweep_steps in the
     sweeps) of batch objects, layers transformer layers of `width` channels. Self-supervised training (Tables 2, 6, 7):
     pretrain_shapes objects seen in `views` pictures, held_out others, pretrain_steps steps. Rooms: procedural ones and
-    ScanNet's scans, of at most room_points points. robust_shapes objects at each of the scales.
+    ScanNet's scans, of at most room_points points. robust_shapes objects at each of the scales. clip, a digest of the
+    weights of the mini model's CLIP, for what is trained in front of it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Effort:
     room_tokens: int = 512
     scannet_rooms: int = 5
     robust_shapes: int = 60
+    clip: str = ""
 
 
 FULL = Effort("full")

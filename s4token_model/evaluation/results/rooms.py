@@ -1,4 +1,4 @@
-"""Tokenizers of objects on rooms, without tuning: procedural ones, and ScanNet's where its scans are present."""
+"""Tokenizers of objects on rooms, without tuning: procedural ones, and those of ScanNet and S3DIS where present."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from s4token_model import config as configs
 from s4token_model import marks
 from s4token_model.config import Config
-from s4token_model.datasets import scannet
+from s4token_model.datasets import s3dis, scannet
 from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
-from s4token_model.evaluation import metrics
+from s4token_model.evaluation import metrics, prompts
 from s4token_model.evaluation.results import distilled
 from s4token_model.evaluation.results.effort import Effort
 from s4token_model.evaluation.segmentation import LabelledCloud
 from s4token_model.evaluation.synthetic import held_out
 from s4token_model.segmenter import Segmenter
 from s4token_model.tokenizer import Tokenizer
+from s4token_model.vocabulary import Vocabulary
 
 
 def segmenter_of(tokenizer: Tokenizer, config: Config, effort: Effort) -> Segmenter:
@@ -28,13 +29,23 @@ def segmenter_of(tokenizer: Tokenizer, config: Config, effort: Effort) -> Segmen
     return Segmenter(tokenizer, distilled.frozen(), configs.replace(config, wanted))
 
 
-def score(segmenter: Segmenter, clouds: list[LabelledCloud]) -> tuple[float, float]:
-    """mIoU and mAcc over the classes that occur, pooled over the clouds."""
-    counts = np.zeros((len(SCANNET20), len(SCANNET20) + 1), np.int64)
+def score(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary | None = None) -> tuple[float, float]:
+    """mIoU and mAcc over the classes that occur, pooled over the clouds; `words`, default the segmenter's, name the
+    classes."""
+    words = words or segmenter.vocabulary
+    classes = len(words.names)
+    counts = np.zeros((classes, classes + 1), np.int64)
     for cloud in clouds:
-        counts += metrics.confusion(cloud.label, segmenter.segment(cloud.xyz).labels, len(SCANNET20))
-    found = metrics.scores(counts)
-    return found.miou, found.macc
+        found = segmenter.label(segmenter.encode(cloud.xyz), words)
+        counts += metrics.confusion(cloud.label, found.labels, classes)
+    scores = metrics.scores(counts)
+    return scores.miou, scores.macc
+
+
+def s3dis_words(segmenter: Segmenter) -> Vocabulary:
+    """S3DIS's 13 classes in the prompts of `s4token evaluate s3dis`."""
+    prompt = prompts.load("s3dis", s3dis.NAMES)
+    return segmenter.make_vocabulary(prompt.words, prompt.templates, 0.0)
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +64,13 @@ def procedural(effort: Effort) -> list[LabelledCloud]:
 def real(root: Path, effort: Effort) -> list[LabelledCloud]:
     """The first scan of each of ScanNet's rooms below `root`."""
     return [_thinned(cloud, effort.room_points) for cloud in _first_scans(root, effort.scannet_rooms)]
+
+
+@lru_cache(maxsize=1)
+def real_s3dis(root: Path, effort: Effort) -> list[LabelledCloud]:
+    """The first rooms of S3DIS's Area 5 below `root`, or its crops; as many as of ScanNet."""
+    found = (s3dis.load_room(root, name) for name in s3dis.list_rooms(root)[: effort.scannet_rooms])
+    return [_thinned(LabelledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
 
 
 def _first_scans(root: Path, most: int) -> Iterator[LabelledCloud]:

@@ -27,8 +27,8 @@ def rows(experiment: Experiment, lab: Lab) -> list[Row]:
     """The settings of which at least one seed was run, in the experiment's order."""
     found = []
     for setting in experiment.settings:
-        seeds = range(lab.effort.seeds)
-        runs = [cache.load(lab.folder, experiment.name, setting, seed, lab.effort) for seed in seeds]
+        effort = lab.effort_of(experiment)
+        runs = [cache.load(lab.folder, experiment.name, setting, seed, effort) for seed in range(effort.seeds)]
         done = [run for run in runs if run is not None]
         if done:
             values = {key: [_number(run["figures"].get(key)) for run in done] for key in experiment.figures}

@@ -39,4 +39,5 @@ EXPERIMENT = Experiment(
     compared="miou_i",
     drawing="panels",
     compute=compute,
+    of_clip=False,
 )

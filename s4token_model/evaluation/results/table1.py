@@ -41,4 +41,5 @@ EXPERIMENT = Experiment(
     compared="miou_i",
     drawing="bars",
     compute=compute,
+    of_clip=False,
 )  # fmt: skip
