@@ -22,7 +22,7 @@ MANY = 0.6
 FUSE_SHARE_OF_MANY = 0.5
 # Of the levels: shares of the strength, those above 1 reach regions that no single merge at the strength itself leads
 # to; sweeps; a level that shrank the graph below the last number is repeated at the same share.
-OF_FEW = ((0.5, 0.7, 1.0, 1.3), 4, 0.9)
+OF_FEW = ((0.6, 1.0, 1.4), 4, 0.9)
 OF_MANY = ((1.0, 3.0), 1, 0.7)
 LAST = ((1.0,), 2, 1.0)
 REGION_SWEEPS = 1
