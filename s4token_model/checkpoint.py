@@ -7,6 +7,7 @@ clip/                  optional: the frozen CLIP as an open_clip directory, when
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -118,3 +119,8 @@ def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:
     if differing:
         reason = "; ".join(differing)
         raise ValueError(f"the weights in {directory} do not fit this config ({reason}); use the checkpoint's values")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file of weights, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

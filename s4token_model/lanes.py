@@ -55,6 +55,12 @@ def _squared(builder, parts):
     return builder.fadd(builder.fadd(x, y), z)
 
 
+def _away(context, builder, kind, xyz, start, center):
+    """Squared distances of the points xyz (3, ...) [:, start:start+16] to a center (x, y, z)."""
+    axes = [builder.fsub(_load(context, builder, kind, xyz, start, a), _all(builder, c)) for a, c in enumerate(center)]
+    return _squared(builder, axes)
+
+
 def _call(builder, name, *vectors):
     """One of LLVM's functions of whole vectors."""
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(vectors))
@@ -74,10 +80,7 @@ def distances(typingctx, xyz, start, x, y, z, out, at):
 
     def code(context, builder, signature, arguments):
         xyz_, start_, *center, out_, at_ = arguments
-        parts = [
-            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
-        ]
-        _store(context, builder, out, out_, at_, _squared(builder, parts))
+        _store(context, builder, out, out_, at_, _away(context, builder, xyz, xyz_, start_, center))
         return context.get_dummy_value()
 
     f = types.float32
@@ -92,10 +95,8 @@ def within(typingctx, xyz, start, x, y, z, limit):
 
     def code(context, builder, signature, arguments):
         xyz_, start_, *center, limit_ = arguments
-        parts = [
-            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
-        ]
-        return _mask(builder, builder.fcmp_ordered("<=", _squared(builder, parts), _all(builder, limit_)))
+        away = _away(context, builder, xyz, xyz_, start_, center)
+        return _mask(builder, builder.fcmp_ordered("<=", away, _all(builder, limit_)))
 
     f = types.float32
     return types.int64(xyz, types.int64, f, f, f, f), code
@@ -223,10 +224,7 @@ def inverse_distances(typingctx, xyz, start, x, y, z, scale, offset, out, at):
 
     def code(context, builder, signature, arguments):
         xyz_, start_, *center, scale_, offset_, out_, at_ = arguments
-        parts = [
-            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
-        ]
-        away = _call(builder, "sqrt", _squared(builder, parts))
+        away = _call(builder, "sqrt", _away(context, builder, xyz, xyz_, start_, center))
         away = builder.fadd(builder.fmul(away, _all(builder, scale_)), _all(builder, offset_))
         _store(context, builder, out, out_, at_, builder.fdiv(ir.Constant(_VECTOR, [1.0] * LANES), away))
         return context.get_dummy_value()
@@ -292,10 +290,8 @@ def lower_distances(typingctx, xyz, start, x, y, z, squared):
 
     def code(context, builder, signature, arguments):
         xyz_, start_, *center, squared_ = arguments
-        parts = [
-            builder.fsub(_load(context, builder, xyz, xyz_, start_, a), _all(builder, c)) for a, c in enumerate(center)
-        ]
-        new, old = _squared(builder, parts), _load(context, builder, squared, squared_, start_)
+        new = _away(context, builder, xyz, xyz_, start_, center)
+        old = _load(context, builder, squared, squared_, start_)
         least = builder.select(builder.fcmp_ordered("<", new, old), new, old)
         _store(context, builder, squared, squared_, start_, least)
         return _largest(builder, least)

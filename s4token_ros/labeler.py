@@ -178,7 +178,7 @@ class Labeler:
 
     def _form_ahead(self) -> None:
         """With `overlap`, the first thread: from a message to tokens."""
-        threads.limit(max(1, threads.processors() - threads.processors() // 2))
+        threads.limit(threads.processors() - threads.processors() // 2)
         while not self._stop.is_set():
             if not self.outputs.wanted() or not self._formed.wait_empty(IDLE_POLL_S):
                 self._stop.wait(0.0 if self.outputs.wanted() else IDLE_POLL_S)

@@ -42,9 +42,11 @@ class Samples:
     """Prepared samples and their targets in memory; the pictures stay on disk. `streets` holds those of streets."""
 
     def __init__(self, paths: list[Path], targets: Path):
-        items = [without_pictures(load_sample(p)) | load_target(target_path(p, targets)) for p in paths]
-        self.items = [item for item in items if not is_outdoors(item)]
-        self.streets = [item for item in items if is_outdoors(item)]
+        self.items: list[dict[str, np.ndarray]] = []
+        self.streets: list[dict[str, np.ndarray]] = []
+        for path in paths:
+            item = without_pictures(load_sample(path)) | load_target(target_path(path, targets))
+            (self.streets if is_outdoors(item) else self.items).append(item)
 
     def draw(
         self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True, outdoors: bool = False

@@ -7,7 +7,6 @@ tokenizer.width=64.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -59,11 +58,11 @@ def main(arguments: list[str] | None = None) -> None:
         "torch": torch.__version__,
         "clip_region_accuracy": round(accuracy, 4),
         "minutes_this_run": round((time.time() - started) / 60, 1),
-        "clip_sha256": _digest(out / "clip" / "open_clip_model.safetensors"),
+        "clip_sha256": checkpoint.digest(out / "clip" / "open_clip_model.safetensors"),
     }
     # Trained in the precision of `config`; the labels agree to 99.7 % in any, so it runs in the quickest.
     checkpoint.save(out, trained, configs.replace(config, {"clip.precision": "auto"}), provenance)
-    print(f"wrote {out}; tokenizer sha256 {_digest(out / 'tokenizer.safetensors')}")
+    print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")
 
 
 def parse(arguments: list[str]) -> tuple[Path, Path, Config, MiniConfig]:
@@ -90,10 +89,6 @@ def _keep_settings(run: Path, config: Config, mini: MiniConfig) -> None:
         if before != json.loads(json.dumps(fixed)):
             raise ValueError(f"{run} was begun with other settings (see {path}); choose another run=DIR or delete it")
     path.write_text(json.dumps(fixed, indent=2))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -60,13 +60,14 @@ def parser() -> argparse.ArgumentParser:
 def lab_of(given: argparse.Namespace) -> Lab:
     """Folder, effort and data of a command line. ValueError when a folder it names is not there."""
     effort = replace(QUICK if given.quick else FULL, clip=distilled.digest())
-    data = Path(os.environ.get("S4TOKEN_DATA", "../shared/data"))
-    scannet, s3dis = given.scannet or data / "scannet_votenet", given.s3dis or data / "spt_demo"
-    if given.scannet and not scannet.is_dir():
-        raise ValueError(f"--scannet {scannet}: no such folder; leave it out to skip the real rooms")
-    if given.s3dis and not s3dis.is_dir():
-        raise ValueError(f"--s3dis {s3dis}: no such folder; leave it out to skip these rooms")
-    return Lab(given.cache / effort.name, effort, *(path if path.is_dir() else None for path in (scannet, s3dis)))
+    data, rooms = Path(os.environ.get("S4TOKEN_DATA", "../shared/data")), []
+    for option, usual in (("scannet", "scannet_votenet"), ("s3dis", "spt_demo")):
+        folder = getattr(given, option)
+        if folder and not folder.is_dir():
+            raise ValueError(f"--{option} {folder}: no such folder; leave it out to skip the real rooms")
+        found = folder or data / usual
+        rooms.append(found if found.is_dir() else None)
+    return Lab(given.cache / effort.name, effort, *rooms)
 
 
 def run(

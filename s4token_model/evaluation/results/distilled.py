@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +41,7 @@ def frozen() -> FrozenClip:
 def digest() -> str:
     """Of the weights of the mini model's CLIP."""
     path = checkpoint.resolve(checkpoint.MINI) / "clip" / "open_clip_model.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return checkpoint.digest(path)[:12]
 
 
 @lru_cache(maxsize=1)
