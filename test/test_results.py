@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from s4token_model.datasets.classes import SCANNET20
+from s4token_model.evaluation.segmentation import LabelledCloud
 from s4token_model.propagation import Anchors, propagate
 from s4token_model.segmenter import form_tokens
 
@@ -25,6 +28,7 @@ from s4token_model.evaluation.results import (  # noqa: E402
     sweeps,
     table1,
     table2,
+    teacher,
 )
 from s4token_model.evaluation.results.effort import QUICK  # noqa: E402
 from s4token_model.evaluation.results.experiment import Experiment, Lab  # noqa: E402
@@ -38,7 +42,7 @@ TINY = dataclasses.replace(
 def toy(compute, seeds=("a", "b"), **more) -> Experiment:
     fields = {
         "name": "toy", "title": "A toy", "about": "Nothing.", "settings": seeds, "figures": {"x": "X"}, "paper": {},
-        "expected": (("a", "b"),), "compared": "x", "drawing": "bars", "compute": compute,
+        "expected": (("a", "b"),), "compared": ("x",), "drawing": "bars", "compute": compute,
     }  # fmt: skip
     return Experiment(**(fields | more))
 
@@ -178,12 +182,40 @@ def test_rooms_are_scored_in_scannets_words():
     assert found <= {*range(20), 65535} and {0, 1} <= found  # walls and a floor
 
 
+def test_furniture_is_scored_without_walls_and_floors():
+    taught = [SCANNET20.index(name) for name in teacher.TAUGHT]
+    label = np.array([0, 1, taught[2], taught[2], taught[5], 65535], np.uint16)
+
+    class Fake:
+        def make_vocabulary(self, names, templates, threshold):
+            return SimpleNamespace(names=names)
+
+        def encode(self, xyz):
+            return xyz
+
+        def label(self, encoding, words):
+            assert tuple(words.names) == teacher.TAUGHT
+            return SimpleNamespace(labels=np.array([3, 3, 2, 7, 5, 0]))
+
+    cloud = LabelledCloud("x", np.zeros((6, 3), np.float32), None, label)
+    assert rooms.score_furniture(Fake(), [cloud]) == pytest.approx((1 / 2 + 1) / 2)  # of the two classes that occur
+
+
 def test_everything_runs_once_and_is_written(tmp_path):
     for module in (table1, table2, sweeps):
-        assert module.EXPERIMENT.compared in module.EXPERIMENT.figures
+        assert set(module.EXPERIMENT.compared) <= set(module.EXPERIMENT.figures)
     lab = Lab(tmp_path / "cache", TINY)
     out = tmp_path / "docs" / "results.md"
-    few = {"ball+rpn+spt", "parts, knn", "zero-shot, knn", "local+global", "K=4", "gamma=0.2", "alpha=0.5"}
+    few = {
+        "ball+rpn+spt",
+        "2D targets",
+        "parts, knn",
+        "zero-shot, knn",
+        "local+global",
+        "K=4",
+        "gamma=0.2",
+        "alpha=0.5",
+    }
     results.run(results.EXPERIMENTS, lab, out, settings=sorted(few))
     text = out.read_text()
     for experiment in results.EXPERIMENTS:
@@ -193,22 +225,24 @@ def test_everything_runs_once_and_is_written(tmp_path):
         assert [row.setting for row in summary.rows(experiment, lab)] == wanted
     assert "ScanNet's columns are empty" in text
     figures = cache.load(lab.folder, "table2", "ball+rpn+spt", 0, TINY)["figures"]
-    assert figures["scannet_miou"] is figures["s3dis_miou"] is None and 0 <= figures["rooms_miou"] <= 1
+    assert figures["scannet_miou"] is figures["s3dis_miou"] is figures["scannet_furniture"] is None
+    assert 0 <= figures["rooms_miou"] <= 1 and 0 <= figures["rooms_furniture"] <= 1
 
 
-def test_a_new_clip_leaves_what_uses_none(tmp_path):
-    old, new = (Lab(tmp_path, dataclasses.replace(TINY, clip=name)) for name in ("old", "new"))
-    for experiment, kept in ((table1.EXPERIMENT, True), (table2.EXPERIMENT, False)):
-        name, setting = experiment.name, experiment.settings[0]
-        cache.run(tmp_path, name, setting, 0, old.effort_of(experiment), dict)
-        assert (cache.load(tmp_path, name, setting, 0, new.effort_of(experiment)) is not None) == kept
+def test_the_default_of_all_sweeps_is_one_model(tmp_path):
+    lab = Lab(tmp_path, TINY)
+    same = [sweeps.compute(setting, 0, lab) for setting in sorted(sweeps.UNCHANGED & {"N=128", "scaled=1"})]
+    assert same[0] == same[1] and len(list((tmp_path / "weights").iterdir())) == 1
+    assert set(sweeps.EXPERIMENT.settings) >= sweeps.UNCHANGED
+    raw = sweeps._config_of("scaled=0").tokenizer
+    assert not raw.position_scaled and raw.position_octaves > sweeps._config_of("scaled=1").tokenizer.position_octaves
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):
-    config = shapes.config_of("s4token", sampling__tokens=16)
-    first = distilled.trained("x", config, {"clusters": 4}, 0, TINY, tmp_path)
+    config, lab = shapes.config_of("s4token", sampling__tokens=16), Lab(tmp_path, TINY)
+    first = distilled.trained("x", config, {"clusters": 4}, 0, lab)
     log = (tmp_path / "distilled" / "x-seed0" / "state.jsonl").read_text()
-    again = distilled.trained("x", config, {"clusters": 4}, 0, TINY, tmp_path)
+    again = distilled.trained("x", config, {"clusters": 4}, 0, lab)
     assert (tmp_path / "distilled" / "x-seed0" / "state.jsonl").read_text() == log
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in first.state_dict().items())
 

@@ -90,7 +90,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     return (
         tokens_of(geometry, config.tokenizer.position_scaled)
         | _points(geometry, raw, mini.points, rng)
-        | _pictures(scene, pictures)
+        | pictures_of(scene, pictures)
         | seen_pixels(geometry, raw, pictures)
     )
 
@@ -106,7 +106,7 @@ def make_pictures(seed: int, mini: MiniConfig) -> dict[str, np.ndarray]:
     scene = synthetic.make_object(seed) if rng.random() < 0.25 else None
     scene = scene or (synthetic.make_street(seed) if is_street(seed, mini) else synthetic.make_room(seed))
     edge, fov = mini.view_pixels, float(rng.uniform(40, 75))
-    return _pictures(scene, views.render_views(scene, rng, mini.views, (edge, edge), _style(rng), Caster(scene), fov))
+    return pictures_of(scene, views.render_views(scene, rng, mini.views, (edge, edge), _style(rng), Caster(scene), fov))
 
 
 def save_sample(path: Path, sample: dict[str, np.ndarray]) -> None:
@@ -206,7 +206,8 @@ def _points(geometry: TokenGeometry, raw, count: int, rng: np.random.Generator) 
     }
 
 
-def _pictures(scene, pictures) -> dict[str, np.ndarray]:
+def pictures_of(scene, pictures) -> dict[str, np.ndarray]:
+    """The arrays of a sample that hold its pictures: `image`, `region`, `instance_label`, `attributes`."""
     number = {name: k for k, name in enumerate(scene.names)}
     return {
         "image": np.stack([view.rgb for view in pictures]),

@@ -7,12 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from s4token_model.evaluation.results import (
     cache,
-    distilled,
     document,
     robustness,
     sweeps,
@@ -59,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def lab_of(given: argparse.Namespace) -> Lab:
     """Folder, effort and data of a command line. ValueError when a folder it names is not there."""
-    effort = replace(QUICK if given.quick else FULL, clip=distilled.digest())
+    effort = QUICK if given.quick else FULL
     data, rooms = Path(os.environ.get("S4TOKEN_DATA", "../shared/data")), []
     for option, usual in (("scannet", "scannet_votenet"), ("s3dis", "spt_demo")):
         folder = getattr(given, option)
@@ -96,7 +94,7 @@ def run(
 
 
 def _run_one(experiment: Experiment, setting: str, seed: int, lab: Lab) -> None:
-    effort = lab.effort_of(experiment)
+    effort = lab.effort
     known = cache.load(lab.folder, experiment.name, setting, seed, effort) is not None
     found = cache.run(
         lab.folder, experiment.name, setting, seed, effort, lambda: experiment.compute(setting, seed, lab)

@@ -1,4 +1,4 @@
-"""Tokenizers trained without labels on procedural objects in front of the mini model's frozen CLIP (Sec. 3.4)."""
+"""Tokenizers trained without labels on procedural objects in front of a small frozen CLIP (Sec. 3.4)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from s4token_model import checkpoint, clip, vocabulary
+from s4token_model import vocabulary
 from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
 from s4token_model.datasets import sensors, synthetic, views
 from s4token_model.datasets.raycast import Caster
-from s4token_model.datasets.shapes import THINGS
 from s4token_model.evaluation import metrics
-from s4token_model.evaluation.results import shapes
+from s4token_model.evaluation.results import shapes, teacher
 from s4token_model.evaluation.results.effort import Effort
+from s4token_model.evaluation.results.experiment import Lab
+from s4token_model.evaluation.results.teacher import TAUGHT
 from s4token_model.segmenter import form_tokens
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.training import batches, pretrain, samples, targets
@@ -32,34 +33,21 @@ POINTS = 512  # per object and step, that the losses look at
 
 
 @lru_cache(maxsize=1)
-def frozen() -> FrozenClip:
-    """The mini model's CLIP."""
-    config = checkpoint.read_config(checkpoint.MINI)
-    return clip.load(config.clip, checkpoint.resolve(checkpoint.MINI))
-
-
-def digest() -> str:
-    """Of the weights of the mini model's CLIP."""
-    path = checkpoint.resolve(checkpoint.MINI) / "clip" / "open_clip_model.safetensors"
-    return checkpoint.digest(path)[:12]
-
-
-@lru_cache(maxsize=1)
-def objects(effort: Effort) -> list[tuple[shapes.Shape, dict[str, np.ndarray]]]:
+def objects(lab: Lab) -> list[tuple[shapes.Shape, dict[str, np.ndarray]]]:
     """Objects of all classes to train on, each with its 2D targets: CLIP's dense features of `views` pictures, meant
     over the pixels that show a superpoint. The partition, and with it the targets, is the same for all tokenizers."""
-    return [_with_targets(FIRST_TRAIN + k, THINGS[k % len(THINGS)], effort) for k in range(effort.pretrain_shapes)]
+    return [_with_targets(FIRST_TRAIN + k, TAUGHT[k % len(TAUGHT)], lab) for k in range(lab.effort.pretrain_shapes)]
 
 
-def _with_targets(seed: int, name: str, effort: Effort) -> tuple[shapes.Shape, dict[str, np.ndarray]]:
+def _with_targets(seed: int, name: str, lab: Lab) -> tuple[shapes.Shape, dict[str, np.ndarray]]:
     rng, scene = np.random.default_rng(seed), synthetic.make_object(seed, name)
-    scan = sensors.scan_object(scene, np.random.default_rng(seed), effort.points, partial=False)
-    shape = shapes.Shape(shapes.unit_sphere(scan.xyz), scan.part, THINGS.index(name))
+    scan = sensors.scan_object(scene, np.random.default_rng(seed), lab.effort.points, partial=False)
+    shape = shapes.Shape(shapes.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
     geometry = form_tokens(shape.xyz, None, shapes.config_of("s4token"))
-    edge = frozen().image_size
-    pictures = views.render_views(scene, rng, effort.views, (edge, edge), "geometry", Caster(scene), 50.0)
+    frozen, size = teacher.load(lab), (teacher.EDGE, teacher.EDGE)
+    pictures = views.render_views(scene, rng, lab.effort.views, size, teacher.STYLE, Caster(scene), 50.0)
     seen = samples.seen_pixels(geometry, scan, pictures) | {"image": np.stack([view.rgb for view in pictures])}
-    ids, features, whole = targets.superpoint_features(seen, frozen())
+    ids, features, whole = targets.superpoint_features(seen, frozen)
     return shape, {"target_superpoint": ids, "target_feature": features, "target_whole": whole}
 
 
@@ -83,36 +71,36 @@ def _some(item: dict[str, np.ndarray], how: TrainConfig, rng: np.random.Generato
 
 
 @lru_cache(maxsize=1)
-def _items(config: Config, effort: Effort) -> list[dict[str, np.ndarray]]:
+def _items(config: Config, lab: Lab) -> list[dict[str, np.ndarray]]:
     return [
         item | found | {"point_label": item["part"]}
-        for shape, found in objects(effort)
+        for shape, found in objects(lab)
         for item in [shapes.tokenized(shape, config)]
     ]
 
 
-def trained(name: str, config: Config, losses: dict, seed: int, effort: Effort, folder: Path) -> Tokenizer:
+def trained(name: str, config: Config, losses: dict, seed: int, lab: Lab) -> Tokenizer:
     """The tokenizer kept under `name`, or one trained by the paper's recipe with `losses` changed in TrainConfig.
 
     A killed training goes on from its last saved state; weights are those of the student.
     """
-    run = folder / "distilled" / effort.clip / f"{name}-seed{seed}"
+    run, effort, frozen = lab.folder / "distilled" / f"{name}-seed{seed}", lab.effort, teacher.load(lab)
     how = TrainConfig(
-        run=str(run), steps=effort.pretrain_steps, batch=effort.batch, tokens=config.sampling.tokens,
+        run=str(run), steps=effort.pretrain_steps, batch=effort.pretrain_batch, tokens=config.sampling.tokens,
         patch_points=config.patches.points, context_points=1, points=POINTS, decoder_layers=2, rate=effort.rate,
         save_every=100, seed=seed, precision="fp32", **losses,
     )  # fmt: skip
-    tokenizer = pretrain.new_tokenizer(config, frozen(), seed)
-    if _finished(run, tokenizer, how):
+    tokenizer = pretrain.new_tokenizer(config, frozen, seed)
+    if _finished(run, tokenizer, frozen, how):
         return tokenizer.eval()
-    return pretrain.train(Drawn(_items(config, effort)), None, tokenizer, frozen(), how, 0, 1).eval()  # type: ignore
+    return pretrain.train(Drawn(_items(config, lab)), None, tokenizer, frozen, how, 0, 1).eval()  # type: ignore
 
 
-def _finished(run: Path, tokenizer: Tokenizer, how: TrainConfig) -> bool:
+def _finished(run: Path, tokenizer: Tokenizer, frozen: FrozenClip, how: TrainConfig) -> bool:
     """Load the last state of a run into `tokenizer` where it has all its steps."""
     if not (run / "state.pt").is_file():
         return False
-    trainer = pretrain.Trainer(tokenizer, frozen(), how, 0, 1)
+    trainer = pretrain.Trainer(tokenizer, frozen, how, 0, 1)
     assert isinstance(trainer.progress, Progress)
     return trainer.progress.step >= how.steps
 
@@ -120,7 +108,7 @@ def _finished(run: Path, tokenizer: Tokenizer, how: TrainConfig) -> bool:
 @lru_cache(maxsize=1)
 def held_out(effort: Effort) -> list[shapes.Shape]:
     """Objects of all classes that no tokenizer was trained on."""
-    return shapes.make(FIRST_TEST, effort.held_out, effort.points, THINGS)
+    return shapes.make(FIRST_TEST, effort.held_out, effort.points, TAUGHT)
 
 
 @lru_cache(maxsize=1)
@@ -128,27 +116,42 @@ def _held_out_items(config: Config, effort: Effort) -> list[dict[str, np.ndarray
     return [shapes.tokenized(shape, config) for shape in held_out(effort)]
 
 
-def on_objects(tokenizer: Tokenizer, config: Config, effort: Effort) -> dict[str, float]:
+def on_objects(tokenizer: Tokenizer, config: Config, lab: Lab) -> dict[str, float]:
     """Zero-shot over the words of all classes: mIoU of the points, each of its object's class, and top-1 of [cls]."""
-    return score_objects(tokenizer, _held_out_items(config, effort), effort.batch)
+    return score_objects(tokenizer, _held_out_items(config, lab.effort), lab)
 
 
 @torch.no_grad()
-def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], batch: int) -> dict[str, float]:
+def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], lab: Lab) -> dict[str, float]:
     """As `on_objects`, for objects that are tokens already."""
-    text, hits = _text(), 0
-    counts = np.zeros((len(THINGS), len(THINGS) + 1), np.int64)
-    for start in range(0, len(items), batch):
-        clouds = shapes.collate(items[start : start + batch])
-        features, cls = frozen().encode_tokens(tokenizer(clouds.inputs))
+    frozen, text, hits = teacher.load(lab), _text(lab), 0
+    counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
+    for start in range(0, len(items), lab.effort.batch):
+        clouds = shapes.collate(items[start : start + lab.effort.batch])
+        features, cls = frozen.encode_tokens(tokenizer(clouds.inputs))
         guess = (clouds.weights @ (normalize(features, dim=-1) @ text.T)).argmax(dim=2).numpy()
         truth = clouds.category.unsqueeze(1).expand(-1, guess.shape[1]).numpy()
-        counts += metrics.confusion(truth.ravel(), guess.ravel(), len(THINGS))
+        counts += metrics.confusion(truth.ravel(), guess.ravel(), len(TAUGHT))
         hits += int(((cls @ text.T).argmax(dim=1) == clouds.category).sum())
     return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / len(items)}
 
 
+def from_pictures(lab: Lab) -> dict[str, float]:
+    """What the CLIP's features of pictures say of the held-out objects: the targets that a tokenizer learns to give,
+    nearest word per superpoint and object. Points of superpoints that no picture shows count as wrong."""
+    text, hits = _text(lab).numpy(), 0
+    counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
+    for k in range(lab.effort.held_out):
+        shape, found = _with_targets(FIRST_TEST + k, TAUGHT[k % len(TAUGHT)], lab)
+        ids = form_tokens(shape.xyz, None, shapes.config_of("s4token")).superpoints
+        word = np.full(ids.max() + 1, len(TAUGHT))
+        word[found["target_superpoint"]] = (found["target_feature"] @ text.T).argmax(axis=1)
+        counts[shape.category] += np.bincount(word[ids], minlength=len(TAUGHT) + 1)
+        hits += int((found["target_whole"] @ text.T).argmax() == shape.category)
+    return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / lab.effort.held_out}
+
+
 @lru_cache(maxsize=1)
-def _text() -> Tensor:
+def _text(lab: Lab) -> Tensor:
     templates = vocabulary.read_templates("default")
-    return torch.from_numpy(vocabulary.build(THINGS, templates, 0.0, frozen().encode_text).text)
+    return torch.from_numpy(vocabulary.build(TAUGHT, templates, 0.0, teacher.load(lab).encode_text).text)

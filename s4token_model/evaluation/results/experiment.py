@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,15 @@ class Lab:
     scannet: Path | None = None
     s3dis: Path | None = None
 
-    def effort_of(self, experiment: Experiment) -> Effort:
-        """The effort that an experiment's figures are kept under: a new CLIP leaves those that use none as they are."""
-        return self.effort if experiment.of_clip else replace(self.effort, clip="")
-
 
 @dataclass(frozen=True)
 class Experiment:
     """One table of the document.
 
     settings, its rows; figures {key: title}, its columns, shares of 1 unless the title says otherwise; paper {setting:
-    what the paper reports}; expected, pairs (better, worse) of settings that the paper orders, compared by the figure
+    what the paper reports}; expected, pairs (better, worse) of settings that the paper orders, compared by the figures
     `compared`; drawing: "bars" per setting, "curves" per setting over the columns, "panels" over settings "key=value";
-    compute(setting, seed, lab) -> {key: figure or None where it could not be measured}; of_clip, whether the mini
-    model's CLIP takes part.
+    compute(setting, seed, lab) -> {key: figure or None where it could not be measured}.
     """
 
     name: str
@@ -42,7 +37,6 @@ class Experiment:
     figures: dict[str, str]
     paper: dict[str, str]
     expected: tuple[tuple[str, str], ...]
-    compared: str
+    compared: tuple[str, ...]
     drawing: str
     compute: Callable[[str, int, Lab], dict[str, Any]]
-    of_clip: bool = True

@@ -29,7 +29,7 @@ def compute(setting: str, seed: int, lab: Lab) -> dict[str, float]:
             found[f"{scale:g}"] = parts.evaluate(model, items, lab.effort)["miou_i"]
         else:
             tokenizer = table2.tokenizer_of(name, seed, lab)
-            found[f"{scale:g}"] = distilled.score_objects(tokenizer, items, lab.effort.batch)["objects_miou"]
+            found[f"{scale:g}"] = distilled.score_objects(tokenizer, items, lab)["objects_miou"]
     return found
 
 
@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
     expected=tuple(
         (f"{kind}{better}", f"{kind}knn") for kind in (SUPERVISED, ZERO_SHOT) for better in table2.SETTINGS[1:]
     ),
-    compared="0.1",
+    compared=("0.1",),
     drawing="curves",
     compute=compute,
 )

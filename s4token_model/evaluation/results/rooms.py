@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import config as configs
-from s4token_model import marks
+from s4token_model import marks, vocabulary
 from s4token_model.config import Config
 from s4token_model.datasets import s3dis, scannet
 from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
 from s4token_model.evaluation import metrics, prompts
-from s4token_model.evaluation.results import distilled
+from s4token_model.evaluation.results import teacher
 from s4token_model.evaluation.results.effort import Effort
+from s4token_model.evaluation.results.experiment import Lab
 from s4token_model.evaluation.segmentation import LabelledCloud
 from s4token_model.evaluation.synthetic import held_out
 from s4token_model.segmenter import Segmenter
@@ -23,23 +24,37 @@ from s4token_model.tokenizer import Tokenizer
 from s4token_model.vocabulary import Vocabulary
 
 
-def segmenter_of(tokenizer: Tokenizer, config: Config, effort: Effort) -> Segmenter:
+def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
     """The pipeline for rooms: the partition's default, more tokens, ScanNet's 20 words."""
-    wanted = {"sampling.tokens": effort.room_tokens, "superpoints.regularization": 0.3}
-    return Segmenter(tokenizer, distilled.frozen(), configs.replace(config, wanted))
+    wanted = {"sampling.tokens": lab.effort.room_tokens, "superpoints.regularization": 0.3}
+    return Segmenter(tokenizer, teacher.load(lab), configs.replace(config, wanted))
 
 
 def score(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary | None = None) -> tuple[float, float]:
     """mIoU and mAcc over the classes that occur, pooled over the clouds; `words`, default the segmenter's, name the
     classes."""
-    words = words or segmenter.vocabulary
+    counts = _counts(segmenter, clouds, words or segmenter.vocabulary)
+    scores = metrics.scores(counts)
+    return scores.miou, scores.macc
+
+
+def score_furniture(segmenter: Segmenter, clouds: list[LabelledCloud]) -> float:
+    """mIoU over the points of classes that objects were trained on, told apart by the words of these alone: walls and
+    floors, which no training object shows, are neither asked for nor counted."""
+    names, templates = list(teacher.TAUGHT), vocabulary.read_templates("default")
+    table = np.full(marks.UNLABELLED + 1, marks.UNLABELLED, np.uint32)
+    table[[SCANNET20.index(name) for name in names]] = np.arange(len(names))
+    taught = [LabelledCloud(c.name, c.xyz, None, table[np.minimum(c.label, marks.UNLABELLED)]) for c in clouds]
+    return metrics.scores(_counts(segmenter, taught, segmenter.make_vocabulary(names, templates, 0.0))).miou
+
+
+def _counts(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary) -> np.ndarray:
     classes = len(words.names)
     counts = np.zeros((classes, classes + 1), np.int64)
     for cloud in clouds:
         found = segmenter.label(segmenter.encode(cloud.xyz), words)
         counts += metrics.confusion(cloud.label, found.labels, classes)
-    scores = metrics.scores(counts)
-    return scores.miou, scores.macc
+    return counts
 
 
 def s3dis_words(segmenter: Segmenter) -> Vocabulary:

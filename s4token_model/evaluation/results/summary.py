@@ -27,8 +27,7 @@ def rows(experiment: Experiment, lab: Lab) -> list[Row]:
     """The settings of which at least one seed was run, in the experiment's order."""
     found = []
     for setting in experiment.settings:
-        effort = lab.effort_of(experiment)
-        runs = [cache.load(lab.folder, experiment.name, setting, seed, effort) for seed in range(effort.seeds)]
+        runs = [cache.load(lab.folder, experiment.name, setting, seed, lab.effort) for seed in range(lab.effort.seeds)]
         done = [run for run in runs if run is not None]
         if done:
             values = {key: [_number(run["figures"].get(key)) for run in done] for key in experiment.figures}
@@ -40,15 +39,13 @@ def rows(experiment: Experiment, lab: Lab) -> list[Row]:
 
 def verdicts(experiment: Experiment, found: list[Row]) -> list[str]:
     """One sentence for each pair that the paper orders: whether the order appears, and how clearly."""
-    by_name, key = {row.setting: row for row in found}, experiment.compared
-    sentences = []
+    by_name, sentences = {row.setting: row for row in found}, []
     for better, worse in experiment.expected:
-        pair = f"{better} over {worse}"
-        if better not in by_name or worse not in by_name:
-            sentences.append(f"{pair}: not measured yet.")
-            continue
-        one, other = by_name[better], by_name[worse]
-        sentences.append(f"{pair}: {_verdict(one, other, key)}")
+        for key in experiment.compared:
+            pair = f"{better} over {worse}" + (f", {experiment.figures[key]}" if len(experiment.compared) > 1 else "")
+            missing = better not in by_name or worse not in by_name
+            said = "not measured yet." if missing else _verdict(by_name[better], by_name[worse], key)
+            sentences.append(f"{pair}: {said}")
     return sentences
 
 

@@ -38,8 +38,7 @@ EXPERIMENT = Experiment(
         ("knn+rpn", "knn"), ("ball+rpn", "ball"), ("spt+rpn", "spt"), ("knn+rpn+spt", "knn+rpn"),
         ("ball+rpn+spt", "ball+rpn"), ("ball+rpn+spt", "knn"),
     ),
-    compared="miou_i",
+    compared=("miou_i",),
     drawing="bars",
     compute=compute,
-    of_clip=False,
 )  # fmt: skip

@@ -17,8 +17,8 @@ def compute(setting: str, seed: int, lab: Lab) -> dict[str, float]:
         tokenizer = table2.tokenizer_of("ball+rpn+spt", seed, lab)
     else:
         off = {f"{part}_weight": 0.0 for part in PARTS if part not in setting.split("+")}
-        tokenizer = distilled.trained(f"losses-{setting}", config, off, seed, lab.effort, lab.folder)
-    return distilled.on_objects(tokenizer, config, lab.effort)
+        tokenizer = distilled.trained(f"losses-{setting}", config, off, seed, lab)
+    return distilled.on_objects(tokenizer, config, lab)
 
 
 EXPERIMENT = Experiment(
@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
     figures={"objects_miou": "objects mIoU", "objects_top1": "objects top-1"},
     paper={"assign": "42.8 / 61.7", "local+global": "55.1 / 71.5", ALL: "55.8 / 72.3"},
     expected=(("local+global", "assign"), (ALL, "local+global"), (ALL, "assign")),
-    compared="objects_miou",
+    compared=("objects_miou",),
     drawing="bars",
     compute=compute,
 )

@@ -16,8 +16,8 @@ def compute(setting: str, seed: int, lab: Lab) -> dict[str, float]:
         tokenizer = table2.tokenizer_of("ball+rpn+spt", seed, lab)
     else:
         changed = {"clusters": clusters}
-        tokenizer = distilled.trained(f"clusters-{clusters}", config, changed, seed, lab.effort, lab.folder)
-    return distilled.on_objects(tokenizer, config, lab.effort)
+        tokenizer = distilled.trained(f"clusters-{clusters}", config, changed, seed, lab)
+    return distilled.on_objects(tokenizer, config, lab)
 
 
 EXPERIMENT = Experiment(
@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
     paper={"K=4": "54.7 / 71.6", "K=8": "55.1 / 71.9", "K=16": "55.8 / 72.1", "K=24": "55.8 / 72.3",
            "K=32": "55.7 / 72.1"},
     expected=(("K=24", "K=4"), ("K=24", "K=8"), ("K=24", "K=32")),
-    compared="objects_miou",
+    compared=("objects_miou",),
     drawing="panels",
     compute=compute,
 )  # fmt: skip
