@@ -19,6 +19,7 @@ from s4token_model.segmenter import form_tokens
 results = pytest.importorskip("s4token_model.evaluation.results.__main__", reason="procedural scenes missing")
 from s4token_model.evaluation.results import (  # noqa: E402
     cache,
+    crops,
     distilled,
     document,
     parts,
@@ -199,6 +200,18 @@ def test_furniture_is_scored_without_walls_and_floors():
 
     cloud = LabelledCloud("x", np.zeros((6, 3), np.float32), None, label)
     assert rooms.score_furniture(Fake(), [cloud]) == pytest.approx((1 / 2 + 1) / 2)  # of the two classes that occur
+
+
+def test_things_are_cut_out_of_rooms():
+    rng = np.random.default_rng(0)
+    xyz, instance = rng.random((1300, 3)), np.repeat([4, 7, 9, 11], [300, 300, 100, 600])
+    names = np.array(["chair"] * 299 + ["floor"] + ["wall"] * 300 + ["sofa"] * 100 + ["bed"] * 600)
+    found = list(crops.cut(xyz, instance, names, 512))
+    assert [teacher.TAUGHT[s.category] for s in found] == ["chair", "bed"] and [len(s.xyz) for s in found] == [300, 512]
+    assert set(map(tuple, found[1].xyz)) <= set(map(tuple, xyz[700:].astype(np.float32)))
+    with pytest.raises(ValueError, match="1300 points, but 4 instance ids"):
+        list(crops.cut(xyz, instance[:4], names, 512))
+    assert all(len(s.xyz) >= crops.LEAST for s in crops.procedural(dataclasses.replace(TINY, points=300)))
 
 
 def test_everything_runs_once_and_is_written(tmp_path):

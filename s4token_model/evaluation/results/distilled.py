@@ -126,8 +126,9 @@ def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], lab:
     """As `on_objects`, for objects that are tokens already."""
     frozen, text, hits = teacher.load(lab), _text(lab), 0
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
-    for start in range(0, len(items), lab.effort.batch):
-        clouds = shapes.collate(items[start : start + lab.effort.batch])
+    batch = lab.effort.batch if len({len(item["point"]) for item in items}) == 1 else 1  # only equal clouds stack
+    for start in range(0, len(items), batch):
+        clouds = shapes.collate(items[start : start + batch])
         features, cls = frozen.encode_tokens(tokenizer(clouds.inputs))
         guess = (clouds.weights @ (normalize(features, dim=-1) @ text.T)).argmax(dim=2).numpy()
         truth = clouds.category.unsqueeze(1).expand(-1, guess.shape[1]).numpy()

@@ -22,7 +22,7 @@ class Effort:
     train_shapes: int = 600
     test_shapes: int = 180
     steps: int = 400
-    sweep_steps: int = 200
+    sweep_steps: int = 100
     batch: int = 16
     layers: int = 3
     width: int = 96

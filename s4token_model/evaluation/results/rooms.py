@@ -30,12 +30,9 @@ def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
     return Segmenter(tokenizer, teacher.load(lab), configs.replace(config, wanted))
 
 
-def score(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary | None = None) -> tuple[float, float]:
-    """mIoU and mAcc over the classes that occur, pooled over the clouds; `words`, default the segmenter's, name the
-    classes."""
-    counts = _counts(segmenter, clouds, words or segmenter.vocabulary)
-    scores = metrics.scores(counts)
-    return scores.miou, scores.macc
+def score(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary | None = None) -> float:
+    """mIoU over the classes that occur, pooled over the clouds; `words`, default the segmenter's, name the classes."""
+    return metrics.scores(_counts(segmenter, clouds, words or segmenter.vocabulary)).miou
 
 
 def score_furniture(segmenter: Segmenter, clouds: list[LabelledCloud]) -> float:

@@ -44,7 +44,7 @@ EXPERIMENT = Experiment(
     name="sweeps",
     title="gamma, N, M, alpha and the scaling of positions",
     about=(
-        "Part segmentation as in Table 1 with S4Token, half the steps, one value changed at a time from gamma 0.1,"
+        "Part segmentation as in Table 1 with S4Token, a quarter of the steps, one value changed at a time from gamma 0.1,"
         " N 128, M 32, alpha 1, positions divided by the radius (scaled 1; 0: in the unit of the cloud). The"
         " paper gives no figures; its pictures favour gamma from 0.2 to 0.6."
     ),
