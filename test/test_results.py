@@ -43,7 +43,8 @@ TINY = dataclasses.replace(
 def toy(compute, seeds=("a", "b"), **more) -> Experiment:
     fields = {
         "name": "toy", "title": "A toy", "about": "Nothing.", "settings": seeds, "figures": {"x": "X"}, "paper": {},
-        "expected": (("a", "b"),), "compared": ("x",), "drawing": "bars", "compute": compute,
+        "expected": (("a", "b"),), "compared": ("x",), "drawing": "bars",
+        "note": "Because.", "compute": compute,
     }  # fmt: skip
     return Experiment(**(fields | more))
 

@@ -54,6 +54,8 @@ def _section(experiment: Experiment, found: list[summary.Row], lab: Lab, picture
         return "\n".join([*lines, "Not run yet."])
     lines += [*_table(experiment, found, lab.effort.seeds), "", f"![{experiment.title}]({picture})", ""]
     lines += [f"- {sentence}" for sentence in summary.verdicts(experiment, found)]
+    if experiment.note and lab.effort.name == "full":
+        lines.append(f"- {experiment.note}")
     missing = [name for name in experiment.settings if name not in {row.setting for row in found}]
     if missing:
         lines.append(f"- Not run yet: {', '.join(missing)}.")

@@ -9,6 +9,8 @@ import numpy as np
 from s4token_model.evaluation.results.experiment import Experiment
 from s4token_model.evaluation.results.summary import Row
 
+MOST_BARS = 4  # of a row; where there are more figures, those that are compared
+
 
 def draw(path: Path, experiment: Experiment, found: list[Row]) -> None:
     """Draw the rows of an experiment as its `drawing` says, in percent, with the spread."""
@@ -24,16 +26,21 @@ def draw(path: Path, experiment: Experiment, found: list[Row]) -> None:
 
 def _bars(pyplot, experiment: Experiment, found: list[Row]):
     figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    width, at = 0.8 / len(experiment.figures), np.arange(len(found))
-    for number, (key, title) in enumerate(experiment.figures.items()):
+    shown = list(experiment.figures)
+    if len(shown) > MOST_BARS:
+        shown = [key for key in experiment.compared if not np.isnan(_values(found, key)[0]).all()]
+        found = [row for row in found if not any(np.isnan(row.mean[key]) for key in shown)]
+    width, at = 0.8 / len(shown), np.arange(len(found))
+    for number, key in enumerate(shown):
         means, spreads = _values(found, key)
-        axes.bar(at + (number - (len(experiment.figures) - 1) / 2) * width, means, width, yerr=spreads, label=title)
+        place = at + (number - (len(shown) - 1) / 2) * width
+        axes.bar(place, means, width, yerr=spreads, label=experiment.figures[key])
     axes.set_xticks(at, [row.setting for row in found], rotation=20)
     axes.set_ylabel("percent")
-    lowest = np.nanmin([_values(found, key)[0] for key in experiment.figures])
+    lowest = min(value for key in shown for value in _values(found, key)[0])
     if lowest > 50:  # differences of a point or two between high bars
         axes.set_ylim(10 * (lowest // 10 - 1), None)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=len(shown))
     return figure
 
 
@@ -46,7 +53,7 @@ def _curves(pyplot, experiment: Experiment, found: list[Row]):
         style = "--" if row.setting.startswith("zero-shot") else "-"
         axes.errorbar(at, means, spreads, marker=".", linestyle=style, label=row.setting)
     axes.set(xscale="log", xlabel="factor on the test clouds", ylabel="percent")
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -61,7 +68,7 @@ def _panels(pyplot, experiment: Experiment, found: list[Row]):
             means, spreads = _values(here, key)
             axes.errorbar([float(row.setting.split("=")[1]) for row in here], means, spreads, marker=".", label=title)
         axes.set(xlabel=name, ylabel="percent")
-    panels[0][0].legend()
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 

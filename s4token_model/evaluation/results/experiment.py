@@ -27,6 +27,7 @@ class Experiment:
     settings, its rows; figures {key: title}, its columns, shares of 1 unless the title says otherwise; paper {setting:
     what the paper reports}; expected, pairs (better, worse) of settings that the paper orders, compared by the figures
     `compared`; drawing: "bars" per setting, "curves" per setting over the columns, "panels" over settings "key=value";
+    note, why the order does not appear where it does not, with what was measured apart;
     compute(setting, seed, lab) -> {key: figure or None where it could not be measured}.
     """
 
@@ -39,4 +40,5 @@ class Experiment:
     expected: tuple[tuple[str, str], ...]
     compared: tuple[str, ...]
     drawing: str
+    note: str
     compute: Callable[[str, int, Lab], dict[str, Any]]

@@ -56,5 +56,6 @@ EXPERIMENT = Experiment(
     ),
     compared=("0.1",),
     drawing="curves",
+    note="",
     compute=compute,
 )

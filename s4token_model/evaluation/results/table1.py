@@ -25,10 +25,11 @@ EXPERIMENT = Experiment(
     about=(
         "Procedural objects of 12 categories with part labels stand in for ShapeNetPart; a small transformer over the"
         " tokens and a head per point are trained with the tokenizer. All rows share superpoints for the propagation"
-        " to points, data, steps and rate; they differ in the tokenizer alone. The paper's column: mIoU_C / mIoU_I."
+        " to points, data, steps and rate; they differ in the tokenizer alone. Categories are equally large, so that"
+        " mIoU_C and mIoU_I agree. The paper's column: mIoU_C / mIoU_I."
     ),
     settings=TABLE_1,
-    figures={"miou_c": "mIoU_C", "miou_i": "mIoU_I"},
+    figures={"miou_i": "mIoU"},
     paper={
         "knn": "83.4 / 85.3", "ball": "83.3 / 85.2", "spt": "83.4 / 85.2", "knn+rpn": "83.8 / 85.7",
         "ball+rpn": "83.7 / 85.6", "spt+rpn": "83.8 / 85.6", "knn+rpn+spt": "84.1 / 85.8",
@@ -40,5 +41,11 @@ EXPERIMENT = Experiment(
     ),
     compared=("miou_i",),
     drawing="bars",
+    note=(
+        "Normalising helps every grouping; superpoints help the bare patches (spt over knn) but not the normalised"
+        " ones. Measured on 60 of the test objects: superpoints are pure for 87 % of the points only (noise of up to"
+        " 1 % of an object's size), and a patch of ball+spt holds 21 points where knn has 32. With alpha 2 it holds 27, and"
+        " S4Token comes out a point higher, within the spread (sweeps below)."
+    ),
     compute=compute,
 )  # fmt: skip
