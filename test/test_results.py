@@ -200,7 +200,8 @@ def test_furniture_is_scored_without_walls_and_floors():
             return SimpleNamespace(labels=np.array([3, 3, 2, 7, 5, 0]))
 
     cloud = LabelledCloud("x", np.zeros((6, 3), np.float32), None, label)
-    assert rooms.score_furniture(Fake(), [cloud]) == pytest.approx((1 / 2 + 1) / 2)  # of the two classes that occur
+    seen = rooms.encoded(Fake(), [cloud])
+    assert rooms.score_furniture(Fake(), seen) == pytest.approx((1 / 2 + 1) / 2)  # of the two classes that occur
 
 
 def test_things_are_cut_out_of_rooms():

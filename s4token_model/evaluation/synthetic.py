@@ -13,6 +13,7 @@ import numpy as np
 from s4token_model.datasets import sensors, synthetic
 from s4token_model.datasets.captions import HELD_OUT
 from s4token_model.datasets.classes import INDOOR
+from s4token_model.datasets.scene import Scan
 from s4token_model.evaluation.charts import segmentation_table
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
 
@@ -54,9 +55,14 @@ def run(
 
 def held_out(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[LabelledCloud]:
     """Yield `rooms` scanned procedural rooms, the same for the same seed."""
-    for k in range(rooms):
-        scan = sensors.scan(synthetic.make_room(seed + k), np.random.default_rng(seed + k), kind)
-        yield LabelledCloud(f"room{seed + k}", scan.xyz, scan.rgb, scan.label)
+    for number, scan in scans(rooms, kind, seed):
+        yield LabelledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)
+
+
+def scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:
+    """Yield the seeds and scans of `held_out`, with their instances."""
+    for number in range(seed, seed + rooms):
+        yield number, sensors.scan(synthetic.make_room(number), np.random.default_rng(number), kind)
 
 
 def _renamed(result: dict[str, Any]) -> dict[str, Any]:

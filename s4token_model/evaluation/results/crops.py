@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import scannet, sensors, synthetic
+from s4token_model.datasets import scannet
 from s4token_model.datasets.classes import PROCEDURAL, SCANNET20
 from s4token_model.evaluation.results.effort import Effort
+from s4token_model.evaluation.results.rooms import first_scans
 from s4token_model.evaluation.results.shapes import Shape
 from s4token_model.evaluation.results.teacher import TAUGHT
-from s4token_model.evaluation.synthetic import FIRST_SEED
+from s4token_model.evaluation.synthetic import scans
 
 LEAST = 256  # points; of fewer little can be told
 
@@ -22,8 +23,7 @@ LEAST = 256  # points; of fewer little can be told
 def procedural(effort: Effort) -> list[Shape]:
     """Things of the procedural rooms that `rooms.procedural` holds whole."""
     found: list[Shape] = []
-    for k in range(effort.rooms):
-        scan = sensors.scan(synthetic.make_room(FIRST_SEED + k), np.random.default_rng(FIRST_SEED + k), "depth")
+    for _, scan in scans(effort.rooms):
         names = np.array([PROCEDURAL[label] for label in scan.label])
         found += cut(scan.xyz, scan.instance, names, effort.points)
     return found
@@ -34,7 +34,7 @@ def real(root: Path, effort: Effort) -> list[Shape]:
     """Things of the first scans of ScanNet's rooms, where instances are given as VoteNet's preparation does
     (`scene0000_00_ins_label.npy`); else none."""
     found: list[Shape] = []
-    for name in [name for name in scannet.list_rooms(root) if name.endswith("_00")][: effort.scannet_rooms]:
+    for name in first_scans(root, effort):
         path = next(iter(root.rglob(f"{name}_ins_label.npy")), None)
         if path is not None:
             room = scannet.load_room(root, name)

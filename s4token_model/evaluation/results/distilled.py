@@ -137,6 +137,7 @@ def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], lab:
     return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / len(items)}
 
 
+@lru_cache(maxsize=1)
 def from_pictures(lab: Lab) -> dict[str, float]:
     """What the CLIP's features of pictures say of the held-out objects: the targets that a tokenizer learns to give,
     nearest word per superpoint and object. Points of superpoints that no picture shows count as wrong."""

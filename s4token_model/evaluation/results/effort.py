@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """Sizes of all runs; figures of different efforts are never mixed.
+    """Sizes of all runs; figures of different efforts are never mixed. Trained weights are kept by the effort's name:
+    who changes its sizes deletes its folder.
 
     Part segmentation (Table 1, sweeps): train_shapes and test_shapes objects, steps optimizer steps (sweep_steps in the
     sweeps) of batch objects, layers transformer layers of `width` channels. The small CLIP: pictures of clip_scenes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,9 +18,11 @@ from s4token_model.evaluation.results.effort import Effort
 from s4token_model.evaluation.results.experiment import Lab
 from s4token_model.evaluation.segmentation import LabelledCloud
 from s4token_model.evaluation.synthetic import held_out
-from s4token_model.segmenter import Segmenter
+from s4token_model.segmenter import Encoding, Segmenter
 from s4token_model.tokenizer import Tokenizer
 from s4token_model.vocabulary import Vocabulary
+
+Encoded = tuple[LabelledCloud, Encoding]
 
 
 def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
@@ -30,26 +31,31 @@ def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
     return Segmenter(tokenizer, teacher.load(lab), configs.replace(config, wanted))
 
 
-def score(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary | None = None) -> float:
+def encoded(segmenter: Segmenter, clouds: list[LabelledCloud]) -> list[Encoded]:
+    """The clouds with their encodings: the network runs once, whatever words are asked for."""
+    return [(cloud, segmenter.encode(cloud.xyz)) for cloud in clouds]
+
+
+def score(segmenter: Segmenter, seen: list[Encoded], words: Vocabulary | None = None) -> float:
     """mIoU over the classes that occur, pooled over the clouds; `words`, default the segmenter's, name the classes."""
-    return metrics.scores(_counts(segmenter, clouds, words or segmenter.vocabulary)).miou
+    return metrics.scores(_counts(segmenter, seen, words or segmenter.vocabulary)).miou
 
 
-def score_furniture(segmenter: Segmenter, clouds: list[LabelledCloud]) -> float:
+def score_furniture(segmenter: Segmenter, seen: list[Encoded]) -> float:
     """mIoU over the points of classes that objects were trained on, told apart by the words of these alone: walls and
     floors, which no training object shows, are neither asked for nor counted."""
     names, templates = list(teacher.TAUGHT), vocabulary.read_templates("default")
     table = np.full(marks.UNLABELLED + 1, marks.UNLABELLED, np.uint32)
     table[[SCANNET20.index(name) for name in names]] = np.arange(len(names))
-    taught = [LabelledCloud(c.name, c.xyz, None, table[np.minimum(c.label, marks.UNLABELLED)]) for c in clouds]
+    taught = [(LabelledCloud(c.name, c.xyz, None, table[c.label]), encoding) for c, encoding in seen]
     return metrics.scores(_counts(segmenter, taught, segmenter.make_vocabulary(names, templates, 0.0))).miou
 
 
-def _counts(segmenter: Segmenter, clouds: list[LabelledCloud], words: Vocabulary) -> np.ndarray:
+def _counts(segmenter: Segmenter, seen: list[Encoded], words: Vocabulary) -> np.ndarray:
     classes = len(words.names)
     counts = np.zeros((classes, classes + 1), np.int64)
-    for cloud in clouds:
-        found = segmenter.label(segmenter.encode(cloud.xyz), words)
+    for cloud, encoding in seen:
+        found = segmenter.label(encoding, words)
         counts += metrics.confusion(cloud.label, found.labels, classes)
     return counts
 
@@ -75,7 +81,8 @@ def procedural(effort: Effort) -> list[LabelledCloud]:
 @lru_cache(maxsize=1)
 def real(root: Path, effort: Effort) -> list[LabelledCloud]:
     """The first scan of each of ScanNet's rooms below `root`."""
-    return [_thinned(cloud, effort.room_points) for cloud in _first_scans(root, effort.scannet_rooms)]
+    found = (scannet.load_room(root, name) for name in first_scans(root, effort))
+    return [_thinned(LabelledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
 
 
 @lru_cache(maxsize=1)
@@ -85,11 +92,9 @@ def real_s3dis(root: Path, effort: Effort) -> list[LabelledCloud]:
     return [_thinned(LabelledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
 
 
-def _first_scans(root: Path, most: int) -> Iterator[LabelledCloud]:
-    names = [name for name in scannet.list_rooms(root) if name.endswith("_00")]
-    for name in names[:most]:
-        room = scannet.load_room(root, name)
-        yield LabelledCloud(room.name, room.xyz, None, room.label)
+def first_scans(root: Path, effort: Effort) -> list[str]:
+    """Names of the first scans of ScanNet's rooms below `root`, as many as an effort wants."""
+    return [name for name in scannet.list_rooms(root) if name.endswith("_00")][: effort.scannet_rooms]
 
 
 def _thinned(cloud: LabelledCloud, most: int) -> LabelledCloud:

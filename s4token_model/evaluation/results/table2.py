@@ -23,31 +23,23 @@ def compute(setting: str, seed: int, lab: Lab) -> dict[str, Any]:
     if setting == PICTURES:
         return dict.fromkeys(EXPERIMENT.figures) | distilled.from_pictures(lab)
     config, tokenizer = shapes.config_of(setting), tokenizer_of(setting, seed, lab)
-    found: dict[str, Any] = dict(distilled.on_objects(tokenizer, config, lab))
+    found: dict[str, Any] = dict.fromkeys(EXPERIMENT.figures) | distilled.on_objects(tokenizer, config, lab)
     segmenter = rooms.segmenter_of(tokenizer, config, lab)
-    tested = {"rooms": rooms.procedural(lab.effort)}
+    places = {"rooms": (rooms.procedural(lab.effort), crops.procedural(lab.effort))}
     if lab.scannet is not None:
-        tested["scannet"] = rooms.real(lab.scannet, lab.effort)
-    for name in ("rooms", "scannet"):
-        clouds = tested.get(name)
-        found[f"{name}_miou"] = rooms.score(segmenter, clouds) if clouds else None
-        found[f"{name}_furniture"] = rooms.score_furniture(segmenter, clouds) if clouds else None
-    for name, things in _things(lab).items():
-        items = [shapes.tokenized(thing, config) for thing in things]
-        scores = distilled.score_objects(tokenizer, items, lab) if items else {}
-        found[f"{name}_things"], found[f"{name}_top1"] = scores.get("objects_miou"), scores.get("objects_top1")
-    found["s3dis_miou"] = None
+        places["scannet"] = rooms.real(lab.scannet, lab.effort), crops.real(lab.scannet, lab.effort)
+    for name, (clouds, things) in places.items():
+        seen = rooms.encoded(segmenter, clouds)
+        found[f"{name}_miou"] = rooms.score(segmenter, seen)
+        found[f"{name}_furniture"] = rooms.score_furniture(segmenter, seen)
+        if things:
+            items = [shapes.tokenized(thing, config) for thing in things]
+            scores = distilled.score_objects(tokenizer, items, lab)
+            found[f"{name}_things"], found[f"{name}_top1"] = scores["objects_miou"], scores["objects_top1"]
     if lab.s3dis is not None:
-        office = rooms.real_s3dis(lab.s3dis, lab.effort)
+        office = rooms.encoded(segmenter, rooms.real_s3dis(lab.s3dis, lab.effort))
         found["s3dis_miou"] = rooms.score(segmenter, office, rooms.s3dis_words(segmenter))
     return found
-
-
-def _things(lab: Lab) -> dict[str, list[shapes.Shape]]:
-    return {
-        "rooms": crops.procedural(lab.effort),
-        "scannet": crops.real(lab.scannet, lab.effort) if lab.scannet else [],
-    }
 
 
 EXPERIMENT = Experiment(
@@ -74,9 +66,9 @@ EXPERIMENT = Experiment(
     compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
     drawing="bars",
     note=(
-        "Normalising nearly doubles what carries over to things in metres, procedural and real. Whole rooms stay near"
-        " chance (2 % of mIoU for ScanNet's 20 words) with every tokenizer, so their order says nothing: these"
-        " tokenizers know clouds of one thing without walls, and the frozen blocks mix the tokens of all things."
+        "Normalising raises the mIoU on things in metres 1.9 times (procedural) and 1.5 times (ScanNet's). Whole rooms"
+        " stay near chance (2 % of mIoU for ScanNet's 20 words) with every tokenizer, so their order says nothing:"
+        " these tokenizers know clouds of one thing without walls, and the frozen blocks mix the tokens of all things."
     ),
     compute=compute,
 )  # fmt: skip
