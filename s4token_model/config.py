@@ -27,6 +27,12 @@ class InputConfig:
         "axis of the cloud that points up; -y for a camera's optical frame",
         choices=("x", "-x", "y", "-y", "z", "-z"),
     )
+    level: float = option(
+        0.0,
+        "clouds tilted by at most this many degrees are levelled by their floor; 0 takes the vertical as it is",
+        0.0,
+        45.0,
+    )
     max_points: int = option(
         200000,
         "larger clouds are processed at one point per voxel; all their points are still labelled",

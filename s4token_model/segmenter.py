@@ -18,6 +18,7 @@ from s4token_model import (
     cloud,
     context,
     decision,
+    leveling,
     marks,
     patches,
     propagation,
@@ -229,6 +230,9 @@ def form_tokens(
     color = None if working.rgb is None else working.rgb[working.core]
     settings = _thinned(config.superpoints, working)
     labels, normals, eigen = superpoints.partition_shapes(core, color, settings, device)
+    if config.input.level:
+        working, normals = _leveled(working, normals, config.input.level)
+        core = working.xyz[working.core]
     clock("superpoints")
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
@@ -236,6 +240,12 @@ def form_tokens(
     around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+
+
+def _leveled(working: cloud.WorkingCloud, normals: np.ndarray, most: float) -> tuple[cloud.WorkingCloud, np.ndarray]:
+    """The cloud and its normals turned so that its floor is horizontal; the superpoints do not depend on that."""
+    turn = leveling.turn_upright(leveling.vertical(normals, most)).astype(np.float32)
+    return dataclasses.replace(working, xyz=working.xyz @ turn.T), normals @ turn.T
 
 
 def _thinned(config: SuperpointConfig, working: cloud.WorkingCloud) -> SuperpointConfig:
