@@ -1,7 +1,7 @@
 """Levelling: turn a cloud so that the floor it holds is horizontal.
 
-Trackers do not know the direction of gravity well: five of eleven ScanNet scans are tilted by 2 to 15 degrees, enough to
-lift the far end of a floor to the height of a table.
+Trackers do not know the direction of gravity well: four of eleven ScanNet scans are tilted by 3 to 15 degrees, enough
+to lift the far end of a floor to the height of a table.
 """
 
 from __future__ import annotations
