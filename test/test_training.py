@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,8 +86,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path):
 
 def fake_samples(count: int, dim: int) -> Samples:
     """Samples of random numbers in the layout of real ones."""
-    samples = Samples.__new__(Samples)
-    samples.items, samples.streets = [], []
+    samples = Samples([], Path())
     for seed in range(count):
         rng = np.random.default_rng(seed)
         samples.items.append(
@@ -206,6 +206,29 @@ class InProcess:
         return map(function, jobs)
 
 
+def test_rooms_with_rare_classes_are_drawn_more_often():
+    chair, sink, lamp = (np.full(64, PROCEDURAL.index(name), np.int16) for name in ("chair", "sink", "lamp"))
+    labels = [chair] * 6 + [sink] * 2
+    assert np.allclose(batches.scene_shares(labels, 0.0), 1 / 8, rtol=0.2)
+    alike = batches.scene_shares(labels, 1.0)
+    assert alike.sum() == pytest.approx(1) and alike[6:].sum() == pytest.approx(0.5, abs=0.05)
+    both = batches.scene_shares([*labels, np.r_[chair, sink], np.r_[chair, sink[:3]], lamp, chair[:0] - 1], 1.0)
+    assert both[8] == max(both) and both[9] == pytest.approx(both[0])  # three points of a sink are no sink
+    assert 0 < both[10] == both[11] < both[0] / 2
+    assert np.allclose(batches.scene_shares([lamp, lamp], 1.0), 0.5)
+
+
+def test_drawing_follows_the_shares_in_training_alone():
+    samples = fake_samples(4, 32)
+    for item, name in zip(samples.items, ("chair", "chair", "chair", "sink"), strict=True):
+        item["point_label"] = np.full_like(item["point_label"], PROCEDURAL.index(name))
+    mini, sink = configs.replace(MINI, {"batch": 60}), PROCEDURAL.index("sink")
+    for balance, train, low, high in ((1.0, True, 0.3, 0.7), (0.0, True, 0.1, 0.45), (1.0, False, 0.1, 0.45)):
+        how = configs.replace(mini, {"scene_balance": balance})
+        label = samples.draw(how, np.random.default_rng(0), 12, train).label
+        assert low < float((label[:, 0] == sink).float().mean()) < high
+
+
 def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     mini = pytest.importorskip("s4token_model.training.mini", reason="procedural scenes missing")
     from s4token_model.segmenter import Segmenter
@@ -231,6 +254,11 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "tokenizer.safetensors").read_bytes() == before
     with pytest.raises(ValueError, match="begun with other settings"):
         mini.main([*arguments, "tokenizer.width=16"])
+    further = [f"start={tmp_path / 'out'}", "rate=1e-7", f"run={tmp_path / 'further'}", f"out={tmp_path / 'third'}"]
+    mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
+    pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
+    assert all(torch.allclose(tensor, pairs[1][name], atol=1e-5) for name, tensor in pairs[0].items())
+    assert checkpoint.read_provenance(tmp_path / "third")["clip_sha256"] == provenance["clip_sha256"]
 
 
 def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):

@@ -31,17 +31,20 @@ def blanket(rng: np.random.Generator, x0: float, x1: float, y0: float, y1: float
 def _bedding(m: Mesh, rng, w: float, y0: float, y1: float, z: float, cloth: Paint, drop: float) -> None:
     """Cover and pillows on a mattress whose head is at y1."""
     state = rng.choice(["made", "messy", "half", "bare"], p=(0.4, 0.35, 0.17, 0.08))
+    over = rng.uniform(0.02, drop)
+    if drop > 0.15 and rng.random() < 0.4:
+        over = z - rng.uniform(0.02, 0.12)  # down to the floor
     if state in ("made", "half"):
         stop = y1 - rng.uniform(0.3, 0.6) if state == "made" else y0 + (y1 - y0) * rng.uniform(0.3, 0.6)
         m.add(
-            blanket(rng, -w / 2, w / 2, y0, stop, z, rng.uniform(0.02, drop), rng.uniform(0.005, 0.03)),
+            blanket(rng, -w / 2, w / 2, y0, stop, z, over, rng.uniform(0.005, 0.03)),
             "blanket",
             cloth.rgb,
         )
     elif state == "messy":
         stop = y1 - rng.uniform(0.2, 0.9)
         m.add(
-            blanket(rng, -w / 2, w / 2, y0, stop, z, rng.uniform(0.02, drop), rng.uniform(0.04, 0.12)),
+            blanket(rng, -w / 2, w / 2, y0, stop, z, over, rng.uniform(0.04, 0.12)),
             "blanket",
             cloth.rgb,
         )

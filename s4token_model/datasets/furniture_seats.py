@@ -213,7 +213,7 @@ def cantilever_chair(rng: np.random.Generator) -> Thing:
 def chair(rng: np.random.Generator) -> Thing:
     """A chair of any kind."""
     kinds = (dining_chair, office_chair, armchair, shell_chair, folding_chair, cantilever_chair)
-    return kinds[int(rng.choice(6, p=(0.34, 0.24, 0.18, 0.1, 0.05, 0.09)))](rng)
+    return kinds[int(rng.choice(6, p=(0.31, 0.22, 0.24, 0.1, 0.05, 0.08)))](rng)
 
 
 def _couch(rng, name: str, w: float, places: int, d: float, corner: float | None) -> Thing:
@@ -307,5 +307,5 @@ def sofa(rng: np.random.Generator) -> Thing:
     places = int(rng.choice([1, 2, 3, 4], p=(0.1, 0.38, 0.42, 0.1)))
     w = places * rng.uniform(0.55, 0.78) + rng.uniform(0.2, 0.5)
     d = rng.uniform(0.78, 1.02)
-    corner = rng.uniform(0.5, 1.3) if places >= 2 and rng.random() < 0.25 else None
+    corner = rng.uniform(0.5, 1.4) if places >= 2 and rng.random() < 0.35 else None
     return _couch(rng, "sofa", w, places, d, corner)

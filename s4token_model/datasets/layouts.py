@@ -113,7 +113,7 @@ def lounge(site: Site, density: float) -> None:
         if placed:
             site.on(placed, "television", "body", back=True, turned=0.0)
             clutter_on(site, placed, TOP_CLUTTER, 1.0 * density, "body")
-    for _ in range(int(rng.poisson(0.8))):
+    for _ in range(int(rng.poisson(0.35))):
         site.against("bookshelf", gap=0.01)
     if rng.random() < 0.4:
         site.against(objects.lamp(rng, "floor"))
@@ -173,10 +173,10 @@ def corridor(site: Site, density: float) -> None:
 
 # furnishing, weight, floor area m2
 LAYOUTS: tuple[tuple[str, Callable[[Site, float], None], float, tuple[float, float]], ...] = (
-    ("bedroom", bedroom, 0.2, (8, 24)), ("living room", living_room, 0.18, (11, 42)),
-    ("kitchen", eat_in_kitchen, 0.14, (5, 20)),
-    ("bathroom", bathroom, 0.14, (3.6, 10)), ("office", office, 0.13, (8, 40)),
+    ("bedroom", bedroom, 0.2, (8, 24)), ("living room", living_room, 0.2, (11, 42)),
+    ("kitchen", eat_in_kitchen, 0.2, (5, 20)),
+    ("bathroom", bathroom, 0.15, (3.6, 10)), ("office", office, 0.12, (8, 40)),
     ("conference room", conference, 0.05, (14, 42)),
-    ("study hall", study_hall, 0.05, (18, 55)), ("lobby", lobby, 0.07, (14, 60)),
-    ("store", storage_room, 0.05, (6, 26)), ("studio", studio, 0.06, (16, 45)),
+    ("study hall", study_hall, 0.03, (18, 55)), ("lobby", lobby, 0.07, (14, 60)),
+    ("store", storage_room, 0.04, (6, 26)), ("studio", studio, 0.12, (16, 45)),
 )  # fmt: skip

@@ -27,7 +27,7 @@ def kitchen(site: Site, density: float) -> None:
         runs += _kitchen_run(site, wall, cover, stone, top, depth, density, runs == 0)
         if runs >= (2 if rng.random() < 0.5 else 1):
             break
-    if rng.random() < 0.2:
+    if rng.random() < 0.35:
         island = site.middle("counter", 0.6)
         clutter_on(site, island, KITCHEN_CLUTTER, 2 * density)
         if island:

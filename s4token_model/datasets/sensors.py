@@ -26,13 +26,17 @@ def scan(scene: Scene, rng: np.random.Generator, kind: str = "depth", **options)
     return augment(scanners[kind](scene, rng, **options), rng)
 
 
-def augment(scan: Scan, rng: np.random.Generator, tilt: float = 1.5) -> Scan:
-    """The scan turned by any angle about the vertical and tilted by up to `tilt` degrees, as gravity is estimated."""
+def augment(scan: Scan, rng: np.random.Generator, tilt: float = 1.5, bend: float = 0.0) -> Scan:
+    """The scan turned by any angle about the vertical and tilted by up to `tilt` degrees, as gravity is estimated; the
+    floor in waves of up to `bend` m and some metres, as a drifting tracker leaves it."""
     yaw, axis = rng.uniform(0, 2 * np.pi, 2)
     lean = np.radians(rng.uniform(0, tilt)) * np.array([np.cos(axis), np.sin(axis), 0.0])
     turn = rotations(lean[None])[0] @ rotations(np.array([[0.0, 0.0, yaw]]))[0]
     pivot = np.array([*scan.xyz.mean(0)[:2], 0.0]) if len(scan.xyz) else np.zeros(3)
     xyz = (scan.xyz - pivot) @ turn.T + pivot
+    if bend:
+        wave = rng.normal(0, 0.5, (2, 2))
+        xyz[:, 2] += bend * rng.random() ** 2 * np.sin(xyz[:, :2] @ wave + rng.uniform(0, 6.3, 2)).sum(1)
     return Scan(xyz.astype(np.float32), scan.rgb, scan.label, scan.instance, scan.part)
 
 
@@ -45,14 +49,14 @@ def scan_depth(
 ) -> Scan:
     """A room as a fused RGB-D reconstruction such as ScanNet's: at most `points` vertices, unseen regions missing.
 
-    12 to 40 poses along a walk, errors of depth and pose per `DepthSensor` (drawn when None), averaged per voxel,
+    20 to 60 poses along a walk, errors of depth and pose per `DepthSensor` (drawn when None), averaged per voxel,
     smoothed, isolated points removed, a random subset taken. Pass `caster` when the same scene is scanned or rendered
     more than once.
     """
     caster = caster or Caster(scene)
     sensor = sensor or DepthSensor.draw(rng)
-    poses = walk(caster, rng, int(rng.integers(12, 41)), sensor.far)
-    pixels = 260_000 / len(poses)
+    poses = walk(caster, rng, int(rng.integers(20, 61)), sensor.far)
+    pixels = 750_000 / len(poses)
     size = (round(np.sqrt(pixels * 0.75)), round(np.sqrt(pixels / 0.75)))
     xyz, rgb, triangle = _depth_points(caster, poses, size, rng.uniform(54, 66), sensor, rng)
     return _mesh_like(scene, xyz, rgb, triangle, points, rng)
@@ -194,9 +198,9 @@ def _mesh_like(
     # Walls along the grid of voxels would come out as lattices; a real grid stands as the first camera did.
     turn = rotations(rng.normal(0, 1.0, (1, 3)))[0]
     xyz, rgb, code, weight = fusion.voxel_fuse(xyz @ turn.T, rgb, kind.ravel()[triangle], voxel)
-    soft, density = fusion.smooth(xyz, voxel * rng.uniform(1.5, 3.0))
-    xyz += rng.uniform(0.4, 1.0) * (soft - xyz)
-    keep = np.flatnonzero((density > 0.25 * np.median(density)) & (weight >= rng.choice([1, 1, 2])))
+    soft, density = fusion.smooth(xyz, voxel * rng.uniform(1.0, 2.4))
+    xyz += rng.uniform(0.2, 1.0) * (soft - xyz)
+    keep = np.flatnonzero((density > 0.1 * np.median(density)) & (weight >= rng.choice([1, 1, 2])))
     keep = rng.permutation(keep)[:points]
     instance = scene.instance[example[code[keep]]]
     names = [thing.name for thing in scene.instances]

@@ -56,11 +56,13 @@ def cut_openings(assembly: Assembly, site: Site, style: Style) -> None:
             thing = walls.door_of(rng, width, height, recess, angle, hinge, style.leaf)
             assembly.thing(thing, wall.angle, (*wall.point((o.s0 + o.s1) / 2), 0.0))
     glazed = rng.random() < 0.7
-    broad = rng.random() < 0.15
+    broad = rng.random() < 0.25
+    longest = max(wall.length for wall in plan.walls) - 0.4
     for _ in range(int(rng.poisson(1.5))):
-        sill = rng.uniform(0.55, 1.15) if rng.random() < 0.85 else rng.choice([0.06, 1.5])
+        sill = rng.uniform(0.55, 1.15) if rng.random() < (0.5 if broad else 0.8) else rng.choice([0.06, 1.5])
         top = min(sill + rng.uniform(0.5 if sill > 1.4 else 0.7, 1.6), plan.height - 0.12)
-        cut = site.open_wall(rng.uniform(2.0, 4.5) if broad else rng.uniform(0.6, 2.2), sill, top, "window")
+        width = min(rng.uniform(2.0, 7.0), longest) if broad else rng.uniform(0.6, 2.2)
+        cut = site.open_wall(width, sill, top, "window")
         if cut:
             _window(assembly, site, *cut, style, glazed)
     if rng.random() < 0.22:
@@ -93,7 +95,7 @@ def _window(assembly: Assembly, site: Site, wall: rooms.Wall, o: rooms.Opening, 
     assembly.thing(thing, wall.angle, (*wall.point(middle), o.z0))
     cover = rng.random()
     if cover < 0.55:
-        _curtains(site, wall, o, style, whole=cover < 0.1)
+        _curtains(site, wall, o, style, whole=cover < 0.22)
     elif cover < 0.75:
         drop = rng.uniform(0.25, 1.0) * h
         site.at_wall(walls.blinds_of(rng, w + 0.06, drop), wall, middle, 0.02, max(o.z1 - drop, 0.0), force=True)
@@ -111,7 +113,7 @@ def _curtains(site: Site, wall: rooms.Wall, o: rooms.Opening, style: Style, whol
     top = min(o.z1 + rng.uniform(0.05, 0.3), site.plan.height - 0.04)
     gap = rng.uniform(0.02, 0.1)
     if whole:
-        width = min(w + rng.uniform(0.3, 1.5), wall.length - 0.1)
+        width = min(w + rng.uniform(0.3, 2.5), wall.length - 0.1)
         s = float(np.clip(middle, width / 2 + 0.02, wall.length - width / 2 - 0.02))
         site.at_wall(walls.curtain_of(rng, width, top - bottom - 0.02, style.cloth), wall, s, gap, bottom, force=True)
         return

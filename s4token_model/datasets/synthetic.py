@@ -50,7 +50,6 @@ _STANDING = (
     "sofa",
     "desk",
     "stool",
-    "bookshelf",
     "cabinet",
     "ottoman",
     "box",
@@ -60,7 +59,7 @@ _STANDING = (
 _EXTRAS = (
     ("radiator", 0.12), ("trash can", 0.4), ("plant", 0.25), ("person", 0.1), ("rug", 0.25),
     ("fan", 0.06),
-    ("ottoman", 0.06), ("cabinet", 0.2), ("suitcase", 0.05), ("chair", 0.3), ("bookshelf", 0.1), ("table", 0.12),
+    ("ottoman", 0.06), ("cabinet", 0.2), ("suitcase", 0.05), ("chair", 0.3), ("bookshelf", 0.05), ("table", 0.12),
     ("piano", 0.04), ("stairs", 0.03),
     ("washing machine", 0.02),
 )  # fmt: skip

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from s4token_model.config import MiniConfig
 from s4token_model.context import LENGTHS
-from s4token_model.datasets.classes import INDOOR
+from s4token_model.datasets.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20
 from s4token_model.tokenizer import TokenInput
 from s4token_model.training.samples import load_sample
 from s4token_model.training.targets import target_path
+
+SEEN_POINTS = 8  # of a class, from which on a scene counts as one that has it
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,44 @@ class Samples:
         for path in paths:
             item = without_pictures(load_sample(path)) | load_target(target_path(path, targets))
             (self.streets if is_outdoors(item) else self.items).append(item)
+        self.shares: dict[float, np.ndarray] = {}
 
     def draw(
         self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True, outdoors: bool = False
     ) -> Batch:
         """Draw a batch with `tokens` tokens per cloud, of rooms and objects, or of streets alone."""
         source = self.streets if outdoors else self.items
-        chosen = rng.integers(len(source), size=mini.batch)
+        if train and mini.scene_balance and not outdoors:
+            chosen = rng.choice(len(source), mini.batch, p=self.share(mini.scene_balance))
+        else:
+            chosen = rng.integers(len(source), size=mini.batch)
         items = [some_points(source[k], mini.step_points, rng) if train else source[k] for k in chosen]
         clouds = [draw_one(item, mini, rng, tokens, train) for item in items]
         return collate([blurred(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
+
+    def share(self, balance: float) -> np.ndarray:
+        """Chance (n,) float64 of each room or object to be drawn; see `scene_shares`."""
+        if balance not in self.shares:
+            self.shares[balance] = scene_shares([item["point_label"] for item in self.items], balance)
+        return self.shares[balance]
+
+
+def scene_shares(labels: list[np.ndarray], balance: float) -> np.ndarray:
+    """Chance (n,) float64 to draw each scene, from the classes (P,) of its points: sum_c n_c^-balance over the everyday
+    classes c that it holds, n_c the number of scenes that hold c. At 0 by their number, at 1 every class alike.
+
+    A refrigerator stands in one scene of sixteen, a door in nearly all: drawn alike, the first is hardly learned.
+    """
+    everyday = np.full(len(PROCEDURAL), -1)
+    everyday[: len(SCANNET20) - 1] = np.arange(len(SCANNET20) - 1)
+    everyday[[PROCEDURAL.index(name) for name in OTHER_FURNITURE]] = len(SCANNET20) - 1
+    held = np.zeros((len(labels), len(SCANNET20)))
+    for row, label in zip(held, labels, strict=True):
+        named = everyday[label[label >= 0]]
+        row[:] = np.bincount(named[named >= 0], minlength=len(SCANNET20)) >= SEEN_POINTS
+    share = held @ np.maximum(held.sum(axis=0), 1.0) ** -balance
+    share += share.max() / len(share) if share.any() else 1.0  # a scene of other things is drawn now and then
+    return share / share.sum()
 
 
 def is_outdoors(item: dict[str, np.ndarray]) -> bool:

@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     _keep_settings(run, config, mini)
     started = time.time()
     held_out = samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), config, mini)
+    if mini.start and not (run / "clip").exists():
+        shutil.copytree(checkpoint.resolve(mini.start) / "clip", run / "clip")
     if not (run / "clip" / "open_clip_config.json").is_file():
         pictures = samples.prepare(
             run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from s4token_model import vocabulary
+from s4token_model import checkpoint, vocabulary
 from s4token_model.clip import FrozenClip, resolved
 from s4token_model.config import Config, MiniConfig
 from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
@@ -38,6 +38,8 @@ def train(
     """
     torch.manual_seed(mini.seed)
     tokenizer = Tokenizer(config.tokenizer, clip.width)
+    if mini.start:
+        tokenizer.load_state_dict(checkpoint.load(mini.start)[0].state_dict())
     optimizer = torch.optim.AdamW(tokenizer.parameters(), mini.rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
     mean = AveragedModel(tokenizer, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     progress = Progress(run / "tokenizer.pt", nn.ModuleDict({"live": tokenizer, "mean": mean}), optimizer)

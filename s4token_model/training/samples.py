@@ -78,7 +78,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     scene = makers.get(kind, synthetic.make_room)(seed)
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
-    turned = sensors.augment(raw, rng)
+    turned = sensors.augment(raw, rng, bend=0.08 if kind == "depth" else 0.0)
     strength = float(np.exp(rng.uniform(*np.log(STRENGTHS))))
     changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
     geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
@@ -135,7 +135,7 @@ def load_sample(path: Path) -> dict[str, np.ndarray]:
 def _scan(scene, caster, kind: str, rng: np.random.Generator):
     if kind == "depth":
         scan = sensors.scan_depth(scene, rng, int(rng.integers(35000, 80000)), caster)
-        return _around_things(_without_top(scan, rng), scene.names, rng)
+        return _sparser(_around_things(_without_top(scan, rng), scene.names, rng), rng)
     if kind == "frame":
         return sensors.scan_frame(scene, rng, caster=caster)
     if kind == "lidar":
@@ -148,11 +148,11 @@ def _scan(scene, caster, kind: str, rng: np.random.Generator):
 def _without_top(scan: Scan, rng: np.random.Generator) -> Scan:
     """Leave out what lies above an uneven height: who scans a room by hand looks at the furniture, and much of the
     walls is never seen."""
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
         return scan
     east, north = (scan.xyz[:, :2] - np.median(scan.xyz[:, :2], axis=0)).T
     angle = np.arctan2(north, east)
-    height = rng.uniform(0.7, 1.9) + sum(
+    height = rng.uniform(1.2, 2.4) + sum(
         rng.uniform(0, 0.4) * np.sin(k * angle + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 4)
     )
     return scan.take(scan.xyz[:, 2] < height + rng.normal(0, 0.04, len(angle)))
@@ -170,6 +170,12 @@ def _around_things(scan: Scan, names: tuple[str, ...], rng: np.random.Generator)
     empty[tuple(cell[~shell].T)] = False
     distance = 0.1 * distance_transform_edt(empty)[tuple(cell.T)]
     return scan.take(~shell | (distance < rng.uniform(0.15, 0.9) + rng.normal(0, 0.05, len(shell))))
+
+
+def _sparser(scan: Scan, rng: np.random.Generator) -> Scan:
+    """Leave out points evenly, half of the time: a fixed number of points is sparse in a large room."""
+    share = rng.uniform(0.45, 1.0) if rng.random() < 0.5 else 1.0
+    return scan.take(rng.random(len(scan.xyz)) < share)
 
 
 def _style(rng: np.random.Generator) -> str:
