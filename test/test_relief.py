@@ -42,3 +42,20 @@ def test_floors_are_drawn_more_even_than_furniture():
         relief.amplitudes(["wall"], np.random.default_rng(5), 2.0),
         2 * relief.amplitudes(["wall"], np.random.default_rng(5)),
     )
+
+
+def test_bulges_cover_a_share_of_the_surface_and_leave_the_rest():
+    points = plane()
+    moved = relief.bulge(points, np.zeros(len(points), int), np.array([0.02]), np.random.default_rng(6)) - points
+    bent = np.abs(moved).max(axis=1) > 0
+    assert 0.8 * relief.LUMP_SHARE < bent.mean() < 1.2 * relief.LUMP_SHARE
+    assert 0.004 < np.sqrt((moved[bent] ** 2).sum(axis=1).mean()) < 0.06
+    still = relief.bulge(points, np.zeros(len(points), int), np.array([0.0]), np.random.default_rng(6))
+    assert np.array_equal(still, points)
+    assert len(relief.bulge(points[:0], np.zeros(0, int), np.array([0.02]), np.random.default_rng(6))) == 0
+
+
+def test_lumps_have_a_table_of_their_own():
+    names = ["floor"] * 200 + ["wall"] * 200
+    fine, lumps = (relief.amplitudes(names, np.random.default_rng(7), lumps=choice) for choice in (False, True))
+    assert np.median(lumps[:200]) > 3 * np.median(fine[:200]) and np.median(lumps[200:]) > np.median(lumps[:200])

@@ -44,17 +44,17 @@ class DepthSensor:
         sloppy = rng.random()  # one operator, one quality: errors of poses go together
         return cls(
             far=rng.uniform(3.0, 5.0),
-            noise=_log_uniform(rng, 0.0004, 0.002),
-            wave=_log_uniform(rng, 0.0003, 0.0015),
-            ripple=_log_uniform(rng, 0.0002, 0.0012),
+            noise=_log_uniform(rng, 0.0002, 0.001),
+            wave=_log_uniform(rng, 0.0002, 0.001),
+            ripple=_log_uniform(rng, 0.0002, 0.0008),
             grazing=rng.uniform(0.05, 0.25),
             edge=rng.uniform(0.0, 0.5),
             flying=rng.uniform(0.0, 0.06),
             swallow=rng.uniform(0.2, 1.3),
             dark=rng.uniform(0.0, 0.7),
-            shift=0.001 + 0.012 * sloppy**3 * rng.uniform(0.4, 1.4),
-            turn=0.03 + 0.35 * sloppy**3 * rng.uniform(0.4, 1.4),
-            drift=0.005 * sloppy**3 * rng.uniform(0.0, 1.5),
+            shift=0.001 + 0.010 * sloppy**3 * rng.uniform(0.4, 1.4),
+            turn=0.02 + 0.3 * sloppy**3 * rng.uniform(0.4, 1.4),
+            drift=0.004 * sloppy**3 * rng.uniform(0.0, 1.5),
         )
 
 

@@ -206,6 +206,7 @@ def _mesh_like(
     names = [thing.name for thing in scene.instances]
     roughness = relief.amplitudes(names, rng, rng.uniform(0.4, 1.3))
     xyz = relief.roughen(xyz[keep] @ turn, instance, roughness, rng)
+    xyz = relief.bulge(xyz, instance, relief.amplitudes(names, rng, rng.uniform(0.4, 1.3), lumps=True), rng)
     return _as_scan(scene, xyz, rgb[keep], example[code[keep]])
 
 

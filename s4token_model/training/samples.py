@@ -37,6 +37,9 @@ KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.str
 KIND_SHARES = (0.78, 0.09, 0.08, 0.05)
 PIXELS_PER_SUPERPOINT = 48
 STRENGTHS = (0.06, 0.7)  # of the partition, drawn per scene
+# Factor on the radius r, drawn per scene: r grows with the extent of a scan, and beds stand in small rooms as well as
+# in flats scanned as a whole.
+RADII = (0.7, 1.5)
 
 
 def sample_path(folder: Path, seed: int) -> Path:
@@ -79,8 +82,9 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
     turned = sensors.augment(raw, rng, bend=0.08 if kind == "depth" else 0.0)
-    strength = float(np.exp(rng.uniform(*np.log(STRENGTHS))))
+    strength, radius = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in (STRENGTHS, RADII))
     changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
+    changes["patches.alpha"] = config.patches.alpha * radius
     geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
     if len(geometry.patches.centers) < 8:
         raise ValueError(f"only {len(geometry.patches.centers)} tokens in {len(raw.xyz)} points")
@@ -134,7 +138,7 @@ def load_sample(path: Path) -> dict[str, np.ndarray]:
 
 def _scan(scene, caster, kind: str, rng: np.random.Generator):
     if kind == "depth":
-        scan = sensors.scan_depth(scene, rng, int(rng.integers(35000, 80000)), caster)
+        scan = sensors.scan_depth(scene, rng, int(rng.integers(40000, 90000)), caster)
         return _sparser(_around_things(_without_top(scan, rng), scene.names, rng), rng)
     if kind == "frame":
         return sensors.scan_frame(scene, rng, caster=caster)
@@ -173,8 +177,8 @@ def _around_things(scan: Scan, names: tuple[str, ...], rng: np.random.Generator)
 
 
 def _sparser(scan: Scan, rng: np.random.Generator) -> Scan:
-    """Leave out points evenly, half of the time: a fixed number of points is sparse in a large room."""
-    share = rng.uniform(0.45, 1.0) if rng.random() < 0.5 else 1.0
+    """Leave out points evenly, now and then: a fixed number of points is sparse in a large room."""
+    share = rng.uniform(0.45, 1.0) if rng.random() < 0.25 else 1.0
     return scan.take(rng.random(len(scan.xyz)) < share)
 
 
