@@ -120,6 +120,7 @@ class VocabularyConfig:
     templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
     threshold: float = option(0.0, "confidence below which a point stays unlabelled", 0.0, 1.0)
     temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
+    vote: bool = option(False, "one label per superpoint, by the mean of its points' cosines, instead of one per point")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,8 +158,7 @@ class Segmenter:
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
-            for points, cosines in self._cosines(encoding, words.text):
-                best, sure = decision.decide(cosines, self.config.vocabulary.temperature)
+            for points, best, sure in self._decisions(encoding, words.text):
                 decision.place(points, source, best, sure, words.thresholds, labels, confidence)
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
@@ -204,6 +203,17 @@ class Segmenter:
                 tokens = self.tokenizer(inputs)
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
+
+    def _decisions(self, encoding: Encoding, text: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Points (h,), the word of each and how sure it is, in blocks; all points once."""
+        assert encoding.geometry is not None
+        temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
+        if self.config.vocabulary.vote:
+            best, sure = decision.decide(decision.vote(self._cosines(encoding, text), ids), temperature)
+            yield np.arange(len(ids)), best[ids], sure[ids]
+            return
+        for points, cosines in self._cosines(encoding, text):
+            yield points, *decision.decide(cosines, temperature)
 
     def _cosines(self, encoding: Encoding, text: np.ndarray):
         assert encoding.geometry is not None

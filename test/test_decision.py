@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from s4token_model.decision import decide
+from s4token_model.decision import decide, vote
 
 
 @pytest.mark.parametrize("words", [2, 20, 333])
@@ -28,3 +28,17 @@ def test_a_single_word_is_as_sure_as_its_cosine():
     best, sure = decide(np.array([[0.4], [-0.2], [1.2]], np.float32), 0.07)
     np.testing.assert_array_equal(best, 0)
     np.testing.assert_allclose(sure, [0.4, 0, 1])
+
+
+@pytest.mark.parametrize("size", [1, 7, 500])
+def test_votes_are_means_over_superpoints_wherever_blocks_end(size):
+    rng = np.random.default_rng(size)
+    ids = rng.integers(0, 30, 500).astype(np.int32)
+    ids[ids == 11] = 12  # no point
+    cosines = rng.uniform(-1, 1, (500, 4)).astype(np.float32)
+    order = np.argsort(ids, kind="stable")
+    blocks = [(order[k : k + size], cosines[order[k : k + size]]) for k in range(0, 500, size)]
+    found = vote(iter(blocks), ids)
+    assert found.dtype == np.float32 and not found[11].any()
+    for number in set(ids):
+        np.testing.assert_allclose(found[number], cosines[ids == number].mean(axis=0), atol=1e-6)

@@ -188,6 +188,22 @@ def test_labels_are_the_words_of_largest_cosine(tiny):
     np.testing.assert_allclose(result.confidence[valid], expected, rtol=1e-3)
 
 
+def test_superpoints_vote(tiny_model):
+    names, xyz = ["chair", "table", "floor"], room(seed=4)
+    xyz[7] = np.nan
+    voting = load(tiny_model, vocabulary__vote=True)
+    encoding = voting.encode(xyz)
+    cosines, result = voting.similarity(encoding, names), voting.label(encoding, voting.make_vocabulary(names))
+    check(result, xyz)
+    for number in range(result.superpoint_count):
+        own = result.superpoints == number
+        mean = cosines[own].astype(np.float64).mean(axis=0)
+        assert mean[result.labels[own][0]] >= mean.max() - 1e-6
+        assert len(set(result.labels[own])) == len(set(result.confidence[own])) == 1
+    check(voting.label(encoding, voting.make_vocabulary(["chair"])), xyz)
+    check(voting.segment(np.full((3, 3), np.nan)), np.full((3, 3), np.nan))
+
+
 def test_a_vocabulary_of_one_word_is_a_detector(tiny):
     encoding = tiny.encode(room())
     result = tiny.label(encoding, tiny.make_vocabulary(["chair"], thresholds=0.0))
