@@ -10,8 +10,8 @@ import numpy as np
 
 WAVES = 20
 LENGTHS = (0.04, 0.2)  # m, of the waves
-LUMP_LENGTHS = (0.12, 0.4)
-LUMP_SHARE = 0.4  # of the surface, about, that is not as it should be
+LUMP_LENGTHS = (0.1, 0.8)
+LUMP_SHARE = 0.45  # of the surface, about, that is not as it should be
 # Roughness in m, rms, log-uniform per instance, by class; so that the thickness of 20 neighbouring points is that of
 # ScanNet's: floors 2 mm, walls and doors 5, cabinets, sofas and beds 7, chairs 9, tables 11.
 ROUGHNESS = {
@@ -32,8 +32,8 @@ ROUGHNESS = {
 }
 OTHERS = (0.002, 0.012)  # everything else
 # The same of lumps, where they are.
-LUMPS = {"floor": (0.005, 0.03), "wall": (0.01, 0.06), "ceiling": (0.01, 0.06), "door": (0.008, 0.05)}
-OTHER_LUMPS = (0.012, 0.06)
+LUMPS = {"floor": (0.005, 0.03), "wall": (0.015, 0.08), "ceiling": (0.015, 0.08), "door": (0.01, 0.06)}
+OTHER_LUMPS = (0.015, 0.07)
 
 
 def amplitudes(names: list[str], rng: np.random.Generator, scale: float = 1.0, lumps: bool = False) -> np.ndarray:

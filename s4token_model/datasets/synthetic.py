@@ -14,6 +14,7 @@ import numpy as np
 from s4token_model.datasets import layouts, objects, rooms, shells, streets
 from s4token_model.datasets.assembly import Assembly
 from s4token_model.datasets.furniture_devices import fan
+from s4token_model.datasets.layouts_clutter import WALL_CLUTTER
 from s4token_model.datasets.meshes import turn
 from s4token_model.datasets.placement import Site, bounds
 from s4token_model.datasets.scene import Instance, Scene
@@ -83,7 +84,7 @@ def make_room(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     weights = np.array([w for _, _, w, _ in layouts.LAYOUTS])
     _, furnish, _, area = layouts.LAYOUTS[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    density = float(rng.choice([0.3, 0.9, 1.6, 2.6], p=(0.08, 0.22, 0.35, 0.35)))
+    density = float(rng.choice([0.3, 0.9, 1.6, 2.6], p=(0.05, 0.17, 0.36, 0.42)))
     site = Site(rooms.make_plan(rng, area), rng)
     style = shells.make_style(rng)
     things, shell = Assembly(), Assembly()
@@ -156,7 +157,7 @@ def _finish(site: Site, density: float) -> None:
     rng, plan = site.rng, site.plan
     for _ in range(int(rng.poisson(1.8))):
         site.hang("picture")
-    for name, chance in (("mirror", 0.12), ("shelf", 0.2), ("whiteboard", 0.04)):
+    for name, chance in (("mirror", 0.12), ("shelf", 0.4), ("whiteboard", 0.04)):
         if rng.random() < chance:
             placed = site.hang(name)
             if name == "shelf":
@@ -186,4 +187,6 @@ def _finish(site: Site, density: float) -> None:
     for host in [p for p in site.placed if p.thing.name in _CLUTTERED][:8]:
         part = "body" if "body" in host.thing.parts else "top" if "top" in host.thing.parts else "shelf"
         layouts.clutter_on(site, host, layouts.TOP_CLUTTER, 0.7 * density, part)
+    for _ in range(int(rng.poisson(1.5 * density))):
+        site.hang(WALL_CLUTTER[int(rng.integers(len(WALL_CLUTTER)))], float(rng.uniform(0.7, 1.7)))
     layouts.clutter_floor(site, 3.0 * density)

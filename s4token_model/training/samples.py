@@ -152,7 +152,7 @@ def _scan(scene, caster, kind: str, rng: np.random.Generator):
 def _without_top(scan: Scan, rng: np.random.Generator) -> Scan:
     """Leave out what lies above an uneven height: who scans a room by hand looks at the furniture, and much of the
     walls is never seen."""
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         return scan
     east, north = (scan.xyz[:, :2] - np.median(scan.xyz[:, :2], axis=0)).T
     angle = np.arctan2(north, east)
@@ -166,7 +166,7 @@ def _around_things(scan: Scan, names: tuple[str, ...], rng: np.random.Generator)
     """Leave out floor, walls and ceiling far from everything else, mostly: real scans of rooms hold about
     half as much of them as scans that cover a room evenly."""
     shell = np.isin(scan.label, [k for k, name in enumerate(names) if name in BUILDING])
-    if rng.random() < 0.35 or shell.all() or not shell.any():
+    if rng.random() < 0.25 or shell.all() or not shell.any():
         return scan
     cell = np.floor(scan.xyz[:, :2] / np.float32(0.1)).astype(np.int64)
     cell -= cell.min(axis=0)
