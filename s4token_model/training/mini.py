@@ -23,7 +23,7 @@ from s4token_model.training.batches import Samples
 
 PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "clip.precision": "fp32", "tokenizer.width": 32}
 # Between the strengths that suit rooms and streets.
-PIPELINE |= {"tokenizer.layers": 6, "superpoints.regularization": 0.4, "input.level": 25.0}
+PIPELINE |= {"tokenizer.layers": 6, "superpoints.regularization": 0.4, "input.level": 25.0, "vocabulary.vote": True}
 HELD_OUT_SCENES = 48
 CLIP_SEED = 500_000_000
 HELD_OUT_SEED = 1_000_000_000  # far from any training seed
