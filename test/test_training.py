@@ -258,7 +258,11 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
     pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
     assert all(torch.allclose(tensor, pairs[1][name], atol=1e-5) for name, tensor in pairs[0].items())
-    assert checkpoint.read_provenance(tmp_path / "third")["clip_sha256"] == provenance["clip_sha256"]
+    found = checkpoint.read_provenance(tmp_path / "third")
+    assert found["clip_sha256"] == provenance["clip_sha256"]
+    assert found["start_sha256"] == checkpoint.digest(tmp_path / "out" / "tokenizer.safetensors")
+    with pytest.raises(ValueError, match=r"tokenizer\.width"):
+        mini.main([*arguments, *further[:2], "tokenizer.width=16", f"run={tmp_path / 'fourth'}"])
 
 
 def test_the_text_loss_of_a_step_is_over_the_words_asked_for(frozen):

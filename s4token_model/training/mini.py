@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
         "minutes_this_run": round((time.time() - started) / 60, 1),
         "clip_sha256": checkpoint.digest(out / "clip" / "open_clip_model.safetensors"),
     }
+    if mini.start:
+        provenance["start_sha256"] = checkpoint.digest(checkpoint.resolve(mini.start) / "tokenizer.safetensors")
     # Trained in the precision of `config`; the labels agree to 99.7 % in any, so it runs in the quickest.
     checkpoint.save(out, trained, configs.replace(config, {"clip.precision": "auto"}), provenance)
     print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")

@@ -39,7 +39,7 @@ def train(
     torch.manual_seed(mini.seed)
     tokenizer = Tokenizer(config.tokenizer, clip.width)
     if mini.start:
-        tokenizer.load_state_dict(checkpoint.load(mini.start)[0].state_dict())
+        tokenizer.load_state_dict(checkpoint.load(mini.start, config)[0].state_dict())
     optimizer = torch.optim.AdamW(tokenizer.parameters(), mini.rate, betas=(0.9, 0.98), weight_decay=mini.weight_decay)
     mean = AveragedModel(tokenizer, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     progress = Progress(run / "tokenizer.pt", nn.ModuleDict({"live": tokenizer, "mean": mean}), optimizer)
