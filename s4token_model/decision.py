@@ -26,20 +26,19 @@ def _place(begin, end, points, source, best, sure, thresholds, labels, confidenc
             labels[row] = best[i]
 
 
-def vote(blocks: Iterable[tuple[np.ndarray, np.ndarray]], superpoints: np.ndarray) -> np.ndarray:
-    """Mean cosines (S, C) float32 of the points of each superpoint; rows of zeros where a superpoint has no point.
+def vote(blocks: Iterable[tuple[np.ndarray, np.ndarray]], superpoints: np.ndarray, words: int) -> np.ndarray:
+    """Mean cosines (S, words) float32 of the points of each superpoint; rows of zeros where one has no point.
 
-    blocks: points (h,) and their cosines (h, C) float32, those of one superpoint side by side, as
+    blocks: points (h,) and their cosines (h, words) float32, those of one superpoint side by side, as
     `propagation.score_blocks` gives them; superpoints (H,) ids of all points, at least one.
     """
-    sums = np.zeros((0, 0), np.float32)
+    counts = np.bincount(superpoints)
+    sums = np.zeros((len(counts), words), np.float32)
     for points, cosines in blocks:
-        if not sums.size:
-            sums = np.zeros((int(superpoints.max()) + 1, cosines.shape[1]), np.float32)
         ids = superpoints[points]
         starts = np.flatnonzero(np.diff(ids, prepend=-1))
         sums[ids[starts]] += np.add.reduceat(cosines, starts, axis=0)
-    return sums / np.maximum(np.bincount(superpoints, minlength=len(sums)), 1)[:, None].astype(np.float32)
+    return sums / np.maximum(counts, 1)[:, None].astype(np.float32)
 
 
 def decide(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:

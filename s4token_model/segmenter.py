@@ -209,7 +209,7 @@ class Segmenter:
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
         if self.config.vocabulary.vote:
-            best, sure = decision.decide(decision.vote(self._cosines(encoding, text), ids), temperature)
+            best, sure = decision.decide(decision.vote(self._cosines(encoding, text), ids, len(text)), temperature)
             yield np.arange(len(ids)), best[ids], sure[ids]
             return
         for points, cosines in self._cosines(encoding, text):

@@ -38,7 +38,7 @@ def test_votes_are_means_over_superpoints_wherever_blocks_end(size):
     cosines = rng.uniform(-1, 1, (500, 4)).astype(np.float32)
     order = np.argsort(ids, kind="stable")
     blocks = [(order[k : k + size], cosines[order[k : k + size]]) for k in range(0, 500, size)]
-    found = vote(iter(blocks), ids)
+    found = vote(iter(blocks), ids, 4)
     assert found.dtype == np.float32 and not found[11].any()
     for number in set(ids):
         np.testing.assert_allclose(found[number], cosines[ids == number].mean(axis=0), atol=1e-6)

@@ -53,3 +53,9 @@ PARTS = (
     "fabric", "screen", "stand", "body", "head", "foot", "strap", "pot", "leaf", "stem", "books", "keys", "step",
     "wheel", "blade", "pedal", "cap", "rail", "content", "side", "ladder",
 )  # fmt: skip
+
+
+def scannet20_ids(missing: int) -> list[int]:
+    """The id in SCANNET20 of each class of PROCEDURAL, which begins as it does; `missing` for what it does not name."""
+    other = len(SCANNET20) - 1
+    return [k if k < other else other if name in OTHER_FURNITURE else missing for k, name in enumerate(PROCEDURAL)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from s4token_model.config import MiniConfig
 from s4token_model.context import LENGTHS
-from s4token_model.datasets.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20
+from s4token_model.datasets.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.tokenizer import TokenInput
 from s4token_model.training.samples import load_sample
 from s4token_model.training.targets import target_path
@@ -77,9 +77,7 @@ def scene_shares(labels: list[np.ndarray], balance: float) -> np.ndarray:
 
     A refrigerator stands in one scene of sixteen, a door in nearly all: drawn alike, the first is hardly learned.
     """
-    everyday = np.full(len(PROCEDURAL), -1)
-    everyday[: len(SCANNET20) - 1] = np.arange(len(SCANNET20) - 1)
-    everyday[[PROCEDURAL.index(name) for name in OTHER_FURNITURE]] = len(SCANNET20) - 1
+    everyday = np.array(scannet20_ids(-1))
     held = np.zeros((len(labels), len(SCANNET20)))
     for row, label in zip(held, labels, strict=True):
         named = everyday[label[label >= 0]]

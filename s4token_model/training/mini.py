@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.time()
     held_out = samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), config, mini)
     if mini.start and not (run / "clip").exists():
-        shutil.copytree(checkpoint.resolve(mini.start) / "clip", run / "clip")
+        partial = run / "clip.partial"  # a copy that was stopped half-way is not taken for a whole one
+        shutil.copytree(checkpoint.resolve(mini.start) / "clip", partial, dirs_exist_ok=True)
+        partial.replace(run / "clip")
     if not (run / "clip" / "open_clip_config.json").is_file():
         pictures = samples.prepare(
             run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True

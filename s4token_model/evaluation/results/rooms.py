@@ -11,7 +11,7 @@ from s4token_model import config as configs
 from s4token_model import marks, vocabulary
 from s4token_model.config import Config
 from s4token_model.datasets import s3dis, scannet
-from s4token_model.datasets.classes import OTHER_FURNITURE, PROCEDURAL, SCANNET20
+from s4token_model.datasets.classes import SCANNET20, scannet20_ids
 from s4token_model.evaluation import metrics, prompts
 from s4token_model.evaluation.results import teacher
 from s4token_model.evaluation.results.effort import Effort
@@ -69,9 +69,7 @@ def s3dis_words(segmenter: Segmenter) -> Vocabulary:
 @lru_cache(maxsize=1)
 def procedural(effort: Effort) -> list[LabelledCloud]:
     """Procedural rooms with ScanNet's classes; what is none of them is not annotated."""
-    table = np.full(len(PROCEDURAL), marks.UNLABELLED, np.uint32)
-    table[: len(SCANNET20) - 1] = np.arange(len(SCANNET20) - 1)
-    table[[PROCEDURAL.index(name) for name in OTHER_FURNITURE]] = len(SCANNET20) - 1
+    table = np.array(scannet20_ids(marks.UNLABELLED), np.uint32)
     return [
         _thinned(LabelledCloud(room.name, room.xyz, None, table[room.label]), effort.room_points)
         for room in held_out(effort.rooms)
