@@ -27,12 +27,12 @@ lint:
 
 bench:
 	@scripts/setup.sh bench
-	@$(RUN) -m s4token_model.evaluation.benchmark $(ARGS)
+	@$(RUN) -m s4token_model.benchmark.speed $(ARGS)
 
 mini-model:
 	@scripts/setup.sh train
-	@$(RUN) -m s4token_model.training.mini $(ARGS)
+	@$(RUN) -m s4token_model.training.train_mini $(ARGS)
 
 results:
 	@scripts/setup.sh train
-	@$(RUN) -m s4token_model.evaluation.results $(ARGS)
+	@$(RUN) -m s4token_model.experiments $(ARGS)

@@ -18,10 +18,10 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from s4token_model import config as configs
-from s4token_model.clip import FrozenClip, clip_directory
-from s4token_model.clip import load as load_clip
 from s4token_model.config import Config
-from s4token_model.tokenizer import Tokenizer
+from s4token_model.pipeline.clip import FrozenClip, clip_directory
+from s4token_model.pipeline.clip import load as load_clip
+from s4token_model.pipeline.tokenizer import Tokenizer
 
 FORMAT = 1
 MINI = "s4token-mini"

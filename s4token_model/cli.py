@@ -10,21 +10,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from s4token_model import marks
+from s4token_model import constants
 
 # Commands with a parser of their own, which the rest of the line goes to.
 PASSED_ON = {
     "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
     "benchmark": (
-        "s4token_model.evaluation.benchmark",
+        "s4token_model.benchmark.speed",
         "time every stage beside the paper's parts as libraries give them",
     ),
     "prepare": (
         "s4token_model.training.prepare",
         "make training samples of clouds, bags, objects and posed RGB-D scenes",
     ),
-    "train": ("s4token_model.training.run_train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
-    "mini-model": ("s4token_model.training.mini", "train the embedded default model again"),
+    "train": ("s4token_model.training.train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
+    "mini-model": ("s4token_model.training.train_mini", "train the embedded default model again"),
 }
 LIVE = "s4token_ros.live_benchmark"  # of `benchmark --live`: node and sensor as processes
 MODEL = "s4token-mini"
@@ -154,19 +154,19 @@ def changes(pairs: Sequence[str]) -> dict[str, str]:
 
 def label(arguments: argparse.Namespace) -> None:
     """Run `s4token label`. The input is checked before the model is loaded, which takes longer."""
-    from s4token_model import cloud_bags, files
+    from s4token_model.io import bags, files
 
-    bag = cloud_bags.is_bag(arguments.input)
+    bag = bags.is_bag(arguments.input)
     if bag:
-        cloud_bags.check_source(arguments.input, arguments.topic)
-        cloud_bags.check_target(arguments.out)
+        bags.check_source(arguments.input, arguments.topic)
+        bags.check_target(arguments.out)
     else:
         files.check_writable(arguments.out)
         if arguments.topic:
             raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
     segmenter = _segmenter(arguments)
-    from s4token_model import label as labelling
+    from s4token_model.io import label_files as labelling
 
     if bag:
         summary = labelling.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
@@ -177,7 +177,7 @@ def label(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> Any:
-    from s4token_model import files
+    from s4token_model.io import files
 
     count = files.MESH_POINTS if arguments.mesh_points is None else arguments.mesh_points
     if count < 1:
@@ -217,21 +217,21 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 def superpoints(arguments: argparse.Namespace) -> None:
     """Run `s4token superpoints`."""
-    from s4token_model import cloud_bags, files
     from s4token_model import config as configs
+    from s4token_model.io import bags, files
 
-    if cloud_bags.is_bag(arguments.input):
+    if bags.is_bag(arguments.input):
         raise ValueError(f"{arguments.input}: superpoints reads cloud files; for a bag use s4token label")
     files.check_writable(arguments.out)
     config = configs.replace(configs.Config(), changes(arguments.changes))
     cloud = _read(arguments)
-    from s4token_model import label as labelling
+    from s4token_model.io import label_files as labelling
 
     start = time.perf_counter()
     ids = labelling.partition_cloud(cloud, config)
     total_ms = 1000 * (time.perf_counter() - start)
     files.write_cloud(arguments.out, cloud, labelling.superpoint_columns(ids))
-    finite = ids[ids != marks.NO_SUPERPOINT]
+    finite = ids[ids != constants.NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
     result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
     _report(result | {"total_ms": round(total_ms, 3)}, arguments)

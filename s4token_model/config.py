@@ -10,7 +10,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
-from s4token_model import variants
+from s4token_model import tokenizer_variants
 
 
 def option(default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()):
@@ -196,7 +196,7 @@ def replace(config: Any, changes: dict[str, Any]) -> Any:
     ValueError that names the path, the value and what is allowed.
     """
     known = options(config)
-    for path, value in (variants.expanded(changes) if isinstance(config, Config) else changes).items():
+    for path, value in (tokenizer_variants.expanded(changes) if isinstance(config, Config) else changes).items():
         if path not in known:
             raise ValueError(f"unknown config key {path!r}; known keys: {', '.join(sorted(known))}")
         config = _replace_one(config, path.split("."), _checked(path, value, *known[path]))

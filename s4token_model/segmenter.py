@@ -13,22 +13,20 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from s4token_model import (
-    checkpoint,
-    cloud,
-    context,
-    decision,
+from s4token_model import checkpoint, constants, vocabulary
+from s4token_model.config import Config, SuperpointConfig
+from s4token_model.pipeline import (
+    labeling,
     leveling,
-    marks,
     patches,
+    preprocess,
     propagation,
     sampling,
     superpoints,
-    vocabulary,
+    token_context,
 )
-from s4token_model.clip import FrozenClip
-from s4token_model.config import Config, SuperpointConfig
-from s4token_model.tokenizer import TokenInput, Tokenizer, token_input
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer, token_input
 from s4token_model.vocabulary import Vocabulary
 
 
@@ -36,10 +34,10 @@ from s4token_model.vocabulary import Vocabulary
 class TokenGeometry:
     """A cloud cut into tokens, before any network: superpoint of every working point, patches and their context."""
 
-    working: cloud.WorkingCloud
+    working: preprocess.WorkingCloud
     superpoints: np.ndarray  # (F,) int32
     patches: patches.Patches
-    context: context.Context
+    context: token_context.Context
     stages_ms: dict[str, float]
 
 
@@ -134,7 +132,7 @@ class Segmenter:
         """The second half of `encode`: the network, on what `form` made of a cloud of `count` points."""
         valid = np.zeros(count, bool)
         valid[geometry.working.source] = True
-        ids = np.full(count, marks.NO_SUPERPOINT, np.uint32)
+        ids = np.full(count, constants.NO_SUPERPOINT, np.uint32)
         ids[geometry.working.source] = geometry.superpoints
         if not valid.any():
             nothing = np.zeros((0, self.clip.dim), np.float32)
@@ -154,12 +152,12 @@ class Segmenter:
         """
         words = words or self.vocabulary
         clock = _Clock(encoding.stages_ms)
-        labels = np.full(len(encoding.valid), marks.UNLABELLED, np.uint32)
+        labels = np.full(len(encoding.valid), constants.UNLABELLED, np.uint32)
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
             for points, best, sure in self._decisions(encoding, words.text):
-                decision.place(points, source, best, sure, words.thresholds, labels, confidence)
+                labeling.place(points, source, best, sure, words.thresholds, labels, confidence)
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
 
@@ -209,11 +207,11 @@ class Segmenter:
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
         if self.config.vocabulary.vote:
-            best, sure = decision.decide(decision.vote(self._cosines(encoding, text), ids, len(text)), temperature)
+            best, sure = labeling.decide(labeling.vote(self._cosines(encoding, text), ids, len(text)), temperature)
             yield np.arange(len(ids)), best[ids], sure[ids]
             return
         for points, cosines in self._cosines(encoding, text):
-            yield points, *decision.decide(cosines, temperature)
+            yield points, *labeling.decide(cosines, temperature)
 
     def _cosines(self, encoding: Encoding, text: np.ndarray):
         assert encoding.geometry is not None
@@ -233,7 +231,7 @@ def form_tokens(
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training); `device`
     is where the partition is solved and the samples are drawn."""
     clock = _Clock({})
-    working = cloud.prepare(cloud.upright(xyz, config.input.up), rgb, config.input.max_points)
+    working = preprocess.prepare(preprocess.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
     if len(core) == 0:
         return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
@@ -247,18 +245,20 @@ def form_tokens(
     chosen = sampling.sample(core, labels, config.sampling, device)
     clock("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
-    around = context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
+    around = token_context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
     return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
 
 
-def _leveled(working: cloud.WorkingCloud, normals: np.ndarray, most: float) -> tuple[cloud.WorkingCloud, np.ndarray]:
+def _leveled(
+    working: preprocess.WorkingCloud, normals: np.ndarray, most: float
+) -> tuple[preprocess.WorkingCloud, np.ndarray]:
     """The cloud and its normals turned so that its floor is horizontal; the superpoints do not depend on that."""
     turn = leveling.turn_upright(leveling.vertical(normals, most)).astype(np.float32)
     return dataclasses.replace(working, xyz=working.xyz @ turn.T), normals @ turn.T
 
 
-def _thinned(config: SuperpointConfig, working: cloud.WorkingCloud) -> SuperpointConfig:
+def _thinned(config: SuperpointConfig, working: preprocess.WorkingCloud) -> SuperpointConfig:
     """The partition's settings where points stand for several: their shapes count that much less in the energy, so a
     boundary has to cost less for the same superpoints."""
     share = len(working.core) / len(working.xyz)
@@ -283,11 +283,13 @@ def checked_device(device: str) -> torch.device:
     return chosen
 
 
-def _no_tokens() -> tuple[patches.Patches, context.Context]:
+def _no_tokens() -> tuple[patches.Patches, token_context.Context]:
     none = np.zeros((0, 3), np.float32)
     empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
-    shape = np.zeros((0, context.DESCRIPTORS), np.float32)
-    return empty, context.Context(np.zeros((0, 1, context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape)
+    shape = np.zeros((0, token_context.DESCRIPTORS), np.float32)
+    return empty, token_context.Context(
+        np.zeros((0, 1, token_context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape
+    )
 
 
 class _Clock:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model import marks
+from s4token_model import constants
 
-MAX_NAMES = marks.UNLABELLED
+MAX_NAMES = constants.UNLABELLED
 
 COLORS = {
     "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),

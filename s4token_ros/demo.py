@@ -1,6 +1,6 @@
 """The demo: a real node in its own process, clouds from another one over DDS, words changed and questions asked.
 
-Starts `s4token_ros.node` and `s4token_ros.demo_player`, listens as any ROS program would, prints what came and
+Starts `s4token_ros.node` and `s4token_ros.replay`, listens as any ROS program would, prints what came and
 writes it to a folder.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # everything of ROS is imported late, so that --help works without it and at once
+    from s4token_ros.demo_client import Answer, Result, Session
     from s4token_ros.demo_report import Report
-    from s4token_ros.demo_session import Answer, Result, Session
 
 SAMPLE = "sample"  # the source that is the sample room
 ROOM_WORDS = ("floor", "wall", "ceiling", "door", "window", "couch", "seat", "desk", "shelf", "closet", "bed", "lamp")
@@ -45,7 +45,7 @@ def run(options: Options) -> Report:
     DemoError says in one line what did not come, and why.
     """
     from s4token_ros import demo_report
-    from s4token_ros.demo_session import Session
+    from s4token_ros.demo_client import Session
 
     start = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         from rclpy.executors import ExternalShutdownException
 
-        from s4token_ros.demo_session import DemoError, environment
+        from s4token_ros.demo_client import DemoError, environment
     except ImportError as error:
         fix = "run make demo, or source a ROS 2 workspace that holds s4token_interfaces"
         print(f"s4token demo: {error}; {fix}", file=sys.stderr)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_ros import messages
-from s4token_ros.demo_session import Answer, Result
+from s4token_ros import cloud_messages
+from s4token_ros.demo_client import Answer, Result
 
 WIDTH = 72
 
@@ -107,15 +107,15 @@ def write_files(out: Path, results: Sequence[Result], answer: Answer) -> list[st
 
     A second result, the same room in other words, becomes labels_changed.png.
     """
-    from s4token_model.evaluation import render
-    from s4token_model.files import Cloud, write_cloud
+    from s4token_model.io.files import Cloud, write_cloud
+    from s4token_model.pictures import figures
 
-    cloud = messages.decode(results[0].cloud)
+    cloud = cloud_messages.decode(results[0].cloud)
     superpoints = np.asarray(cloud.points["superpoint"])
     fields = {name: np.asarray(cloud.points[name]) for name in cloud.points.dtype.names}
     write_cloud(out / "labeled.ply", Cloud.from_fields(fields))
-    raster = render.trace(cloud.xyz, render.SIZE)
-    render.save_superpoints_picture(out / "superpoints.png", cloud.xyz, superpoints, raster=raster)
+    raster = figures.trace(cloud.xyz, figures.SIZE)
+    figures.save_superpoints_picture(out / "superpoints.png", cloud.xyz, superpoints, raster=raster)
     files = ["labels.png", "superpoints.png", "similarity.png", "labeled.ply"]
     for name, result in zip(("labels.png", "labels_changed.png"), results, strict=False):
         _save_labels(out / name, result, raster if result is results[0] else None)
@@ -126,23 +126,23 @@ def write_files(out: Path, results: Sequence[Result], answer: Answer) -> list[st
 
 
 def _save_labels(path: Path, result: Result, raster) -> None:
-    from s4token_model.evaluation import render
+    from s4token_model.pictures import figures
 
-    cloud = messages.decode(result.cloud)
+    cloud = cloud_messages.decode(result.cloud)
     colors = np.array([(c.r, c.g, c.b) for c in result.vocabulary.colors])
     colors = np.rint(colors * 255).astype(np.uint8)
     names = result.vocabulary.names
     title = f"{len(cloud.xyz):,} points, {len(names)} words"
-    render.save_labels_picture(path, cloud.xyz, cloud.points["label"], names, colors, title, raster=raster)
+    figures.save_labels_picture(path, cloud.xyz, cloud.points["label"], names, colors, title, raster=raster)
 
 
 def _save_similarity(path: Path, answer: Answer) -> None:
-    from s4token_model.evaluation import render
+    from s4token_model.pictures import figures
 
-    cloud, labeled = messages.decode(answer.similarity), messages.decode(answer.labeled)
-    field = f"similarity_{messages.ros_names(answer.texts, fallback='text')[0]}"
+    cloud, labeled = cloud_messages.decode(answer.similarity), cloud_messages.decode(answer.labeled)
+    field = f"similarity_{cloud_messages.ros_names(answer.texts, fallback='text')[0]}"
     similarity, superpoints = np.asarray(cloud.points[field]), np.asarray(labeled.points["superpoint"])
-    render.save_similarity_picture(path, cloud.xyz, similarity, answer.texts[0], superpoints)
+    figures.save_similarity_picture(path, cloud.xyz, similarity, answer.texts[0], superpoints)
 
 
 def _cut(text: str, width: int) -> str:

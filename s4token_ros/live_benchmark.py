@@ -30,9 +30,9 @@ from std_msgs.msg import Header
 
 from s4token_interfaces.msg import Vocabulary
 from s4token_interfaces.srv import SetVocabulary
-from s4token_ros import messages
+from s4token_ros import cloud_messages
 from s4token_ros.demo import SAMPLE
-from s4token_ros.demo_session import environment, stop
+from s4token_ros.demo_client import environment, stop
 from s4token_ros.qos import LATCHED, cloud_qos
 
 NODE = "/s4token"
@@ -91,7 +91,7 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
         try:
             children.append(_start(Path(folder, "node.log"), _node_command(model, changes)))
             _spin(node, lambda: ear.vocabularies, 120, children, "the node")
-            playing = ["s4token_ros.demo_player", source, "--topic", TOPIC, "--rate", str(rate)]
+            playing = ["s4token_ros.replay", source, "--topic", TOPIC, "--rate", str(rate)]
             children.append(_start(Path(folder, "player.log"), playing))
             _spin(node, lambda: ear.clouds, 60, children, "the first labelled cloud")
             first_ms = 1e3 * ear.clouds[0][1]
@@ -178,13 +178,13 @@ def _encoded(node: Any, repeats: int = 15) -> float:
     kinds = [(name, "<f4") for name in ("x", "y", "z", "intensity", "a", "b", "c", "d")]
     points = np.zeros(ENCODED_POINTS, kinds)
     assert points.itemsize == ENCODED_STEP
-    message = messages.encode(points, Header(frame_id="map"))
+    message = cloud_messages.encode(points, Header(frame_id="map"))
     labels, sure = np.zeros(ENCODED_POINTS, np.uint32), np.zeros(ENCODED_POINTS, np.float32)
     colors, times = np.zeros((20, 3), np.uint8), []
     for _ in range(repeats):
         begin = time.perf_counter()
-        cloud = messages.decode(message)
-        made = messages.labeled_cloud(cloud, messages.labeled_points(cloud, labels, sure, labels, colors))
+        cloud = cloud_messages.decode(message)
+        made = cloud_messages.labeled_cloud(cloud, cloud_messages.labeled_points(cloud, labels, sure, labels, colors))
         publisher.publish(made)
         times.append(1e3 * (time.perf_counter() - begin))
         rclpy.spin_once(node, timeout_sec=0.05)

@@ -27,11 +27,11 @@ from std_msgs.msg import Header
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_model import vocabulary as vocabularies
 from s4token_model.config import Config
-from s4token_ros import diagnostics, parameters, scene
-from s4token_ros.inputs import Inputs
-from s4token_ros.labeler import Labeler, Model
-from s4token_ros.outputs import Outputs
+from s4token_ros import diagnostics, parameters, summaries
 from s4token_ros.parameters import Settings
+from s4token_ros.publishers import Outputs
+from s4token_ros.subscriptions import Inputs
+from s4token_ros.worker import Labeler, Model
 
 WORDS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
 LIVE = ("input.topics", "input.reliability", "output.", "diagnostics.", "warm_up")  # need no other segmenter
@@ -261,7 +261,7 @@ class S4TokenNode(LifecycleNode):
             response.version = labeler.model.vocabulary.version
 
     def _on_get_vocabulary(self, labeler: Labeler, request: Any, response: Any) -> None:
-        response.vocabulary = scene.vocabulary_message(labeler.model.vocabulary, Header(stamp=self._now()))
+        response.vocabulary = summaries.vocabulary_message(labeler.model.vocabulary, Header(stamp=self._now()))
 
     def _on_query(self, labeler: Labeler, request: Any, response: Any) -> None:
         if not request.texts:

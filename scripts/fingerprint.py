@@ -1,7 +1,7 @@
 """Fingerprints of what the product computes, to show that a change of the code changes no result.
 
     python scripts/fingerprint.py write FILE      # before a change
-    python scripts/fingerprint.py compare FILE    # after it, on the same machine: exit code 1 and a list where one differs
+    python scripts/fingerprint.py compare FILE    # after it, on the same machine: exit code 1 and what differs
 
 SHA-256 of labels, of procedural scenes and of prepared samples, and the losses of three steps of every trainer. They
 depend on the processor and on the versions of the libraries, so a file is compared on the machine that wrote it. Real
@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import config as configs
-from s4token_model.datasets import sample, semantickitti, synthetic
+from s4token_model.datasets import sample, semantickitti
+from s4token_model.procedural import scenes as synthetic
 from s4token_model.segmenter import Segmenter
-from s4token_model.training import mini, prepare, run_train, samples
+from s4token_model.training import prepare, procedural_samples, train, train_mini
 
 DATA = Path(os.environ.get("S4TOKEN_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
@@ -99,9 +100,9 @@ def scenes() -> Iterator[tuple[str, str]]:
 def prepared() -> Iterator[tuple[str, str]]:
     """One prepared sample of every kind, array by array."""
     config = configs.replace(_mini_config("fp32"), {"sampling.tokens": 128})
-    settings = mini.parse([])[3]
+    settings = train_mini.parse([])[3]
     for seed in range(3):
-        yield from _arrays(f"procedural{seed}", samples.make_sample(seed, config, settings))
+        yield from _arrays(f"procedural{seed}", procedural_samples.make_sample(seed, config, settings))
     yield from _arrays("clouds", prepare.make(sample.load().xyz, config, 1024, 7))
     if not DATA.is_dir():
         return
@@ -115,7 +116,7 @@ def prepared() -> Iterator[tuple[str, str]]:
             out = Path(folder) / kind
             prepare.main([kind, str(source), "--out", str(out), *model, *more])
             for path in sorted(out.glob("*.safetensors")):
-                yield from _arrays(kind, samples.load_sample(path))
+                yield from _arrays(kind, procedural_samples.load_sample(path))
 
 
 def _arrays(name: str, content: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
@@ -127,10 +128,10 @@ def losses() -> Iterator[tuple[str, str]]:
     """The losses of three steps of every trainer, at a seed."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
-        mini.HELD_OUT_SCENES = 4
+        train_mini.HELD_OUT_SCENES = 4
         words = {"run": run / "mini", "out": run / "mini" / "out", "scenes": 6, "clip_scenes": 4, "text_steps": 3}
         words |= {"clip_steps": 3, "steps": 3, "save_every": 1, "batch": 4, "tokens": 64, "precision": "fp32"}
-        mini.main([f"{key}={value}" for key, value in words.items()])
+        train_mini.main([f"{key}={value}" for key, value in words.items()])
         for name in ("clip", "tokenizer"):
             yield from _log(f"mini_{name}", run / "mini" / f"{name}.jsonl")
         out = run / "samples"
@@ -145,14 +146,17 @@ def losses() -> Iterator[tuple[str, str]]:
             "{init: s4token-mini, steps: 3, batch: 4, tokens: 64, points: 256, clusters: 8, save_every: 1,"
             " validate_every: 2, held_out: 0.25, precision: fp32, decoder_layers: 2}"
         )
-        run_train.main([str(yaml), f"data={out}", f"run={run / 'self'}"])
+        train.main([str(yaml), f"data={out}", f"run={run / 'self'}"])
         yield from _log("self", run / "self" / "state.jsonl")
         if DATA.is_dir():
             yaml.write_text(
                 "{task: parts, init: s4token-mini, steps: 3, batch: 2, points: 256, save_every: 1, tokens: 64}"
             )
-            root = DATA / "shapenetpart_cap"
-            run_train.main([str(yaml), f"data={root}", f"run={run / 'parts'}", "sampling.tokens=64"])
+            root = run / "shapes"
+            root.mkdir()
+            for split in ("train", "test"):
+                (root / split).symlink_to(DATA / "shapenetpart_cap" / "test")
+            train.main([str(yaml), f"data={root}", f"run={run / 'parts'}", "sampling.tokens=64"])
             yield from _log("parts", run / "parts" / "state.jsonl")
 
 

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import open_clip
 import pytest
-import safetensors.torch
 import torch
+from tiny_model import write_tiny_clip
 
 from s4token_model import checkpoint
 from s4token_model import config as configs
-from s4token_model.tokenizer import Tokenizer
-
-TINY_CLIP = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 48, "head_width": 16, "patch_size": 8, "pool_type": "avg"},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-}
-
-
-def write_tiny_clip(directory: Path) -> None:
-    """Write a random CLIP as an open_clip directory."""
-    torch.manual_seed(0)
-    model = open_clip.CLIP(**TINY_CLIP)
-    directory.mkdir(parents=True, exist_ok=True)
-    safetensors.torch.save_file(model.state_dict(), directory / "open_clip_model.safetensors")
-    (directory / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY_CLIP, "preprocess_cfg": {}}))
+from s4token_model.pipeline.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="session")

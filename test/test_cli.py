@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data import real
+from real_data import real
 from test_bags import contents, make_bag
 
-from s4token_model import cli, cloud_bags, label, marks
-from s4token_model.files import Cloud, read_cloud, write_cloud
+from s4token_model import cli, constants
+from s4token_model.io import bags, label_files
+from s4token_model.io.files import Cloud, read_cloud, write_cloud
 from s4token_model.segmenter import Segmenter
 
 KEYS = [
@@ -105,9 +106,7 @@ def test_label_of_a_bag_adds_a_topic(tmp_path, capsys, tiny_model):
     result = json.loads(out)
     assert code == 0 and (result["points"], result["clouds"], result["skipped"]) == (120, 2, [])
     assert contents(tmp_path / "out.mcap") == contents(tmp_path / "in")
-    labelled = [
-        cloud_bags.cloud_of(m)[0] for _, _, m in cloud_bags.read_clouds(tmp_path / "out.mcap", "/s4token/labeled")
-    ]
+    labelled = [bags.cloud_of(m)[0] for _, _, m in bags.read_clouds(tmp_path / "out.mcap", "/s4token/labeled")]
     assert sum((p["label"] == 0).sum() for p in labelled) == result["classes"]["floor"]
 
 
@@ -119,7 +118,7 @@ def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
         tmp_path / "words.txt", "--set", "vocabulary.threshold=1.0"
     )  # fmt: skip
     assert code == 0 and "3,000 points" in out and "unlabelled (3000 points: below the threshold)" in out
-    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, marks.UNLABELLED_COLOR)
+    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, constants.UNLABELLED_COLOR)
 
 
 def odd_clouds():
@@ -139,7 +138,7 @@ def odd_clouds():
 @pytest.mark.parametrize(("name", "xyz"), list(odd_clouds()), ids=[name for name, _ in odd_clouds()])
 def test_odd_clouds_are_labelled_as_far_as_possible(tmp_path, segmenter, name, xyz):
     cloud = Cloud.from_fields({n: xyz[:, i] for i, n in enumerate("xyz")})
-    summary = label.label_cloud(cloud, tmp_path / "out.ply", segmenter).to_dict("m")
+    summary = label_files.label_cloud(cloud, tmp_path / "out.ply", segmenter).to_dict("m")
     again = read_cloud(tmp_path / "out.ply")
     assert len(again.xyz) == len(xyz) == summary["points"]
     finite = np.isfinite(xyz.astype(float)).all(axis=1)
@@ -147,8 +146,8 @@ def test_odd_clouds_are_labelled_as_far_as_possible(tmp_path, segmenter, name, x
     assert ((again.fields["label"] == 65535) == ~finite).all()
     assert bool(summary["unlabelled_reason"]) == (len(xyz) == 0 or not finite.all())
     json.dumps(summary, allow_nan=False)
-    ids = label.partition_cloud(cloud, segmenter.config)
-    assert ((ids == marks.NO_SUPERPOINT) == ~finite).all()
+    ids = label_files.partition_cloud(cloud, segmenter.config)
+    assert ((ids == constants.NO_SUPERPOINT) == ~finite).all()
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".pcd"])
@@ -174,7 +173,7 @@ def test_superpoints_are_those_of_the_pipeline(segmenter):
     cloud = room(2000, seed=2)
     cloud.xyz[5] = np.nan
     assert np.array_equal(
-        label.partition_cloud(cloud, segmenter.config), segmenter.encode(cloud.xyz, cloud.rgb).superpoints
+        label_files.partition_cloud(cloud, segmenter.config), segmenter.encode(cloud.xyz, cloud.rgb).superpoints
     )
 
 
@@ -227,9 +226,9 @@ def test_help_loads_nothing_heavy(words):
 
 def test_commands_with_their_own_parser_get_the_rest_of_the_line(monkeypatch, capsys):
     seen = []
-    module = type(sys)("s4token_model.training.mini")
+    module = type(sys)("s4token_model.training.train_mini")
     module.main = lambda words: seen.append(words)
-    monkeypatch.setitem(sys.modules, "s4token_model.training.mini", module)
+    monkeypatch.setitem(sys.modules, "s4token_model.training.train_mini", module)
     assert cli.main(["mini-model", "--seed", "3"]) == 0 and seen == [["--seed", "3"]]
     monkeypatch.setitem(cli.PASSED_ON, "demo", ("no_such_module", ""))
     code, _, stderr = run(capsys, "demo")
@@ -253,6 +252,6 @@ def test_a_real_frame_and_scans_are_labelled(tmp_path, segmenter):
     lidar = read_cloud(real("semantickitti", "sequences", "00", "velodyne", "000000.bin"))
     for cloud in (frame, scan, lidar):
         thin = Cloud.from_fields({name: column[::20] for name, column in cloud.fields.items()})
-        summary = label.label_cloud(thin, tmp_path / "out.pcd", segmenter)
+        summary = label_files.label_cloud(thin, tmp_path / "out.pcd", segmenter)
         assert summary.finite_points == np.isfinite(thin.xyz).all(axis=1).sum()
         assert summary.unlabelled == summary.points - summary.finite_points

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4token_model import marks
-from s4token_model.evaluation import metrics
+from s4token_model import constants, metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
 
 CLASSES = 7
@@ -17,8 +16,8 @@ def random_labels(seed: int, size: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     truth = rng.choice([0, 1, 2, 3, 4, 6], size, p=[0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
     guess = np.where(rng.random(size) < 0.6, truth, rng.integers(0, CLASSES, size))
-    truth[rng.random(size) < 0.1] = marks.UNLABELLED
-    guess[rng.random(size) < 0.1] = marks.UNLABELLED
+    truth[rng.random(size) < 0.1] = constants.UNLABELLED
+    guess[rng.random(size) < 0.1] = constants.UNLABELLED
     return truth, guess
 
 
@@ -26,7 +25,7 @@ def random_labels(seed: int, size: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 def test_scores_agree_with_scikit_learn(seed):
     sklearn = pytest.importorskip("sklearn.metrics")
     truth, guess = random_labels(seed)
-    kept = truth != marks.UNLABELLED
+    kept = truth != constants.UNLABELLED
     present = [0, 1, 2, 3, 4, 6]
     found = metrics.scores(metrics.confusion(truth, guess, CLASSES))
     jaccard = sklearn.jaccard_score(truth[kept], guess[kept], labels=present, average=None)
@@ -36,7 +35,7 @@ def test_scores_agree_with_scikit_learn(seed):
     assert found.miou == pytest.approx(jaccard.mean(), abs=1e-6)
     assert found.macc == pytest.approx(recall.mean(), abs=1e-6)
     assert found.accuracy == pytest.approx(sklearn.accuracy_score(truth[kept], guess[kept]), abs=1e-6)
-    table = sklearn.confusion_matrix(truth[kept], np.where(guess == marks.UNLABELLED, CLASSES, guess)[kept])
+    table = sklearn.confusion_matrix(truth[kept], np.where(guess == constants.UNLABELLED, CLASSES, guess)[kept])
     np.testing.assert_array_equal(metrics.confusion(truth, guess, CLASSES)[present], table[[0, 1, 2, 3, 4, 6]])
 
 
@@ -62,12 +61,12 @@ def test_oracle_is_the_majority_of_each_superpoint():
     rng = np.random.default_rng(5)
     ids = rng.integers(0, 40, 600) * 17
     truth = rng.integers(0, 5, 600)
-    truth[rng.random(600) < 0.3] = marks.UNLABELLED
-    truth[ids == 0] = marks.UNLABELLED
+    truth[rng.random(600) < 0.3] = constants.UNLABELLED
+    truth[ids == 0] = constants.UNLABELLED
     best = metrics.oracle_labels(ids, truth)
     for i in np.unique(ids):
-        votes = truth[(ids == i) & (truth != marks.UNLABELLED)]
-        wanted = np.bincount(votes).argmax() if len(votes) else marks.UNLABELLED  # argmax: ties to the lower label
+        votes = truth[(ids == i) & (truth != constants.UNLABELLED)]
+        wanted = np.bincount(votes).argmax() if len(votes) else constants.UNLABELLED  # argmax: ties to the lower label
         assert (best[ids == i] == wanted).all()
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from s4token_model import checkpoint, cloud, marks, segmenter
+from s4token_model import checkpoint, constants, segmenter
 from s4token_model import config as configs
+from s4token_model.pipeline import preprocess
 from s4token_model.segmenter import Segmenter, checked_device
 
 STAGES = {"superpoints", "sampling", "patches", "encoder", "propagation"}
@@ -47,10 +48,10 @@ def check(result, xyz) -> None:
     assert result.labels.dtype == result.superpoints.dtype == np.uint32 and result.confidence.dtype == np.float32
     assert np.array_equal(result.encoding.valid, valid)
     words = len(result.vocabulary.names)
-    assert ((result.labels < words) | (result.labels == marks.UNLABELLED)).all()
+    assert ((result.labels < words) | (result.labels == constants.UNLABELLED)).all()
     assert ((result.confidence >= 0) & (result.confidence <= 1)).all()
-    assert (result.labels[~valid] == marks.UNLABELLED).all() and not result.confidence[~valid].any()
-    assert (result.superpoints[~valid] == marks.NO_SUPERPOINT).all()
+    assert (result.labels[~valid] == constants.UNLABELLED).all() and not result.confidence[~valid].any()
+    assert (result.superpoints[~valid] == constants.NO_SUPERPOINT).all()
     assert set(result.superpoints[valid]) == set(range(result.superpoint_count))
     assert set(result.stages_ms) == STAGES or not valid.any()
     if valid.any():
@@ -101,7 +102,7 @@ def test_every_finite_point_gets_an_answer(tiny, name):
 def test_the_canonical_order_is_lexicographic_and_stable(levels):
     points = np.random.default_rng(levels).integers(0, levels, (3000, 3)).astype(np.float64)
     points[::5] = points[7]
-    np.testing.assert_array_equal(cloud.sorted_order(points), np.lexsort(points.T[::-1]))
+    np.testing.assert_array_equal(preprocess.sorted_order(points), np.lexsort(points.T[::-1]))
 
 
 def test_an_outlier_does_not_blur_the_rest(tiny):
@@ -218,9 +219,9 @@ def test_thresholds_leave_points_unlabelled(tiny):
     free = tiny.label(encoding, tiny.make_vocabulary(names))
     middle = float(np.median(free.confidence))
     strict = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=middle))
-    expected = np.where(free.confidence >= np.float32(middle), free.labels, marks.UNLABELLED)
-    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == marks.UNLABELLED).mean() < 1
-    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == marks.UNLABELLED).any()
+    expected = np.where(free.confidence >= np.float32(middle), free.labels, constants.UNLABELLED)
+    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == constants.UNLABELLED).mean() < 1
+    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == constants.UNLABELLED).any()
     one = [1.0 if k == free.labels[0] else 0.0 for k in range(4)]
     picky = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=one))
     assert set(picky.labels[free.labels != free.labels[0]]) <= set(range(4))

@@ -1,1 +1,1 @@
-"""Offline data: procedural scenes and readers of public data sets. Inference never imports this package."""
+"""Readers of public data sets, in their release layouts and common preprocessed ones."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import checks, spt_nag
+from s4token_model.datasets import spt_nag, validation
 
 NAMES = (
     "ceiling", "floor", "wall", "beam", "column", "window", "door", "table", "chair", "sofa", "bookcase", "board",
@@ -80,9 +80,9 @@ def _official(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     paths = sorted(folder.glob("*.txt"))
     if not paths:
         raise ValueError(f"{folder} holds no *.txt; unpack the room again")
-    tables = [checks.load_table(path, 6) for path in paths]
+    tables = [validation.load_table(path, 6) for path in paths]
     for path, table in zip(paths, tables, strict=True):
-        checks.cloud(path, table[:, :3])
+        validation.cloud(path, table[:, :3])
     sizes = [len(table) for table in tables]
     rows = np.concatenate(tables)
     xyz = (rows[:, :3] - rows[:, :3].min(axis=0)).astype(np.float32)  # in float64: some areas lie far from the origin
@@ -91,13 +91,13 @@ def _official(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 
 def _pointcept(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    xyz = checks.cloud(folder / "coord.npy", checks.load_array(folder / "coord.npy"))
-    rgb = checks.load_array(folder / "color.npy")
-    label = checks.load_array(folder / "segment.npy")
-    label = checks.labels(folder / "segment.npy", label, len(xyz), len(NAMES), ignored=-1)
+    xyz = validation.cloud(folder / "coord.npy", validation.load_array(folder / "coord.npy"))
+    rgb = validation.load_array(folder / "color.npy")
+    label = validation.load_array(folder / "segment.npy")
+    label = validation.labels(folder / "segment.npy", label, len(xyz), len(NAMES), ignored=-1)
     instance = np.full(len(xyz), -1, np.int32)
     if (folder / "instance.npy").is_file():
-        instance = checks.load_array(folder / "instance.npy").reshape(-1).astype(np.int32)
+        instance = validation.load_array(folder / "instance.npy").reshape(-1).astype(np.int32)
     if rgb.shape != xyz.shape or len(instance) != len(xyz):
         found = f"{len(xyz)} points, colours {rgb.shape}, {len(instance)} instances"
         raise ValueError(f"{folder}: {found}; the files are of different versions")
@@ -105,8 +105,8 @@ def _pointcept(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def _pointnet(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    rows = checks.load_array(path)
+    rows = validation.load_array(path)
     if rows.ndim != 2 or rows.shape[1] != 7:
         raise ValueError(f"{path}: expected columns x y z r g b class, found {rows.shape}")
-    xyz = checks.cloud(path, rows[:, :3])
-    return xyz, rows[:, 3:6], checks.labels(path, rows[:, 6], len(xyz), len(NAMES)), np.full(len(xyz), -1, np.int32)
+    xyz = validation.cloud(path, rows[:, :3])
+    return xyz, rows[:, 3:6], validation.labels(path, rows[:, 6], len(xyz), len(NAMES)), np.full(len(xyz), -1, np.int32)

@@ -62,10 +62,11 @@ def load(path: str | Path = ROOM) -> Sample:
 
 def make(seed: int = SEED, points: int = POINTS) -> Sample:
     """Build a procedural room from `seed` and scan it as a walked depth camera does, `points` at most."""
-    from s4token_model.datasets import sensors, synthetic
+    from s4token_model.procedural import scenes
+    from s4token_model.sensors import scans
 
-    scene = synthetic.make_room(seed)
-    scan = sensors.scan_depth(scene, np.random.default_rng(seed), points=points)
+    scene = scenes.make_room(seed)
+    scan = scans.scan_depth(scene, np.random.default_rng(seed), points=points)
     used, label = np.unique(scan.label, return_inverse=True)
     return Sample(scan.xyz, scan.rgb, label.astype(np.uint8), tuple(scene.names[i] for i in used))
 

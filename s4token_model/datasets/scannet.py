@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model import marks
-from s4token_model.datasets import checks
-from s4token_model.datasets.classes import SCANNET20, SCANNET20_NYU40
-from s4token_model.files import read_cloud
+from s4token_model import constants
+from s4token_model.datasets import validation
+from s4token_model.io.files import read_cloud
+from s4token_model.procedural.classes import SCANNET20, SCANNET20_NYU40
 
 NAMES = SCANNET20
 SPLITS = ("train", "val")
@@ -78,7 +78,7 @@ def load_room(root: str | Path, name: str) -> Room:
     superpoint = None
     if (root / f"{name}_vert.npy").exists():
         path = root / f"{name}_vert.npy"
-        points, nyu40 = checks.load_array(path), checks.load_array(_present(root / f"{name}_sem_label.npy"))
+        points, nyu40 = validation.load_array(path), validation.load_array(_present(root / f"{name}_sem_label.npy"))
         xyz, rgb = points[:, :3], points[:, 3:6] / 255.0
     else:
         path = _present(_folder(root, name) / _PLY.format(name))
@@ -86,7 +86,7 @@ def load_room(root: str | Path, name: str) -> Room:
     if len(nyu40) != len(xyz):
         raise ValueError(f"{name}: {len(xyz)} points but {len(nyu40)} labels; the two files are of different versions")
     nyu40 = np.asarray(nyu40).reshape(-1).astype(np.int32)
-    return Room(name, checks.cloud(path, xyz), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40, superpoint)
+    return Room(name, validation.cloud(path, xyz), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40, superpoint)
 
 
 def _load_official(path: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
@@ -104,7 +104,7 @@ def _load_official(path: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def load_segments(path: Path, count: int) -> np.ndarray:
     """Read the superpoints (count,) int32 of a .segs.json, numbered from 0. ValueError names file and fault."""
-    content = checks.load_json(path)
+    content = validation.load_json(path)
     if not isinstance(content, dict) or "segIndices" not in content:
         raise ValueError(f"{path} holds no segIndices; it is not ScanNet's over-segmentation")
     if len(content["segIndices"]) != count:
@@ -113,14 +113,14 @@ def load_segments(path: Path, count: int) -> np.ndarray:
 
 
 def _load_pointcept(folder: Path) -> Room:
-    xyz = checks.cloud(folder / "coord.npy", checks.load_array(folder / "coord.npy"))
-    rgb = checks.load_array(folder / "color.npy")
+    xyz = validation.cloud(folder / "coord.npy", validation.load_array(folder / "coord.npy"))
+    rgb = validation.load_array(folder / "color.npy")
     if rgb.shape != xyz.shape:
         raise ValueError(
             f"{folder}: {len(xyz)} points but colours {rgb.shape}; the two files are of different versions"
         )
     path = folder / "segment20.npy"
-    label = checks.labels(path, checks.load_array(path), len(xyz), len(SCANNET20), ignored=-1)
+    label = validation.labels(path, validation.load_array(path), len(xyz), len(SCANNET20), ignored=-1)
     nyu40 = np.array([*SCANNET20_NYU40, 0], np.int32)[np.minimum(label, len(SCANNET20))]
     return Room(folder.name, xyz, (rgb / 255.0).astype(np.float32), label, nyu40)
 
@@ -128,7 +128,7 @@ def _load_pointcept(folder: Path) -> Room:
 def scannet20(nyu40: np.ndarray) -> np.ndarray:
     """Map NYU40 ids to indices into SCANNET20 (uint32); every other id becomes 65535."""
     nyu40 = np.asarray(nyu40).astype(np.int64)
-    table = np.full(257, marks.UNLABELLED, np.uint32)
+    table = np.full(257, constants.UNLABELLED, np.uint32)
     table[list(SCANNET20_NYU40)] = np.arange(len(SCANNET20), dtype=np.uint32)
     return table[np.where((nyu40 >= 0) & (nyu40 < 256), nyu40, 256)]
 

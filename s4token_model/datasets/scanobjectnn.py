@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.cloud import upright
-from s4token_model.datasets import checks, hdf5
+from s4token_model.datasets import hdf5, validation
+from s4token_model.pipeline.preprocess import upright
 
 NAMES = (
     "bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table", "bed", "pillow", "sink",
@@ -76,8 +76,8 @@ def _each(path: Path, variant: str, xyz: np.ndarray, labels: np.ndarray) -> Iter
     for number, (points, label) in enumerate(zip(xyz, labels, strict=True)):
         name = f"{variant}_{number:04d}"
         try:
-            category = checks.labels(path, label, 1, len(NAMES))
-            yield name, Object(name, upright(checks.cloud(path, points), "y"), int(category[0]))
+            category = validation.labels(path, label, 1, len(NAMES))
+            yield name, Object(name, upright(validation.cloud(path, points), "y"), int(category[0]))
         except ValueError as reason:
             yield name, ValueError(f"object {number} of {reason}")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model import marks
-from s4token_model.datasets import checks
+from s4token_model import constants
+from s4token_model.datasets import validation
 
 NAMES = (
     "car", "bicycle", "motorcycle", "truck", "other vehicle", "person", "bicyclist", "motorcyclist", "road", "parking",
@@ -60,13 +60,13 @@ def load_sweep(root: str | Path, name: str) -> Sweep:
     raw = (_read(folder / "labels" / f"{number}.label", np.uint32, 1)[:, 0] & 0xFFFF).astype(np.int32)
     if len(raw) != len(points):
         raise ValueError(f"{folder}: sweep {number} has {len(points)} points but {len(raw)} labels")
-    checks.cloud(folder / "velodyne" / f"{number}.bin", points[:, :3])
+    validation.cloud(folder / "velodyne" / f"{number}.bin", points[:, :3])
     return Sweep(name, points[:, :3], points[:, 3], learning_map(raw), raw)
 
 
 def learning_map(raw: np.ndarray) -> np.ndarray:
     """Map raw semantic ids (H,) to indices into NAMES (uint32), 65535 where the benchmark ignores them."""
-    table = np.full(65536, marks.UNLABELLED, np.uint32)
+    table = np.full(65536, constants.UNLABELLED, np.uint32)
     for index, name in enumerate(NAMES):
         table[list(RAW_IDS[name])] = index
     return table[np.asarray(raw).astype(np.int64) & 0xFFFF]

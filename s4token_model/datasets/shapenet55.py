@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.cloud import upright
-from s4token_model.datasets import checks
+from s4token_model.datasets import validation
+from s4token_model.pipeline.preprocess import upright
 
 SPLITS = ("train", "test")
 SUBSETS = ("ShapeNet-55", "ShapeNet-34")
@@ -50,6 +50,6 @@ def list_shapes(root: str | Path, split: str = "train", subset: str = SUBSETS[0]
 def load_shape(path: str | Path) -> Shape:
     """Read one shape. ValueError names the file and what is wrong with it."""
     path = Path(path)
-    xyz = checks.load_array(path)
-    xyz = checks.cloud(path, xyz[:, :3] if xyz.ndim == 2 else xyz)
+    xyz = validation.load_array(path)
+    xyz = validation.cloud(path, xyz[:, :3] if xyz.ndim == 2 else xyz)
     return Shape(path.stem, upright(xyz, "y"), path.stem.split("-")[0])

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.cloud import upright
-from s4token_model.datasets import checks
+from s4token_model.datasets import validation
+from s4token_model.pipeline.preprocess import upright
 
 # Category: (synset, words for its parts in the order of their labels); labels count through all categories, 0 to 49.
 CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -92,7 +92,7 @@ def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
 def load_shape(path: str | Path) -> Shape:
     """Read one shape. ValueError names the file and what is wrong with it."""
     path = Path(path)
-    rows = checks.load_table(path, 7)
+    rows = validation.load_table(path, 7)
     if not np.isfinite(rows).all():
         raise ValueError(f"{path}: expected rows of 7 finite numbers x y z nx ny nz label; unpack it again")
     label = rows[:, 6].astype(np.int64)

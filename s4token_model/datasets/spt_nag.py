@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import checks, hdf5
+from s4token_model.datasets import hdf5, validation
 
 # Its order of classes, which is not the release's.
 NAMES = (
@@ -26,11 +26,11 @@ def load(path: Path, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np
         path, "level_0/pos", "level_0/rgb", f"{_VOTES}/pointers", f"{_VOTES}/columns", f"{_VOTES}/values",
         "level_0/super_index",
     )  # fmt: skip
-    xyz = checks.cloud(path, xyz)
+    xyz = validation.cloud(path, xyz)
     if len(pointers) != len(xyz) + 1 or len(columns) != len(votes) or pointers[-1] != len(votes):
         raise ValueError(f"{path}: votes do not fit its {len(xyz)} points; download it again")
     found = _majority(len(xyz), pointers, columns, votes)
-    found = checks.labels(path, np.where(found == len(NAMES), -1, found), len(xyz), len(NAMES), ignored=-1)
+    found = validation.labels(path, np.where(found == len(NAMES), -1, found), len(xyz), len(NAMES), ignored=-1)
     table = np.full(65536, 65535, np.uint32)
     table[: len(NAMES)] = [names.index(name) for name in NAMES]
     return xyz, rgb, table[found], superpoint.astype(np.int32)

@@ -1,1 +1,1 @@
-"""Offline benchmarks and pictures. Inference never imports this package."""
+"""Benchmarks of accuracy on public data sets."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model import cloud_bags, files, marks
+from s4token_model import constants
+from s4token_model.io import bags, files
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -48,7 +49,7 @@ def run(
     clouds = list(clouds_of(root))
     for number, xyz in enumerate(tqdm(clouds, "clouds", disable=as_json)):
         first, second = two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
-        named = (first != marks.UNLABELLED) & (second != marks.UNLABELLED)
+        named = (first != constants.UNLABELLED) & (second != constants.UNLABELLED)
         np.add.at(counts, (first[named], second[named]), 1)
     result = {"task": "agreement", "model": str(model), "clouds": len(clouds)} | figures(counts)
     text = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {chance:.4f}, kappa {kappa:.4f}"
@@ -85,7 +86,7 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
     found = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
     if found or (path.is_dir() and not any(path.iterdir())):
         every = [files.read_cloud(p) for p in _spread(found)]
-    elif cloud_bags.is_bag(path):
+    elif bags.is_bag(path):
         every = _of_bag(path)
     else:
         every = [files.read_cloud(path)]
@@ -97,10 +98,10 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
 
 def _of_bag(path: Path) -> list[files.Cloud]:
     """Read through the bag twice, so that only the clouds that are measured are in memory at once."""
-    count = sum(1 for _ in cloud_bags.read_clouds(path))
+    count = sum(1 for _ in bags.read_clouds(path))
     chosen = set(_spread(list(range(count))))
-    recorded = enumerate(cloud_bags.read_clouds(path))
-    return [cloud_bags.cloud_of(message)[1] for k, (_, _, message) in recorded if k in chosen]
+    recorded = enumerate(bags.read_clouds(path))
+    return [bags.cloud_of(message)[1] for k, (_, _, message) in recorded if k in chosen]
 
 
 def _spread(items: list) -> list:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from s4token_model import geometry
+from s4token_model.pipeline import geometry
 
 
 def chance_confusion(support: np.ndarray) -> np.ndarray:

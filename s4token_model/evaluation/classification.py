@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model.evaluation import metrics
-from s4token_model.evaluation.charts import save_confusion_picture, table
-from s4token_model.evaluation.gallery import Tile, save_gallery
+from s4token_model import metrics
+from s4token_model.evaluation.loading import Readable, skipped_line
 from s4token_model.evaluation.prompts import Prompts
-from s4token_model.evaluation.reading import Readable, skipped_line
+from s4token_model.evaluation.tables import save_confusion_picture, table
+from s4token_model.pictures.gallery import Tile, save_gallery
 
 
 def evaluate(

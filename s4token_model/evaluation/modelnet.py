@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from s4token_model.datasets import modelnet
+from s4token_model.datasets import modelnet40
 from s4token_model.evaluation import classification, methods, prompts
-from s4token_model.evaluation.reading import Readable
+from s4token_model.evaluation.loading import Readable
 
 
 def run(
@@ -27,10 +27,10 @@ def run(
     method: of `methods.METHODS`; out: folder for the confusion matrix and a gallery; segmenter: a loaded model, instead
     of `model`. ValueError on a folder without objects; objects that cannot be read are counted and left out.
     """
-    things = Readable(modelnet.list_objects(root, split), modelnet.load_object, "objects")
+    things = Readable(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
     labeller = segmenter or methods.load(method, model, device)
-    words = prompts.load("modelnet40", modelnet.NAMES)
-    figures = classification.evaluate(things, modelnet.NAMES, words, labeller, out)
+    words = prompts.load("modelnet40", modelnet40.NAMES)
+    figures = classification.evaluate(things, modelnet40.NAMES, words, labeller, out)
     result = {"task": "modelnet40", "model": str(model), "method": method, "split": split, **figures}
     print(json.dumps(result) if as_json else classification.text_of(result, methods.title(method, model)))
     return result

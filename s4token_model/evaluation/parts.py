@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation.colors import palette
-from s4token_model.evaluation.render import label_colors, save_comparison
+from s4token_model.pictures.colors import palette
+from s4token_model.pictures.figures import label_colors, save_comparison
 
 
 def part_ious(truth: np.ndarray, found: np.ndarray, parts: int) -> np.ndarray:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from s4token_model import checkpoint, clip, marks, vocabulary
-from s4token_model.clip import FrozenClip
+from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
+from s4token_model.pipeline import clip
+from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import checked_device
-from s4token_model.training import depth_views, targets
+from s4token_model.training import targets, targets_depth_views
 from s4token_model.vocabulary import Vocabulary
 
 
@@ -55,13 +56,13 @@ class Projection:
         points = np.asarray(xyz)[valid]
         if not len(points):
             raise ValueError("the cloud has no finite point; nothing can be projected")
-        seen = depth_views.look(points, np.arange(len(points)), self.clip.image_size)
+        seen = targets_depth_views.look(points, np.arange(len(points)), self.clip.image_size)
         ids, features, whole = targets.superpoint_features(seen, self.clip)
         _, nearest = cKDTree(points[ids]).query(points)
         return Projected(valid, features[nearest], whole)
 
     def label(self, encoding: Projected, words: Vocabulary) -> Any:
         """labels (H,) uint32 of the nearest word, 65535 on points that are not finite."""
-        labels = np.full(len(encoding.valid), marks.UNLABELLED, np.uint32)
+        labels = np.full(len(encoding.valid), constants.UNLABELLED, np.uint32)
         labels[encoding.valid] = (encoding.features @ words.text.T).argmax(axis=1)
         return SimpleNamespace(labels=labels)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from s4token_model.datasets import scannet
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.charts import segmentation_table
-from s4token_model.evaluation.reading import Readable
+from s4token_model.evaluation.loading import Readable
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.tables import segmentation_table
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter

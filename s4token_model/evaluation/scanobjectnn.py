@@ -9,7 +9,7 @@ from typing import Any
 
 from s4token_model.datasets import scanobjectnn
 from s4token_model.evaluation import classification, methods, prompts
-from s4token_model.evaluation.reading import Readable
+from s4token_model.evaluation.loading import Readable
 
 
 def run(

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s4token_model import marks
-from s4token_model.evaluation import metrics
+from s4token_model import constants, metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
+from s4token_model.evaluation.loading import Readable
 from s4token_model.evaluation.prompts import Prompts, digest
-from s4token_model.evaluation.reading import Readable
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmentation, Segmenter
@@ -89,7 +88,7 @@ def evaluate(
     result |= frozen.said() if frozen else {"prompts_sha256": digest(words, vocabulary.templates)}
     result["skipped"] = clouds.skipped if isinstance(clouds, Readable) else []
     if out is not None:
-        from s4token_model.evaluation.charts import save_confusion_picture
+        from s4token_model.evaluation.tables import save_confusion_picture
 
         save_confusion_picture(Path(out) / "confusion.png", tally.counts["model"], names)
     return result
@@ -114,7 +113,7 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
             "oracle_miou": metrics.scores(best).miou,
             "superpoints": int(found.superpoint_count),
             "tokens": int(found.tokens),
-            "unlabelled": float((found.labels == marks.UNLABELLED).mean()),
+            "unlabelled": float((found.labels == constants.UNLABELLED).mean()),
             "seconds": seconds,
             "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
         }
@@ -157,12 +156,12 @@ def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _picture(out: Path, cloud: LabelledCloud, found: Segmentation, names: tuple[str, ...]) -> None:
-    from s4token_model.evaluation.colors import palette
-    from s4token_model.evaluation.render import label_colors, save_comparison
+    from s4token_model.pictures.colors import palette
+    from s4token_model.pictures.figures import label_colors, save_comparison
 
     colors = palette(len(names))
-    ignored = cloud.label == marks.UNLABELLED
-    shown = np.where(ignored, marks.UNLABELLED, found.labels)
+    ignored = cloud.label == constants.UNLABELLED
+    shown = np.where(ignored, constants.UNLABELLED, found.labels)
     columns = [
         (f"{cloud.name}: prediction", label_colors(found.labels, colors)),
         ("truth (grey: not annotated)", label_colors(cloud.label, colors)),

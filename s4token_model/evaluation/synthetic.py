@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s4token_model.datasets import sensors, synthetic
-from s4token_model.datasets.captions import HELD_OUT
-from s4token_model.datasets.classes import INDOOR
-from s4token_model.datasets.scene import Scan
-from s4token_model.evaluation.charts import segmentation_table
 from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.tables import segmentation_table
+from s4token_model.procedural import scenes
+from s4token_model.procedural.captions import HELD_OUT
+from s4token_model.procedural.classes import INDOOR
+from s4token_model.procedural.types import Scan
+from s4token_model.sensors import scans as sensors
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -62,7 +63,7 @@ def held_out(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterato
 def scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:
     """Yield the seeds and scans of `held_out`, with their instances."""
     for number in range(seed, seed + rooms):
-        yield number, sensors.scan(synthetic.make_room(number), np.random.default_rng(number), kind)
+        yield number, sensors.scan(scenes.make_room(number), np.random.default_rng(number), kind)
 
 
 def _renamed(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Training code. Inference never imports this package."""
+"""Training of tokenizers, with and without labels, and of the embedded default model."""

@@ -22,10 +22,10 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize, one
 from tqdm import tqdm
 
 from s4token_model.config import MiniConfig
-from s4token_model.datasets import captions
-from s4token_model.datasets.classes import INDOOR, PROCEDURAL
+from s4token_model.procedural import captions
+from s4token_model.procedural.classes import INDOOR, PROCEDURAL
 from s4token_model.training.loop import Progress, cosine_rate, stop_on_nan
-from s4token_model.training.samples import load_sample
+from s4token_model.training.procedural_samples import load_sample
 
 ARCHITECTURE = {
     "embed_dim": 128,

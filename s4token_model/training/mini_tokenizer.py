@@ -13,15 +13,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from s4token_model import checkpoint, vocabulary
-from s4token_model.clip import FrozenClip, resolved
 from s4token_model.config import Config, MiniConfig
-from s4token_model.datasets.captions import HELD_OUT, SYNONYMS
-from s4token_model.datasets.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20, STREET
-from s4token_model.tokenizer import Tokenizer
-from s4token_model.training.batches import Batch, Samples
+from s4token_model.pipeline.clip import FrozenClip, resolved
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
+from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20, STREET
 from s4token_model.training.distillation import global_distillation, local_distillation
 from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan
 from s4token_model.training.text_target import balanced_weights, text_loss
+from s4token_model.training.token_samples import Batch, Samples
 
 VALIDATION_BATCHES = 12
 BALANCE = 0.5  # class weights ~ frequency^-BALANCE

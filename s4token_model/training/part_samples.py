@@ -21,9 +21,10 @@ from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
 from s4token_model.segmenter import form_tokens
-from s4token_model.training import samples, spread
-from s4token_model.training.batches import Batch, collate, draw_one
+from s4token_model.training import jobs as spread
+from s4token_model.training import procedural_samples
 from s4token_model.training.settings import TrainConfig
+from s4token_model.training.token_samples import Batch, collate, draw_one
 
 log = logging.getLogger(__name__)
 NAMES = tuple(shapenetpart.CATEGORIES)
@@ -59,7 +60,7 @@ def make_one(job: PartJob) -> tuple[str, str]:
     """Write the sample of one shape; returns its name and "" or why there is none."""
     try:
         shape = shapenetpart.load_shape(job.source)
-        samples.save_sample(job.out, make(shape, _config(job.config)))
+        procedural_samples.save_sample(job.out, make(shape, _config(job.config)))
     except (ValueError, OSError) as error:
         return job.source.name, str(error)
     return job.source.name, ""
@@ -73,8 +74,8 @@ def make(shape: shapenetpart.Shape, config: Config) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(zlib.crc32(shape.name.encode()))
     size = len(geometry.superpoints)
     pick = np.sort(rng.choice(size, min(size, POINTS), replace=False))
-    return samples.tokens_of(geometry, config.tokenizer.position_scaled) | {
-        "point": samples.local(geometry.working.xyz[pick], geometry),
+    return procedural_samples.tokens_of(geometry, config.tokenizer.position_scaled) | {
+        "point": procedural_samples.local(geometry.working.xyz[pick], geometry),
         "point_superpoint": geometry.superpoints[pick].astype(np.int32),
         "point_label": shape.label[geometry.working.source[pick]].astype(np.int16),
         "category": np.int32(NAMES.index(shape.category)),

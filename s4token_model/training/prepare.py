@@ -23,13 +23,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model import checkpoint, clip, cloud_bags, files
+from s4token_model import checkpoint
 from s4token_model import config as configs
-from s4token_model.clip import FrozenClip
 from s4token_model.config import Config
-from s4token_model.datasets import rgbd, shapenet55
+from s4token_model.datasets import posed_rgbd, shapenet55
+from s4token_model.io import bags as cloud_bags
+from s4token_model.io import files
+from s4token_model.pipeline import clip
+from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import TokenGeometry, form_tokens
-from s4token_model.training import depth_views, samples, scenes, spread, targets
+from s4token_model.training import jobs as spread
+from s4token_model.training import posed_scenes, procedural_samples, targets, targets_depth_views
 
 POINTS = 1024
 FEWEST = 8  # tokens; smaller clouds are left out
@@ -119,7 +123,7 @@ def make_one(job: Job) -> tuple[str, list[str], str]:
             sample, notes = make_scene(job.source, config, POINTS, seed, encoder, job.every)
         else:
             sample, notes = make(read_xyz(job.source), config, POINTS, seed, encoder), []
-        samples.save_sample(job.out, sample)
+        procedural_samples.save_sample(job.out, sample)
     except (ValueError, OSError) as error:
         return job.name, [], str(error)
     return job.name, notes, ""
@@ -150,7 +154,7 @@ def clouds(
                 failed += 1
                 tqdm.write(f"{name} left out: {error}")
                 continue
-            samples.save_sample(path, sample)
+            procedural_samples.save_sample(path, sample)
         written.append(path)
         bar.set_postfix(left_out=failed)
     if not written:
@@ -183,7 +187,7 @@ def _files_in(source: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _scenes_in(source: Path) -> Iterator[tuple[str, Path]]:
-    for folder in rgbd.list_scenes(source):
+    for folder in posed_rgbd.list_scenes(source):
         inside = folder.relative_to(source).parts
         yield "_".join(inside) or folder.resolve().name, folder
 
@@ -214,7 +218,7 @@ def make(
     geometry = form_tokens(xyz, None, config)
     sample = _sample(geometry, config, points, seed)
     if encoder is not None:
-        seen = depth_views.look(geometry.working.xyz, geometry.superpoints, encoder.image_size)
+        seen = targets_depth_views.look(geometry.working.xyz, geometry.superpoints, encoder.image_size)
         ids, features, whole = targets.superpoint_features(seen, encoder)
         sample |= {
             "target_superpoint": ids,
@@ -229,7 +233,7 @@ def make_scene(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the sample of a scene and why frames were left out. ValueError when it gives too few tokens."""
     assert encoder is not None
-    geometry, found, notes = scenes.make(folder, config, encoder, every)
+    geometry, found, notes = posed_scenes.make(folder, config, encoder, every)
     return _sample(geometry, config, points, seed) | found, notes
 
 
@@ -238,12 +242,12 @@ def _sample(geometry: TokenGeometry, config: Config, points: int, seed: int) -> 
     if found < FEWEST:
         raise ValueError(f"only {found} tokens in {size} points, {FEWEST} are needed")
     rng = np.random.default_rng(seed)
-    return samples.tokens_of(geometry, config.tokenizer.position_scaled) | _points(geometry, points, rng)
+    return procedural_samples.tokens_of(geometry, config.tokenizer.position_scaled) | _points(geometry, points, rng)
 
 
 def _points(geometry: TokenGeometry, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
     return {
-        "point": samples.local(geometry.working.xyz[pick], geometry),
+        "point": procedural_samples.local(geometry.working.xyz[pick], geometry),
         "point_superpoint": geometry.superpoints[pick].astype(np.int32),
     }

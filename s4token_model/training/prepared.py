@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.training.batches import Batch, collate, draw_one, load_target, some_points, without_pictures
-from s4token_model.training.samples import load_sample
+from s4token_model.training.procedural_samples import load_sample
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.targets import target_path
+from s4token_model.training.token_samples import Batch, collate, draw_one, load_target, some_points, without_pictures
 
 log = logging.getLogger(__name__)
 

@@ -16,20 +16,20 @@ from torch.nn.functional import normalize
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from s4token_model.clip import FrozenClip, resolved
 from s4token_model.config import Config
-from s4token_model.tokenizer import TokenInput, Tokenizer
+from s4token_model.pipeline.clip import FrozenClip, resolved
+from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.training.assignment import assignment_loss
-from s4token_model.training.batches import Batch
 from s4token_model.training.clustering import spatial_clusters
 from s4token_model.training.distillation import global_distances, local_distances
+from s4token_model.training.distributed import reduced, shared_mean
 from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan, timed
 from s4token_model.training.masking import pick, visible_tokens
-from s4token_model.training.parallel import reduced, shared_mean
 from s4token_model.training.prepared import Prepared
 from s4token_model.training.query_decoder import QueryDecoder
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.teacher import Teacher, momentum_at
+from s4token_model.training.token_samples import Batch
 
 VALIDATION_STEPS = 4
 

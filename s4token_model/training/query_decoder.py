@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from s4token_model.tokenizer import PositionEmbedding
+from s4token_model.pipeline.tokenizer import PositionEmbedding
 
 HEAD_WIDTH = 64
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from s4token_model import checkpoint, variants
+from s4token_model import checkpoint, tokenizer_variants
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
@@ -72,7 +72,7 @@ def read(path: str | Path, pairs: list[str]) -> tuple[TrainConfig, Config]:
         values[key] = value
     if isinstance(values.get("data"), list):
         values["data"] = ",".join(map(str, values["data"]))
-    pipeline = {k: values.pop(k) for k in list(values) if "." in k or k == variants.KEY}
+    pipeline = {k: values.pop(k) for k in list(values) if "." in k or k == tokenizer_variants.KEY}
     train = configs.replace(TrainConfig(), values)
     base = checkpoint.read_config(train.init) if train.init else Config()
     return train, configs.replace(base, pipeline)

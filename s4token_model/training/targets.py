@@ -14,8 +14,8 @@ import torch
 from torch.nn.functional import grid_sample, normalize
 from tqdm import tqdm
 
-from s4token_model.clip import FrozenClip
-from s4token_model.training.samples import load_sample
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.training.procedural_samples import load_sample
 
 
 def target_path(sample: Path, folder: Path) -> Path:

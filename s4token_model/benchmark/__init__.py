@@ -1,0 +1,1 @@
+"""Benchmarks of speed, beside the paper's parts as libraries provide them."""

@@ -1,0 +1,121 @@
+"""Scenes of posed RGB-D frames.
+
+Layouts of a scene's folder, found by themselves:
+  7-Scenes   frame-NNNNNN.{color.png|color.jpg,depth.png,pose.txt}, and camera-intrinsics.txt in it or above it
+  ScanNet    as its SensReader exports: {color/N.jpg,depth/N.png,pose/N.txt}, intrinsic/intrinsic_{color,depth}.txt
+Depth is 16 bit in mm (0 and 65535 = none), a pose is 4 x 4 from camera to world, x right, y down, z forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.io import depth_image as depth_images
+
+LEAST_DEPTH = 0.01  # share of the pixels; a frame with less shows nothing
+INTRINSICS = "camera-intrinsics.txt"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame, its pictures not read yet: paths; pose (4, 4) camera to world; matrices (3, 3) in pixels of either
+    picture."""
+
+    name: str
+    color_path: Path
+    depth_path: Path
+    pose: np.ndarray
+    color_matrix: np.ndarray
+    depth_matrix: np.ndarray
+
+    def color(self) -> np.ndarray:
+        """Read the colours (h, w, 3) uint8."""
+        image = depth_images.read_image(self.color_path)
+        if image.ndim != 3 or image.shape[2] < 3:
+            raise ValueError(f"{self.color_path}: expected colours, found an image {image.shape}; export it again")
+        return image[..., :3]
+
+    def depth(self) -> np.ndarray:
+        """Read the depth (h, w) float32 m, NaN = none. ValueError when the frame has none."""
+        raw = depth_images.read_image(self.depth_path)
+        if raw.ndim != 2 or raw.dtype.itemsize < 2:
+            raise ValueError(
+                f"{self.depth_path}: an image {raw.shape} of {raw.dtype}; depth is 16 bit, one channel, mm"
+            )
+        metres = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0).astype(np.float32)
+        if np.isfinite(metres).mean() < LEAST_DEPTH:
+            raise ValueError(f"{self.depth_path} has no depth; the frame is of no use")
+        return metres
+
+
+def list_scenes(root: str | Path) -> list[Path]:
+    """`root` itself when it is a scene, else the scenes in it, up to two folders deep. ValueError naming what was
+    looked for."""
+    root = Path(root)
+    for folders in ([root], root.glob("*"), root.glob("*/*")):
+        found = sorted(folder for folder in folders if folder.is_dir() and _is_scene(folder))
+        if found:
+            return found
+    raise ValueError(
+        f"no scene of posed RGB-D frames in {root}: looked for {root / 'frame-*.pose.txt'} (7-Scenes) and "
+        f"{root / 'pose' / '*.txt'} (ScanNet), there and in its folders"
+    )
+
+
+def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
+    """Frames of a scene in the order of their names, each `every`-th, and the reasons why others were left out.
+
+    A frame without a finite pose, which ScanNet has, or without one of its files is left out. ValueError when the
+    cameras' matrices are missing or no frame is left.
+    """
+    folder = Path(folder)
+    good, skipped = [], []
+    for name, color, depth, pose, matrices in list(_found(folder))[::every]:
+        try:
+            for path in (color, depth):
+                if not path.is_file():
+                    raise ValueError(f"{path} is missing")
+            good.append(Frame(name, color, depth, depth_images.read_matrix(pose, (4, 4)), *matrices))
+        except ValueError as reason:
+            skipped.append(str(reason))
+    if not good:
+        raise ValueError(f"no frame of {folder} can be used; the first: {skipped[0] if skipped else 'there is none'}")
+    return good, skipped
+
+
+def _found(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:
+    """Name, paths of colour, depth and pose, and matrices of colour and depth, of every frame."""
+    if (folder / "pose").is_dir():
+        inside = folder / "intrinsic"
+        matrices = (_matrix(inside / "intrinsic_color.txt"), _matrix(inside / "intrinsic_depth.txt"))
+        for pose in sorted((folder / "pose").glob("*.txt"), key=lambda p: (len(p.stem), p.stem)):
+            yield (
+                pose.stem,
+                folder / "color" / f"{pose.stem}.jpg",
+                folder / "depth" / f"{pose.stem}.png",
+                pose,
+                matrices,
+            )
+        return
+    one = next((p for p in (folder / INTRINSICS, folder.parent / INTRINSICS) if p.is_file()), folder / INTRINSICS)
+    matrix = _matrix(one)
+    for pose in sorted(folder.glob("*.pose.txt")):
+        name = pose.name.removesuffix(".pose.txt")
+        color = folder / f"{name}.color.jpg"
+        color = color if color.is_file() else color.with_suffix(".png")
+        yield name, color, folder / f"{name}.depth.png", pose, (matrix, matrix)
+
+
+def _matrix(path: Path) -> np.ndarray:
+    if not path.is_file():
+        known = "for 7-Scenes write the rows 585 0 320, 0 585 240 and 0 0 1"
+        raise ValueError(f"{path} is missing: the camera's matrix, 3 rows of 3 numbers; {known}")
+    return depth_images.read_matrix(path, (3, 3))
+
+
+def _is_scene(folder: Path) -> bool:
+    return any(folder.glob("*.pose.txt")) or any((folder / "pose").glob("*.txt"))

@@ -1,0 +1,1 @@
+"""The paper's comparisons at a small scale: docs/results.md."""

@@ -1,0 +1,99 @@
+"""python -m s4token_model.experiments: run what is missing of the paper's comparisons, write docs/results.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from s4token_model.experiments import cache, document, robustness, sweeps, table1, table2, table6, table7
+from s4token_model.experiments.effort import FULL, QUICK
+from s4token_model.experiments.experiment import Experiment, Lab
+
+EXPERIMENTS = tuple(module.EXPERIMENT for module in (table1, table2, robustness, table6, table7, sweeps))
+NAMES = [experiment.name for experiment in EXPERIMENTS]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, run, write the document; 2 on an error of the user's."""
+    given = parser().parse_args(arguments)
+    try:
+        lab, out = lab_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
+        chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
+        run(chosen, lab, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
+    except (ValueError, OSError) as error:
+        print(f"results: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {out}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(document.COMMAND, description="the paper's comparisons at a small scale")
+    top.add_argument("--quick", action="store_true", help="a few minutes: shows that everything runs, no more")
+    top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
+    top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
+    top.add_argument("--seeds", type=int, help="only the first so many seeds")
+    top.add_argument("--minutes", type=float, help="begin no run after so many; run again to go on")
+    top.add_argument("--out", type=Path, help="the document (default: docs/results.md, or out/results.md with --quick)")
+    top.add_argument("--cache", type=Path, default=Path("runs/results"), help="folder of finished runs and weights")
+    top.add_argument("--scannet", type=Path, help="ScanNet's scans (default: below $S4TOKEN_DATA or ../shared/data)")
+    top.add_argument("--s3dis", type=Path, help="S3DIS's rooms, in any layout (default: spt_demo in the same folder)")
+    return top
+
+
+def lab_of(given: argparse.Namespace) -> Lab:
+    """Folder, effort and data of a command line. ValueError when a folder it names is not there."""
+    effort = QUICK if given.quick else FULL
+    data, rooms = Path(os.environ.get("S4TOKEN_DATA", "../shared/data")), []
+    for option, usual in (("scannet", "scannet_votenet"), ("s3dis", "spt_demo")):
+        folder = getattr(given, option)
+        if folder and not folder.is_dir():
+            raise ValueError(f"--{option} {folder}: no such folder; leave it out to skip the real rooms")
+        found = folder or data / usual
+        rooms.append(found if found.is_dir() else None)
+    return Lab(given.cache / effort.name, effort, *rooms)
+
+
+def run(
+    experiments: Sequence[Experiment],
+    lab: Lab,
+    out: Path,
+    seconds: float | None = None,
+    settings: Sequence[str] | None = None,
+    seeds: int | None = None,
+) -> None:
+    """Run what has no result yet, all seeds of a setting in turn, and write the document after each experiment.
+
+    No run begins after `seconds`. ValueError for a row that no experiment has.
+    """
+    started = time.perf_counter()
+    unknown = set(settings or ()) - {name for experiment in experiments for name in experiment.settings}
+    if unknown:
+        raise ValueError(f"no row {', '.join(sorted(unknown))} in {', '.join(e.name for e in experiments)}")
+    for experiment in experiments:
+        rows = [name for name in experiment.settings if not settings or name in settings]
+        for setting in rows:
+            for seed in range(min(seeds or lab.effort.seeds, lab.effort.seeds)):
+                if seconds is None or time.perf_counter() - started < seconds:
+                    _run_one(experiment, setting, seed, lab)
+        document.write(out, EXPERIMENTS, lab)
+
+
+def _run_one(experiment: Experiment, setting: str, seed: int, lab: Lab) -> None:
+    effort = lab.effort
+    known = cache.load(lab.folder, experiment.name, setting, seed, effort) is not None
+    found = cache.run(
+        lab.folder, experiment.name, setting, seed, effort, lambda: experiment.compute(setting, seed, lab)
+    )
+    figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in found["figures"].items() if v is not None)
+    source = "on disk" if known else f"{found['seconds']:.0f} s"
+    print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""File formats of point clouds and meshes; `s4token_model.files` is the way in."""

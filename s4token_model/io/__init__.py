@@ -1,0 +1,1 @@
+"""Files, bags and PointCloud2 messages: reading and writing clouds."""

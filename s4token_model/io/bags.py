@@ -1,0 +1,267 @@
+"""ROS 2 bags (.mcap, .db3) without ROS: read the clouds of a topic, write a copy with labelled clouds added."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s4token_model.io import pointcloud2
+from s4token_model.io.errors import error, looks_like
+from s4token_model.io.files import Cloud
+
+SUFFIXES = (".mcap", ".db3")
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+LABELED_TOPIC = "/s4token/labeled"
+
+
+def is_bag(path: str | Path) -> bool:
+    """Whether `path` is meant as a bag: a .mcap or .db3 file, or a folder."""
+    path = Path(path)
+    return path.is_dir() or path.suffix.lower() in SUFFIXES
+
+
+def read_clouds(path: str | Path, topic: str | None = None) -> Iterator[tuple[str, int, Any]]:
+    """Yield (topic, bag time in ns, PointCloud2 message as rosbags deserialises it) of one cloud topic.
+
+    `topic` may be left out when the bag has one cloud topic. ValueError on a broken bag and on a missing topic.
+    """
+    path, store = Path(path), _typestore()
+    with _opened(path) as reader:
+        chosen = _choose(path, reader.connections, topic)
+        for connection, stamp, raw in _messages(path, reader, [c for c in reader.connections if c.topic == chosen]):
+            yield chosen, stamp, _deserialized(path, store, raw, connection)
+
+
+def cloud_of(message: Any) -> tuple[np.ndarray, Cloud]:
+    """Return a PointCloud2 as its structured points (H,) and as a Cloud; ValueError when it is malformed."""
+    m = message
+    points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
+    stamp = m.header.stamp.sec * 10**9 + m.header.stamp.nanosec
+    fields = {name: points[name] for name in pointcloud2.names(points)}
+    cloud = Cloud(pointcloud2.xyz(points), pointcloud2.rgb(points), fields, m.width, m.height, m.header.frame_id, stamp)
+    return points, cloud
+
+
+def add_labels(
+    source: str | Path,
+    target: str | Path,
+    label: Callable[[Cloud], Mapping[str, np.ndarray]],
+    topic: str | None = None,
+    on_skip: Callable[[str], None] = lambda reason: None,
+) -> int:
+    """Copy a bag and add `/s4token/labeled`: every cloud of `topic` with the columns that `label` returns for it.
+
+    `target` is a new folder (stored like the source), or a .mcap or .db3 file; it appears whole or not at all. All
+    original messages are copied byte for byte. Malformed clouds are reported to `on_skip` and get no labelled one.
+    Returns the number of clouds labelled; ValueError on a broken bag, a wrong topic or target.
+    """
+    source, target = Path(source), Path(target)
+    check_target(target)
+    with _opened(source) as reader:
+        chosen = _choose(source, reader.connections, topic)
+        if any(c.topic == LABELED_TOPIC for c in reader.connections):
+            raise error(source, f"already has the topic {LABELED_TOPIC}", "label the original bag instead")
+        with _new_bag(target, _storage(source, target)) as writer:
+            return _copy(source, reader, writer, chosen, label, on_skip)
+
+
+def check_source(path: str | Path, topic: str | None = None) -> str:
+    """Return the cloud topic that reading would take, or raise its ValueError; called before long work."""
+    path = Path(path)
+    with _opened(path) as reader:
+        return _choose(path, reader.connections, topic)
+
+
+def check_target(target: str | Path) -> None:
+    """Raise ValueError when no bag can be written to `target`; called before long work."""
+    target = Path(target)
+    if target.suffix and target.suffix.lower() not in SUFFIXES:
+        raise error(target, "a bag in gives a bag out", "name a folder, or a file ending in .mcap or .db3")
+    if target.is_dir():
+        raise error(target, "this folder exists", "remove it or name another")
+    if not target.absolute().parent.is_dir():
+        raise error(target, "its folder does not exist", f"mkdir -p {target.parent}")
+
+
+def _copy(source: Path, reader: Any, writer: Any, topic: str, label: Callable, on_skip: Callable) -> int:
+    from tqdm import tqdm
+
+    store, count, copies = _typestore(), 0, _copied_connections(reader, writer)
+    total = sum(c.msgcount for c in reader.connections)
+    first = next(c for c in reader.connections if c.topic == topic)
+    labeled = writer.add_connection(
+        LABELED_TOPIC, CLOUD_TYPE, typestore=store, offered_qos_profiles=first.ext.offered_qos_profiles
+    )
+    for connection, stamp, raw in tqdm(_messages(source, reader), "messages", total, disable=None, leave=False):
+        writer.write(copies[connection.id], stamp, raw)
+        if connection.topic != topic:
+            continue
+        message = _deserialized(source, store, raw, connection)
+        try:
+            points, cloud = cloud_of(message)
+        except ValueError as reason:
+            on_skip(f"cloud at {stamp} ns: {reason}")
+            continue
+        out = pointcloud2.append(points, packed(label(cloud)))
+        writer.write(labeled, stamp, store.serialize_cdr(_message(store, out, message), CLOUD_TYPE))
+        count += 1
+    return count
+
+
+def packed(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Replace uint8 columns red, green, blue by one rgb as PointCloud2 viewers expect it."""
+    colors = np.stack([columns[name] for name in ("red", "green", "blue")], axis=1)
+    rest = {name: column for name, column in columns.items() if name not in ("red", "green", "blue")}
+    return rest | {"rgb": pointcloud2.pack_rgb(colors)}
+
+
+def _message(store: Any, points: np.ndarray, like: Any) -> Any:
+    """Build a PointCloud2 of structured `points` in the shape of another and with its header."""
+    fields, step, is_bigendian = pointcloud2.layout(points)
+    field_type = store.types["sensor_msgs/msg/PointField"]
+    return store.types[CLOUD_TYPE](
+        header=like.header,
+        height=like.height,
+        width=like.width,
+        fields=[field_type(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields],
+        is_bigendian=is_bigendian,
+        point_step=step,
+        row_step=step * like.width,
+        data=points.view(np.uint8) if len(points) else np.zeros(0, np.uint8),
+        is_dense=like.is_dense,
+    )
+
+
+def _copied_connections(reader: Any, writer: Any) -> dict[int, Any]:
+    """Declare every topic of the reader in the writer; return {id in the reader: connection of the writer}."""
+    store, copies, known = _typestore(), {}, {}
+    for c in reader.connections:
+        key = (c.topic, c.msgtype, repr(c.ext))
+        if key not in known:
+            definition = {"typestore": store}
+            if c.msgtype not in store.fielddefs:  # types we do not know are copied all the same
+                definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or "RIHS01_" + "0" * 64}
+            elif c.msgdef.data:
+                definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or store.hash_rihs01(c.msgtype)}
+            known[key] = writer.add_connection(
+                c.topic,
+                c.msgtype,
+                serialization_format=c.ext.serialization_format,
+                offered_qos_profiles=c.ext.offered_qos_profiles,
+                **definition,
+            )
+        copies[c.id] = known[key]
+    return copies
+
+
+def _choose(path: Path, connections: list[Any], topic: str | None) -> str:
+    """Return the cloud topic to read, or raise ValueError that lists what there is."""
+    clouds = sorted({c.topic for c in connections if c.msgtype == CLOUD_TYPE})
+    if topic is not None:
+        if topic in clouds:
+            return topic
+        raise error(path, f"no PointCloud2 topic {topic!r}", f"choose one of: {', '.join(clouds) or 'none there'}")
+    if not clouds:
+        there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in connections)) or "none"
+        raise error(path, f"no PointCloud2 topic; topics are: {there}", "record one, e.g. ros2 bag record /points")
+    if len(clouds) > 1:
+        raise error(path, f"{len(clouds)} PointCloud2 topics: {', '.join(clouds)}", f"add --topic {clouds[0]}")
+    return clouds[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    from rosbags.rosbag2 import Reader
+
+    path = _storage_path(path)
+    try:
+        reader = Reader(path)
+        reader.open()
+    except Exception as reason:  # rosbags, SQLite, MCAP and YAML raise dozens of types on broken files
+        raise _broken(path, reason) from None
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def _storage_path(path: Path) -> Path:
+    """Return what rosbags opens: the path, or the single file of a folder whose recording never wrote metadata.yaml."""
+    if not path.exists():
+        raise error(path, "no such file", "check the path")
+    if path.is_dir() and not (path / "metadata.yaml").exists():
+        files = [p for p in sorted(path.iterdir()) if p.suffix in SUFFIXES]
+        if len(files) != 1:
+            fix = "give the bag's folder or one of its files; ros2 bag reindex restores metadata.yaml"
+            raise error(path, f"a folder without metadata.yaml and with {len(files)} bag files", fix)
+        return files[0]
+    if path.is_file() and path.stat().st_size == 0:
+        raise error(path, "found an empty file", "copy it again")
+    return path
+
+
+def _broken(path: Path, reason: Exception) -> ValueError:
+    found = ""
+    if path.is_file():
+        with path.open("rb") as handle:
+            found = f"found {looks_like(handle.read(32))}, "
+    words = " ".join(str(reason).split()) or type(reason).__name__
+    return error(path, f"{found}not readable as a ROS 2 bag ({words})", "it may be truncated or of another type")
+
+
+def _messages(path: Path, reader: Any, connections: list[Any] | tuple = ()) -> Iterator[tuple[Any, int, bytes]]:
+    """Iterate raw messages; damage in the middle of a bag becomes a ValueError."""
+    messages = reader.messages(connections or reader.connections) if reader.connections else iter(())
+    while True:
+        try:
+            item = next(messages)
+        except StopIteration:
+            return
+        except Exception as reason:
+            raise _broken(_storage_path(path), reason) from None
+        yield item
+
+
+def _deserialized(path: Path, store: Any, raw: bytes, connection: Any) -> Any:
+    try:
+        return store.deserialize_cdr(raw, connection.msgtype)
+    except Exception as reason:  # rosbags' own types, struct.error, IndexError, ...
+        raise error(path, f"a message of {connection.topic} is damaged ({reason})", "copy the bag again") from None
+
+
+def _typestore() -> Any:
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def _storage(source: Path, target: Path) -> str:
+    """Return the suffix of the storage to write: the target's, else the source's."""
+    if target.suffix.lower() in SUFFIXES:
+        return target.suffix.lower()
+    files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in SUFFIXES]
+    return files[0].suffix.lower() if files else ".mcap"
+
+
+@contextmanager
+def _new_bag(target: Path, suffix: str) -> Iterator[Any]:
+    """Open a bag writer in a temporary folder beside `target`; what it wrote moves there when the block ends well."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    plugin = StoragePlugin.MCAP if suffix == ".mcap" else StoragePlugin.SQLITE3
+    scratch = Path(tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name}."))
+    try:
+        folder = scratch / target.stem
+        with Writer(folder, version=9, storage_plugin=plugin) as writer:
+            yield writer
+        written = next(folder.glob(f"*{suffix}")) if target.suffix.lower() in SUFFIXES else folder
+        os.replace(written, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,219 @@
+"""Point clouds in files: one reader and one writer for every format, chosen by the suffix.
+
+Read: .ply .pcd .las .laz .npy .bin (KITTI), meshes .off .obj and .ply (sampled by area), and NAME.depth.png frames.
+Write: .ply .pcd .npy, through a temporary file, so that a target is either whole or untouched.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from s4token_model.io import depth_image, las_npy_bin, mesh, pcd, ply, pointcloud2
+from s4token_model.io.errors import error, looks_like
+
+MESH_POINTS = 30000  # points drawn on a mesh; a PLY mesh with at least as many vertices is taken as a cloud of them
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A point cloud with everything its file said.
+
+    xyz (H, 3) float32 or float64 m, non-finite allowed; rgb (H, 3) float32 in [0, 1] or None; fields {name: (H,) or
+    (H, n)} are the original columns, x, y and z among them; width * height = H, height 1 unless organised; stamp in ns.
+    """
+
+    xyz: np.ndarray
+    rgb: np.ndarray | None = None
+    fields: dict[str, np.ndarray] = field(default_factory=dict)
+    width: int = 0
+    height: int = 1
+    frame_id: str = ""
+    stamp: int = 0
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, np.ndarray], width: int = 0, height: int = 1) -> Cloud:
+        """Build a cloud from its columns. ValueError when x, y or z is missing or the columns differ in length."""
+        lengths = {name: len(column) for name, column in fields.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of different lengths: {lengths}")
+        xyz = pointcloud2.xyz(fields)
+        return cls(xyz, pointcloud2.rgb(fields), fields, width or len(xyz), height)
+
+
+def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
+    """Read a point cloud; its format is told by the suffix.
+
+    Meshes become `mesh_points` points drawn by area, seeded. ValueError names the file, what was found and the fix.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise error(path, "found a folder", "give a file, or a ROS 2 bag folder with its metadata.yaml")
+    if not path.exists():
+        raise error(path, "no such file", "check the path")
+    reader = _reader(path)
+    if path.stat().st_size == 0:
+        raise error(path, "found an empty file", "copy it again")
+    try:
+        return reader(path, mesh_points)
+    except OSError as reason:
+        raise error(path, f"cannot be read ({reason.strerror or reason})", "check disk and permissions") from None
+    except ValueError as reason:
+        if str(reason).startswith(str(path.parent)):
+            raise
+        raise ValueError(f"{path}: {reason}") from None
+
+
+def _reader(path: Path) -> Callable[[Path, int], Cloud]:
+    if path.suffix.lower() not in READERS:
+        with path.open("rb") as handle:
+            found = looks_like(handle.read(32))
+        fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"
+        raise error(path, f"suffix {path.suffix!r} is not known (found {found})", fix)
+    return READERS[path.suffix.lower()]
+
+
+def _read_ply(path: Path, mesh_points: int) -> Cloud:
+    fields, triangles = ply.read(path)
+    cloud = Cloud.from_fields(fields)
+    if triangles is None or not len(triangles) or len(cloud.xyz) >= mesh_points:
+        return cloud
+    return _sampled(cloud.xyz, triangles, mesh_points, cloud.rgb)
+
+
+def _read_off(path: Path, mesh_points: int) -> Cloud:
+    return _sampled(*mesh.read_off(path), mesh_points)
+
+
+def _read_obj(path: Path, mesh_points: int) -> Cloud:
+    vertices, triangles, colors = mesh.read_obj(path)
+    if not len(triangles):
+        return _from_arrays(vertices, colors)
+    return _sampled(vertices, triangles, mesh_points, colors)
+
+
+def _sampled(vertices: np.ndarray, triangles: np.ndarray, count: int, colors: np.ndarray | None = None) -> Cloud:
+    return _from_arrays(*mesh.sample(vertices, triangles, count, colors))
+
+
+def _from_arrays(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
+    fields = {name: xyz[:, i] for i, name in enumerate("xyz")}
+    if colors is not None:
+        levels = np.rint(colors * 255).astype(np.uint8)
+        fields.update({name: levels[:, i] for i, name in enumerate(("red", "green", "blue"))})
+    return Cloud.from_fields(fields)
+
+
+def _read_pcd(path: Path, mesh_points: int) -> Cloud:
+    return Cloud.from_fields(*pcd.read(path))
+
+
+def _read_depth(path: Path, mesh_points: int) -> Cloud:
+    return Cloud.from_fields(*depth_image.read(path))
+
+
+def _read_bin(path: Path, mesh_points: int) -> Cloud:
+    return Cloud.from_fields(las_npy_bin.read_bin(path))
+
+
+def _read_npy(path: Path, mesh_points: int) -> Cloud:
+    return Cloud.from_fields(las_npy_bin.read_npy(path))
+
+
+def _read_las(path: Path, mesh_points: int) -> Cloud:
+    return Cloud.from_fields(las_npy_bin.read_las(path))
+
+
+READERS: dict[str, Callable[[Path, int], Cloud]] = {
+    ".ply": _read_ply,
+    ".pcd": _read_pcd,
+    ".las": _read_las,
+    ".laz": _read_las,
+    ".npy": _read_npy,
+    ".bin": _read_bin,
+    ".off": _read_off,
+    ".obj": _read_obj,
+    ".png": _read_depth,
+}
+WRITERS = (".ply", ".pcd", ".npy")
+
+
+def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] | None = None) -> None:
+    """Write a cloud with all its fields and the `extra` ones, each (H,), as .ply, .pcd or .npy (structured).
+
+    An original field whose name an extra one takes is kept as `input_<name>`. Colours go where viewers of the format
+    look: red, green, blue in PLY and NPY, packed rgb in PCD. ValueError on another suffix.
+    """
+    path = Path(path)
+    check_writable(path)
+    suffix = path.suffix.lower()
+    columns = dict(cloud.fields) or {name: cloud.xyz[:, i] for i, name in enumerate("xyz")}
+    columns, extra = (_native_colors(c, suffix == ".pcd") for c in (columns, dict(extra or {})))
+    kept = pointcloud2.renamed(columns, extra)
+    columns = {new: columns[old] for old, new in kept.items()} | extra
+    for name, column in columns.items():
+        if len(column) != len(cloud.xyz):
+            raise ValueError(f"field {name!r} has {len(column)} values, the cloud {len(cloud.xyz)} points")
+    with atomic(path) as handle:
+        if suffix == ".ply":
+            ply.write(handle, columns, len(cloud.xyz))
+        elif suffix == ".pcd":
+            organised = cloud.width * cloud.height == len(cloud.xyz)
+            pcd.write(handle, columns, *((cloud.width, cloud.height) if organised else (len(cloud.xyz), 1)))
+        else:
+            np.save(handle, _structured(columns, len(cloud.xyz)), allow_pickle=False)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ValueError when `path` is no name that write_cloud can write to; called before long work."""
+    path = Path(path)
+    if path.suffix.lower() not in WRITERS:
+        raise error(path, f"suffix {path.suffix!r} cannot be written", f"name the output {', '.join(WRITERS)}")
+    if not path.absolute().parent.is_dir():
+        raise error(path, "its folder does not exist", f"mkdir -p {path.parent}")
+    if path.is_dir():
+        raise error(path, "is a folder", "give a file name")
+
+
+def _native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
+    """Turn red, green, blue (uint8) into packed rgb, or back, losing nothing; other colours stay as they are."""
+    names = ("red", "green", "blue")
+    if packed and "rgb" not in columns and all(columns.get(n, np.empty(0)).dtype == np.uint8 for n in names):
+        colors = np.stack([columns[n] for n in names], axis=1)
+        return {n: c for n, c in columns.items() if n not in names} | {"rgb": pointcloud2.pack_rgb(colors)}
+    if not packed and "rgb" in columns and not any(n in columns for n in names):
+        if (unit := pointcloud2.rgb({"rgb": columns["rgb"]})) is not None:
+            levels = np.rint(unit * 255).astype(np.uint8)
+            return {n: c for n, c in columns.items() if n != "rgb"} | {n: levels[:, i] for i, n in enumerate(names)}
+    return columns
+
+
+def _structured(columns: dict[str, np.ndarray], rows: int) -> np.ndarray:
+    out = np.empty(rows, [(name, c.dtype, c.shape[1:]) for name, c in columns.items()])
+    for name, column in columns.items():
+        out[name] = column
+    return out
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path`; it replaces `path` when the block ends well, else it is removed."""
+    path = Path(path)
+    handle = tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False)
+    try:
+        with handle:
+            yield handle
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(handle.name, 0o666 & ~umask)  # temporary files are private, results are not
+        os.replace(handle.name, path)
+    except BaseException:
+        os.unlink(handle.name)
+        raise

@@ -1,0 +1,92 @@
+"""Rows of numbers: NumPy arrays, KITTI's .bin and LAS/LAZ, each as {field: (H,) or (H, n)}."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.io.errors import error, looks_like
+
+
+def read_bin(path: Path) -> dict[str, np.ndarray]:
+    """Read KITTI's float32 x y z intensity; nuScenes' .pcd.bin has one more, the ring."""
+    names = ["x", "y", "z", "intensity"] + (["ring"] if path.name.endswith(".pcd.bin") else [])
+    size = path.stat().st_size
+    if size % (4 * len(names)):
+        found = f"{size} bytes are no whole number of points of {len(names)} float32 ({', '.join(names)})"
+        raise error(path, found, "the file is truncated or of another type")
+    values = np.fromfile(path, "<f4").reshape(-1, len(names))
+    finite = values[np.isfinite(values[:, :3]).all(axis=1), :3]
+    if not len(finite) or not (np.abs(finite) < 1e6).all():
+        raise error(path, "no coordinates within 1,000 km", f"this is not KITTI's {', '.join(names)} in float32")
+    return {name: values[:, i] for i, name in enumerate(names)}
+
+
+def read_npy(path: Path) -> dict[str, np.ndarray]:
+    """Read a structured array, or (N, 3+): x y z, then colours or normals in columns 3 to 5, the rest as column_<i>."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
+        with path.open("rb") as handle:
+            found = looks_like(handle.read(32))
+        raise error(path, f"found {found} that cannot be read ({reason})", "save a plain array of numbers") from None
+    if not isinstance(values, np.ndarray):
+        raise error(path, "found several arrays", "save one array of numbers with np.save")
+    if values.dtype.names:
+        flat = values.reshape(-1)
+        return {name: flat[name] for name in values.dtype.names}
+    if values.ndim != 2 or values.shape[1] < 3 or values.dtype.kind not in "fiu":
+        found = f"found an array of shape {values.shape} and type {values.dtype}"
+        raise error(path, found, "a cloud is (N, 3) numbers or more columns, or a structured array with x, y and z")
+    return {name: values[:, i] for i, name in enumerate(_column_names(values))}
+
+
+def _column_names(values: np.ndarray) -> list[str]:
+    """Name the columns of a plain array: three more than xyz are colours, unless negative values tell normals."""
+    width, names = values.shape[1], ["x", "y", "z"]
+    if width == 4:
+        names += ["intensity"]
+    elif width >= 6:
+        names += ["normal_x", "normal_y", "normal_z"] if (values[:, 3:6] < 0).any() else ["red", "green", "blue"]
+    return names + [f"column_{i}" for i in range(len(names), width)]
+
+
+def _check_las(path: Path) -> None:
+    """Raise ValueError on headers that do not fit the file; laspy would loop or allocate without end on some."""
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(375)
+    if not head.startswith(b"LASF"):
+        raise error(path, f"found {looks_like(head)}", "a LAS file begins with LASF")
+    if len(head) < 227:
+        raise error(path, f"truncated: {len(head)} bytes are no LAS header", "copy it again")
+    header, offset, records = struct.unpack_from("<HII", head, 94)
+    kind, step, count = struct.unpack_from("<BHI", head, 104)
+    extended = struct.unpack_from("<I", head, 243)[0] if header >= 375 and len(head) == 375 else 0
+    compressed = kind >= 128
+    if offset > size or header + 54 * records > offset or 60 * extended > size or step == 0:
+        raise error(path, "truncated, or its LAS header is damaged", "copy it again")
+    if not compressed and offset + step * count > size:
+        found = f"truncated: the header promises {count} points, the file holds {(size - offset) // step}"
+        raise error(path, found, "copy it again")
+
+
+def read_las(path: Path) -> dict[str, np.ndarray]:
+    """Read LAS or LAZ with every dimension; x, y, z are float64, scaled and shifted. Needs laspy."""
+    _check_las(path)
+    try:
+        import laspy
+    except ImportError:
+        raise error(path, "reading LAS needs the package laspy", "pip install 'laspy[lazrs]'") from None
+    try:
+        las = laspy.read(path)
+    except Exception as reason:  # laspy and its LAZ backends raise many types on broken files
+        raise error(path, f"cannot be read ({reason})", "copy it again; .laz needs pip install lazrs") from None
+    if len(las.points) < las.header.point_count:
+        found = f"truncated: the header promises {las.header.point_count} points, the file holds {len(las.points)}"
+        raise error(path, found, "copy it again")
+    fields = {name: np.asarray(las[name]) for name in "xyz"}  # X, Y and Z are the raw integers
+    others = [name for name in las.point_format.dimension_names if name not in "XYZ"]
+    return {**fields, **{name: np.asarray(las[name]) for name in others}}

@@ -1,0 +1,173 @@
+"""PCD (Point Cloud Library): ascii, binary and binary_compressed; every field kept with its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from s4token_model.io.errors import error, looks_like
+
+KINDS = {"I": "i", "U": "u", "F": "f"}
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
+    """Return ({field: (H,) or (H, count)}, width, height). ValueError on a broken file."""
+    blob = path.read_bytes()
+    head, start = _header(path, blob)
+    dtype, names = _dtype(path, head)
+    try:
+        width, height = int(head["WIDTH"][0]), int(head.get("HEIGHT", ["1"])[0])
+        count = int(head.get("POINTS", [str(width * height)])[0])
+        if count < 0:
+            raise ValueError(count)
+    except (ValueError, KeyError, IndexError):
+        raise error(path, "WIDTH, HEIGHT or POINTS is missing or wrong", "write the file again") from None
+    mode = head["DATA"][0] if head["DATA"] else ""
+    if mode not in _READERS:
+        raise error(path, f"PCD data format {mode!r} is unknown", f"use one of {', '.join(_READERS)}")
+    columns: Any = _READERS[mode](path, blob[start:], dtype, count)
+    if width * height != count:
+        width, height = count, 1
+    return {new: columns[old] for old, new in names.items() if not new.startswith("_")}, width, height
+
+
+def _header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], int]:
+    head: dict[str, list[str]] = {}
+    at = 0
+    while "DATA" not in head:
+        end = blob.find(b"\n", at)
+        line = blob[at : end if end >= 0 else min(len(blob), at + 99)].decode("ascii", "replace").strip()
+        words = line.split()
+        known = not words or line.startswith("#") or words[0].isupper()
+        if not known or end < 0:
+            found = f"found {looks_like(blob[:32])}" if not head else "the PCD header has no DATA line"
+            raise error(path, found, "a .pcd file has a header that ends in DATA; it may be truncated, copy it again")
+        if words and not line.startswith("#"):
+            head[words[0]] = words[1:]
+        at = end + 1
+    return head, at
+
+
+def _dtype(path: Path, head: dict[str, list[str]]) -> tuple[np.dtype, dict[str, str]]:
+    """Return the layout of a point, and {unique name in it: field name}; `_` is PCL's name for padding."""
+    try:
+        fields = head["FIELDS"]
+        counts = head.get("COUNT", ["1"] * len(fields))
+        kinds = [f"<{KINDS[t]}{int(s)}" for t, s in zip(head["TYPE"], head["SIZE"], strict=True)]
+        names = {f"{i}_{f}": f for i, f in enumerate(fields)}
+        spec = [
+            (name, kind) if int(c) == 1 else (name, kind, (int(c),))
+            for name, kind, c in zip(names, kinds, counts, strict=True)
+        ]
+        return np.dtype(spec), names
+    except (KeyError, ValueError, TypeError):
+        raise error(path, "FIELDS, SIZE, TYPE and COUNT do not agree", "write the file again") from None
+
+
+def _binary(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
+    if len(body) < dtype.itemsize * count:
+        found = f"truncated: the header promises {count} points, the file holds {len(body) // dtype.itemsize}"
+        raise error(path, found, "copy it again")
+    return np.frombuffer(body, dtype, count)
+
+
+def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
+    lines = [line for line in body.decode("ascii", "replace").splitlines() if line.strip()]
+    if len(lines) < count:
+        found = f"truncated: the header promises {count} points, the file holds {len(lines)}"
+        raise error(path, found, "copy it again")
+    try:
+        return np.loadtxt(lines[:count], dtype, ndmin=1) if count else np.empty(0, dtype)
+    except ValueError as reason:
+        raise error(path, f"bad PCD values ({reason})", "write the file again") from None
+
+
+def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[str, np.ndarray]:
+    """Fields lie one after the other, LZF-compressed, behind the two sizes."""
+    small, large = (int(v) for v in np.frombuffer(body[:8], "<u4")) if len(body) >= 8 else (1, 0)
+    if len(body) < 8 + small or large != dtype.itemsize * count:
+        found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
+        raise error(path, f"truncated: {found}", "copy it again")
+    plain = np.zeros(large, np.uint8)
+    if _lzf()(np.frombuffer(body, np.uint8, small, 8), plain) != large:
+        raise error(path, "the compressed points do not unpack to their size", "it is damaged, copy it again")
+    columns, at = {}, 0
+    for name in dtype.names or ():
+        base, shape = dtype[name].base, dtype[name].shape
+        size = dtype[name].itemsize * count
+        columns[name] = plain[at : at + size].view(base).reshape(count, *shape)
+        at += size
+    return columns
+
+
+@cache
+def _lzf() -> Callable[[np.ndarray, np.ndarray], int]:
+    from numba import njit  # half a second to compile, so only for the files that need it
+
+    return njit(_lzf_loop)
+
+
+def _lzf_loop(packed: np.ndarray, plain: np.ndarray) -> int:
+    """Unpack LZF; return the bytes written, or -1 when `packed` is damaged.
+
+    A control byte c < 32 means c + 1 bytes as they are; else a copy of (c >> 5) + 2 bytes (length 7: one more byte adds
+    to it) from 1 + (c & 31) * 256 + next byte before the end of the output.
+    """
+    i, o = 0, 0
+    while i < len(packed):
+        c = int(packed[i])
+        i += 1
+        if c < 32:
+            if i + c + 1 > len(packed) or o + c + 1 > len(plain):
+                return -1
+            for _ in range(c + 1):
+                plain[o] = packed[i]
+                o += 1
+                i += 1
+            continue
+        length = c >> 5
+        if i + 1 + (length == 7) > len(packed):
+            return -1
+        if length == 7:
+            length += int(packed[i])
+            i += 1
+        source = o - ((c & 31) << 8) - int(packed[i]) - 1
+        i += 1
+        if source < 0 or o + length + 2 > len(plain):
+            return -1
+        for k in range(length + 2):  # byte by byte: source and target may overlap
+            plain[o] = plain[source + k]
+            o += 1
+    return o
+
+
+_READERS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}
+
+
+def write(handle: IO[bytes], columns: dict[str, np.ndarray], width: int, height: int) -> None:
+    """Write a binary PCD 0.7 of height * width points."""
+    rows = width * height
+    plain = {n: c.astype(np.uint8) if c.dtype.kind == "b" else c for n, c in columns.items()}
+    plain = {"_".join(n.split()): c.astype(np.float32) if c.dtype.str[1:] == "f2" else c for n, c in plain.items()}
+    body = np.empty(rows, [(n, "<" + c.dtype.str[1:], c.shape[1:]) for n, c in plain.items()])
+    for name, column in plain.items():
+        body[name] = column
+    header = {
+        "VERSION": ["0.7"],
+        "FIELDS": list(plain),
+        "SIZE": [str(c.dtype.itemsize) for c in plain.values()],
+        "TYPE": [c.dtype.kind.upper() for c in plain.values()],
+        "COUNT": [str(int(np.prod(c.shape[1:], dtype=int))) for c in plain.values()],
+        "WIDTH": [str(width)],
+        "HEIGHT": [str(height)],
+        "VIEWPOINT": ["0 0 0 1 0 0 0"],
+        "POINTS": [str(rows)],
+        "DATA": ["binary"],
+    }
+    lines = ["# .PCD v0.7 - Point Cloud Data file format", *(" ".join([k, *v]) for k, v in header.items()), ""]
+    handle.write("\n".join(lines).encode("ascii", "replace"))
+    handle.write(body.tobytes())

@@ -1,0 +1,1 @@
+"""Compiled loops behind the stages: arrays in, arrays out."""

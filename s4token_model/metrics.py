@@ -1,0 +1,82 @@
+"""Segmentation metrics from a confusion matrix pooled over clouds, and the oracle of a partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s4token_model import constants
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures in [0, 1]; iou and recall (C,) are NaN for classes absent from the ground truth, which the means leave
+    out.
+
+    miou: mean IoU over the classes that occur in the ground truth (a class predicted but absent lowers the others
+    through their false negatives, not the mean); macc: mean recall over the same classes; accuracy: share of annotated
+    points labelled right; support (C,): annotated points per class.
+    """
+
+    miou: float
+    macc: float
+    accuracy: float
+    iou: np.ndarray
+    recall: np.ndarray
+    support: np.ndarray
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """Count points per (true class, predicted class): (C, C + 1) int64, the last column for predictions of no class.
+
+    truth (H,) and prediction (H,) integers; points whose truth is no class (65535) are ignored, predictions of no class
+    (65535, unlabelled) count as wrong.
+    """
+    truth, prediction = np.asarray(truth).astype(np.int64), np.asarray(prediction).astype(np.int64)
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape} but prediction {prediction.shape}; they must agree")
+    annotated = (truth >= 0) & (truth < classes)
+    truth, prediction = truth[annotated], prediction[annotated]
+    prediction = np.where((prediction >= 0) & (prediction < classes), prediction, classes)
+    flat = np.bincount(truth * (classes + 1) + prediction, minlength=classes * (classes + 1))
+    return flat.reshape(classes, classes + 1)
+
+
+def scores(counts: np.ndarray) -> Scores:
+    """Compute the figures of a confusion matrix (C, C + 1), counts or expected counts."""
+    counts = np.asarray(counts, np.float64)
+    hit, support = np.diagonal(counts), counts.sum(1)
+    union = support + counts[:, : len(counts)].sum(0) - hit
+    present = support > 0
+    iou = np.where(present, hit / np.maximum(union, 1e-300), np.nan)
+    recall = np.where(present, hit / np.maximum(support, 1e-300), np.nan)
+    if not present.any():
+        return Scores(np.nan, np.nan, np.nan, iou, recall, support)
+    return Scores(
+        float(iou[present].mean()),
+        float(recall[present].mean()),
+        float(hit.sum() / support.sum()),
+        iou,
+        recall,
+        support,
+    )
+
+
+def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Give each superpoint its most frequent true label: the best labelling the partition allows.
+
+    superpoints (H,) integer ids; truth (H,) labels, 65535 = not annotated (does not vote; superpoints without any
+    annotated point stay 65535). Ties go to the lower label. Returns (H,) uint32.
+    """
+    superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
+    _, inverse = np.unique(superpoints, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    annotated = (truth >= 0) & (truth != constants.UNLABELLED)
+    best = np.full(inverse.max() + 1 if len(inverse) else 0, constants.UNLABELLED, np.uint32)
+    if annotated.any():
+        base = int(truth[annotated].max()) + 1
+        pairs, votes = np.unique(inverse[annotated] * base + truth[annotated], return_counts=True)
+        order = np.lexsort((-pairs, votes))  # ascending votes, then descending label: the last write is the winner
+        best[pairs[order] // base] = (pairs[order] % base).astype(np.uint32)
+    return best[inverse]

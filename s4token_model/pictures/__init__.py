@@ -1,0 +1,1 @@
+"""Renderings of clouds and their labels."""

@@ -1,0 +1,163 @@
+"""The tokenizer: patches and their context to tokens for the frozen ViT (method: Sec. 3.2, Eq. 3 and 12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from s4token_model.config import TokenizerConfig
+from s4token_model.kernels.attention import attend
+from s4token_model.kernels.int8 import Int8PointNet
+from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTORS
+
+CACHED = 128  # patches that a PointNet reads at once on a CPU
+
+
+@dataclass(frozen=True)
+class TokenInput:
+    """What the tokenizer reads, for a batch of B clouds with N tokens each.
+
+    patch (B, N, M, 3 + F) offsets and point features, mask (B, N, M) bool; context (B, N, C, 5), context_mask (B, N, C)
+    bool; shape (B, N, 24); position (B, N, 3), (p_t - mean of centroids) / r.
+    """
+
+    patch: Tensor
+    mask: Tensor
+    context: Tensor
+    context_mask: Tensor
+    shape: Tensor
+    position: Tensor
+
+    def to(self, device: str | torch.device) -> TokenInput:
+        """Return a copy on `device`."""
+        return TokenInput(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+class PointNet(nn.Module):
+    """Point-BERT's mini-PointNet with LayerNorm: (w, 2w), max-pool, concatenate the pooled vector, (4w, D), max-pool.
+
+    LayerNorm in place of BatchNorm keeps a patch independent of its batch and of padding.
+    """
+
+    def __init__(self, channels: int, width: int, out: int):
+        super().__init__()
+        self.local = nn.Sequential(
+            nn.Linear(channels, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, 2 * width)
+        )
+        self.own = nn.Linear(2 * width, 4 * width)
+        self.pooled = nn.Linear(2 * width, 4 * width, bias=False)
+        self.out = nn.Sequential(nn.LayerNorm(4 * width), nn.ReLU(), nn.Linear(4 * width, out))
+        self.int8: Int8PointNet | None = None
+
+    def forward(self, points: Tensor, mask: Tensor) -> Tensor:
+        """points (..., M, channels), mask (..., M) with a True per row -> (..., out). Padding does not change it."""
+        if torch.is_grad_enabled() or points.device.type != "cpu":
+            return self._pooled(points, mask)
+        if self.int8 is not None:
+            tokens = self.int8(_padded(points, mask).flatten(0, -3)).unflatten(0, points.shape[:-2])
+            return tokens.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+        # A few patches at a time stay in the processor's cache; those of a whole cloud go to memory and back.
+        parts = zip(points.flatten(0, -3).split(CACHED), mask.flatten(0, -2).split(CACHED), strict=True)
+        return torch.cat([self._pooled(*part) for part in parts]).unflatten(0, points.shape[:-2])
+
+    def _pooled(self, points: Tensor, mask: Tensor) -> Tensor:
+        points = self.local(_padded(points, mask))
+        pooled = points.amax(dim=-2)
+        # [pooled, own] W = pooled W1 + own W2: the pooled half is the same for all points of a patch
+        points = self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2))
+        return points.amax(dim=-2).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+
+
+def _padded(points: Tensor, mask: Tensor) -> Tensor:
+    """Padding becomes a copy of a point of the patch, which no maximum notices: cheaper than masks on wide layers."""
+    stand_in = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
+    return torch.where(mask.unsqueeze(-1), points, points.gather(-2, stand_in))
+
+
+class PositionEmbedding(nn.Module):
+    """Sines and cosines of omega * dp (Eq. 12), wavelengths 64, 32, ... radii, projected to the token width."""
+
+    def __init__(self, octaves: int, out: int):
+        super().__init__()
+        self.register_buffer("omega", 2 * torch.pi / 64 * 2.0 ** torch.arange(octaves), persistent=False)
+        self.project = nn.Linear(6 * octaves, out, bias=False)
+
+    def forward(self, position: Tensor) -> Tensor:
+        phase = (position.unsqueeze(-1) * self.omega).flatten(-2)
+        return self.project(torch.cat([phase.sin(), phase.cos()], dim=-1))
+
+
+class Layer(nn.Module):
+    """A pre-norm transformer layer over the tokens of a cloud; starts near the identity (LayerScale 0.3)."""
+
+    def __init__(self, width: int, head_width: int = 64):
+        super().__init__()
+        self.heads = max(1, width // head_width)
+        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.joined = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.scale = nn.Parameter(torch.full((2, width), 0.3))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens (B, N, D) -> (B, N, D)."""
+        qkv = self.qkv(self.before_attention(tokens)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
+        mixed = attend(*qkv.unbind(2)).transpose(1, 2).flatten(2)
+        tokens = tokens + self.scale[0] * self.joined(mixed)
+        return tokens + self.scale[1] * self.mlp(self.before_mlp(tokens))
+
+
+class Tokenizer(nn.Module):
+    """Adapter + position embedding; `out` is the width D of the ViT."""
+
+    def __init__(self, config: TokenizerConfig, out: int):
+        super().__init__()
+        self.config = config
+        self.patch = PointNet(3 + 3 * (config.features == "rgb"), config.width, out)
+        self.position = PositionEmbedding(config.position_octaves, out) if config.position == "sincos" else None
+        if config.context:
+            self.context = PointNet(CHANNELS, config.width, out)
+            self.shape = nn.Sequential(
+                nn.Linear(DESCRIPTORS, 2 * config.width),
+                nn.LayerNorm(2 * config.width),
+                nn.GELU(),
+                nn.Linear(2 * config.width, out),
+            )
+            self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
+        self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
+
+    def quantize(self) -> Tokenizer:
+        """Compute the PointNets in 8 bits from now on, where no gradient is asked for; the weights stay."""
+        for net in (self.patch, self.context) if self.config.context else (self.patch,):
+            net.int8 = Int8PointNet(net)
+        return self
+
+    def forward(self, inputs: TokenInput) -> Tensor:
+        """Return tokens (B, N, D)."""
+        tokens = self.patch(inputs.patch, inputs.mask)
+        if self.config.context:
+            tokens = tokens + self.context(inputs.context, inputs.context_mask) + self.shape(inputs.shape)
+            tokens = tokens + self.mix(tokens)
+        if self.position is not None:
+            tokens = tokens + self.position(inputs.position)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return tokens
+
+
+def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfig) -> TokenInput:
+    """Stack `patches.Patches` and `context.Context` of one cloud to a batch of one.
+
+    rgb (H, 3) in [0, 1] is read only when the tokenizer uses colour; grey stands in where the cloud has none.
+    """
+    mask = patches.index >= 0
+    patch = patches.offsets
+    if config.features == "rgb":
+        color = np.full((*mask.shape, 3), 0.5, np.float32) if rgb is None else rgb[patches.index].astype(np.float32)
+        patch = np.concatenate([patch, color * mask[..., None]], axis=2)
+    position = patches.centers - patches.centers.mean(axis=0)
+    position = position / np.float32(patches.radius) if config.position_scaled else position * np.float32(patches.unit)
+    arrays = (patch, mask, context.points, context.mask, context.shape, position.astype(np.float32))
+    return TokenInput(*(torch.from_numpy(np.ascontiguousarray(a)).unsqueeze(0) for a in arrays))

@@ -1,0 +1,1 @@
+"""The scene generator: rooms, streets and objects from a seed."""

@@ -1,0 +1,288 @@
+"""Putting things into a room: against walls, into the middle, onto, beside and in front of each other, without
+collisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s4token_model.procedural.catalog import make_thing
+from s4token_model.procedural.room_plan import Opening, Plan, Wall
+from s4token_model.procedural.types import Thing
+
+_SOFT = ("clothes", "bag", "pillow", "backpack", "towel")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A thing turned by `angle` rad about z and moved by `offset` (3,) m; `low`, `high` (3,) are its bounds."""
+
+    thing: Thing
+    angle: float
+    offset: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def world(self, x: float, y: float) -> np.ndarray:
+        """The point (2,) of the room at (x, y) of the thing's own frame."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        return np.array([c * x - s * y, s * x + c * y]) + self.offset[:2]
+
+
+def bounds(thing: Thing) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner of a thing in its own frame."""
+    return thing.vertices.min(0).astype(np.float64), thing.vertices.max(0).astype(np.float64)
+
+
+def part_bounds(thing: Thing, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of one part in the thing's own frame; of the whole when it has no such part."""
+    if part not in thing.parts:
+        return bounds(thing)
+    used = thing.vertices[thing.triangles[thing.part == thing.parts.index(part)].ravel()]
+    return used.min(0).astype(np.float64), used.max(0).astype(np.float64)
+
+
+class Site:
+    """A room being furnished: its plan, the things placed so far and the space they take."""
+
+    def __init__(self, plan: Plan, rng: np.random.Generator) -> None:
+        self.plan, self.rng = plan, rng
+        self.placed: list[Placed] = []
+        self._space = np.zeros((600, 6))
+        self._count = 0
+
+    def block(self, low, high) -> None:
+        """Keep the box low..high (3,) free of things."""
+        if self._count < len(self._space):
+            self._space[self._count] = (*low, *high)
+            self._count += 1
+
+    def is_free(self, low, high, ignore: Placed | None = None) -> bool:
+        """Whether a box lies in the room and touches no thing (other than `ignore`)."""
+        if not self.plan.inside(low[:2], high[:2]) or high[2] > self.plan.height:
+            return False
+        space = self._space[: self._count]
+        hit = ((space[:, :3] < high - 0.004) & (space[:, 3:] > low + 0.004)).all(1)
+        if ignore is not None and hit.any():
+            hit &= ~(np.abs(space - np.concatenate([ignore.low, ignore.high])).max(1) < 1e-6)
+        return not hit.any()
+
+    def put(
+        self,
+        thing: Thing,
+        xy,
+        angle: float,
+        z: float = 0.0,
+        ignore: Placed | None = None,
+        force: bool = False,
+        pad: float = 0.0,
+    ) -> Placed | None:
+        """Place a thing at xy if that is free; `pad` m of its surroundings must be free as well; `force` skips the
+        test of things.
+        """
+        low, high = bounds(thing)
+        c, s = np.cos(angle), np.sin(angle)
+        corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])]) @ np.array([[c, s], [-s, c]])
+        offset = np.array([xy[0], xy[1], z])
+        lo, hi = np.array([*corners.min(0), low[2]]) + offset, np.array([*corners.max(0), high[2]]) + offset
+        grow = np.array([pad, pad, 0.0])
+        if force:
+            if not self.plan.inside(lo[:2], hi[:2]) or hi[2] > self.plan.height + 1e-6:
+                return None
+        elif not self.is_free(lo - grow, hi + grow, ignore) and (
+            pad == 0 or not self.is_free(lo, hi, ignore) or self.rng.random() < 0.7
+        ):
+            return None
+        placed = Placed(thing, angle, offset, lo, hi)
+        self.placed.append(placed)
+        self.block(lo, hi)
+        return placed
+
+    def lay(self, thing: Thing) -> Placed | None:
+        """Lay something flat anywhere on the floor, under whatever stands there."""
+        for _ in range(6):
+            xy = self.rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
+            placed = self.put(thing, xy, self.rng.integers(2) * np.pi / 2 + self.rng.normal(0, 0.05), force=True)
+            if placed:
+                self._count -= 1
+                return placed
+        return None
+
+    def at_wall(
+        self,
+        thing: Thing,
+        wall: Wall,
+        s: float,
+        gap: float = 0.0,
+        z: float = 0.0,
+        jitter: float = 0.0,
+        force: bool = False,
+    ) -> Placed | None:
+        """Place a thing with its back to a wall, its middle s m along it."""
+        low, high = bounds(thing)
+        return self.put(
+            thing,
+            wall.point(s, gap + high[1] + 0.002 + abs(np.sin(jitter)) * high[0]),
+            wall.angle + jitter,
+            z,
+            force=force,
+        )
+
+    def pick_wall(self, least: float = 0.0) -> Wall | None:
+        """A random wall at least `least` m long, long ones more often."""
+        walls = [w for w in self.plan.walls if w.length > least]
+        at = self.rng.random() * sum(w.length for w in walls)
+        for w in walls:
+            at -= w.length
+            if at <= 0:
+                return w
+        return None
+
+    def against(
+        self,
+        thing: Thing | str,
+        gap: float | None = None,
+        z: float = 0.0,
+        tries: int = 20,
+        wall: Wall | None = None,
+        corner: float = 0.35,
+    ) -> Placed | None:
+        """Place a thing (or one of that class) with its back to some wall; with probability `corner` tight in a
+        corner.
+        """
+        rng = self.rng
+        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        half = float(bounds(thing)[1][0])
+        if wall is not None:
+            tries = max(2, tries // 2)
+        for _ in range(tries):
+            w = wall or self.pick_wall(2 * half)
+            if w is None or w.length < 2 * half + 0.01:
+                continue
+            edge = half + 0.005 + (rng.uniform(0, 0.06) if z == 0 else 0.1)
+            s = rng.uniform(edge, w.length - edge) if w.length > 2 * edge else w.length / 2
+            if rng.random() < corner:
+                s = edge if rng.random() < 0.5 else w.length - edge
+            loose = rng.random() if z == 0 else 1.0
+            turned = rng.normal(0, 0.15) if loose < 0.07 else rng.normal(0, 0.02) if loose < 0.5 else 0.0
+            placed = self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, z, turned)
+            if placed:
+                return placed
+        return None
+
+    def middle(
+        self, thing: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None
+    ) -> Placed | None:
+        """Place a thing anywhere on the floor, mostly parallel to the walls."""
+        rng = self.rng
+        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        for _ in range(tries):
+            xy = rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
+            a = (
+                angle
+                if angle is not None
+                else rng.integers(4) * np.pi / 2 + (rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5))
+            )
+            placed = self.put(thing, xy, a, pad=pad)
+            if placed:
+                return placed
+        return None
+
+    def near(
+        self,
+        host: Placed,
+        thing: Thing | str,
+        x: float,
+        y: float,
+        turned: float = 0.0,
+        z: float = 0.0,
+        overlap: bool = False,
+    ) -> Placed | None:
+        """Place a thing at (x, y) of another one's frame, turned relative to it."""
+        thing = make_thing(thing, self.rng) if isinstance(thing, str) else thing
+        return self.put(
+            thing, host.world(x, y), host.angle + turned, z + host.offset[2], ignore=host if overlap else None
+        )
+
+    def on(
+        self,
+        host: Placed,
+        thing: Thing | str,
+        part: str = "top",
+        back: bool = False,
+        tries: int = 3,
+        turned: float | None = None,
+        x: float | None = None,
+    ) -> Placed | None:
+        """Place a thing on a part of another one; `back` puts it along the rear edge, x at that coordinate."""
+        rng = self.rng
+        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        low, high = part_bounds(host.thing, part)
+        half = bounds(thing)[1]
+        for _ in range(tries):
+            a = turned if turned is not None else (rng.normal(0, 0.25) if rng.random() < 0.7 else rng.uniform(-3, 3))
+            c, s = abs(np.cos(a)), abs(np.sin(a))
+            reach = np.array([c * half[0] + s * half[1], s * half[0] + c * half[1]])
+            room = (high - low)[:2] / 2 - reach
+            # soft things hang over the edge
+            if (room < (-0.18 if thing.name in _SOFT else -0.02)).any():
+                return None
+            room = np.maximum(room, 0.0)
+            xy = (low + high)[:2] / 2 + rng.uniform(-room, room)
+            if back:
+                xy[1] = (low[1] + high[1]) / 2 + room[1] * rng.uniform(0.6, 1.0)
+            if x is not None:
+                xy[0] = x
+            z = host.offset[2] + high[2]
+            placed = self.put(thing, host.world(*xy), host.angle + a, z, ignore=host)
+            if placed:
+                return placed
+        return None
+
+    def hang(
+        self,
+        thing: Thing | str,
+        z: float | None = None,
+        wall: Wall | None = None,
+        s: float | None = None,
+        tries: int = 5,
+    ) -> Placed | None:
+        """Hang a thing on a wall with its lower edge at z (default: its middle at eye level)."""
+        rng = self.rng
+        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        low, high = bounds(thing)
+        for _ in range(tries):
+            w = wall or self.pick_wall(high[0] * 2 + 0.1)
+            if w is None or w.length < high[0] * 2 + 0.05:
+                continue
+            at = s if s is not None else rng.uniform(high[0] + 0.02, w.length - high[0] - 0.02)
+            height = z if z is not None else max(rng.uniform(1.35, 1.75) - high[2] / 2, 0.3)
+            placed = self.at_wall(thing, w, at, 0.0, height)
+            if placed:
+                return placed
+        return None
+
+    def open_wall(
+        self, width: float, z0: float, z1: float, kind: str, tries: int = 8, wall: Wall | None = None
+    ) -> tuple[Wall, Opening] | None:
+        """Cut an opening into a wall and keep the space before it free as far as the kind needs."""
+        for _ in range(tries):
+            w = wall or self.pick_wall(width + 0.3)
+            if w is None or w.length < width + 0.3 or z1 > self.plan.height - 0.03:
+                continue
+            s0 = self.rng.uniform(0.14, w.length - width - 0.14)
+            o = Opening(s0, s0 + width, z0, z1, kind)
+            if any(o.s0 < other.s1 + 0.2 and o.s1 > other.s0 - 0.2 for other in w.openings):
+                continue
+            w.openings.append(o)
+            self.clear_before(w, o)
+            return w, o
+        return None
+
+    def clear_before(self, wall: Wall, opening: Opening) -> None:
+        """Things must not stand before doors, nor tall ones before windows."""
+        reach = 0.12 if opening.kind == "window" else min((opening.s1 - opening.s0) * 0.9, 0.75)
+        a, b = wall.point(opening.s0 - 0.05), wall.point(opening.s1 + 0.05, reach)
+        self.block((*np.minimum(a, b), opening.z0), (*np.maximum(a, b), opening.z1))

@@ -1,0 +1,1 @@
+"""Simulated cameras and LiDARs that scan procedural scenes."""

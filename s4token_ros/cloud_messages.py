@@ -1,0 +1,153 @@
+"""PointCloud2 messages to arrays and back: free functions, no node.
+
+The memory layout is decoded in `s4token_model.io.pointcloud2`, shared with the bag reader; this file adds what only a
+message has: header, shape, and the cheap way to hand numpy memory to rclpy.
+"""
+
+from __future__ import annotations
+
+import array
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from s4token_model import constants
+from s4token_model.io import pointcloud2
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again.
+
+    `points` (H,) structured, every field and padding byte of the input; `xyz` (H, 3) float32, or float64 where the
+    input is wider [m]; `rgb` (H, 3) float32 in [0, 1] or None.
+    """
+
+    header: Header
+    height: int
+    width: int
+    is_dense: bool
+    points: np.ndarray
+    xyz: np.ndarray
+    rgb: np.ndarray | None
+
+    @property
+    def finite(self) -> np.ndarray:
+        """(H,) bool: points whose x, y and z are all finite."""
+        x, y, z = (np.isfinite(self.xyz[:, i]) for i in range(3))
+        return x & y & z
+
+
+def decode(message: PointCloud2) -> Cloud:
+    """Read any PointCloud2: any fields, byte order, row padding and shape; xyz float32, float64 or integer.
+
+    Raises ValueError that names the value and the fix: no x, y or z; data shorter than the shape says; a field
+    outside the point; a datatype that PointField does not know.
+    """
+    points = pointcloud2.decode(
+        message.fields,
+        message.data,
+        message.width,
+        message.height,
+        message.point_step,
+        message.row_step,
+        message.is_bigendian,
+    )
+    return Cloud(
+        message.header,
+        message.height,
+        message.width,
+        message.is_dense,
+        points,
+        pointcloud2.xyz(points),
+        pointcloud2.rgb(points),
+    )
+
+
+def encode(points: np.ndarray, header: Header, height: int | None = None, is_dense: bool = False) -> PointCloud2:
+    """Return a structured array (H,) as a PointCloud2 of `height` rows (default: one), without row padding."""
+    fields, point_step, is_bigendian = pointcloud2.layout(points)
+    height = 1 if height is None else height
+    width = len(points) // height if height else 0
+    message = PointCloud2(header=header, height=height, width=width, is_dense=is_dense, is_bigendian=is_bigendian)
+    message.fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields]
+    message.point_step = point_step
+    message.row_step = width * point_step
+    message.data = _byte_array(points)
+    return message
+
+
+def _byte_array(points: np.ndarray) -> array.array:
+    """Copy into the one type whose assignment to a message is free; rclpy checks any other byte by byte."""
+    data = array.array("B")
+    if points.nbytes:
+        data.frombytes(np.ascontiguousarray(points).view(np.uint8).data)
+    return data
+
+
+def labeled_points(
+    cloud: Cloud, labels: np.ndarray, confidence: np.ndarray, superpoints: np.ndarray, colors: np.ndarray
+) -> np.ndarray:
+    """Return the points of `cloud` with fields label, confidence, superpoint and rgb appended, structured (H,).
+
+    labels (H,) uint32, 65535 where unlabelled; confidence (H,) float32; superpoints (H,) uint32; colors (C, 3) uint8 of
+    the classes. rgb is the colour of the class, grey where unlabelled. An input field that has one of these names is
+    kept as `input_<name>`, e.g. the camera's colour as `input_rgb`; of a cloud that was labelled before, only that.
+    """
+    palette = pointcloud2.pack_rgb(
+        np.concatenate([colors.reshape(-1, 3), [constants.UNLABELLED_COLOR]]).astype(np.uint8)
+    )
+    columns = {
+        "label": labels.astype(np.uint32, copy=False),
+        "confidence": confidence.astype(np.float32, copy=False),
+        "superpoint": superpoints.astype(np.uint32, copy=False),
+        "rgb": palette[np.minimum(labels, len(palette) - 1)],
+    }
+    return pointcloud2.append(cloud.points, columns)
+
+
+def labeled_cloud(cloud: Cloud, points: np.ndarray) -> PointCloud2:
+    """Return `points` (H,), from `labeled_points`, in the shape, frame and with the stamp of the input."""
+    return encode(points, cloud.header, cloud.height, cloud.is_dense)
+
+
+def class_cloud(cloud: Cloud, points: np.ndarray, label: int) -> PointCloud2:
+    """Return the labelled `points` of one class as an unorganised cloud; empty when there are none."""
+    return encode(points[points["label"] == label], cloud.header, is_dense=True)
+
+
+def similarity_cloud(cloud: Cloud, texts: Sequence[str], scores: np.ndarray) -> PointCloud2:
+    """Return the input with one float32 field `similarity_<text>` per text; scores (H, len(texts)), NaN if invalid."""
+    names = [f"similarity_{n}" for n in ros_names(texts, fallback="text")]
+    columns = {name: np.ascontiguousarray(scores[:, i], np.float32) for i, name in enumerate(names)}
+    return encode(pointcloud2.append(cloud.points, columns), cloud.header, cloud.height, cloud.is_dense)
+
+
+def ros_names(words: Iterable[str], fallback: str = "class") -> list[str]:
+    """Turn words into distinct ROS name tokens, e.g. "Café table" -> "cafe_table".
+
+    A token is [a-z][a-z0-9_]*, at most 60 long, without double or trailing underscores. Words without any Latin
+    letter or digit become `<fallback>_<index>`; repeats get _2, _3, ... in order.
+    """
+    taken: set[str] = set()
+    names = []
+    for index, word in enumerate(words):
+        base = _token(word) or f"{fallback}_{index}"
+        name, repeat = base, 1
+        while name in taken:
+            repeat += 1
+            name = f"{base}_{repeat}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _token(word: str) -> str:
+    latin = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode().lower()
+    token = re.sub(r"[^a-z0-9]+", "_", latin).strip("_")[:60].rstrip("_")
+    return f"n{token}" if token[:1].isdigit() else token

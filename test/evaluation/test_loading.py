@@ -1,0 +1,29 @@
+"""Samples that cannot be read are counted and left out; when none can, it is an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from s4token_model.evaluation.loading import Readable, skipped_line
+
+
+def halves(number):
+    if number % 2:
+        raise ValueError(f"{number} is\n odd")
+    return number // 2
+
+
+def test_the_good_ones_come_and_the_bad_ones_are_counted(capsys):
+    found = Readable(range(5), halves)
+    assert list(found) == [0, 1, 2] == list(found)
+    assert found.skipped == [{"name": "1", "reason": "1 is odd"}, {"name": "3", "reason": "3 is odd"}]
+    assert (
+        skipped_line(found.skipped) == ["left out, not in these figures: 2, e.g. 1 is odd"] and skipped_line([]) == []
+    )
+    printed = capsys.readouterr()
+    assert printed.out == "" and "left out: 3 is" in printed.err  # stdout may hold a JSON object
+
+
+def test_none_is_an_error():
+    with pytest.raises(ValueError, match="none of the rooms could be read; the first: 1 is odd"):
+        list(Readable([1, 3], halves, "rooms"))

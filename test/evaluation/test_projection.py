@@ -1,0 +1,68 @@
+"""The projection baseline: features come from where a point is seen, hidden points borrow, and the command takes it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from real_data import real
+
+from s4token_model import cli
+from s4token_model import config as configs
+from s4token_model.evaluation import methods
+from s4token_model.evaluation.projection import Projection
+
+
+class Rows:
+    """Stands in for a CLIP of 28 x 28 patches: its dense feature is the row's height in the picture, one-hot in two
+    halves."""
+
+    image_size, dim = 112, 2
+
+    def to(self, device):
+        return self
+
+    def encode_images(self, images):
+        dense = torch.zeros(len(images), 28, 28, 2)
+        dense[:, :14, :, 0], dense[:, 14:, :, 1] = 1, 1
+        return dense, torch.ones(len(images), 2)
+
+
+def ball(count=3000, seed=0):
+    xyz = np.random.default_rng(seed).normal(size=(count, 3))
+    return (xyz / np.linalg.norm(xyz, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_points_get_the_feature_of_where_they_are_seen():
+    xyz = ball()
+    found = Projection(Rows(), configs.Config()).encode(xyz)
+    side = np.abs(xyz[:, 2]) < 0.7  # what only the views from above and below see has rows of another direction
+    high, low = side & (xyz[:, 2] > 0.35), side & (xyz[:, 2] < -0.35)
+    assert (found.features[high, 0] > found.features[high, 1]).mean() > 0.85
+    assert (found.features[low, 1] > found.features[low, 0]).mean() > 0.85
+    np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found.cls, np.sqrt([0.5, 0.5]), atol=1e-6)
+
+
+def test_scale_and_place_do_not_matter_and_hidden_points_borrow():
+    inside = np.array([[0.0, 0.0, 0.95], [np.nan, 0, 0]], np.float32)
+    xyz = np.concatenate([ball(), inside])
+    one, two = (Projection(Rows(), configs.Config()).encode(x) for x in (xyz, 50 * xyz + 7))
+    np.testing.assert_allclose(one.features, two.features, atol=1e-4)
+    assert one.valid.sum() == len(xyz) - 1 and len(one.features) == len(xyz) - 1
+    with pytest.raises(ValueError, match="no finite point"):
+        Projection(Rows(), configs.Config()).encode(inside[1:])
+
+
+def test_commands_take_the_method(tiny_model, capsys, tmp_path):
+    root = real("shapenetpart_cap")
+    words = ["evaluate", "shapenetpart", "--root", str(root), "--split", "val", "--method", "projection", "--json"]
+    assert cli.main([*words, "--model", str(tiny_model)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["method"] == "projection" and result["shapes"] == 5 and 0 < result["miou_c"] < 1
+    assert cli.main(["evaluate", "scannet", "--root", str(tmp_path), "--method", "projection"]) == 2
+    assert "knows no --method" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="unknown method"):
+        methods.load("other", tiny_model)

@@ -1,0 +1,66 @@
+"""Prompts of the benchmarks: frozen, complete, and their hash changes with any word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from s4token_model.datasets import modelnet40, s3dis, scannet, scanobjectnn, semantickitti, shapenetpart
+from s4token_model.evaluation import prompts
+from s4token_model.vocabulary import read_names, read_templates
+
+CLASSES = {
+    "scannet20": scannet.NAMES, "s3dis": s3dis.NAMES, "semantickitti": semantickitti.NAMES,
+    "modelnet40": modelnet40.NAMES, "scanobjectnn": scanobjectnn.NAMES,
+}  # fmt: skip
+COUNTS = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
+# version and SHA-256; a new hash needs a new version
+FROZEN = {
+    "scannet20": (1, "725b9ee152ecac055996f1427f5c785583821ef38744ddb2d74e0867f5065365"),
+    "s3dis": (1, "bb2047f0c2e7ca1a68a6f7d0e93639bbd9f3cdc41b34a89fb02b9da772c93432"),
+    "semantickitti": (1, "b2eeb0bd867fa288ff2fd996af972832b800505bfc5ca07814a59d0438dde3ed"),
+    "modelnet40": (1, "6b9b188db48e57d3337eaa337f1e22f417af68be5c6323614239d05db26a79b4"),
+    "scanobjectnn": (1, "820c1f0fe65dead34a5f093ff0b20c472293bec5d948ec01e7a681e0c28e4984"),
+    "shapenetpart": (1, "cfcf7b04b33711e012b15fb6c0d860e8b2278674a829a27ef2441dc3092f6a71"),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_words_are_frozen(name):
+    found = prompts.load(name, CLASSES[name])
+    assert (found.version, prompts.digest(found.words, found.templates)) == FROZEN[name]
+    assert all(template.count("{}") == 1 for template in found.templates) and len(set(found.words)) == len(found.words)
+
+
+def test_words_of_parts_are_frozen():
+    found = prompts.load_parts("shapenetpart", COUNTS)
+    assert found["mug"].words == ("handle", "cup") and found["mug"].templates == ("the {} of a mug",)
+    assert (found["mug"].version, prompts.said_of_parts(found)["prompts_sha256"]) == FROZEN["shapenetpart"]
+
+
+def test_scannet_is_asked_as_the_node_asks():
+    found = prompts.load("scannet20", scannet.NAMES)
+    assert found.words == read_names("scannet20") and found.templates == read_templates("default")
+
+
+def test_digest_is_sha256_of_the_json():
+    text = json.dumps({"templates": ["a {}"], "words": ["chair", "Stühle"]}, ensure_ascii=False)
+    assert prompts.digest(["chair", "Stühle"], ["a {}"]) == hashlib.sha256(text.encode()).hexdigest()
+    assert prompts.digest(["chair"], ["a {}"]) != prompts.digest(["chair"], ["the {}"])
+
+
+def test_what_is_wrong_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"looked for .*nothing\.yaml"):
+        prompts.load("nothing", ())
+    with pytest.raises(ValueError, match=r"s3dis\.yaml.*\['stairs'\]"):
+        prompts.load("s3dis", (*s3dis.NAMES, "stairs"))
+    with pytest.raises(ValueError, match="wrong words for mug"):
+        prompts.load_parts("shapenetpart", COUNTS | {"mug": 3})
+    monkeypatch.setattr(prompts, "config_roots", lambda: [tmp_path])
+    (tmp_path / "prompts").mkdir()
+    for text, reason in (("a: [", "is not YAML"), ("version: 1", "needs version, templates and words")):
+        (tmp_path / "prompts" / "mine.yaml").write_text(text)
+        with pytest.raises(ValueError, match=reason):
+            prompts.load("mine", ())

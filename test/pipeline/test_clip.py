@@ -1,0 +1,164 @@
+"""The frozen CLIP: it is CLIP's own forward pass, and nothing of it ever changes."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from tiny_model import TINY_CLIP
+
+from s4token_model.config import ClipConfig, TokenizerConfig
+from s4token_model.kernels import parallel
+from s4token_model.pipeline import clip
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.tokenizer import Tokenizer
+
+
+def frozen(pool: str = "avg", precision: str = "fp32", **vision) -> FrozenClip:
+    torch.manual_seed(0)
+    settings = copy.deepcopy(TINY_CLIP)
+    settings["vision_cfg"] |= {"pool_type": pool, **vision}
+    model = open_clip.CLIP(**settings)
+    tokenize = open_clip.SimpleTokenizer(context_length=16)
+    return FrozenClip(model, tokenize, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), precision)
+
+
+def own_embeddings(model: FrozenClip, pixels: torch.Tensor) -> torch.Tensor:
+    """The ViT's patch embeddings with their positions, without the class token."""
+    visual = model.model.visual
+    patches = visual.conv1(pixels).flatten(2).permute(0, 2, 1)
+    return patches + visual.positional_embedding[1:]
+
+
+@pytest.mark.parametrize("pool", ["tok", "avg"])
+@pytest.mark.parametrize("final_ln_after_pool", [False, True])
+def test_tokens_of_a_picture_give_clips_own_features(pool, final_ln_after_pool):
+    model = frozen(pool, final_ln_after_pool=final_ln_after_pool)
+    pixels = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        features, pooled = model.encode_tokens(own_embeddings(model, pixels))
+        expected = model.model.encode_image(pixels)
+    assert features.shape == (3, 16, 32)
+    torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pool", ["tok", "avg"])
+def test_pictures(pool):
+    model = frozen(pool)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    dense, pooled = model.encode_images(images)
+    pixels = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        torch.testing.assert_close(pooled, model.model.encode_image(pixels), atol=1e-5, rtol=1e-4)
+        features, _ = model.encode_tokens(own_embeddings(model, pixels))
+    torch.testing.assert_close(dense.reshape(2, 16, 32), features, atol=1e-5, rtol=1e-4)
+    assert model.encode_images(np.zeros((1, 50, 70, 3), np.uint8))[0].shape == (1, 4, 4, 32)
+
+
+def test_nothing_of_clip_changes_in_training_while_the_tokens_learn():
+    model, tokenizer = frozen(), Tokenizer(TokenizerConfig(width=16, context=False), 48)
+    both = torch.nn.ModuleList([model, tokenizer]).train()
+    assert not any(module.training for module in model.modules())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.AdamW([p for p in both.parameters() if p.requires_grad], 0.1, weight_decay=0.1)
+    tokens = torch.randn(2, 7, 48, requires_grad=True)
+    for _ in range(3):
+        optimizer.zero_grad()
+        features, pooled = model.encode_tokens(tokens + tokenizer.patch.out[-1].bias)
+        (features.square().mean() + pooled.sum()).backward()
+        optimizer.step()
+    assert tokens.grad.abs().amax(dim=-1).min() > 0, "gradients reach every token"
+    after = model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_bf16_is_close_and_returns_float32():
+    tokens = torch.randn(1, 9, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact, rough = (frozen(precision=p).encode_tokens(tokens)[0] for p in ("fp32", "bf16"))
+    assert rough.dtype == torch.float32
+    assert torch.cosine_similarity(exact, rough, dim=-1).min() > 0.99
+
+
+@pytest.mark.parametrize("text", ["a chair", "стул", "椅子 と 机", "🪑", "", "word " * 300])
+def test_any_text_becomes_a_unit_row(text):
+    model = frozen()
+    rows = model.encode_text([text, "a chair"])
+    assert rows.shape == (2, 32) and rows.dtype == np.float32 and np.isfinite(rows).all()
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    if text.startswith("word"):
+        np.testing.assert_allclose(rows[0], model.encode_text(["word " * 40])[0], atol=1e-6)
+
+
+def test_many_texts_are_those_of_small_batches():
+    model, texts = frozen(), [f"thing {k}" for k in range(clip.TEXT_BATCH + 3)]
+    np.testing.assert_allclose(model.encode_text(texts)[-2:], model.encode_text(texts[-2:]), atol=1e-6)
+
+
+def test_towers_that_are_no_plain_vit_are_refused():
+    settings = copy.deepcopy(TINY_CLIP)
+    settings["vision_cfg"] = {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64, "patch_size": None}
+    with pytest.raises(ValueError, match="choose a plain open_clip ViT"):
+        FrozenClip(open_clip.CLIP(**settings), None, (0, 0, 0), (1, 1, 1))
+    with pytest.raises(ValueError, match="choose a plain open_clip ViT"):
+        frozen(attentional_pool=True, attn_pooler_heads=2)
+    with pytest.raises(ValueError, match="choose a plain open_clip ViT"):
+        frozen("none")
+
+
+def test_a_directory_is_loaded_by_path_and_below_a_checkpoint(tiny_model):
+    here = clip.load(ClipConfig(name=str(tiny_model / "clip"), pretrained=""))
+    below = clip.load(ClipConfig(name="clip", pretrained=""), tiny_model)
+    assert (here.width, here.dim, here.image_size, here.patch_size) == (48, 32, 32, 8)
+    np.testing.assert_array_equal(here.encode_text(["a sofa"]), below.encode_text(["a sofa"]))
+    assert not any(p.requires_grad for p in here.parameters())
+
+
+def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="clip.name='ViT-X' is neither a directory nor an open_clip model"):
+        clip.load(ClipConfig(name="ViT-X"))
+
+    def offline(*_args, **_kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(open_clip.factory, "download_pretrained", offline)
+    with pytest.raises(ValueError, match="ViT-B-16 / openai.*not known.*copy the weights here.*open_clip_config.json"):
+        clip.load(ClipConfig())
+    with pytest.raises(ValueError, match="no-such-tag.*clip.pretrained"):
+        clip.load(ClipConfig(name="ViT-S-32", pretrained="no-such-tag"))
+    with pytest.raises(ValueError, match="copy the weights here"):
+        clip.load(ClipConfig(name="ViT-S-32", pretrained=""))
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(ValueError, match="cannot load CLIP"):
+        clip.load(ClipConfig(name=str(tmp_path), pretrained=""))
+
+
+def test_auto_precision_follows_the_processor(monkeypatch):
+    for flags, expected in (("fpu avx512f avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx2", "fp32")):
+        monkeypatch.setattr(parallel.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
+        assert clip.resolved("auto") == expected
+    assert clip.resolved("fp32") == "fp32" and clip.resolved("bf16") == "bf16"
+
+
+def test_images_in_half_precision_are_close_to_single():
+    images = np.random.default_rng(0).integers(0, 255, (2, 40, 30, 3), dtype=np.uint8)
+    torch.manual_seed(0)
+    exact = frozen(precision="fp32")
+    torch.manual_seed(0)
+    rough = frozen(precision="bf16")
+    for a, b in zip(exact.encode_images(images), rough.encode_images(images), strict=True):
+        assert b.dtype == torch.float32
+        assert torch.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.99
+
+
+def test_skipping_the_blocks_leaves_the_norms_and_the_projection():
+    model, tokens = frozen(), torch.randn(2, 5, 48)
+    visual = model.model.visual
+    with torch.no_grad():
+        features, _ = model.encode_tokens(tokens, skip_blocks=True)
+        torch.testing.assert_close(features, visual.ln_post(visual.ln_pre(tokens)) @ visual.proj)
+        assert not torch.allclose(features, model.encode_tokens(tokens)[0])

@@ -1,0 +1,93 @@
+"""Superpoint-aware propagation against the dense formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s4token_model.pipeline import propagation
+from s4token_model.pipeline.propagation import Anchors, propagate, score_blocks
+
+
+def scene(seed: int = 0, count: int = 500, tokens: int = 14, regions: int = 8):
+    """Points, superpoints, tokens at some of the points (several superpoints without any), unit token features."""
+    rng = np.random.default_rng(seed)
+    xyz = rng.random((count, 3)).astype(np.float32)
+    superpoints = rng.integers(0, regions, count)
+    chosen = rng.choice(np.flatnonzero(superpoints < regions - 3), tokens, replace=False)
+    features = rng.normal(size=(tokens, 16)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return xyz, superpoints, Anchors(xyz[chosen], superpoints[chosen], 0.17), features
+
+
+def dense(xyz, superpoints, anchors: Anchors) -> np.ndarray:
+    """w (H, N) of Eq. 4, point by point in float64."""
+    weights = np.zeros((len(xyz), len(anchors.centers)))
+    for i, point in enumerate(xyz.astype(np.float64)):
+        distance = np.linalg.norm(point - anchors.centers.astype(np.float64), axis=1)
+        allowed = anchors.superpoint == superpoints[i]
+        if not allowed.any():
+            allowed = np.isin(np.arange(len(distance)), np.argsort(distance)[: propagation.FALLBACK])
+        weights[i] = allowed / (distance / anchors.radius + 1e-4)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tokens", [1, 2, 14, 60])
+@pytest.mark.parametrize("words", [5, 16, 37])
+def test_scores_are_those_of_the_dense_formula(seed, tokens, words):
+    xyz, superpoints, anchors, features = scene(seed, tokens=tokens)
+    scores = np.random.default_rng(seed).normal(size=(tokens, words)).astype(np.float32)
+    expected = dense(xyz, superpoints, anchors)
+    got = propagate(xyz, superpoints, anchors, scores)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected @ scores, atol=1e-5)
+    text = np.random.default_rng(1).normal(size=(words, 16))
+    text = (text / np.linalg.norm(text, axis=1, keepdims=True)).astype(np.float32)
+    points = expected @ features
+    cosines = points @ text.T / np.linalg.norm(points, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        propagate(xyz, superpoints, anchors, features @ text.T, features @ features.T), cosines, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("chunk", [7, 65536])
+def test_every_point_is_covered_once_with_weights_that_sum_to_one(monkeypatch, chunk):
+    monkeypatch.setattr(propagation, "CHUNK", chunk)
+    xyz, superpoints, anchors, _ = scene()
+    seen = np.zeros(len(xyz), int)
+    expected = dense(xyz, superpoints, anchors)
+    one_each = np.eye(len(anchors.centers), dtype=np.float32)  # token k alone scores in column k: the weights
+    for points, weights in score_blocks(xyz, superpoints, anchors, one_each):
+        seen[points] += 1
+        assert len(points) <= chunk and weights.dtype == np.float32
+        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(weights, expected[points], atol=1e-5)
+    assert (seen == 1).all()
+
+
+def test_a_point_on_a_centroid_takes_nearly_all_of_it():
+    xyz, superpoints, anchors, features = scene()
+    weights = dense(anchors.centers, anchors.superpoint, anchors)
+    assert np.diag(weights).min() > 0.99
+    np.testing.assert_allclose(propagate(anchors.centers, anchors.superpoint, anchors, features), features, atol=0.03)
+
+
+@pytest.mark.parametrize("scale", [2.0**-10, 2.0**10])
+def test_the_unit_of_length_does_not_matter(scale):
+    xyz, superpoints, anchors, features = scene()
+    large = Anchors(anchors.centers * np.float32(scale), anchors.superpoint, anchors.radius * scale)
+    once = propagate(xyz, superpoints, anchors, features)
+    np.testing.assert_allclose(propagate(xyz * np.float32(scale), superpoints, large, features), once, atol=1e-6)
+
+
+def test_no_points_and_opposed_features():
+    xyz, superpoints, anchors, features = scene()
+    assert propagate(xyz[:0], superpoints[:0], anchors, features).shape == (0, 16)
+    few = superpoints == 0  # a part of the cloud, without the superpoints of most tokens
+    some = propagate(xyz[few], superpoints[few], anchors, features)
+    np.testing.assert_array_equal(some, propagate(xyz, superpoints, anchors, features)[few])
+    pair = Anchors(np.array([[-1.0, 0, 0], [1, 0, 0]], np.float32), np.zeros(2, int), 1.0)
+    opposed = np.array([[1.0, 0], [-1, 0]], np.float32)
+    cosine = propagate(np.zeros((1, 3), np.float32), np.zeros(1, int), pair, opposed[:, :1], opposed @ opposed.T)
+    assert np.isfinite(cosine).all(), "features that cancel give no NaN"

@@ -1,0 +1,186 @@
+"""The demo as users start it: processes, DDS, services, pictures; and what it says when something does not come."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s4token_model.io import pointcloud2
+from s4token_model.io.files import read_cloud
+from s4token_ros import demo
+
+rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("s4token_interfaces.msg")
+
+from s4token_ros import cloud_messages, demo_client, demo_report, replay  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def box(count: int = 3000) -> np.ndarray:
+    """Points (count, 6) on a floor, a wall and a block, with colours 0-255."""
+    rng = np.random.default_rng(5)
+    xyz = rng.uniform((0, 0, 0), (4, 3, 0.01), (count, 3))
+    xyz[: count // 3, 1:] = np.stack([rng.uniform(0, 0.01, count // 3), rng.uniform(0, 2.5, count // 3)], axis=1)
+    xyz[-count // 4 :] = rng.uniform((1, 1, 0.5), (2, 2, 0.51), (count // 4, 3))
+    return np.concatenate([xyz, rng.integers(0, 256, (count, 3))], axis=1).astype(np.float32)
+
+
+def run_demo(*arguments: object, seconds: float = 280) -> subprocess.CompletedProcess:
+    """Run the demo to its end; SIGTERM, so that it stops its own processes, when that takes too long."""
+    command = [sys.executable, "-m", "s4token_ros.demo", *map(str, arguments)]
+    kept = {k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"}
+    demo_process = subprocess.Popen(
+        command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        printed = demo_process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        demo_process.terminate()
+        printed = demo_process.communicate(timeout=30)
+        raise AssertionError(f"not at its end after {seconds} s: {printed}") from None
+    return subprocess.CompletedProcess(command, demo_process.returncode, *printed)
+
+
+@pytest.mark.timeout(320)
+def test_the_whole_demo_on_a_file(tmp_path, tiny_model):
+    source, out = tmp_path / "box.npy", tmp_path / "out"
+    np.save(source, box())
+    run = run_demo(
+        "--input",
+        source,
+        "--model",
+        tiny_model,
+        "--vocabulary",
+        "floor,wall,wooden box",
+        "--query",
+        "a box",
+        "--out",
+        out,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["points"] == 3000 and summary["clouds"] >= demo.MEASURED and summary["model"] == str(tiny_model)
+    assert {"decode", "superpoints", "encoder", "publish"} <= summary["stages_ms"].keys()
+    (words,) = summary["vocabularies"]
+    assert words["names"] == ["floor", "wall", "wooden box"] and words["version"] == 2
+    assert sum(words["classes"].values()) + words["unlabelled"] == 3000
+    assert [m["text"] for m in summary["matches"]] == ["a box"] * len(summary["matches"]) and summary["matches"]
+    check_files(out, words)
+    named = max(words["classes"], key=words["classes"].get)  # random weights: any of the words
+    for text in ("superpoints", "set_vocabulary: 3 words", named, "a box", str(out)):
+        assert text in run.stdout
+    assert (out / "node.log").exists() and "Traceback" not in (out / "node.log").read_text()
+
+
+def check_files(out: Path, words: dict) -> None:
+    for name in ("labels.png", "superpoints.png", "similarity.png"):
+        picture = np.asarray(Image.open(out / name).convert("RGB"))
+        assert min(picture.shape[:2]) > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+    labeled = read_cloud(out / "labeled.ply")
+    assert len(labeled.xyz) == 3000
+    labels, counts = np.unique(labeled.fields["label"], return_counts=True)
+    assert {words["names"][i]: n for i, n in zip(labels, counts, strict=True) if i != 65535} == words["classes"]
+
+
+@pytest.mark.timeout(320)
+def test_what_cannot_be_read_is_said_and_everything_stopped(tmp_path, tiny_model):
+    source = tmp_path / "broken.ply"
+    source.write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 100\nproperty float x\nend_header\n1234")
+    run = run_demo("--input", source, "--model", tiny_model, "--out", tmp_path / "out")
+    assert run.returncode == 1 and len(run.stderr.strip().splitlines()) == 1
+    assert "the player ended" in run.stderr and "broken.ply" in run.stderr
+
+
+@pytest.mark.timeout(320)
+def test_a_model_that_cannot_be_loaded_is_said(tmp_path):
+    run = run_demo("--input", __file__, "--model", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert run.returncode == 1 and len(run.stderr.strip().splitlines()) == 1 and "nowhere" in run.stderr
+
+
+def test_the_command_line(tmp_path, capsys):
+    given = demo.parse(["--vocabulary", " chair , table,chair,", "--rate", "5"])
+    assert given.vocabulary == ("chair", "table") and given.rate == 5 and given.source == demo.SAMPLE
+    for wrong in (["--vocabulary", " , "], ["--input", str(tmp_path / "none.ply")], ["--rate", "0"]):
+        with pytest.raises(SystemExit) as stopped:
+            demo.parse(wrong)
+        assert stopped.value.code == 2 and wrong[0] in capsys.readouterr().err
+
+
+def test_help_needs_neither_ros_nor_torch():
+    code = "import sys, s4token_ros.demo; assert not {'rclpy', 'torch', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_player_keeps_positions_colours_and_shape(tmp_path):
+    points = box(600)
+    np.save(tmp_path / "box.npy", points)
+    (message,) = replay.load(str(tmp_path / "box.npy"))
+    cloud = cloud_messages.decode(message)
+    np.testing.assert_array_equal(cloud.xyz, points[:, :3])
+    np.testing.assert_allclose(cloud.rgb, points[:, 3:] / 255, atol=1e-6)
+    organised = replay.to_message(points[:, :3], None, height=20)
+    assert (organised.height, organised.width) == (20, 30) and [f.name for f in organised.fields] == ["x", "y", "z"]
+
+
+def test_the_player_reads_bags(tmp_path):
+    """A bag written by rosbags, an xyz cloud in float64, comes out with the same bytes."""
+    rosbags = pytest.importorskip("rosbags.rosbag2")
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_KILTED)
+    points = np.zeros(50, [("x", "<f8"), ("y", "<f8"), ("z", "<f8")])
+    points["x"] = np.arange(50)
+    types = store.types
+    fields, step, big = pointcloud2.layout(points)
+    kinds = [types["sensor_msgs/msg/PointField"](f.name, f.offset, f.datatype, f.count) for f in fields]
+    header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](1, 2), "lidar")
+    kind = "sensor_msgs/msg/PointCloud2"
+    recorded = types[kind](header, 1, 50, kinds, big, step, 50 * step, points.view(np.uint8), True)
+    with rosbags.Writer(tmp_path / "bag", version=9) as writer:
+        connection = writer.add_connection("/lidar", kind, typestore=store)
+        writer.write(connection, 5, store.serialize_cdr(recorded, kind))
+    (message,) = replay.load(str(tmp_path / "bag"))
+    assert message.header.frame_id == "lidar" and bytes(message.data) == points.tobytes()
+
+
+def test_the_environment_of_a_demo(monkeypatch, tmp_path):
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
+        monkeypatch.delenv(name, raising=False)
+    found = demo_client.environment()
+    assert 1 <= int(found["ROS_DOMAIN_ID"]) <= 100 and found["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert Path(found["FASTDDS_DEFAULT_PROFILES_FILE"]).name == demo_client.PROFILE
+    monkeypatch.setenv("ROS_DISTRO", "humble")
+    found = demo_client.environment()
+    assert found["ROS_LOCALHOST_ONLY"] == "1" and "FASTRTPS_DEFAULT_PROFILES_FILE" in found
+    mine = tmp_path / "mine.xml"
+    mine.write_text("<dds/>")
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(mine))
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in demo_client.environment()
+
+
+def test_a_process_that_ignores_the_signal_is_killed():
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.read(1)
+    assert demo_client.stop(process, grace=0.2) == -9
+    process.stdout.close()
+    assert demo_client.stop(process) == -9  # and ending it twice does no harm
+
+
+def test_tables_hold_what_came():
+    report = demo_report.Report(
+        "sample", model="m", device="cpu", ready_s=1.5, stages_ms={"decode": 1.0, "encoder": 2.0}
+    )
+    assert "3.0" in demo_report.latency_table(report) and "encoder" in demo_report.latency_table(report)
+    match = {"text": "a box", "score": 0.5, "superpoint": 3, "points": 1234, "centroid": [1, 2, 3], "extent": [1, 1, 1]}
+    report.matches = [match]
+    assert "1,234 points at (1.00, 2.00, 3.00) m" in demo_report.answer_table(report)
+    assert json.dumps(demo_report.as_json(report))

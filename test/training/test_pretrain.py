@@ -1,0 +1,274 @@
+"""Self-supervised training: every loss against its formula, exact resume, the same losses over two processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from s4token_model import checkpoint
+from s4token_model.training import prepare, settings, targets_depth_views, train
+from s4token_model.training.assignment import assignment_loss
+from s4token_model.training.clustering import farthest, masked_sinkhorn, spatial_clusters, within_reach
+from s4token_model.training.masking import pick, visible_tokens
+from s4token_model.training.prepared import Prepared, split
+from s4token_model.training.procedural_samples import load_sample
+from s4token_model.training.query_decoder import QueryDecoder
+from s4token_model.training.teacher import Teacher, momentum_at
+
+
+def rngs(count: int):
+    return [np.random.default_rng(k) for k in range(count)]
+
+
+@pytest.mark.parametrize("tokens", [10, 128, 13])
+def test_masking_hides_the_floor_and_shows_the_ceiling(tokens):
+    visible, masked = visible_tokens(3, tokens, 0.6, rngs(3))
+    assert masked.shape == (3, math.floor(0.6 * tokens + 1e-9)) and visible.shape[1] == tokens - masked.shape[1]
+    for seen, hidden in zip(visible, masked, strict=True):
+        assert sorted([*seen.tolist(), *hidden.tolist()]) == list(range(tokens))
+
+
+def test_the_decoder_reads_visible_tokens_alone():
+    torch.manual_seed(0)
+    decoder = QueryDecoder(16, 2).eval()
+    visible, at, asked = torch.randn(1, 5, 16), torch.randn(1, 5, 3), torch.randn(1, 4, 3)
+    whole = decoder(visible, at, asked)
+    alone = torch.cat([decoder(visible, at, asked[:, k : k + 1]) for k in range(4)], dim=1)
+    assert torch.allclose(whole, alone, atol=1e-6)  # masked tokens do not see each other
+    order = torch.tensor([3, 1, 4, 0, 2])
+    assert torch.allclose(whole, decoder(visible[:, order], at[:, order], asked), atol=1e-6)
+    assert not torch.allclose(whole, decoder(visible * 2, at, asked), atol=1e-3)
+
+
+def test_sinkhorn_meets_its_marginals_and_its_mask():
+    rng = torch.Generator().manual_seed(1)
+    similarity, mask = torch.rand(2, 40, 5, generator=rng), torch.rand(2, 40, 5, generator=rng) < 0.6
+    mask[..., 0] = True
+    gamma = masked_sinkhorn(similarity, mask, 400)
+    assert torch.allclose(gamma.sum(-1), torch.ones(2, 40), atol=1e-5)
+    assert torch.allclose(gamma.sum(-2), torch.full((2, 5), 8.0), rtol=1e-3)
+    assert not gamma[~mask].any()
+    mask[:, :, 3] = False  # nobody may go there
+    assert (
+        torch.isfinite(masked_sinkhorn(similarity, mask)).all() and not masked_sinkhorn(similarity, mask)[..., 3].any()
+    )
+
+
+def test_sinkhorn_is_the_plain_algorithm():
+    similarity = torch.rand(1, 12, 3, dtype=torch.float64)
+    kernel = torch.exp(similarity[0] / 0.05)
+    for _ in range(3):
+        kernel = kernel / kernel.sum(0) * (12 / 3)
+        kernel = kernel / kernel.sum(1, keepdim=True)
+    got = masked_sinkhorn(similarity, torch.ones(1, 12, 3, dtype=torch.bool), 3)
+    assert torch.allclose(got[0], kernel, atol=1e-9)
+
+
+def test_clusters_find_groups_that_lie_apart():
+    torch.manual_seed(0)
+    centres, group = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]]), torch.arange(30) % 3
+    xyz = (centres[group] + torch.randn(30, 3) * 0.1)[None]
+    features = (torch.eye(8)[group] + 0.05 * torch.randn(30, 8))[None]
+    found = spatial_clusters(features, xyz, 3)
+    best = found.assignment[0].argmax(-1)
+    assert all(len(set(best[group == g].tolist())) == 1 for g in range(3)) and len(set(best.tolist())) == 3
+    for g in range(3):  # Eq. 15: centroids are the means of what they hold
+        assert torch.allclose(found.xyz[0, best[g]], xyz[0, group == g].mean(0), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_clusters_do_not_depend_on_the_unit(scale):
+    torch.manual_seed(2)
+    features, xyz = torch.randn(2, 40, 8), torch.randn(2, 40, 3)
+    here, there = spatial_clusters(features, xyz, 6), spatial_clusters(features, xyz * scale, 6)
+    assert torch.allclose(here.assignment, there.assignment, atol=1e-4)
+    assert torch.allclose(here.assignment.sum(-1), torch.ones(2, 40), atol=1e-5)
+
+
+def test_clusters_of_equal_points_hold_no_nan():
+    found = spatial_clusters(torch.ones(1, 9, 4), torch.zeros(1, 9, 3), 4)
+    assert torch.isfinite(found.assignment).all() and torch.isfinite(found.features).all()
+    with pytest.raises(ValueError, match="clusters=10"):
+        spatial_clusters(torch.ones(1, 9, 4), torch.zeros(1, 9, 3), 10)
+
+
+def test_a_token_out_of_reach_goes_to_its_nearest_centroid():
+    mask = within_reach(
+        torch.tensor([[[0.0, 0, 0], [50, 0, 0]]]), torch.tensor([[[0.0, 0, 0], [3, 0, 0]]]), torch.tensor([1.0])
+    )
+    assert mask.tolist() == [[[True, False], [False, True]]]
+
+
+def test_farthest_points_are_those_of_the_definition():
+    xyz = torch.randn(2, 30, 3)
+    got = farthest(xyz, 7)
+    for cloud, rows in zip(xyz, got, strict=True):
+        chosen = [0]
+        for _ in range(6):
+            chosen.append(int(torch.cdist(cloud, cloud[chosen]).amin(1).argmax()))
+        assert rows.tolist() == chosen
+
+
+def test_assignment_is_the_divergence_of_eq_7():
+    torch.manual_seed(0)
+    student, centroids = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
+    teacher = torch.softmax(torch.randn(2, 5, 3), -1)
+    mine = torch.softmax(normalize(student, dim=-1) @ normalize(centroids, dim=-1).transpose(1, 2) / 0.1, -1)
+    expected = (teacher * (teacher / mine).log()).sum(-1).mean()
+    assert torch.isclose(assignment_loss(student, teacher, centroids), expected, atol=1e-5)
+    assert assignment_loss(student, mine, centroids).abs() < 1e-6
+
+
+def test_the_teacher_follows_parameters_and_buffers():
+    student = torch.nn.BatchNorm1d(3)
+    teacher = Teacher(student)
+    with torch.no_grad():
+        student.weight.fill_(3.0)
+        student.running_mean.fill_(1.0)
+    teacher.update(student, 0.75)
+    assert torch.allclose(teacher.module.weight, torch.full((3,), 1.5))
+    assert torch.allclose(teacher.module.running_mean, torch.full((3,), 0.25))
+    assert momentum_at(0, 100) == pytest.approx(0.996) and momentum_at(100, 100) == 1
+
+
+def room(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    floor, wall = rng.uniform(0, 4, (3000, 3)), rng.uniform(0, 4, (3000, 3))
+    floor[:, 2], wall[:, 1] = 0, 0
+    box = rng.uniform(0, 1, (1500, 3)) + [1, 1, 0]
+    box[:, 2] = np.where(rng.random(1500) < 0.5, 1.0, box[:, 2])
+    return np.concatenate([floor, wall, box]).astype(np.float32)
+
+
+def test_depth_views_show_what_is_in_front_and_ignore_scale():
+    rng = np.random.default_rng(0)
+    wall = np.column_stack([np.full(4000, 0.5), rng.uniform(-1, 1, (4000, 2))])
+    behind = np.column_stack([np.full(500, -0.5), rng.uniform(-0.3, 0.3, (500, 2))])
+    ids = np.repeat([0, 1], [4000, 500])
+    seen = targets_depth_views.look(np.concatenate([wall, behind]), ids, 56)
+    of_front = seen["seen_superpoint"][seen["seen_view"] == 0]  # from +x: the wall hides what is behind it
+    of_back = seen["seen_superpoint"][seen["seen_view"] == 2]
+    assert (of_front == 0).all() and len(of_front) > 3000 and (of_back == 1).any()
+    far = targets_depth_views.look(np.concatenate([wall, behind]) * 64 + 512, ids, 56)
+    assert all(np.array_equal(seen[k], far[k]) for k in seen)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, tiny_model):
+    """Prepared samples of six rooms with targets of the tiny CLIP."""
+    folder = tmp_path_factory.mktemp("rooms")
+    for seed in range(6):
+        np.save(folder / f"room{seed}.npy", room(seed))
+    (folder / "broken.npy").write_bytes(b"no array")
+    out = folder / "samples"
+    changes = ["--set", "sampling.tokens=24", "--set", "superpoints.regularization=0.1"]
+    assert prepare.main(["objects", str(folder), "--out", str(out), "--model", str(tiny_model), *changes]) == 0
+    return out
+
+
+def arguments(data, run, tiny_model, *more: str) -> list[str]:
+    given = {
+        "data": data, "run": run, "init": tiny_model, "steps": 6, "batch": 4, "tokens": 16, "points": 128,
+        "clusters": 4, "save_every": 2, "validate_every": 3, "held_out": 0.2, "precision": "fp32", "decoder_layers": 1,
+    }  # fmt: skip
+    config = run.parent / f"{run.name}.yaml"
+    config.write_text("\n".join(f"{k}: {v}" for k, v in given.items()))
+    return [str(config), *more]
+
+
+def log(run) -> list[dict]:
+    """The lines of a run's log, without the seconds, which no other run repeats."""
+    lines = [json.loads(line) for line in (run / "state.jsonl").read_text().splitlines()]
+    assert all(0 <= line["seconds/data"] < line["seconds/step"] for line in lines)
+    return [{k: v for k, v in line.items() if not k.startswith("seconds/")} for line in lines]
+
+
+def test_prepared_samples_have_targets_and_the_broken_one_is_left_out(data):
+    paths = sorted(data.glob("*.safetensors"))
+    assert len(paths) == 6
+    sample = load_sample(paths[0])
+    assert len(sample["target_superpoint"]) and len(sample["target_feature"]) == len(sample["target_superpoint"])
+
+
+def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model):
+    assert train.main(arguments(data, tmp_path / "whole", tiny_model)) == 0
+    again = tmp_path / "again"
+    plain = train.pretrain.Trainer.step
+    with pytest.MonkeyPatch.context() as patch:
+
+        def dies(self, step, micro):
+            if step == 3:
+                raise KeyboardInterrupt
+            return plain(self, step, micro)
+
+        patch.setattr(train.pretrain.Trainer, "step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.main(arguments(data, again, tiny_model))
+    assert train.main(arguments(data, again, tiny_model)) == 0
+    assert log(again) == log(tmp_path / "whole") and {"assign", "local", "global"} <= set(log(again)[0])
+    one, other = (checkpoint.load(tmp_path / k / "model")[0].state_dict() for k in ("whole", "again"))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    with pytest.raises(ValueError, match="begun with another config .*rate"):
+        train.main(arguments(data, again, tiny_model, "rate=1e-3"))
+
+
+def test_two_processes_give_the_losses_of_one(data, tmp_path, tiny_model):
+    assert train.main(arguments(data, tmp_path / "one", tiny_model)) == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "s4token_model.cli", "train", *arguments(data, tmp_path / "two", tiny_model)]
+    common = os.environ | {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
+    ranks = [
+        subprocess.Popen(
+            command, env=common | {"RANK": str(k), "LOCAL_RANK": str(k)}, stderr=subprocess.PIPE, text=True
+        )
+        for k in range(2)
+    ]
+    errors = [process.communicate(timeout=110)[1] for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0], errors
+    for a, b in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
+        assert a.keys() == b.keys()
+        assert all(a[k] == pytest.approx(b[k], abs=1e-4) for k in a), (a, b)
+
+
+def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
+    with pytest.raises(ValueError, match="cannot read .*nowhere.yaml"):
+        settings.read(tmp_path / "nowhere.yaml", [])
+    for pair, message in (
+        ("clusters=0", "clusters=0 is below"),
+        ("colour=1", "unknown config key 'colour'"),
+        ("x", "key=value"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            settings.read(arguments(data, tmp_path / "r", tiny_model)[0], [pair])
+    with pytest.raises(ValueError, match="cannot be split over 1 processes x accumulate=3"):
+        train.main(arguments(data, tmp_path / "r", tiny_model, "accumulate=3"))
+    with pytest.raises(ValueError, match="no prepared samples"):
+        split([], 0.1)
+
+
+def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
+    bad = tmp_path / "a.safetensors"
+    bad.write_bytes(b"PK")
+    good = sorted(data.glob("*.safetensors"))[0]
+    samples = Prepared([bad, good], load_sample(good)["target_whole"].shape[0])
+    how = settings.TrainConfig(tokens=16, points=64)
+    batch, generators = samples.draw(how, 0, range(4))
+    assert samples.skipped == 1 and batch.inputs.patch.shape[:2] == (4, 16) and len(generators) == 4
+    visible, _ = visible_tokens(4, 16, 0.5, generators)
+    assert torch.equal(pick(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])

@@ -1,0 +1,104 @@
+"""Supervised part segmentation: it learns, goes on after a kill as if it had not been, and keeps CLIP as it was."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from s4token_model.segmenter import Segmenter
+from s4token_model.training import supervised_parts, train
+
+CONFIG = (
+    "task: parts\nsteps: 40\nbatch: 4\ntokens: 24\npoints: 128\nrate: 3.0e-3\nsave_every: 10\nprecision: fp32\n"
+    "sampling.tokens: 24\nsuperpoints.regularization: 0.05\n"
+)
+
+
+def mug(rng) -> np.ndarray:
+    """A cup and its handle: rows x y z nx ny nz label, y up; 36 handle, 37 cup."""
+    angle, up = rng.uniform(0, 2 * np.pi, 400), rng.uniform(-1, 1, 400)
+    cup = np.column_stack([np.cos(angle), up, np.sin(angle)])
+    turn = rng.uniform(-np.pi / 2, np.pi / 2, 150)
+    handle = np.column_stack([1 + 0.6 * np.cos(turn), 0.6 * np.sin(turn), rng.uniform(-0.1, 0.1, 150)])
+    rows = np.concatenate([cup, handle]) * rng.uniform(0.8, 1.2)
+    return np.c_[rows, np.zeros_like(rows), np.repeat([37, 36], [400, 150])]
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 2), ("test", 3)):
+        (folder / split).mkdir()
+        for number in range(count):
+            np.savetxt(folder / split / f"{split}{number}.txt", mug(rng), fmt="%.5f")
+    (folder / "train" / "bad.txt").write_text("1 2 nan 0 0 0 36")
+    return folder
+
+
+def words(release, run, model, *more: str) -> list[str]:
+    path = run.with_suffix(".yaml")
+    path.write_text(CONFIG)
+    return [str(path), f"data={release}", f"run={run}", f"init={model}", *more]
+
+
+def test_it_learns_and_a_killed_run_gives_the_same(release, tmp_path, tiny_model):
+    assert train.main(words(release, tmp_path / "whole", tiny_model)) == 0
+    result = json.loads((tmp_path / "whole" / "results.json").read_text())
+    assert (result["train_shapes"], result["test_shapes"]) == (8, 3)  # train and val without the damaged one
+    assert result["miou_i"] == result["miou_c"] > 0.75  # one part for all gives 0.37
+    log = [json.loads(line) for line in (tmp_path / "whole" / "state.jsonl").read_text().splitlines()]
+    assert log[-1]["parts"] < 0.5 * log[0]["parts"]
+    step = supervised_parts.cosine_rate
+
+    def dies(optimizer, peak, number, total):
+        if number == 25:
+            raise KeyboardInterrupt
+        return step(optimizer, peak, number, total)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervised_parts, "cosine_rate", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.main(words(release, tmp_path / "again", tiny_model))
+    assert train.main(words(release, tmp_path / "again", tiny_model)) == 0
+    one, two = (torch.load(tmp_path / k / "parts.pt", weights_only=True) for k in ("whole", "again"))
+    assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+    assert not any("tuned" in key for key in one)
+    Segmenter.load(tmp_path / "whole" / "model")  # the tokenizer is a checkpoint
+
+
+def test_clip_is_trained_when_asked(release, tmp_path, tiny_model):
+    assert train.main(words(release, tmp_path / "all", tiny_model, "steps=2", "tune_clip=true")) == 0
+    state = torch.load(tmp_path / "all" / "parts.pt", weights_only=True)
+    before = Segmenter.load(tiny_model).clip.model.visual.state_dict()
+    changed = [k for k in before if not torch.equal(state[f"tuned.{k}"], before[k])]
+    assert any("resblocks" in k for k in changed) and "conv1.weight" not in changed
+
+
+def test_logits_beyond_a_category_are_never_chosen(tiny_model):
+    model = Segmenter.load(tiny_model)
+    parts = supervised_parts.PartModel(model.tokenizer, model.clip, False)
+    assert not any(p.requires_grad for p in model.clip.parameters())
+    assert len(supervised_parts.COUNTS) == 16 and sum(supervised_parts.COUNTS) == 50 and parts.task.shape[0] == 16
+
+
+def test_several_processes_are_refused(release, tmp_path, tiny_model):
+    given = words(release, tmp_path / "r", tiny_model)
+    how, config = supervised_parts.settings.read(given[0], given[1:])
+    with pytest.raises(ValueError, match="without torchrun"):
+        supervised_parts.run(how, config, 2, "")
+
+
+def test_a_run_begun_before_a_setting_existed_goes_on(release, tmp_path, tiny_model):
+    given = words(release, tmp_path / "r", tiny_model)
+    how, config = supervised_parts.settings.read(given[0], given[1:])
+    supervised_parts.settings.keep(tmp_path / "r", how, config)
+    path = tmp_path / "r" / "config.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("tune_clip")))
+    supervised_parts.settings.keep(tmp_path / "r", how, config)
+    other, _ = supervised_parts.settings.read(given[0], [*given[1:], "tune_clip=true"])
+    with pytest.raises(ValueError, match="tune_clip: False -> True"):
+        supervised_parts.settings.keep(tmp_path / "r", other, config)
