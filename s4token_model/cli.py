@@ -88,7 +88,7 @@ def _add_label(commands: Any) -> None:
     about = "label the points of a cloud file, or of every cloud in a ROS 2 bag"
     details = (
         "Reads .ply .pcd .las .laz .npy .bin (KITTI), meshes (.off .obj .ply), NAME.depth.png frames and bags (.mcap"
-        " .db3). Writes all fields of the input and label (65535 = unlabelled), confidence, superpoint, class colour."
+        " .db3). Writes all fields of the input and label (65535 = unlabeled), confidence, superpoint, class color."
     )
     command = _command(commands, "label", label, about, details)
     command.add_argument("input", metavar="INPUT", help="a cloud file, or a bag: its folder or file")
@@ -114,7 +114,7 @@ def _add_evaluate(commands: Any) -> None:
     details = (
         "scannet: ScanNet20; s3dis: rooms, 13 classes; semantickitti: 19 classes; shapenetpart: parts of objects;"
         " modelnet, scanobjectnn: zero-shot classification; procedural: held-out procedural rooms, names and synonyms;"
-        " agreement: unlabelled clouds of a bag, file or folder, the share of points labelled alike in two views."
+        " agreement: unlabeled clouds of a bag, file or folder, the share of points labeled alike in two views."
         " The words are those of config/prompts; their SHA-256 is in every result."
     )
     command = _command(commands, "evaluate", evaluate, about, details)
@@ -166,13 +166,13 @@ def label(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
     segmenter = _segmenter(arguments)
-    from s4token_model.io import label_files as labelling
+    from s4token_model.io import label_files as labeling
 
     if bag:
-        summary = labelling.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
+        summary = labeling.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
         more = {"clouds": summary.clouds, "skipped": summary.skipped}
     else:
-        summary, more = labelling.label_cloud(cloud, arguments.out, segmenter), {}
+        summary, more = labeling.label_cloud(cloud, arguments.out, segmenter), {}
     _report(summary.to_dict(str(arguments.model)) | more, arguments)
 
 
@@ -207,8 +207,8 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {counts}")
     for name, points in result.get("classes", {}).items():
         print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %")
-    if result.get("unlabelled"):
-        print(f"  unlabelled ({result['unlabelled_reason']})")
+    if result.get("unlabeled"):
+        print(f"  unlabeled ({result['unlabeled_reason']})")
     for reason in result.get("skipped", []):
         print(f"  skipped {reason}")
     stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in result.get("stages_ms", {}).items())
@@ -225,12 +225,12 @@ def superpoints(arguments: argparse.Namespace) -> None:
     files.check_writable(arguments.out)
     config = configs.replace(configs.Config(), changes(arguments.changes))
     cloud = _read(arguments)
-    from s4token_model.io import label_files as labelling
+    from s4token_model.io import label_files as labeling
 
     start = time.perf_counter()
-    ids = labelling.partition_cloud(cloud, config)
+    ids = labeling.partition_cloud(cloud, config)
     total_ms = 1000 * (time.perf_counter() - start)
-    files.write_cloud(arguments.out, cloud, labelling.superpoint_columns(ids))
+    files.write_cloud(arguments.out, cloud, labeling.superpoint_columns(ids))
     finite = ids[ids != constants.NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
     result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}

@@ -29,13 +29,13 @@ class InputConfig:
     )
     level: float = option(
         0.0,
-        "clouds tilted by at most this many degrees are levelled by their floor; 0 takes the vertical as it is",
+        "clouds tilted by at most this many degrees are leveled by their floor; 0 takes the vertical as it is",
         0.0,
         45.0,
     )
     max_points: int = option(
         200000,
-        "larger clouds are processed at one point per voxel; all their points are still labelled",
+        "larger clouds are processed at one point per voxel; all their points are still labeled",
         1000,
         10000000,
     )
@@ -57,8 +57,8 @@ class SuperpointConfig:
     anchor_count: int = option(20000, "number of anchors aimed at by anchors: voxel or fps", 16, 1000000)
     feature_neighbors: int = option(20, "nearest anchors per point for normals and eigen-features", 3, 128)
     graph_neighbors: int = option(8, "nearest points linked to each point in the partition graph", 1, 64)
-    min_points: int = option(10, "superpoints smaller than this are merged into a neighbour", 1, 100000)
-    rgb_weight: float = option(0.0, "weight of colour in the partition; 0 is geometry alone", 0.0, 10.0)
+    min_points: int = option(10, "superpoints smaller than this are merged into a neighbor", 1, 100000)
+    rgb_weight: float = option(0.0, "weight of color in the partition; 0 is geometry alone", 0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """Grouping around each centroid and its normalisation (Eq. 3)."""
+    """Grouping around each centroid and its normalization (Eq. 3)."""
 
     grouping: str = option(
         "ball+spt", "which points form a patch", choices=("knn", "ball", "spt", "knn+spt", "ball+spt")
@@ -118,7 +118,7 @@ class VocabularyConfig:
     labels: str = option("scannet20", "a file of names, one per line, or the name of one in config/labels")
     names: tuple[str, ...] = option((), "the words themselves; take precedence over labels")
     templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
-    threshold: float = option(0.0, "confidence below which a point stays unlabelled", 0.0, 1.0)
+    threshold: float = option(0.0, "confidence below which a point stays unlabeled", 0.0, 1.0)
     temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
     vote: bool = option(False, "one label per superpoint, by the mean of its points' cosines, instead of one per point")
 
@@ -146,7 +146,7 @@ class MiniConfig:
     street_share: float = option(0.2, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
-    points: int = option(2048, "labelled points kept of each scene", 16, 65536)
+    points: int = option(2048, "labeled points kept of each scene", 16, 65536)
     step_points: int = option(768, "points per cloud that the losses of a step look at", 16, 65536)
     text_steps: int = option(500, "steps that train the text tower alone first, caption against caption", 0, 10000000)
     clip_steps: int = option(2000, "steps of contrastive training of both towers", 1, 10000000)

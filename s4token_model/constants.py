@@ -1,5 +1,5 @@
 """The values that mark points without a label or superpoint, everywhere: results, messages, files, truth."""
 
-UNLABELLED = 65535  # as a label; in truth, a point that is not scored
+UNLABELED = 65535  # as a label; in truth, a point that is not scored
 NO_SUPERPOINT = 2**32 - 1  # as a superpoint: the point is not finite
-UNLABELLED_COLOR = (96, 96, 96)  # sRGB
+UNLABELED_COLOR = (96, 96, 96)  # sRGB

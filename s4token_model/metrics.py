@@ -16,7 +16,7 @@ class Scores:
 
     miou: mean IoU over the classes that occur in the ground truth (a class predicted but absent lowers the others
     through their false negatives, not the mean); macc: mean recall over the same classes; accuracy: share of annotated
-    points labelled right; support (C,): annotated points per class.
+    points labeled right; support (C,): annotated points per class.
     """
 
     miou: float
@@ -31,7 +31,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
     """Count points per (true class, predicted class): (C, C + 1) int64, the last column for predictions of no class.
 
     truth (H,) and prediction (H,) integers; points whose truth is no class (65535) are ignored, predictions of no class
-    (65535, unlabelled) count as wrong.
+    (65535, unlabeled) count as wrong.
     """
     truth, prediction = np.asarray(truth).astype(np.int64), np.asarray(prediction).astype(np.int64)
     if truth.shape != prediction.shape:
@@ -64,7 +64,7 @@ def scores(counts: np.ndarray) -> Scores:
 
 
 def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Give each superpoint its most frequent true label: the best labelling the partition allows.
+    """Give each superpoint its most frequent true label: the best labeling the partition allows.
 
     superpoints (H,) integer ids; truth (H,) labels, 65535 = not annotated (does not vote; superpoints without any
     annotated point stay 65535). Ties go to the lower label. Returns (H,) uint32.
@@ -72,8 +72,8 @@ def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
     _, inverse = np.unique(superpoints, return_inverse=True)
     inverse = inverse.reshape(-1)
-    annotated = (truth >= 0) & (truth != constants.UNLABELLED)
-    best = np.full(inverse.max() + 1 if len(inverse) else 0, constants.UNLABELLED, np.uint32)
+    annotated = (truth >= 0) & (truth != constants.UNLABELED)
+    best = np.full(inverse.max() + 1 if len(inverse) else 0, constants.UNLABELED, np.uint32)
     if annotated.any():
         base = int(truth[annotated].max()) + 1
         pairs, votes = np.unique(inverse[annotated] * base + truth[annotated], return_counts=True)

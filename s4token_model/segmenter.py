@@ -31,7 +31,7 @@ from s4token_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class TokenGeometry:
+class PatchedCloud:
     """A cloud cut into tokens, before any network: superpoint of every working point, patches and their context."""
 
     working: preprocess.WorkingCloud
@@ -42,12 +42,12 @@ class TokenGeometry:
 
 
 @dataclass(frozen=True)
-class Encoding:
+class EncodedCloud:
     """What the network made of one cloud of H points; labels under any vocabulary follow from it without the network.
 
     valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit
-    rows in CLIP's joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabelled_reason, ""
-    or why no point can be labelled.
+    rows in CLIP's joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabeled_reason, ""
+    or why no point can be labeled.
     """
 
     valid: np.ndarray
@@ -56,27 +56,27 @@ class Encoding:
     tokens: np.ndarray
     cls: np.ndarray
     stages_ms: dict[str, float]
-    unlabelled_reason: str = ""
-    geometry: TokenGeometry | None = None
+    unlabeled_reason: str = ""
+    geometry: PatchedCloud | None = None
 
     @property
-    def anchors(self) -> propagation.Anchors:
+    def anchors(self) -> propagation.TokenCenters:
         """Where the tokens sit, for propagation."""
         assert self.geometry is not None
         grouped = self.geometry.patches
-        return propagation.Anchors(grouped.centers, grouped.superpoint, grouped.radius)
+        return propagation.TokenCenters(grouped.centers, grouped.superpoint, grouped.radius)
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabelled; confidence
+    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabeled; confidence
     (H,) float32 in [0, 1], 0 on invalid points; superpoints (H,) uint32."""
 
     labels: np.ndarray
     confidence: np.ndarray
     superpoints: np.ndarray
     vocabulary: Vocabulary
-    encoding: Encoding
+    encoding: EncodedCloud
     stages_ms: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -117,18 +117,18 @@ class Segmenter:
 
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
         """Label every finite point. xyz (H, 3), z up, any unit; rgb (H, 3) in [0, 1], used where the model has
-        colour."""
+        color."""
         return self.label(self.encode(xyz, rgb))
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Encoding:
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> EncodedCloud:
         """Run partition, sampling, grouping, tokenizer and frozen CLIP."""
         return self.embed(self.form(xyz, rgb), len(xyz))
 
-    def form(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> TokenGeometry:
+    def form(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
         """The first half of `encode`, before the network; may run while another thread is in the second."""
-        return form_tokens(xyz, rgb, self.config, device=str(self.device))
+        return build_patches(xyz, rgb, self.config, device=str(self.device))
 
-    def embed(self, geometry: TokenGeometry, count: int) -> Encoding:
+    def embed(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """The second half of `encode`: the network, on what `form` made of a cloud of `count` points."""
         valid = np.zeros(count, bool)
         valid[geometry.working.source] = True
@@ -137,22 +137,22 @@ class Segmenter:
         if not valid.any():
             nothing = np.zeros((0, self.clip.dim), np.float32)
             reason = "the cloud has no points" if count == 0 else "no point of the cloud is finite"
-            return Encoding(valid, ids, 0, nothing, np.zeros(self.clip.dim, np.float32), geometry.stages_ms, reason)
+            return EncodedCloud(valid, ids, 0, nothing, np.zeros(self.clip.dim, np.float32), geometry.stages_ms, reason)
         clock = _Clock(geometry.stages_ms)
         tokens, cls = self._encode_tokens(geometry)
         clock("encoder")
         pieces = int(geometry.superpoints.max()) + 1
-        return Encoding(valid, ids, pieces, tokens, cls, clock.stages_ms, geometry=geometry)
+        return EncodedCloud(valid, ids, pieces, tokens, cls, clock.stages_ms, geometry=geometry)
 
-    def label(self, encoding: Encoding, words: Vocabulary | None = None) -> Segmentation:
+    def label(self, encoding: EncodedCloud, words: Vocabulary | None = None) -> Segmentation:
         """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.
 
         The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the
-        cosine clipped to [0, 1]. Points below their word's threshold stay unlabelled.
+        cosine clipped to [0, 1]. Points below their word's threshold stay unlabeled.
         """
         words = words or self.vocabulary
         clock = _Clock(encoding.stages_ms)
-        labels = np.full(len(encoding.valid), constants.UNLABELLED, np.uint32)
+        labels = np.full(len(encoding.valid), constants.UNLABELED, np.uint32)
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
@@ -161,7 +161,7 @@ class Segmenter:
         clock("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
 
-    def similarity(self, encoding: Encoding, texts: Sequence[str]) -> np.ndarray:
+    def similarity(self, encoding: EncodedCloud, texts: Sequence[str]) -> np.ndarray:
         """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points.
 
         The features of the last texts are kept: asked again for the next cloud, the text tower does not run.
@@ -193,16 +193,18 @@ class Segmenter:
         self._texts = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
 
-    def _encode_tokens(self, geometry: TokenGeometry) -> tuple[np.ndarray, np.ndarray]:
+    def _encode_tokens(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
         inputs = network_input(geometry, self.config).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.in_bf16)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.uses_bf16)
         with torch.inference_mode():
             with half:
                 tokens = self.tokenizer(inputs)
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
-    def _decisions(self, encoding: Encoding, text: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _decisions(
+        self, encoding: EncodedCloud, text: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Points (h,), the word of each and how sure it is, in blocks; all points once."""
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
@@ -213,7 +215,7 @@ class Segmenter:
         for points, cosines in self._cosines(encoding, text):
             yield points, *labeling.decide(cosines, temperature)
 
-    def _cosines(self, encoding: Encoding, text: np.ndarray):
+    def _cosines(self, encoding: EncodedCloud, text: np.ndarray):
         assert encoding.geometry is not None
         xyz, ids = encoding.geometry.working.xyz, encoding.geometry.superpoints
         tokens = torch.from_numpy(encoding.tokens)  # the threads of numpy's BLAS spin on after a product
@@ -221,20 +223,20 @@ class Segmenter:
         return propagation.score_blocks(xyz, ids, encoding.anchors, scores.numpy(), gram.numpy())
 
 
-def form_tokens(
+def build_patches(
     xyz: np.ndarray,
     rgb: np.ndarray | None,
     config: Config,
     rng: np.random.Generator | None = None,
     device: str = "cpu",
-) -> TokenGeometry:
+) -> PatchedCloud:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training); `device`
     is where the partition is solved and the samples are drawn."""
     clock = _Clock({})
     working = preprocess.prepare(preprocess.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
     if len(core) == 0:
-        return TokenGeometry(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
+        return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
     settings = _thinned(config.superpoints, working)
     labels, normals, eigen = superpoints.partition_shapes(core, color, settings, device)
@@ -247,7 +249,7 @@ def form_tokens(
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
     around = token_context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
     clock("patches")
-    return TokenGeometry(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+    return PatchedCloud(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
 
 
 def _leveled(
@@ -265,7 +267,7 @@ def _thinned(config: SuperpointConfig, working: preprocess.WorkingCloud) -> Supe
     return config if share == 1 else dataclasses.replace(config, regularization=config.regularization * share)
 
 
-def network_input(geometry: TokenGeometry, config: Config) -> TokenInput:
+def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
     """Return the tokenizer's input for one cloud, a batch of one."""
     working = geometry.working
     color = None if working.rgb is None else working.rgb[working.core]
@@ -286,7 +288,7 @@ def checked_device(device: str) -> torch.device:
 def _no_tokens() -> tuple[patches.Patches, token_context.Context]:
     none = np.zeros((0, 3), np.float32)
     empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
-    shape = np.zeros((0, token_context.DESCRIPTORS), np.float32)
+    shape = np.zeros((0, token_context.DESCRIPTOR_DIM), np.float32)
     return empty, token_context.Context(
         np.zeros((0, 1, token_context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape
     )

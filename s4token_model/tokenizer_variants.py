@@ -5,7 +5,7 @@ prepare ... --set variant=knn`, `variant: knn` in YAML. A checkpoint keeps the k
 
     knn, ball, spt           patches of the M nearest points, of a ball, of a superpoint; offsets p_j - p_t, positions
                              p_t - mean as they are, in the unit of the cloud
-    +rpn                     relative position normalisation (Eq. 3): both divided by r = alpha * s, so that a token
+    +rpn                     relative position normalization (Eq. 3): both divided by r = alpha * s, so that a token
                              does not change when the cloud is scaled, moved, or both
     knn+rpn+spt              the nearest points of the own superpoint
     ball+rpn+spt, s4token    the ball within the own superpoint: the paper's S4Token

@@ -15,7 +15,7 @@ import numpy as np
 
 from s4token_model import constants
 
-MAX_NAMES = constants.UNLABELLED
+MAX_NAMES = constants.UNLABELED
 
 COLORS = {
     "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),
@@ -54,7 +54,7 @@ def build(
     encode_text: Callable[[list[str]], np.ndarray],
     version: int = 1,
 ) -> Vocabulary:
-    """Encode names x templates: features are normalised, averaged over templates, and normalised again.
+    """Encode names x templates: features are normalized, averaged over templates, and normalized again.
 
     Raises ValueError on an empty vocabulary, an empty or repeated name, a template without {}, or a wrong number of
     thresholds.
@@ -109,9 +109,9 @@ def renumbered(vocabulary: Vocabulary, version: int) -> Vocabulary:
 
 
 def color(name: str) -> tuple[int, int, int]:
-    """Return a colour that depends on the name alone, so that a class looks the same in every vocabulary and run.
+    """Return a color that depends on the name alone, so that a class looks the same in every vocabulary and run.
 
-    Common words have chosen colours that are easy to tell apart; others get one from a hash.
+    Common words have chosen colors that are easy to tell apart; others get one from a hash.
     """
     if name.strip().lower() in COLORS:
         return COLORS[name.strip().lower()]

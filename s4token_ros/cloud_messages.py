@@ -95,12 +95,12 @@ def labeled_points(
 ) -> np.ndarray:
     """Return the points of `cloud` with fields label, confidence, superpoint and rgb appended, structured (H,).
 
-    labels (H,) uint32, 65535 where unlabelled; confidence (H,) float32; superpoints (H,) uint32; colors (C, 3) uint8 of
-    the classes. rgb is the colour of the class, grey where unlabelled. An input field that has one of these names is
-    kept as `input_<name>`, e.g. the camera's colour as `input_rgb`; of a cloud that was labelled before, only that.
+    labels (H,) uint32, 65535 where unlabeled; confidence (H,) float32; superpoints (H,) uint32; colors (C, 3) uint8 of
+    the classes. rgb is the color of the class, gray where unlabeled. An input field that has one of these names is
+    kept as `input_<name>`, e.g. the camera's color as `input_rgb`; of a cloud that was labeled before, only that.
     """
     palette = pointcloud2.pack_rgb(
-        np.concatenate([colors.reshape(-1, 3), [constants.UNLABELLED_COLOR]]).astype(np.uint8)
+        np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
     )
     columns = {
         "label": labels.astype(np.uint32, copy=False),
@@ -117,7 +117,7 @@ def labeled_cloud(cloud: Cloud, points: np.ndarray) -> PointCloud2:
 
 
 def class_cloud(cloud: Cloud, points: np.ndarray, label: int) -> PointCloud2:
-    """Return the labelled `points` of one class as an unorganised cloud; empty when there are none."""
+    """Return the labeled `points` of one class as an unorganized cloud; empty when there are none."""
     return encode(points[points["label"] == label], cloud.header, is_dense=True)
 
 

@@ -35,7 +35,7 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """One labelled cloud with the summary of its classes and the vocabulary that labelled it."""
+    """One labeled cloud with the summary of its classes and the vocabulary that labeled it."""
 
     cloud: PointCloud2
     classes: SceneClasses
@@ -44,7 +44,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query gave: Match messages, the cloud of similarities, and the same cloud labelled."""
+    """What a query gave: Match messages, the cloud of similarities, and the same cloud labeled."""
 
     texts: tuple[str, ...]
     matches: list
@@ -175,7 +175,7 @@ class Session:
         return self._heard.status.hardware_id if self._heard.status else ""
 
     def labeled_by(self, version: int) -> Result:
-        """Wait for a cloud that one vocabulary version alone labelled."""
+        """Wait for a cloud that one vocabulary version alone labeled."""
 
         def ready() -> Result | None:
             vocabulary = self._heard.vocabularies.get(version)
@@ -185,12 +185,12 @@ class Session:
                     return Result(cloud, scenes[-1], vocabulary)
             return None
 
-        return self._wait(ready, FIRST_CLOUD_S, f"labelled cloud (vocabulary version {version})")
+        return self._wait(ready, FIRST_CLOUD_S, f"labeled cloud (vocabulary version {version})")
 
     def count(self, clouds: int) -> tuple[int, float, float]:
         """Wait for more clouds and a diagnosis after them; return (clouds, Hz, mean age in ms when they came)."""
         self._heard.arrivals.clear()
-        self._wait(lambda: len(self._heard.arrivals) > clouds, CLOUD_S, f"{clouds} more labelled clouds")
+        self._wait(lambda: len(self._heard.arrivals) > clouds, CLOUD_S, f"{clouds} more labeled clouds")
         self._heard.status = None
         self._wait(lambda: self._heard.status, CLOUD_S, "message on /diagnostics")
         times, ages = zip(*self._heard.arrivals, strict=True)
@@ -248,7 +248,7 @@ class Session:
         if self._heard.status is None:
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
             return f"the node is not heard at all (ROS_DOMAIN_ID {domain}); logs: {logs}"
-        keys = ("clouds_received", "clouds_labelled", "dropped_failed", "last_error")
+        keys = ("clouds_received", "clouds_labeled", "dropped_failed", "last_error")
         said = ", ".join(f"{key} {self.figures[key]}" for key in keys if self.figures.get(key))
         return f"the node says: {self._heard.status.message} ({said}); logs: {logs}"
 

@@ -1,4 +1,4 @@
-"""What the demo shows: tables, pictures, the labelled cloud as a file, a summary."""
+"""What the demo shows: tables, pictures, the labeled cloud as a file, a summary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Report:
     age_ms: float = 0.0
     dropped: int = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
-    vocabularies: list[dict] = field(default_factory=list)  # version, names, classes, unlabelled
+    vocabularies: list[dict] = field(default_factory=list)  # version, names, classes, unlabeled
     set_vocabulary_ms: float = 0.0
     query_ms: float = 0.0
     matches: list[dict] = field(default_factory=list)
@@ -49,7 +49,7 @@ def latency_table(report: Report) -> str:
             "-" * 30,
             f"{'total':<20}{total:>10.1f}",
             f"{report.model} on {report.device}, ready after {report.ready_s:.1f} s",
-            f"{report.rate_hz:.1f} labelled clouds per second, {report.dropped} dropped, "
+            f"{report.rate_hz:.1f} labeled clouds per second, {report.dropped} dropped, "
             f"{report.age_ms:.0f} ms from stamp to arrival",
         ]
     )
@@ -65,8 +65,8 @@ def class_table(result: Result) -> str:
         return f"{_cut(name, 24):<24}{points:>11,}{100 * points / total:>8.1f} %"
 
     rows = [f"{row(c.name, c.points)}{c.superpoints:>13,}{c.confidence:>13.2f}" for c in scene.classes]
-    if scene.unlabelled:
-        rows.append(f"{row('(unlabelled)', scene.unlabelled)}  {scene.unlabelled_reason}")
+    if scene.unlabeled:
+        rows.append(f"{row('(unlabeled)', scene.unlabeled)}  {scene.unlabeled_reason}")
     titles = f"{'class':<24}{'points':>11}{'share':>10}{'superpoints':>13}{'confidence':>13}"
     return "\n".join(["", header, titles, "-" * WIDTH, *rows])
 
@@ -90,8 +90,8 @@ def summary_of(result: Result) -> dict:
         "version": int(result.vocabulary.version),
         "names": list(result.vocabulary.names),
         "classes": {c.name: int(c.points) for c in result.classes.classes},
-        "unlabelled": int(result.classes.unlabelled),
-        "unlabelled_reason": result.classes.unlabelled_reason,
+        "unlabeled": int(result.classes.unlabeled),
+        "unlabeled_reason": result.classes.unlabeled_reason,
     }
 
 
@@ -103,7 +103,7 @@ def as_json(report: Report) -> dict:
 
 
 def write_files(out: Path, results: Sequence[Result], answer: Answer) -> list[str]:
-    """Write pictures and the labelled cloud of the first result; return the file names.
+    """Write pictures and the labeled cloud of the first result; return the file names.
 
     A second result, the same room in other words, becomes labels_changed.png.
     """

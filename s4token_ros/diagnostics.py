@@ -16,7 +16,7 @@ class Statistics:
     """Counters since activation and the recent past. Times are monotonic seconds, latencies milliseconds."""
 
     received: int = 0
-    labelled: int = 0
+    labeled: int = 0
     stale: int = 0  # replaced by a newer cloud before the worker came to it
     idle: int = 0  # replaced while nobody subscribed to any output
     failed: int = 0
@@ -24,9 +24,9 @@ class Statistics:
     last_received: float | None = None
     last_error: str = ""
     failing: bool = False  # the newest frame failed
-    unlabelled_reason: str = ""
+    unlabeled_reason: str = ""
     frame_id_missing: bool = False
-    age_s: float = 0.0  # from the stamp of the newest labelled cloud to its publication
+    age_s: float = 0.0  # from the stamp of the newest labeled cloud to its publication
     recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))
 
     def receive(self) -> None:
@@ -35,8 +35,8 @@ class Statistics:
         self.last_received = time.monotonic()
 
     def succeed(self, stages_ms: dict[str, float]) -> None:
-        """Count a labelled cloud and its latency per stage."""
-        self.labelled += 1
+        """Count a labeled cloud and its latency per stage."""
+        self.labeled += 1
         self.failing = False
         self.recent.append((time.monotonic(), dict(stages_ms)))
 
@@ -51,7 +51,7 @@ class Statistics:
         return time.monotonic() - (self.started if self.last_received is None else self.last_received)
 
     def rate_hz(self) -> float:
-        """Labelled clouds per second over the last WINDOW_S seconds."""
+        """Labeled clouds per second over the last WINDOW_S seconds."""
         now = time.monotonic()
         return sum(now - t < WINDOW_S for t, _ in list(self.recent)) / min(WINDOW_S, max(now - self.started, 1.0))
 
@@ -78,12 +78,12 @@ def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: s
         return DiagnosticStatus.WARN, silence
     if not wanted:
         return DiagnosticStatus.OK, "idle: nobody subscribes to any output"
-    if stats.unlabelled_reason:
-        return DiagnosticStatus.WARN, f"nothing labelled in the last cloud: {stats.unlabelled_reason}"
+    if stats.unlabeled_reason:
+        return DiagnosticStatus.WARN, f"nothing labeled in the last cloud: {stats.unlabeled_reason}"
     if stats.frame_id_missing:
         return DiagnosticStatus.WARN, "clouds come with an empty frame_id; RViz and tf cannot place them"
     total = sum(stats.stages_ms().values())
-    return DiagnosticStatus.OK, f"labelling at {stats.rate_hz():.1f} Hz, {total:.0f} ms per cloud"
+    return DiagnosticStatus.OK, f"labeling at {stats.rate_hz():.1f} Hz, {total:.0f} ms per cloud"
 
 
 def values(stats: Statistics) -> dict[str, str]:
@@ -94,7 +94,7 @@ def values(stats: Statistics) -> dict[str, str]:
         "latency_ms": f"{sum(stages.values()):.1f}",
         **{f"latency_ms.{name}": f"{ms:.1f}" for name, ms in stages.items()},
         "clouds_received": str(stats.received),
-        "clouds_labelled": str(stats.labelled),
+        "clouds_labeled": str(stats.labeled),
         "dropped_stale": str(stats.stale),
         "dropped_failed": str(stats.failed),
         "skipped_without_subscribers": str(stats.idle),

@@ -1,7 +1,7 @@
 """Time the node at work: s4token benchmark --live [--input BAG] [--rate 10] [--set input.max_points=40000] [--json]
 
 Node and sensor are processes of their own, this one listens; all three share the machine. A cloud's age is the time
-from its stamp, when the sensor publishes it, to the arrival of the labelled cloud here.
+from its stamp, when the sensor publishes it, to the arrival of the labeled cloud here.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ ENCODED_POINTS, ENCODED_STEP = 130_000, 32
 
 @dataclass
 class Ear:
-    """What was heard: (arrival, age) in s of every labelled cloud, vocabularies, figures of the newest diagnostics."""
+    """What was heard: (arrival, age) in s of every labeled cloud, vocabularies, figures of the newest diagnostics."""
 
     clouds: list[tuple[float, float]] = field(default_factory=list)
     vocabularies: list[Vocabulary] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
 
     def cloud(self, raw: bytes) -> None:
-        """Take a labelled cloud as it comes from the wire: its header begins with the stamp."""
+        """Take a labeled cloud as it comes from the wire: its header begins with the stamp."""
         seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
         now = time.time()
         self.clouds.append((time.monotonic(), now - seconds - 1e-9 * nanoseconds))
@@ -93,7 +93,7 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
             _spin(node, lambda: ear.vocabularies, 120, children, "the node")
             playing = ["s4token_ros.replay", source, "--topic", TOPIC, "--rate", str(rate)]
             children.append(_start(Path(folder, "player.log"), playing))
-            _spin(node, lambda: ear.clouds, 60, children, "the first labelled cloud")
+            _spin(node, lambda: ear.clouds, 60, children, "the first labeled cloud")
             first_ms = 1e3 * ear.clouds[0][1]
             live = _count(node, ear, seconds, children)
             stop(children.pop()[0])
@@ -138,14 +138,14 @@ def _count(node: Any, ear: Ear, seconds: float, children: list) -> dict[str, Any
     end = time.monotonic() + 2
     _spin(node, lambda: time.monotonic() > end and ear.figures, 30, children, "diagnostics")
     before, begin = dict(ear.figures), time.monotonic()
-    _spin(node, lambda: time.monotonic() > begin + seconds, seconds + 10, children, "labelled clouds")
+    _spin(node, lambda: time.monotonic() > begin + seconds, seconds + 10, children, "labeled clouds")
     ages = [1e3 * age for arrival, age in ear.clouds if begin <= arrival <= begin + seconds]
     if not ages:
-        raise ValueError(f"no labelled cloud in {seconds:.0f} s")
+        raise ValueError(f"no labeled cloud in {seconds:.0f} s")
     counts = {key: int(ear.figures[key]) - int(before[key]) for key in ("clouds_received", "dropped_stale")}
     stages = {key.split(".")[1]: float(ms) for key, ms in ear.figures.items() if key.startswith("latency_ms.")}
     return {
-        "labelled_hz": round(len(ages) / seconds, 2),
+        "labeled_hz": round(len(ages) / seconds, 2),
         "received": counts["clouds_received"],
         "dropped": counts["dropped_stale"],
         "age_p50_ms": round(float(np.percentile(ages, 50)), 1),
@@ -155,7 +155,7 @@ def _count(node: Any, ear: Ear, seconds: float, children: list) -> dict[str, Any
 
 
 def _relabel(node: Any, ear: Ear, children: list, repeats: int = 7) -> dict[str, float]:
-    """From set_vocabulary to the relabelled last cloud: with new words, and with words the text tower has seen."""
+    """From set_vocabulary to the relabeled last cloud: with new words, and with words the text tower has seen."""
     client = node.create_client(SetVocabulary, f"{NODE}/set_vocabulary")
     _spin(node, client.service_is_ready, 20, children, "set_vocabulary")
     quiet = time.monotonic() + 1.0
@@ -166,7 +166,7 @@ def _relabel(node: Any, ear: Ear, children: list, repeats: int = 7) -> dict[str,
         request = SetVocabulary.Request(names=names, thresholds=[0.001 * turn] * 20)
         heard, begin = len(ear.clouds), time.monotonic()
         answer = client.call_async(request)
-        _spin(node, lambda a=answer, h=heard: a.done() and len(ear.clouds) > h, 20, children, "relabelling")
+        _spin(node, lambda a=answer, h=heard: a.done() and len(ear.clouds) > h, 20, children, "relabeling")
         times.append(1e3 * (ear.clouds[-1][0] - begin))
     return {"relabel_new_words_ms": round(times[0], 1), "relabel_ms": round(float(np.median(times[1:])), 1)}
 
@@ -198,11 +198,11 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"{result['input']} at {result['played_hz']:g} Hz, {result['model']}, {settings}",
-            f"labelled clouds per second {result['labelled_hz']}; received {result['received']}, dropped as stale"
+            f"labeled clouds per second {result['labeled_hz']}; received {result['received']}, dropped as stale"
             f" {result['dropped']}",
             f"age at arrival p50 {result['age_p50_ms']:.0f} ms, p95 {result['age_p95_ms']:.0f} ms,"
             f" first cloud {result['first_age_ms']:.0f} ms; stages: {stages}",
-            f"set_vocabulary to relabelled cloud {result['relabel_ms']} ms, with new words"
+            f"set_vocabulary to relabeled cloud {result['relabel_ms']} ms, with new words"
             f" {result['relabel_new_words_ms']} ms",
             f"decode, encode and publish {ENCODED_POINTS:,} points of {ENCODED_STEP} bytes:"
             f" {result['decode_encode_publish_ms']} ms",

@@ -1,4 +1,4 @@
-"""The lifecycle node `s4token`: clouds in, labelled clouds out, words changed while it runs.
+"""The lifecycle node `s4token`: clouds in, labeled clouds out, words changed while it runs.
 
 Here are the parameters, lifecycle, services and diagnostics; what happens to a cloud is in labeler.py.
 """
@@ -290,7 +290,7 @@ class S4TokenNode(LifecycleNode):
             "vocabulary_version": str(words.version if words else 0),
             "vocabulary_words": str(len(words.names) if words else 0),
         }
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: labelling"
+        name = f"{self.get_fully_qualified_name().lstrip('/')}: labeling"
         self._diagnostics.publish(diagnostics.array_message(self._now(), name, settings.model, level, text, figures))
 
     def _now(self) -> Any:

@@ -23,7 +23,7 @@ RELIABILITIES = ("reliable", "best_effort")
 class InputConfig:
     """Where clouds come from."""
 
-    topics: tuple[str, ...] = option(("points",), "PointCloud2 topics; the newest cloud of any is labelled next")
+    topics: tuple[str, ...] = option(("points",), "PointCloud2 topics; the newest cloud of any is labeled next")
     reliability: str = option(
         "auto", "auto follows what the publishers offer, also when they change", choices=("auto", *RELIABILITIES)
     )
@@ -33,7 +33,7 @@ class InputConfig:
 class OutputConfig:
     """What is published; an output without subscribers costs nothing either way."""
 
-    labeled: bool = option(True, "publish the labelled cloud on ~/labeled")
+    labeled: bool = option(True, "publish the labeled cloud on ~/labeled")
     classes: bool = option(True, "publish the summary per class on ~/classes")
     similarity: bool = option(True, "publish similarities with the texts of the last query on ~/similarity")
     class_topics: int = option(64, "at most this many topics ~/class/<name>; 0 is none", 0, 1000)

@@ -37,7 +37,7 @@ class Outputs:
         return self._node.create_publisher(kind, f"~/{name}", self._qos)
 
     def wanted(self) -> bool:
-        """Whether anybody subscribes to anything that needs a labelled cloud."""
+        """Whether anybody subscribes to anything that needs a labeled cloud."""
         with self._destroying:
             of_class = (publisher for _, publisher in self._of_class.values())
             return any(map(_heard, (self._labeled, self._classes, self._similarity, *of_class)))
@@ -72,7 +72,7 @@ class Outputs:
                 self._of_class[name] = (labels[name], publisher)
 
     def publish(self, cloud: cloud_messages.Cloud, segmentation, reason: str) -> float:
-        """Publish a labelled cloud on every output that is heard; return milliseconds taken."""
+        """Publish a labeled cloud on every output that is heard; return milliseconds taken."""
         start = time.perf_counter()
         heard = [(label, publisher) for label, publisher in self._of_class.values() if _heard(publisher)]
         if _heard(self._labeled) or heard:

@@ -1,4 +1,4 @@
-"""What a labelled cloud holds: per-class summaries and the superpoints that answer a text. Arrays in, messages out."""
+"""What a labeled cloud holds: per-class summaries and the superpoints that answer a text. Arrays in, messages out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _column(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def group(ids: np.ndarray, xyz: np.ndarray) -> Groups:
-    """Group points (n, 3) by ids (n,), n >= 1; sums in float64, so that far coordinates keep their millimetres."""
+    """Group points (n, 3) by ids (n,), n >= 1; sums in float64, so that far coordinates keep their millimeters."""
     index = np.argsort(ids, kind="stable")
     ordered = ids[index]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
@@ -64,18 +64,18 @@ def group(ids: np.ndarray, xyz: np.ndarray) -> Groups:
 
 
 def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "") -> SceneClasses:
-    """Summarise a Segmentation of points xyz (H, 3): one ClassSummary per class that occurs, most points first."""
+    """Summarize a Segmentation of points xyz (H, 3): one ClassSummary per class that occurs, most points first."""
     message = SceneClasses(header=header, points=len(xyz), vocabulary_version=int(segmentation.vocabulary.version))
-    labelled = segmentation.labels != constants.UNLABELLED
-    message.unlabelled = int(len(xyz) - labelled.sum())
-    message.unlabelled_reason = reason
-    if not labelled.any():
+    labeled = segmentation.labels != constants.UNLABELED
+    message.unlabeled = int(len(xyz) - labeled.sum())
+    message.unlabeled_reason = reason
+    if not labeled.any():
         return message
     names = segmentation.vocabulary.names
     labels, superpoints = segmentation.labels, segmentation.superpoints
     counts, centroid, low, high, confidence = _sums(labels, segmentation.confidence, xyz, len(names))
     groups = Groups(np.arange(len(names)), counts, centroid, low, high, _NONE, _NONE)
-    superpoint_counts = _superpoints_per_class(labels, superpoints, labelled, len(names))
+    superpoint_counts = _superpoints_per_class(labels, superpoints, labeled, len(names))
     for label in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist():
         message.classes.append(
             ClassSummary(
@@ -110,9 +110,9 @@ def _sums(labels, confidence, xyz, classes):
     return counts, mean, low, high, sure
 
 
-def _superpoints_per_class(labels, superpoints, labelled, classes: int) -> np.ndarray:
+def _superpoints_per_class(labels, superpoints, labeled, classes: int) -> np.ndarray:
     """(classes,) how many superpoints have a point of each class."""
-    pairs = labels[labelled].astype(np.int64), superpoints[labelled].astype(np.int64)
+    pairs = labels[labeled].astype(np.int64), superpoints[labeled].astype(np.int64)
     size = int(pairs[1].max()) + 1
     if classes * size > TABLE:
         kept = np.unique(pairs[0] * size + pairs[1])

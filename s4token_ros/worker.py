@@ -1,7 +1,7 @@
 """The work on clouds, off the executor: newest cloud -> decode -> encode -> label -> publish, in one worker
 thread, or two that overlap.
 
-The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds: a cloud is labelled
+The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds: a cloud is labeled
 wholly by one version, and none with an older version's labels follows the message of a newer vocabulary.
 """
 
@@ -42,7 +42,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Formed:
+class PatchedFrame:
     """A cloud cut into tokens, on its way to the network."""
 
     message: Any
@@ -178,7 +178,7 @@ class Labeler:
 
     def _form_ahead(self) -> None:
         """With `overlap`, the first thread: from a message to tokens."""
-        parallel.limit(parallel.processors() - parallel.processors() // 2)
+        parallel.set_thread_limit(parallel.processors() - parallel.processors() // 2)
         while not self._stop.is_set():
             if not self.outputs.wanted() or not self._formed.wait_empty(IDLE_POLL_S):
                 self._stop.wait(0.0 if self.outputs.wanted() else IDLE_POLL_S)
@@ -190,7 +190,7 @@ class Labeler:
 
     def _finish(self) -> None:
         """With `overlap`, the second thread: from tokens to a published cloud."""
-        parallel.limit(max(1, parallel.processors() // 2))
+        parallel.set_thread_limit(max(1, parallel.processors() // 2))
         while not self._stop.is_set():
             if self._formed.wait(IDLE_POLL_S) or (self._unpublished and self.outputs.wanted()):
                 with self._working:
@@ -200,7 +200,7 @@ class Labeler:
         """Label and publish one cloud, a message or formed already; None: the one that a query has encoded."""
         try:
             if work is not None:
-                self._frame = self._embed(work) if isinstance(work, Formed) else self._encode(work)
+                self._frame = self._embed(work) if isinstance(work, PatchedFrame) else self._encode(work)
             self._unpublished = False
             if self._frame is not None and not self._publish(self._frame):
                 self._inbox.put_back(self._frame.message)  # the segmenter was replaced meanwhile
@@ -214,14 +214,14 @@ class Labeler:
     def _encode(self, message: Any) -> Frame:
         return self._embed(self._form(message))
 
-    def _form(self, message: Any) -> Formed:
+    def _form(self, message: Any) -> PatchedFrame:
         start = time.perf_counter()
         cloud = cloud_messages.decode(message)
         decode_ms = (time.perf_counter() - start) * 1e3
         segmenter = self.model.segmenter
-        return Formed(message, cloud, segmenter.form(cloud.xyz, cloud.rgb), segmenter, decode_ms)
+        return PatchedFrame(message, cloud, segmenter.form(cloud.xyz, cloud.rgb), segmenter, decode_ms)
 
-    def _embed(self, formed: Formed) -> Frame:
+    def _embed(self, formed: PatchedFrame) -> Frame:
         encoding = formed.segmenter.embed(formed.geometry, len(formed.cloud.xyz))
         return Frame(formed.message, formed.cloud, encoding, formed.segmenter, formed.decode_ms)
 
@@ -232,7 +232,7 @@ class Labeler:
             if frame.segmenter is not model.segmenter:
                 return False
             segmentation = model.segmenter.label(frame.encoding, model.vocabulary)
-            publish_ms = self.outputs.publish(frame.cloud, segmentation, frame.encoding.unlabelled_reason)
+            publish_ms = self.outputs.publish(frame.cloud, segmentation, frame.encoding.unlabeled_reason)
             if not relabel:
                 self._show_similarity(frame)
                 self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
@@ -247,5 +247,5 @@ class Labeler:
         self.stats.succeed(stages_ms)
         now, stamp = self._now(), frame.cloud.header.stamp
         self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
-        self.stats.unlabelled_reason = frame.encoding.unlabelled_reason
+        self.stats.unlabeled_reason = frame.encoding.unlabeled_reason
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

@@ -22,8 +22,8 @@ KEYS = [
     "finite_points",
     "superpoints",
     "tokens",
-    "unlabelled",
-    "unlabelled_reason",
+    "unlabeled",
+    "unlabeled_reason",
     "classes",
     "stages_ms",
     "total_ms",
@@ -37,7 +37,7 @@ def segmenter(tiny_model):
 
 
 def room(count=3000, seed=0):
-    """A floor, a wall and a box, with colours and ground truth."""
+    """A floor, a wall and a box, with colors and ground truth."""
     rng = np.random.default_rng(seed)
     u = rng.random((count, 3)).astype(np.float32)
     kind = np.arange(count) % 3
@@ -72,9 +72,9 @@ def test_label_writes_the_input_and_its_labels_and_prints_one_json_object(tmp_pa
     )
     result = json.loads(out)
     assert code == 0 and list(result) == KEYS and out.count("\n") == 1
-    assert (result["points"], result["finite_points"], result["unlabelled"]) == (3000, 2998, 2)
-    assert result["unlabelled_reason"] == "2 points: not finite"
-    assert sum(result["classes"].values()) + result["unlabelled"] == result["points"]
+    assert (result["points"], result["finite_points"], result["unlabeled"]) == (3000, 2998, 2)
+    assert result["unlabeled_reason"] == "2 points: not finite"
+    assert sum(result["classes"].values()) + result["unlabeled"] == result["points"]
     assert set(result["classes"]) <= {"floor", "wall", "box"}
     assert result["total_ms"] == pytest.approx(sum(result["stages_ms"].values()), abs=0.01)
     again = read_cloud(target)
@@ -86,7 +86,7 @@ def test_label_writes_the_input_and_its_labels_and_prints_one_json_object(tmp_pa
     assert (np.delete(labels, [7, 8]) < 3).all() and len(np.unique(again.fields["superpoint"])) == result[
         "superpoints"
     ] + 1
-    assert len(np.unique(again.rgb[labels == labels[0]], axis=0)) == 1  # one colour per class
+    assert len(np.unique(again.rgb[labels == labels[0]], axis=0)) == 1  # one color per class
 
 
 def test_label_of_a_bag_adds_a_topic(tmp_path, capsys, tiny_model):
@@ -106,8 +106,8 @@ def test_label_of_a_bag_adds_a_topic(tmp_path, capsys, tiny_model):
     result = json.loads(out)
     assert code == 0 and (result["points"], result["clouds"], result["skipped"]) == (120, 2, [])
     assert contents(tmp_path / "out.mcap") == contents(tmp_path / "in")
-    labelled = [bags.cloud_of(m)[0] for _, _, m in bags.read_clouds(tmp_path / "out.mcap", "/s4token/labeled")]
-    assert sum((p["label"] == 0).sum() for p in labelled) == result["classes"]["floor"]
+    labeled = [bags.cloud_of(m)[0] for _, _, m in bags.read_clouds(tmp_path / "out.mcap", "/s4token/labeled")]
+    assert sum((p["label"] == 0).sum() for p in labeled) == result["classes"]["floor"]
 
 
 def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
@@ -117,8 +117,8 @@ def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
         capsys, "label", tmp_path / "in.npy", "-o", tmp_path / "out.ply", "--model", tiny_model, "--labels",
         tmp_path / "words.txt", "--set", "vocabulary.threshold=1.0"
     )  # fmt: skip
-    assert code == 0 and "3,000 points" in out and "unlabelled (3000 points: below the threshold)" in out
-    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, constants.UNLABELLED_COLOR)
+    assert code == 0 and "3,000 points" in out and "unlabeled (3000 points: below the threshold)" in out
+    assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, constants.UNLABELED_COLOR)
 
 
 def odd_clouds():
@@ -126,7 +126,7 @@ def odd_clouds():
     yield "no points", np.zeros((0, 3), np.float32)
     yield "one point", np.ones((1, 3), np.float32)
     yield "two points", rng.random((2, 3))
-    yield "fewer than neighbours", rng.random((6, 3))
+    yield "fewer than neighbors", rng.random((6, 3))
     yield "all NaN", np.full((50, 3), np.nan)
     yield "all equal", np.full((50, 3), 2.5)
     yield "inf", np.where(rng.random((50, 3)) < 0.2, np.inf, rng.random((50, 3)))
@@ -136,15 +136,15 @@ def odd_clouds():
 
 
 @pytest.mark.parametrize(("name", "xyz"), list(odd_clouds()), ids=[name for name, _ in odd_clouds()])
-def test_odd_clouds_are_labelled_as_far_as_possible(tmp_path, segmenter, name, xyz):
+def test_odd_clouds_are_labeled_as_far_as_possible(tmp_path, segmenter, name, xyz):
     cloud = Cloud.from_fields({n: xyz[:, i] for i, n in enumerate("xyz")})
     summary = label_files.label_cloud(cloud, tmp_path / "out.ply", segmenter).to_dict("m")
     again = read_cloud(tmp_path / "out.ply")
     assert len(again.xyz) == len(xyz) == summary["points"]
     finite = np.isfinite(xyz.astype(float)).all(axis=1)
-    assert summary["finite_points"] == finite.sum() and summary["unlabelled"] == (~finite).sum()
+    assert summary["finite_points"] == finite.sum() and summary["unlabeled"] == (~finite).sum()
     assert ((again.fields["label"] == 65535) == ~finite).all()
-    assert bool(summary["unlabelled_reason"]) == (len(xyz) == 0 or not finite.all())
+    assert bool(summary["unlabeled_reason"]) == (len(xyz) == 0 or not finite.all())
     json.dumps(summary, allow_nan=False)
     ids = label_files.partition_cloud(cloud, segmenter.config)
     assert ((ids == constants.NO_SUPERPOINT) == ~finite).all()
@@ -236,17 +236,17 @@ def test_commands_with_their_own_parser_get_the_rest_of_the_line(monkeypatch, ca
 
 
 @pytest.mark.parametrize("parts", [("modelnet", "chair", "chair_0001.off"), ("bags", "watercan_ros2")])
-def test_real_input_is_labelled(tmp_path, capsys, tiny_model, parts):
+def test_real_input_is_labeled(tmp_path, capsys, tiny_model, parts):
     source = real(*parts)
     target = tmp_path / ("out" if source.is_dir() else "out.ply")
     words = ["label", source, "-o", target, "--model", tiny_model, "--mesh-points", 4000, "--json"]
     code, out, _ = run(capsys, *words)
     result = json.loads(out)
     assert code == 0 and result["points"] > 1000
-    assert sum(result["classes"].values()) + result["unlabelled"] == result["points"]
+    assert sum(result["classes"].values()) + result["unlabeled"] == result["points"]
 
 
-def test_a_real_frame_and_scans_are_labelled(tmp_path, segmenter):
+def test_a_real_frame_and_scans_are_labeled(tmp_path, segmenter):
     frame = read_cloud(real("rgbd_7scenes", "frame-000000.depth.png"))
     scan = read_cloud(real("scannet_full", "scene0000_00_vert_all.npy"))
     lidar = read_cloud(real("semantickitti", "sequences", "00", "velodyne", "000000.bin"))
@@ -254,4 +254,4 @@ def test_a_real_frame_and_scans_are_labelled(tmp_path, segmenter):
         thin = Cloud.from_fields({name: column[::20] for name, column in cloud.fields.items()})
         summary = label_files.label_cloud(thin, tmp_path / "out.pcd", segmenter)
         assert summary.finite_points == np.isfinite(thin.xyz).all(axis=1).sum()
-        assert summary.unlabelled == summary.points - summary.finite_points
+        assert summary.unlabeled == summary.points - summary.finite_points

@@ -12,12 +12,12 @@ CLASSES = 7
 
 
 def random_labels(seed: int, size: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Truth without class 5, predictions of every class; a tenth of both unlabelled."""
+    """Truth without class 5, predictions of every class; a tenth of both unlabeled."""
     rng = np.random.default_rng(seed)
     truth = rng.choice([0, 1, 2, 3, 4, 6], size, p=[0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
     guess = np.where(rng.random(size) < 0.6, truth, rng.integers(0, CLASSES, size))
-    truth[rng.random(size) < 0.1] = constants.UNLABELLED
-    guess[rng.random(size) < 0.1] = constants.UNLABELLED
+    truth[rng.random(size) < 0.1] = constants.UNLABELED
+    guess[rng.random(size) < 0.1] = constants.UNLABELED
     return truth, guess
 
 
@@ -25,7 +25,7 @@ def random_labels(seed: int, size: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 def test_scores_agree_with_scikit_learn(seed):
     sklearn = pytest.importorskip("sklearn.metrics")
     truth, guess = random_labels(seed)
-    kept = truth != constants.UNLABELLED
+    kept = truth != constants.UNLABELED
     present = [0, 1, 2, 3, 4, 6]
     found = metrics.scores(metrics.confusion(truth, guess, CLASSES))
     jaccard = sklearn.jaccard_score(truth[kept], guess[kept], labels=present, average=None)
@@ -35,7 +35,7 @@ def test_scores_agree_with_scikit_learn(seed):
     assert found.miou == pytest.approx(jaccard.mean(), abs=1e-6)
     assert found.macc == pytest.approx(recall.mean(), abs=1e-6)
     assert found.accuracy == pytest.approx(sklearn.accuracy_score(truth[kept], guess[kept]), abs=1e-6)
-    table = sklearn.confusion_matrix(truth[kept], np.where(guess == constants.UNLABELLED, CLASSES, guess)[kept])
+    table = sklearn.confusion_matrix(truth[kept], np.where(guess == constants.UNLABELED, CLASSES, guess)[kept])
     np.testing.assert_array_equal(metrics.confusion(truth, guess, CLASSES)[present], table[[0, 1, 2, 3, 4, 6]])
 
 
@@ -61,16 +61,16 @@ def test_oracle_is_the_majority_of_each_superpoint():
     rng = np.random.default_rng(5)
     ids = rng.integers(0, 40, 600) * 17
     truth = rng.integers(0, 5, 600)
-    truth[rng.random(600) < 0.3] = constants.UNLABELLED
-    truth[ids == 0] = constants.UNLABELLED
+    truth[rng.random(600) < 0.3] = constants.UNLABELED
+    truth[ids == 0] = constants.UNLABELED
     best = metrics.oracle_labels(ids, truth)
     for i in np.unique(ids):
-        votes = truth[(ids == i) & (truth != constants.UNLABELLED)]
-        wanted = np.bincount(votes).argmax() if len(votes) else constants.UNLABELLED  # argmax: ties to the lower label
+        votes = truth[(ids == i) & (truth != constants.UNLABELED)]
+        wanted = np.bincount(votes).argmax() if len(votes) else constants.UNLABELED  # argmax: ties to the lower label
         assert (best[ids == i] == wanted).all()
 
 
-def test_oracle_of_single_points_is_perfect_and_no_labelling_beats_the_oracle():
+def test_oracle_of_single_points_is_perfect_and_no_labeling_beats_the_oracle():
     truth, guess = random_labels(6, 500)
     alone = metrics.scores(metrics.confusion(truth, metrics.oracle_labels(np.arange(500), truth), CLASSES))
     assert alone.miou == 1 and alone.accuracy == 1
@@ -81,7 +81,7 @@ def test_oracle_of_single_points_is_perfect_and_no_labelling_beats_the_oracle():
     assert len(metrics.oracle_labels(np.zeros(0, int), np.zeros(0, int))) == 0
 
 
-def test_chance_is_the_mean_of_random_labellings():
+def test_chance_is_the_mean_of_random_labelings():
     truth, _ = random_labels(7, 20000)
     support = metrics.confusion(truth, truth, CLASSES).sum(1)
     expected = metrics.scores(chance_confusion(support))

@@ -29,7 +29,7 @@ def tiny(tiny_model) -> Segmenter:
 
 
 def room(count: int = 4000, seed: int = 0) -> np.ndarray:
-    """Floor, two walls and a box in metres, float64, in no order."""
+    """Floor, two walls and a box in meters, float64, in no order."""
     rng = np.random.default_rng(seed)
     part = count // 4
     floor = np.c_[rng.uniform(0, 4, (part, 2)), np.zeros(part)]
@@ -48,17 +48,17 @@ def check(result, xyz) -> None:
     assert result.labels.dtype == result.superpoints.dtype == np.uint32 and result.confidence.dtype == np.float32
     assert np.array_equal(result.encoding.valid, valid)
     words = len(result.vocabulary.names)
-    assert ((result.labels < words) | (result.labels == constants.UNLABELLED)).all()
+    assert ((result.labels < words) | (result.labels == constants.UNLABELED)).all()
     assert ((result.confidence >= 0) & (result.confidence <= 1)).all()
-    assert (result.labels[~valid] == constants.UNLABELLED).all() and not result.confidence[~valid].any()
+    assert (result.labels[~valid] == constants.UNLABELED).all() and not result.confidence[~valid].any()
     assert (result.superpoints[~valid] == constants.NO_SUPERPOINT).all()
     assert set(result.superpoints[valid]) == set(range(result.superpoint_count))
     assert set(result.stages_ms) == STAGES or not valid.any()
     if valid.any():
         assert (result.labels[valid] < words).all() or result.vocabulary.thresholds.max() > 0
-        assert result.tokens >= 1 and not result.encoding.unlabelled_reason
+        assert result.tokens >= 1 and not result.encoding.unlabeled_reason
     else:
-        assert result.tokens == 0 and result.encoding.unlabelled_reason
+        assert result.tokens == 0 and result.encoding.unlabeled_reason
 
 
 def with_holes(xyz):
@@ -117,7 +117,7 @@ def test_wrong_shapes_are_refused(tiny, xyz):
         tiny.segment(xyz)
 
 
-def test_colour_of_another_length_is_refused_and_of_nan_survives(tiny):
+def test_color_of_another_length_is_refused_and_of_nan_survives(tiny):
     with pytest.raises(ValueError, match="rgb has shape"):
         tiny.segment(room(100), np.zeros((99, 3)))
     check(tiny.segment(room(100), np.full((100, 3), np.nan, np.float32)), room(100))
@@ -213,15 +213,15 @@ def test_a_vocabulary_of_one_word_is_a_detector(tiny):
     assert not result.labels.any()
 
 
-def test_thresholds_leave_points_unlabelled(tiny):
+def test_thresholds_leave_points_unlabeled(tiny):
     encoding = tiny.encode(room())
     names = ["chair", "table", "floor", "wall"]
     free = tiny.label(encoding, tiny.make_vocabulary(names))
     middle = float(np.median(free.confidence))
     strict = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=middle))
-    expected = np.where(free.confidence >= np.float32(middle), free.labels, constants.UNLABELLED)
-    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == constants.UNLABELLED).mean() < 1
-    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == constants.UNLABELLED).any()
+    expected = np.where(free.confidence >= np.float32(middle), free.labels, constants.UNLABELED)
+    assert np.array_equal(strict.labels, expected) and 0 < (strict.labels == constants.UNLABELED).mean() < 1
+    assert (tiny.label(encoding, tiny.make_vocabulary(names, thresholds=1.0)).labels == constants.UNLABELED).any()
     one = [1.0 if k == free.labels[0] else 0.0 for k in range(4)]
     picky = tiny.label(encoding, tiny.make_vocabulary(names, thresholds=one))
     assert set(picky.labels[free.labels != free.labels[0]]) <= set(range(4))
@@ -240,7 +240,7 @@ def test_bad_words_leave_the_segmenter_as_it_was(tiny, names):
     assert tiny.vocabulary is before
 
 
-def test_clouds_above_the_limit_are_thinned_and_wholly_labelled(tiny_model):
+def test_clouds_above_the_limit_are_thinned_and_wholly_labeled(tiny_model):
     model = load(tiny_model, input__max_points=1000)
     xyz = with_holes(room(8000))
     result = model.segment(xyz)
@@ -277,7 +277,7 @@ def test_the_encoding_keeps_its_promises(tiny):
     inside = geometry.patches.index >= 0
     offsets = (own - geometry.patches.centers[:, None]) / geometry.patches.radius
     np.testing.assert_allclose(offsets[inside], geometry.patches.offsets[inside], atol=1e-5)
-    assert dataclasses.is_dataclass(encoding) and segmenter.form_tokens(room(), None, tiny.config).patches.radius > 0
+    assert dataclasses.is_dataclass(encoding) and segmenter.build_patches(room(), None, tiny.config).patches.radius > 0
 
 
 def test_devices():

@@ -12,7 +12,7 @@ from s4token_model import config as configs
 from s4token_model import tokenizer_variants
 from s4token_model.config import Config
 from s4token_model.pipeline.tokenizer import Tokenizer
-from s4token_model.segmenter import form_tokens, network_input
+from s4token_model.segmenter import build_patches, network_input
 from s4token_model.training import prepare, settings, token_samples
 
 SMALL = {"sampling.tokens": 24, "patches.points": 16, "superpoints.regularization": 0.1, "tokenizer.width": 16}
@@ -47,7 +47,7 @@ def chosen_of(xyz: np.ndarray, centers: np.ndarray) -> list[int]:
 
 @pytest.mark.parametrize("name", tokenizer_variants.TABLE_1)
 def test_patches_are_those_of_the_definition(name):
-    geometry = form_tokens(cloud(), None, config_of(name))
+    geometry = build_patches(cloud(), None, config_of(name))
     xyz, found, parts = geometry.working.xyz, geometry.patches, name.split("+")
     chosen = chosen_of(xyz, found.centers)
     away = np.linalg.norm(xyz[chosen][:, None].astype(np.float64) - xyz[None], axis=2)
@@ -72,7 +72,7 @@ def test_patches_are_those_of_the_definition(name):
 
 @pytest.mark.parametrize("name", ["knn", "ball", "knn+rpn", "ball+rpn", "point-bert"])
 def test_without_superpoints_the_centroids_are_farthest_points(name):
-    geometry = form_tokens(cloud(1), None, config_of(name))
+    geometry = build_patches(cloud(1), None, config_of(name))
     chosen = chosen_of(geometry.working.xyz, geometry.patches.centers)
     assert chosen == farthest(geometry.working.xyz, chosen[0], 24)
 
@@ -84,11 +84,11 @@ def test_with_superpoints_the_centroids_are_weighted(name):
 
 @pytest.mark.parametrize("name", tokenizer_variants.TABLE_1)
 @pytest.mark.parametrize("scale", [1 / 64, 8.0, 37.0])
-def test_normalisation_alone_makes_tokens_free_of_scale(name, scale):
+def test_normalization_alone_makes_tokens_free_of_scale(name, scale):
     config = config_of(name)
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.tokenizer, 24).eval()
-    near, far = (form_tokens(cloud(2) * np.float32(s), None, config) for s in (1.0, scale))
+    near, far = (build_patches(cloud(2) * np.float32(s), None, config) for s in (1.0, scale))
     np.testing.assert_array_equal(near.patches.index, far.patches.index)
     with torch.no_grad():
         once, again = (tokenizer(network_input(g, config)) for g in (near, far))
@@ -105,7 +105,7 @@ def test_moving_the_cloud_changes_no_token(name):
     tokenizer = Tokenizer(config.tokenizer, 24).eval()
     moved = cloud(2) + np.float32([4, -8, 2])
     with torch.no_grad():
-        tokens = [tokenizer(network_input(form_tokens(xyz, None, config), config)) for xyz in (cloud(2), moved)]
+        tokens = [tokenizer(network_input(build_patches(xyz, None, config), config)) for xyz in (cloud(2), moved)]
     assert torch.allclose(*tokens, atol=1e-3)
 
 
@@ -146,9 +146,9 @@ def test_training_reads_what_inference_reads(name):
     sample |= {"point_label": np.zeros(32, np.int16), "target_superpoint": np.zeros(0, np.int32)}
     sample |= {"target_feature": np.zeros((0, 4), np.float16), "target_whole": np.zeros(4, np.float16)}
     how = dataclasses.replace(settings.TrainConfig(), patch_points=16)
-    drawn = token_samples.draw_one(sample, how, np.random.default_rng(0), 24, train=False)
+    drawn = token_samples.sample_tokens(sample, how, np.random.default_rng(0), 24, train=False)
     batch = token_samples.collate([drawn])
-    wanted = network_input(form_tokens(cloud(3), None, config), config)
+    wanted = network_input(build_patches(cloud(3), None, config), config)
     torch.testing.assert_close(batch.inputs.position, wanted.position, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(batch.inputs.patch, wanted.patch, rtol=2e-3, atol=2e-3)
     assert torch.allclose(batch.weights.sum(-1).max(), torch.tensor(1.0))

@@ -15,7 +15,7 @@ def letters(texts: list[str]) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_features_are_averaged_over_templates_and_normalised():
+def test_features_are_averaged_over_templates_and_normalized():
     words = vocabulary.build(["chair", " table "], ["a {}", "the {} here"], 0.3, letters, 7)
     assert words.names == ("chair", "table") and words.version == 7
     for row, name in zip(words.text, words.names, strict=True):
@@ -88,7 +88,7 @@ def test_thresholds_one_for_all_or_one_each():
     assert vocabulary.checked_thresholds([0.0, 1.0], 2).tolist() == [0.0, 1.0]
 
 
-def test_colours_belong_to_the_word():
+def test_colors_belong_to_the_word():
     names = vocabulary.read_names("scannet20")
     colors = [vocabulary.color(name) for name in names]
     assert colors == [vocabulary.color(f" {name.upper()}") for name in names]

@@ -55,7 +55,7 @@ def whole_partition(xyz: np.ndarray, config: Config, repeats: int, timed: Timed)
 
 
 def geometry(xyz: np.ndarray, config: Config, repeats: int, timed: Timed) -> dict[str, float | None]:
-    """Neighbours, normals and eigen-features: ours beside pgeof's; milliseconds."""
+    """Neighbors, normals and eigen-features: ours beside pgeof's; milliseconds."""
     options = config.superpoints
     ours_ms, _ = timed(lambda: superpoints.describe(xyz, None, options), repeats)
     try:

@@ -1,6 +1,6 @@
 """The reference pipeline: the paper's parts as the usual libraries give them, a peer for timing.
 
-Open3D normals, scipy neighbours with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a
+Open3D normals, scipy neighbors with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a
 torch loop, grouping by a full distance matrix, propagation by the dense formula with masked pairs. Same numbers of
 points, tokens and words as ours.
 """
@@ -16,7 +16,7 @@ from s4token_model.pipeline import superpoints
 
 
 def partition(xyz: np.ndarray, config: Config) -> np.ndarray:
-    """Superpoint ids (H,) by Open3D normals, eigen-features of the nearest neighbours and cut-pursuit-py."""
+    """Superpoint ids (H,) by Open3D normals, eigen-features of the nearest neighbors and cut-pursuit-py."""
     options = config.superpoints
     neighbors = cKDTree(xyz).query(xyz, k=max(options.feature_neighbors, options.graph_neighbors + 1), workers=-1)[1]
     features = np.concatenate([normals(xyz, options.feature_neighbors), _eigen(xyz, neighbors)], axis=1)

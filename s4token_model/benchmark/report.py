@@ -30,7 +30,7 @@ def write(
         f"Written by `{command}` on {date.today()}: {_processor()}, {results[0]['hardware']}. {versions}.",
         "Milliseconds are medians; ours and the peer run in turn in one process on the same cloud, with the same"
         " numbers of tokens and words. Ratios hold on other machines better than milliseconds do. The reference is the"
-        " paper's pipeline as libraries give it: Open3D normals, scipy neighbours, pgeof, cut-pursuit-py, farthest"
+        " paper's pipeline as libraries give it: Open3D normals, scipy neighbors, pgeof, cut-pursuit-py, farthest"
         " point sampling as a torch loop, dense propagation, the same ViT in fp32.",
         *(_cloud(result) for result in results),
     ]
@@ -60,7 +60,7 @@ def plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     totals = [row["total_ms"] for row in rows]
     axes.loglog(points, totals, color="black", marker="o", linewidth=2, label="total")
     linear = [totals[-1] * p / points[-1] for p in points]
-    axes.loglog(points, linear, color="grey", linestyle=":", label="linear")
+    axes.loglog(points, linear, color="gray", linestyle=":", label="linear")
     axes.set(xlabel="points", ylabel="milliseconds", title="Time to label a cloud")
     axes.grid(True, which="both", alpha=0.2)
     axes.legend(loc="lower right", ncols=2)
@@ -113,7 +113,7 @@ def _further(result: dict[str, Any]) -> list[str]:
     if result.get("geometry", {}).get("pgeof_ms"):
         found = result["geometry"]
         lines.append(
-            f"- Neighbours, normals, eigen-features and graph: {found['ours_ms']:.0f} ms; pgeof's neighbours and"
+            f"- Neighbors, normals, eigen-features and graph: {found['ours_ms']:.0f} ms; pgeof's neighbors and"
             f" features: {found['pgeof_ms']:.0f} ms."
         )
     if part.get("pycut_pursuit_ms"):
@@ -129,18 +129,18 @@ def _live(live: Sequence[dict[str, Any]]) -> str:
         "## Live",
         "",
         "Written by `s4token benchmark --live`: node, sensor and listener are processes on this machine. Age: from the"
-        " stamp of a cloud to the arrival of the labelled one. Relabelled: from set_vocabulary with 20 words that the"
+        " stamp of a cloud to the arrival of the labeled one. Relabeled: from set_vocabulary with 20 words that the"
         " text tower has seen to the arrival of the last cloud. Encoded: decode, append labels and publish"
         " 130,000 points of 32 bytes.",
         "",
-        "| clouds, settings | played, Hz | labelled, Hz | dropped | age p50, ms | p95, ms | relabelled, ms |"
+        "| clouds, settings | played, Hz | labeled, Hz | dropped | age p50, ms | p95, ms | relabeled, ms |"
         " encoded, ms |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in live:
         name = ", ".join([Path(one["input"]).name, one["model"], *one["settings"]])
         lines.append(
-            f"| {name} | {one['played_hz']:g} | {one['labelled_hz']} | {one['dropped']} of {one['received']} |"
+            f"| {name} | {one['played_hz']:g} | {one['labeled_hz']} | {one['dropped']} of {one['received']} |"
             f" {one['age_p50_ms']:.0f} | {one['age_p95_ms']:.0f} | {one['relabel_ms']:.0f} |"
             f" {one['decode_encode_publish_ms']:.1f} |"
         )
@@ -162,7 +162,7 @@ def _growth(rows: list[dict[str, Any]], picture: str) -> str:
         "## Growth with the number of points",
         "",
         f"A row of procedural rooms; slope of log time against log points {slope(rows):.2f}. Clouds of"
-        " more than `input.max_points` go through the network at one point per voxel, all their points are labelled.",
+        " more than `input.max_points` go through the network at one point per voxel, all their points are labeled.",
         "",
         f"![time against points]({picture})",
         "",

@@ -88,7 +88,7 @@ def _status(key: str) -> int:
 
 def main() -> None:
     """Measure one size and print it as JSON."""
-    parser = argparse.ArgumentParser(description="time and memory of labelling one cloud")
+    parser = argparse.ArgumentParser(description="time and memory of labeling one cloud")
     parser.add_argument("points", type=int)
     parser.add_argument("--model", default=checkpoint.MINI)
     parser.add_argument("--repeats", type=int, default=3)

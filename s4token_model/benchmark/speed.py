@@ -31,7 +31,7 @@ from s4token_model.kernels import spatial_index
 from s4token_model.pipeline import preprocess, propagation, sampling, superpoints
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
-from s4token_model.segmenter import Segmenter, form_tokens, network_input
+from s4token_model.segmenter import Segmenter, build_patches, network_input
 
 STRENGTHS = (0.03, 0.1, 0.3)
 RANDOM = "random:"  # model "random:ViT-B-16" times an open_clip architecture without its weights
@@ -139,7 +139,7 @@ def in_fp32(clip: FrozenClip) -> FrozenClip:
     """The same CLIP in single precision, as the reference pipeline runs it."""
     exact = copy.deepcopy(clip)
     exact.model.float()
-    exact.precision, exact.in_bf16, exact._int8 = "fp32", False, None
+    exact.precision, exact.uses_bf16, exact._int8 = "fp32", False, None
     return exact
 
 
@@ -158,7 +158,7 @@ def reference_stages(xyz: np.ndarray, segmenter: Segmenter, exact: FrozenClip) -
     reference.group(xyz, labels, chosen, radius, config.patches.points)
     clock("patches")
     inputs = network_input(
-        form_tokens(xyz, None, config), config
+        build_patches(xyz, None, config), config
     )  # the same tokens as ours; its geometry is not counted
     clock.skip()
     with torch.inference_mode():

@@ -33,10 +33,10 @@ class Frame:
     depth_matrix: np.ndarray
 
     def color(self) -> np.ndarray:
-        """Read the colours (h, w, 3) uint8."""
+        """Read the colors (h, w, 3) uint8."""
         image = depth_images.read_image(self.color_path)
         if image.ndim != 3 or image.shape[2] < 3:
-            raise ValueError(f"{self.color_path}: expected colours, found an image {image.shape}; export it again")
+            raise ValueError(f"{self.color_path}: expected colors, found an image {image.shape}; export it again")
         return image[..., :3]
 
     def depth(self) -> np.ndarray:
@@ -46,10 +46,10 @@ class Frame:
             raise ValueError(
                 f"{self.depth_path}: an image {raw.shape} of {raw.dtype}; depth is 16 bit, one channel, mm"
             )
-        metres = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0).astype(np.float32)
-        if np.isfinite(metres).mean() < LEAST_DEPTH:
+        meters = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0).astype(np.float32)
+        if np.isfinite(meters).mean() < LEAST_DEPTH:
             raise ValueError(f"{self.depth_path} has no depth; the frame is of no use")
-        return metres
+        return meters
 
 
 def list_scenes(root: str | Path) -> list[Path]:
@@ -88,7 +88,7 @@ def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
 
 
 def _found(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:
-    """Name, paths of colour, depth and pose, and matrices of colour and depth, of every frame."""
+    """Name, paths of color, depth and pose, and matrices of color and depth, of every frame."""
     if (folder / "pose").is_dir():
         inside = folder / "intrinsic"
         matrices = (_matrix(inside / "intrinsic_color.txt"), _matrix(inside / "intrinsic_depth.txt"))

@@ -99,7 +99,7 @@ def _pointcept(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     if (folder / "instance.npy").is_file():
         instance = validation.load_array(folder / "instance.npy").reshape(-1).astype(np.int32)
     if rgb.shape != xyz.shape or len(instance) != len(xyz):
-        found = f"{len(xyz)} points, colours {rgb.shape}, {len(instance)} instances"
+        found = f"{len(xyz)} points, colors {rgb.shape}, {len(instance)} instances"
         raise ValueError(f"{folder}: {found}; the files are of different versions")
     return xyz, rgb, label, instance
 

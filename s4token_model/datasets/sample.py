@@ -1,6 +1,6 @@
 """The sample room of the demo: a scan of a procedural room in one small file, and the command that makes it.
 
-`python -m s4token_model.datasets.sample` writes samples/room.npz: positions in millimetres, colours in 8 bits.
+`python -m s4token_model.datasets.sample` writes samples/room.npz: positions in millimeters, colors in 8 bits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMMAND = "python -m s4token_model.datasets.sample"
 
 @dataclass(frozen=True)
 class Sample:
-    """A labelled scan: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint8, index of `names`."""
+    """A labeled scan: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint8, index of `names`."""
 
     xyz: np.ndarray
     rgb: np.ndarray
@@ -29,12 +29,12 @@ class Sample:
 
 
 def save(path: str | Path, sample: Sample) -> None:
-    """Write a sample, rounded to millimetres and 8-bit colours. ValueError when it is over 65 m or has 256 classes."""
+    """Write a sample, rounded to millimeters and 8-bit colors. ValueError when it is over 65 m or has 256 classes."""
     low = np.floor(sample.xyz.min(axis=0) / STEP) * STEP
     grid = np.rint((sample.xyz - low) / STEP)
     if not np.isfinite(grid).all() or grid.max() > 65535 or len(sample.names) > 255:
         raise ValueError("a sample holds finite points within 65 m and at most 255 classes; cut the scan")
-    order = np.lexsort((grid[:, 0] // 64, grid[:, 1] // 64, grid[:, 2] // 64))  # neighbours together: a smaller file
+    order = np.lexsort((grid[:, 0] // 64, grid[:, 1] // 64, grid[:, 2] // 64))  # neighbors together: a smaller file
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         path,

@@ -29,7 +29,7 @@ _LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0
 
 @dataclass(frozen=True)
 class Room:
-    """One labelled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into
+    """One labeled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into
     SCANNET20, 65535 = not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated; superpoint (H,) int32 that ScanNet
     provides, or None."""
 
@@ -42,7 +42,7 @@ class Room:
 
 
 def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str | None = None) -> list[str]:
-    """Names of the labelled rooms below `root`, sorted.
+    """Names of the labeled rooms below `root`, sorted.
 
     `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". `split` keeps
     the rooms of train or val. Raises ValueError when the root holds none (naming the files looked for) or when an entry
@@ -116,9 +116,7 @@ def _load_pointcept(folder: Path) -> Room:
     xyz = validation.cloud(folder / "coord.npy", validation.load_array(folder / "coord.npy"))
     rgb = validation.load_array(folder / "color.npy")
     if rgb.shape != xyz.shape:
-        raise ValueError(
-            f"{folder}: {len(xyz)} points but colours {rgb.shape}; the two files are of different versions"
-        )
+        raise ValueError(f"{folder}: {len(xyz)} points but colors {rgb.shape}; the two files are of different versions")
     path = folder / "segment20.npy"
     label = validation.labels(path, validation.load_array(path), len(xyz), len(SCANNET20), ignored=-1)
     nyu40 = np.array([*SCANNET20_NYU40, 0], np.int32)[np.minimum(label, len(SCANNET20))]
@@ -128,7 +126,7 @@ def _load_pointcept(folder: Path) -> Room:
 def scannet20(nyu40: np.ndarray) -> np.ndarray:
     """Map NYU40 ids to indices into SCANNET20 (uint32); every other id becomes 65535."""
     nyu40 = np.asarray(nyu40).astype(np.int64)
-    table = np.full(257, constants.UNLABELLED, np.uint32)
+    table = np.full(257, constants.UNLABELED, np.uint32)
     table[list(SCANNET20_NYU40)] = np.arange(len(SCANNET20), dtype=np.uint32)
     return table[np.where((nyu40 >= 0) & (nyu40 < 256), nyu40, 256)]
 

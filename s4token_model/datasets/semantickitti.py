@@ -39,7 +39,7 @@ class Sweep:
 
 
 def list_sweeps(root: str | Path, sequences: Sequence[str] | None = None) -> list[str]:
-    """Names "SS/NNNNNN" of the labelled sweeps below `root`, sorted; `sequences` keeps e.g. ("08",).
+    """Names "SS/NNNNNN" of the labeled sweeps below `root`, sorted; `sequences` keeps e.g. ("08",).
 
     Raises ValueError that names the files looked for.
     """
@@ -48,7 +48,7 @@ def list_sweeps(root: str | Path, sequences: Sequence[str] | None = None) -> lis
     names = [name for name in names if sequences is None or name.split("/")[0] in sequences]
     if not names:
         where = Path(root) / "sequences" / (",".join(sequences) if sequences else "*")
-        raise ValueError(f"no labelled sweeps: looked for {where}/labels/*.label and {where}/velodyne/*.bin")
+        raise ValueError(f"no labeled sweeps: looked for {where}/labels/*.label and {where}/velodyne/*.bin")
     return names
 
 
@@ -66,7 +66,7 @@ def load_sweep(root: str | Path, name: str) -> Sweep:
 
 def learning_map(raw: np.ndarray) -> np.ndarray:
     """Map raw semantic ids (H,) to indices into NAMES (uint32), 65535 where the benchmark ignores them."""
-    table = np.full(65536, constants.UNLABELLED, np.uint32)
+    table = np.full(65536, constants.UNLABELED, np.uint32)
     for index, name in enumerate(NAMES):
         table[list(RAW_IDS[name])] = index
     return table[np.asarray(raw).astype(np.int64) & 0xFFFF]

@@ -1,4 +1,4 @@
-"""ShapeNet55: unlabelled shapes as points, in the layout Point-BERT published, for training.
+"""ShapeNet55: unlabeled shapes as points, in the layout Point-BERT published, for training.
 
 shapenet_pc/SYNSET-ID.npy (8192, 3), y up; ShapeNet-55/{train,test}.txt, one file name a line (ShapeNet-34 alike)
 """

@@ -1,4 +1,4 @@
-"""Labelled clouds of S3DIS as Superpoint Transformer keeps them (its demo file): level_0 of a partition, in HDF5.
+"""Labeled clouds of S3DIS as Superpoint Transformer keeps them (its demo file): level_0 of a partition, in HDF5.
 
 level_0/pos (H, 3) m, rgb (H, 3) 0-255, _csr_/y: votes of the points behind each voxel, sparse (H, 14), last void.
 """

@@ -1,7 +1,7 @@
 """Agreement without ground truth: the share of points that get the same label in two views of one cloud.
 
 A view is the cloud turned about the vertical by a random angle, with a random part of its points missing. A model that
-knows what it sees gives a point the same word in both; `chance` is what two random labellings with the same shares of
+knows what it sees gives a point the same word in both; `chance` is what two random labelings with the same shares of
 words would give, `kappa` = (agreement - chance) / (1 - chance).
 """
 
@@ -49,7 +49,7 @@ def run(
     clouds = list(clouds_of(root))
     for number, xyz in enumerate(tqdm(clouds, "clouds", disable=as_json)):
         first, second = two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
-        named = (first != constants.UNLABELLED) & (second != constants.UNLABELLED)
+        named = (first != constants.UNLABELED) & (second != constants.UNLABELED)
         np.add.at(counts, (first[named], second[named]), 1)
     result = {"task": "agreement", "model": str(model), "clouds": len(clouds)} | figures(counts)
     text = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {chance:.4f}, kappa {kappa:.4f}"
@@ -73,7 +73,7 @@ def figures(counts: np.ndarray) -> dict[str, Any]:
     """points, agreement, chance and kappa of a table (C, C) of labels in the first and in the second view."""
     total = int(counts.sum())
     if total == 0:
-        raise ValueError("no point was labelled in both views; the clouds are empty, or thresholds too high")
+        raise ValueError("no point was labeled in both views; the clouds are empty, or thresholds too high")
     agreement = float(np.trace(counts)) / total
     chance = float((counts.sum(axis=0) / total) @ (counts.sum(axis=1) / total))
     kappa = 1.0 if chance == 1 else (agreement - chance) / (1 - chance)

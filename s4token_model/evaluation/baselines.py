@@ -21,7 +21,7 @@ def height_and_normal(
 
     xyz (H, 3) m, z up; the ground is the 2nd percentile of height, near is within 0.3 m, upright surfaces are within 30
     degrees of vertical. The default `rest` is the single class that scores best on the real rooms: a choice made in the
-    baseline's favour. Returns (H,) uint32 indices into `names`.
+    baseline's favor. Returns (H,) uint32 indices into `names`.
     """
     normals = geometry.describe(xyz, None, 20, 8).normals
     upright = np.abs(normals[:, 2]) < np.sin(np.radians(30.0))

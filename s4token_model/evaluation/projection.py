@@ -1,6 +1,6 @@
 """The training-free baseline, PointCLIPv2's way: CLIP on depth pictures of a cloud, read back to its points.
 
-f_i = normalise( sum over the views that see point i of CLIP's dense feature there ),   f = mean of the views' [cls]
+f_i = normalize( sum over the views that see point i of CLIP's dense feature there ),   f = mean of the views' [cls]
 A point that no view sees takes the feature of the nearest point that one sees. The CLIP is the one of the checkpoint.
 """
 
@@ -51,7 +51,7 @@ class Projection:
         return vocabulary.build(names, templates, 0.0, self.clip.encode_text)
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Projected:
-        """Render and look: xyz (H, 3), z up, any unit; colours are not used."""
+        """Render and look: xyz (H, 3), z up, any unit; colors are not used."""
         valid = np.isfinite(xyz).all(axis=1)
         points = np.asarray(xyz)[valid]
         if not len(points):
@@ -63,6 +63,6 @@ class Projection:
 
     def label(self, encoding: Projected, words: Vocabulary) -> Any:
         """labels (H,) uint32 of the nearest word, 65535 on points that are not finite."""
-        labels = np.full(len(encoding.valid), constants.UNLABELLED, np.uint32)
+        labels = np.full(len(encoding.valid), constants.UNLABELED, np.uint32)
         labels[encoding.valid] = (encoding.features @ words.text.T).argmax(axis=1)
         return SimpleNamespace(labels=labels)

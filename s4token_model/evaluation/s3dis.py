@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from s4token_model.datasets import s3dis
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Readable
-from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.evaluation.tables import segmentation_table
 
 if TYPE_CHECKING:
@@ -43,6 +43,6 @@ def run(
     return result
 
 
-def _cloud(root: str | Path, name: str) -> LabelledCloud:
+def _cloud(root: str | Path, name: str) -> LabeledCloud:
     room = s3dis.load_room(root, name)
-    return LabelledCloud(room.name, room.xyz, room.rgb, room.label)
+    return LabeledCloud(room.name, room.xyz, room.rgb, room.label)

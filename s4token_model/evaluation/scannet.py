@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s4token_model.datasets import scannet
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Readable
-from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.evaluation.tables import segmentation_table
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def run(
     return result
 
 
-def _cloud(root: str | Path, name: str) -> LabelledCloud:
+def _cloud(root: str | Path, name: str) -> LabeledCloud:
     room = scannet.load_room(root, name)
-    return LabelledCloud(room.name, room.xyz, room.rgb, room.label, room.superpoint)
+    return LabeledCloud(room.name, room.xyz, room.rgb, room.label, room.superpoint)

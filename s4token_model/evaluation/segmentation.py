@@ -1,4 +1,4 @@
-"""Semantic segmentation of labelled clouds: a model beside baselines and the oracle of its superpoints."""
+"""Semantic segmentation of labeled clouds: a model beside baselines and the oracle of its superpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INDOOR = ("floor", "wall", "cabinet")
 
 
 @dataclass(frozen=True)
-class LabelledCloud:
+class LabeledCloud:
     """xyz (H, 3) m, z up; rgb (H, 3) in [0, 1] or None; label (H,) index into the benchmark's classes, 65535 =
     ignored; superpoint (H,) that the data set provides, or None."""
 
@@ -47,7 +47,7 @@ class _Tally:
 
 
 def evaluate(
-    clouds: Iterable[LabelledCloud],
+    clouds: Iterable[LabeledCloud],
     names: Sequence[str],
     segmenter: Segmenter,
     prompts: Prompts | Sequence[str] | None = None,
@@ -94,7 +94,7 @@ def evaluate(
     return result
 
 
-def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: int, seconds: float) -> None:
+def _score(tally: _Tally, cloud: LabeledCloud, found: Segmentation, classes: int, seconds: float) -> None:
     counts = metrics.confusion(cloud.label, found.labels, classes)
     best = metrics.confusion(cloud.label, metrics.oracle_labels(found.superpoints, cloud.label), classes)
     tally.add("model", counts)
@@ -113,7 +113,7 @@ def _score(tally: _Tally, cloud: LabelledCloud, found: Segmentation, classes: in
             "oracle_miou": metrics.scores(best).miou,
             "superpoints": int(found.superpoint_count),
             "tokens": int(found.tokens),
-            "unlabelled": float((found.labels == constants.UNLABELLED).mean()),
+            "unlabeled": float((found.labels == constants.UNLABELED).mean()),
             "seconds": seconds,
             "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
         }
@@ -155,16 +155,16 @@ def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _picture(out: Path, cloud: LabelledCloud, found: Segmentation, names: tuple[str, ...]) -> None:
+def _picture(out: Path, cloud: LabeledCloud, found: Segmentation, names: tuple[str, ...]) -> None:
     from s4token_model.pictures.colors import palette
     from s4token_model.pictures.figures import label_colors, save_comparison
 
     colors = palette(len(names))
-    ignored = cloud.label == constants.UNLABELLED
-    shown = np.where(ignored, constants.UNLABELLED, found.labels)
+    ignored = cloud.label == constants.UNLABELED
+    shown = np.where(ignored, constants.UNLABELED, found.labels)
     columns = [
         (f"{cloud.name}: prediction", label_colors(found.labels, colors)),
-        ("truth (grey: not annotated)", label_colors(cloud.label, colors)),
+        ("truth (gray: not annotated)", label_colors(cloud.label, colors)),
     ]
     both = np.concatenate([cloud.label, shown])
     save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=(both, names, colors))

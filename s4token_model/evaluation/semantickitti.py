@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s4token_model.datasets import semantickitti
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Readable
-from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.evaluation.tables import segmentation_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def run(
     out: str | Path | None = None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, Any]:
-    """Score a model on the labelled sweeps of `sequences` (default all) and print a table, or one JSON object.
+    """Score a model on the labeled sweeps of `sequences` (default all) and print a table, or one JSON object.
 
     Arguments and result as in `evaluation.scannet.run`; the height rule labels level ground road, upright surfaces
     building and the rest vegetation.
@@ -45,6 +45,6 @@ def run(
     return result
 
 
-def _cloud(root: str | Path, name: str) -> LabelledCloud:
+def _cloud(root: str | Path, name: str) -> LabeledCloud:
     sweep = semantickitti.load_sweep(root, name)
-    return LabelledCloud(name, sweep.xyz, None, sweep.label)
+    return LabeledCloud(name, sweep.xyz, None, sweep.label)

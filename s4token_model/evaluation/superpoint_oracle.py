@@ -26,7 +26,7 @@ LAMBDAS = (0.03, 0.1, 0.3)
 
 def oracle(ids: np.ndarray, raw: np.ndarray) -> metrics.Scores:
     """Scores of superpoints ids (H,) that each take their majority class of raw (H,), where ids > 0 are annotated."""
-    truth = np.where(raw > 0, raw, constants.UNLABELLED)
+    truth = np.where(raw > 0, raw, constants.UNLABELED)
     classes = int(raw.max(initial=0)) + 1
     return metrics.scores(metrics.confusion(truth, metrics.oracle_labels(ids, truth), classes))
 
@@ -49,7 +49,7 @@ def measure(
 
 
 def clouds(root: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
-    """The labelled clouds below `root`: xyz, rgb and raw classes of scannet_full's room and every SemanticKITTI sweep
+    """The labeled clouds below `root`: xyz, rgb and raw classes of scannet_full's room and every SemanticKITTI sweep
     there.
 
     Raises ValueError naming the files looked for when there is none.

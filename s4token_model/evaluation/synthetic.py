@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.evaluation.tables import segmentation_table
 from s4token_model.procedural import scenes
 from s4token_model.procedural.captions import HELD_OUT
@@ -54,10 +54,10 @@ def run(
     return result
 
 
-def held_out(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[LabelledCloud]:
+def held_out(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[LabeledCloud]:
     """Yield `rooms` scanned procedural rooms, the same for the same seed."""
     for number, scan in scans(rooms, kind, seed):
-        yield LabelledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)
+        yield LabeledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)
 
 
 def scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:

@@ -60,7 +60,7 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
 def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence[str]) -> None:
     """Draw a confusion matrix (C, C or C + 1), rows the true classes that occur, each row as shares of its points."""
     counts = np.asarray(counts, float)
-    columns = [*names, "unlabelled"][: counts.shape[1]]
+    columns = [*names, "unlabeled"][: counts.shape[1]]
     used = np.flatnonzero(counts.sum(1) > 0)
     wanted = np.flatnonzero((counts.sum(0) > 0) | np.isin(np.arange(counts.shape[1]), used))
     share = counts[used][:, wanted] / counts[used].sum(1, keepdims=True)
@@ -93,7 +93,7 @@ def _square(draw: ImageDraw.ImageDraw, x: int, y: int, share: float) -> None:
 
 
 def _upright(picture: Image.Image, text: str, x: int, bottom: int) -> None:
-    """Text that reads upwards, centred on x, ending at `bottom`."""
+    """Text that reads upwards, centered on x, ending at `bottom`."""
     tile = Image.new("RGB", (int(text_width(text, 16)) + 4, 24), (255, 255, 255))
     draw_text(ImageDraw.Draw(tile), (0, 2), text, 16, (30, 33, 38))
     tile = tile.rotate(90, expand=True)

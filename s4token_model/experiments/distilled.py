@@ -20,7 +20,7 @@ from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural import scenes
-from s4token_model.segmenter import form_tokens
+from s4token_model.segmenter import build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.raycast import Caster
 from s4token_model.training import pretrain, procedural_samples, targets, token_samples
@@ -43,7 +43,7 @@ def _with_targets(seed: int, name: str, lab: Lab) -> tuple[experiment_shapes.Sha
     rng, scene = np.random.default_rng(seed), scenes.make_object(seed, name)
     scan = scans.scan_object(scene, np.random.default_rng(seed), lab.effort.points, partial=False)
     shape = experiment_shapes.Shape(experiment_shapes.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
-    geometry = form_tokens(shape.xyz, None, experiment_shapes.config_of("s4token"))
+    geometry = build_patches(shape.xyz, None, experiment_shapes.config_of("s4token"))
     frozen, size = teacher_clip.load(lab), (teacher_clip.EDGE, teacher_clip.EDGE)
     pictures = rgbd_views.render_views(scene, rng, lab.effort.views, size, teacher_clip.STYLE, Caster(scene), 50.0)
     seen = procedural_samples.seen_pixels(geometry, scan, pictures) | {
@@ -69,7 +69,7 @@ class Drawn:
 def _some(item: dict[str, np.ndarray], how: TrainConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
     pick = rng.choice(len(item["point"]), how.points, replace=len(item["point"]) < how.points)
     few = item | {name: item[name][pick] for name in ("point", "point_superpoint", "point_label")}
-    return token_samples.draw_one(few, how, rng, how.tokens, True)
+    return token_samples.sample_tokens(few, how, rng, how.tokens, True)
 
 
 @lru_cache(maxsize=1)
@@ -147,7 +147,7 @@ def from_pictures(lab: Lab) -> dict[str, float]:
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
     for k in range(lab.effort.held_out):
         shape, found = _with_targets(FIRST_TEST + k, TAUGHT[k % len(TAUGHT)], lab)
-        ids = form_tokens(shape.xyz, None, experiment_shapes.config_of("s4token")).superpoints
+        ids = build_patches(shape.xyz, None, experiment_shapes.config_of("s4token")).superpoints
         word = np.full(ids.max() + 1, len(TAUGHT))
         word[found["target_superpoint"]] = (found["target_feature"] @ text.T).argmax(axis=1)
         counts[shape.category] += np.bincount(word[ids], minlength=len(TAUGHT) + 1)

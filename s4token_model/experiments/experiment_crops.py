@@ -1,4 +1,4 @@
-"""Single things cut out of rooms, in metres, as seen from inside the room: what a tokenizer of objects meets in use."""
+"""Single things cut out of rooms, in meters, as seen from inside the room: what a tokenizer of objects meets in use."""
 
 from __future__ import annotations
 

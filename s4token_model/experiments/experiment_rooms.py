@@ -12,17 +12,17 @@ from s4token_model import constants, metrics, vocabulary
 from s4token_model.config import Config
 from s4token_model.datasets import s3dis, scannet
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.segmentation import LabelledCloud
+from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.evaluation.synthetic import held_out
 from s4token_model.experiments import teacher_clip
 from s4token_model.experiments.effort import Effort
 from s4token_model.experiments.experiment import Lab
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import SCANNET20, scannet20_ids
-from s4token_model.segmenter import Encoding, Segmenter
+from s4token_model.segmenter import EncodedCloud, Segmenter
 from s4token_model.vocabulary import Vocabulary
 
-Encoded = tuple[LabelledCloud, Encoding]
+Encoded = tuple[LabeledCloud, EncodedCloud]
 
 
 def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
@@ -31,7 +31,7 @@ def segmenter_of(tokenizer: Tokenizer, config: Config, lab: Lab) -> Segmenter:
     return Segmenter(tokenizer, teacher_clip.load(lab), configs.replace(config, wanted))
 
 
-def encoded(segmenter: Segmenter, clouds: list[LabelledCloud]) -> list[Encoded]:
+def encoded(segmenter: Segmenter, clouds: list[LabeledCloud]) -> list[Encoded]:
     """The clouds with their encodings: the network runs once, whatever words are asked for."""
     return [(cloud, segmenter.encode(cloud.xyz)) for cloud in clouds]
 
@@ -45,9 +45,9 @@ def score_furniture(segmenter: Segmenter, seen: list[Encoded]) -> float:
     """mIoU over the points of classes that objects were trained on, told apart by the words of these alone: walls and
     floors, which no training object shows, are neither asked for nor counted."""
     names, templates = list(teacher_clip.TAUGHT), vocabulary.read_templates("default")
-    table = np.full(constants.UNLABELLED + 1, constants.UNLABELLED, np.uint32)
+    table = np.full(constants.UNLABELED + 1, constants.UNLABELED, np.uint32)
     table[[SCANNET20.index(name) for name in names]] = np.arange(len(names))
-    taught = [(LabelledCloud(c.name, c.xyz, None, table[c.label]), encoding) for c, encoding in seen]
+    taught = [(LabeledCloud(c.name, c.xyz, None, table[c.label]), encoding) for c, encoding in seen]
     return metrics.scores(_counts(segmenter, taught, segmenter.make_vocabulary(names, templates, 0.0))).miou
 
 
@@ -67,27 +67,27 @@ def s3dis_words(segmenter: Segmenter) -> Vocabulary:
 
 
 @lru_cache(maxsize=1)
-def procedural(effort: Effort) -> list[LabelledCloud]:
+def procedural(effort: Effort) -> list[LabeledCloud]:
     """Procedural rooms with ScanNet's classes; what is none of them is not annotated."""
-    table = np.array(scannet20_ids(constants.UNLABELLED), np.uint32)
+    table = np.array(scannet20_ids(constants.UNLABELED), np.uint32)
     return [
-        _thinned(LabelledCloud(room.name, room.xyz, None, table[room.label]), effort.room_points)
+        _thinned(LabeledCloud(room.name, room.xyz, None, table[room.label]), effort.room_points)
         for room in held_out(effort.rooms)
     ]
 
 
 @lru_cache(maxsize=1)
-def real(root: Path, effort: Effort) -> list[LabelledCloud]:
+def real(root: Path, effort: Effort) -> list[LabeledCloud]:
     """The first scan of each of ScanNet's rooms below `root`."""
     found = (scannet.load_room(root, name) for name in first_scans(root, effort))
-    return [_thinned(LabelledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
+    return [_thinned(LabeledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
 
 
 @lru_cache(maxsize=1)
-def real_s3dis(root: Path, effort: Effort) -> list[LabelledCloud]:
+def real_s3dis(root: Path, effort: Effort) -> list[LabeledCloud]:
     """The first rooms of S3DIS's Area 5 below `root`, or its crops; as many as of ScanNet."""
     found = (s3dis.load_room(root, name) for name in s3dis.list_rooms(root)[: effort.scannet_rooms])
-    return [_thinned(LabelledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
+    return [_thinned(LabeledCloud(r.name, r.xyz, None, r.label), effort.room_points) for r in found]
 
 
 def first_scans(root: Path, effort: Effort) -> list[str]:
@@ -95,8 +95,8 @@ def first_scans(root: Path, effort: Effort) -> list[str]:
     return [name for name in scannet.list_rooms(root) if name.endswith("_00")][: effort.scannet_rooms]
 
 
-def _thinned(cloud: LabelledCloud, most: int) -> LabelledCloud:
+def _thinned(cloud: LabeledCloud, most: int) -> LabeledCloud:
     if len(cloud.xyz) <= most:
         return cloud
     keep = np.sort(np.random.default_rng(0).choice(len(cloud.xyz), most, replace=False))
-    return LabelledCloud(cloud.name, cloud.xyz[keep], None, cloud.label[keep])
+    return LabeledCloud(cloud.name, cloud.xyz[keep], None, cloud.label[keep])

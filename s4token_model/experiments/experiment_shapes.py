@@ -13,7 +13,7 @@ from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.procedural import scenes
-from s4token_model.segmenter import form_tokens
+from s4token_model.segmenter import build_patches
 from s4token_model.sensors import scans
 from s4token_model.training.procedural_samples import local, tokens_of
 
@@ -59,8 +59,8 @@ def shape(seed: int, points: int, name: str, category: int) -> Shape:
 
 def unit_sphere(xyz: np.ndarray) -> np.ndarray:
     """xyz (H, 3) moved to its mean and divided by its largest norm, as ShapeNetPart's objects are."""
-    centred = xyz - xyz.mean(axis=0)
-    return (centred / np.linalg.norm(centred, axis=1).max()).astype(np.float32)
+    centered = xyz - xyz.mean(axis=0)
+    return (centered / np.linalg.norm(centered, axis=1).max()).astype(np.float32)
 
 
 def config_of(variant: str, **more) -> Config:
@@ -71,7 +71,7 @@ def config_of(variant: str, **more) -> Config:
 
 def tokenized(shape: Shape, config: Config) -> dict[str, np.ndarray]:
     """The tokens of one object, and all its points in the frame of the tokens: the arrays of a training sample."""
-    geometry = form_tokens(shape.xyz, None, config)
+    geometry = build_patches(shape.xyz, None, config)
     return tokens_of(geometry, config.tokenizer.position_scaled) | {
         "point": local(geometry.working.xyz, geometry),
         "point_superpoint": geometry.superpoints.astype(np.int32),

@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
     about=(
         "Part segmentation as in Table 1 with S4Token, a quarter of the steps, one value changed at a time from gamma"
         " 0.1, N 128, M 32, alpha 1, positions divided by the radius (scaled 1; 0: in the unit of the cloud). The paper"
-        " gives no figures; its pictures favour gamma from 0.2 to 0.6."
+        " gives no figures; its pictures favor gamma from 0.2 to 0.6."
     ),
     settings=tuple(f"{key}={value:g}" for key, values in VALUES.items() for value in values),
     figures={"miou_i": "mIoU"},

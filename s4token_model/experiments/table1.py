@@ -42,7 +42,7 @@ EXPERIMENT = Experiment(
     compared=("miou_i",),
     drawing="bars",
     note=(
-        "Normalising helps every grouping; superpoints help the bare patches (spt over knn) but not the normalised"
+        "Normalizing helps every grouping; superpoints help the bare patches (spt over knn) but not the normalized"
         " ones. Measured on 60 of the test objects: superpoints are pure for 87 % of the points only (noise of up to"
         " 1 % of an object's size), and a patch of ball+spt holds 21 points where knn has 32. With alpha 2 it holds"
         " 27, and S4Token comes out a point higher, within the spread (sweeps below)."

@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
     title="Table 2: from objects to rooms without tuning",
     about=(
         "The paper's self-supervised recipe (L_assign + distillation) on procedural objects in the unit sphere, in"
-        f" front of a small frozen CLIP of {len(TAUGHT)} classes, tested on held-out objects, and in metres across data"
+        f" front of a small frozen CLIP of {len(TAUGHT)} classes, tested on held-out objects, and in meters across data"
         " sets: on things cut out of procedural rooms and of real scans of ScanNet, over the same words; on these rooms"
         " whole, with ScanNet's 20 words and as furniture, which asks for the trained classes alone at their points,"
         " since walls and floors occur in no training object; and on a crop of S3DIS's Area 5 with its 13 words. The"
@@ -69,7 +69,7 @@ EXPERIMENT = Experiment(
     compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
     drawing="bars",
     note=(
-        "Normalising raises the mIoU on things in metres 1.9 times (procedural) and 1.5 times (ScanNet's). Whole rooms"
+        "Normalizing raises the mIoU on things in meters 1.9 times (procedural) and 1.5 times (ScanNet's). Whole rooms"
         " stay near chance (2 % of mIoU for ScanNet's 20 words) with every tokenizer, so their order says nothing:"
         " these tokenizers know clouds of one thing without walls, and the frozen blocks mix the tokens of all things."
     ),

@@ -1,4 +1,4 @@
-"""ROS 2 bags (.mcap, .db3) without ROS: read the clouds of a topic, write a copy with labelled clouds added."""
+"""ROS 2 bags (.mcap, .db3) without ROS: read the clouds of a topic, write a copy with labeled clouds added."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_bag(path: str | Path) -> bool:
 
 
 def read_clouds(path: str | Path, topic: str | None = None) -> Iterator[tuple[str, int, Any]]:
-    """Yield (topic, bag time in ns, PointCloud2 message as rosbags deserialises it) of one cloud topic.
+    """Yield (topic, bag time in ns, PointCloud2 message as rosbags deserializes it) of one cloud topic.
 
     `topic` may be left out when the bag has one cloud topic. ValueError on a broken bag and on a missing topic.
     """
@@ -59,8 +59,8 @@ def add_labels(
     """Copy a bag and add `/s4token/labeled`: every cloud of `topic` with the columns that `label` returns for it.
 
     `target` is a new folder (stored like the source), or a .mcap or .db3 file; it appears whole or not at all. All
-    original messages are copied byte for byte. Malformed clouds are reported to `on_skip` and get no labelled one.
-    Returns the number of clouds labelled; ValueError on a broken bag, a wrong topic or target.
+    original messages are copied byte for byte. Malformed clouds are reported to `on_skip` and get no labeled one.
+    Returns the number of clouds labeled; ValueError on a broken bag, a wrong topic or target.
     """
     source, target = Path(source), Path(target)
     check_target(target)

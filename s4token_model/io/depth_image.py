@@ -26,7 +26,7 @@ def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
-    """Read `NAME.depth.png` (16 bit, millimetres; 0 and 65535 = none) as an organised cloud: (fields, width, height).
+    """Read `NAME.depth.png` (16 bit, millimeters; 0 and 65535 = none) as an organized cloud: (fields, width, height).
 
     Beside it: camera-intrinsics.txt (3x3 or 4x4), and where present NAME.pose.txt (camera-to-world) and NAME.color.jpg
     or NAME.color.png.

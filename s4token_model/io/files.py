@@ -27,7 +27,7 @@ class Cloud:
     """A point cloud with everything its file said.
 
     xyz (H, 3) float32 or float64 m, non-finite allowed; rgb (H, 3) float32 in [0, 1] or None; fields {name: (H,) or
-    (H, n)} are the original columns, x, y and z among them; width * height = H, height 1 unless organised; stamp in ns.
+    (H, n)} are the original columns, x, y and z among them; width * height = H, height 1 unless organized; stamp in ns.
     """
 
     xyz: np.ndarray
@@ -148,7 +148,7 @@ WRITERS = (".ply", ".pcd", ".npy")
 def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] | None = None) -> None:
     """Write a cloud with all its fields and the `extra` ones, each (H,), as .ply, .pcd or .npy (structured).
 
-    An original field whose name an extra one takes is kept as `input_<name>`. Colours go where viewers of the format
+    An original field whose name an extra one takes is kept as `input_<name>`. Colors go where viewers of the format
     look: red, green, blue in PLY and NPY, packed rgb in PCD. ValueError on another suffix.
     """
     path = Path(path)
@@ -165,8 +165,8 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
         if suffix == ".ply":
             ply.write(handle, columns, len(cloud.xyz))
         elif suffix == ".pcd":
-            organised = cloud.width * cloud.height == len(cloud.xyz)
-            pcd.write(handle, columns, *((cloud.width, cloud.height) if organised else (len(cloud.xyz), 1)))
+            organized = cloud.width * cloud.height == len(cloud.xyz)
+            pcd.write(handle, columns, *((cloud.width, cloud.height) if organized else (len(cloud.xyz), 1)))
         else:
             np.save(handle, _structured(columns, len(cloud.xyz)), allow_pickle=False)
 
@@ -183,7 +183,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def _native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
-    """Turn red, green, blue (uint8) into packed rgb, or back, losing nothing; other colours stay as they are."""
+    """Turn red, green, blue (uint8) into packed rgb, or back, losing nothing; other colors stay as they are."""
     names = ("red", "green", "blue")
     if packed and "rgb" not in columns and all(columns.get(n, np.empty(0)).dtype == np.uint8 for n in names):
         colors = np.stack([columns[n] for n in names], axis=1)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Summary:
-    """What labelling one file gave, added up over the clouds of a bag."""
+    """What labeling one file gave, added up over the clouds of a bag."""
 
     points: int = 0
     finite_points: int = 0
     superpoints: int = 0
     tokens: int = 0
-    unlabelled: int = 0
+    unlabeled: int = 0
     classes: Counter = dataclasses.field(default_factory=Counter)
     stages_ms: Counter = dataclasses.field(default_factory=Counter)
     reasons: Counter = dataclasses.field(default_factory=Counter)
@@ -35,19 +35,19 @@ class Summary:
     skipped: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, found: Segmentation) -> None:
-        """Count one labelled cloud."""
+        """Count one labeled cloud."""
         valid, labels = found.encoding.valid, found.labels
-        none = labels == constants.UNLABELLED
+        none = labels == constants.UNLABELED
         self.clouds += 1
         self.points += len(labels)
         self.finite_points += int(valid.sum())
         self.superpoints += found.superpoint_count
         self.tokens += found.tokens
-        self.unlabelled += int(none.sum())
+        self.unlabeled += int(none.sum())
         counts = np.bincount(labels[~none], minlength=len(found.vocabulary.names))
         self.classes.update({name: int(n) for name, n in zip(found.vocabulary.names, counts, strict=True) if n})
         self.stages_ms.update(found.stages_ms)
-        self.reasons.update(unlabelled_reasons(found))
+        self.reasons.update(unlabeled_reasons(found))
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as printed by `s4token label --json`; classes that occur, most points first."""
@@ -56,8 +56,8 @@ class Summary:
             "finite_points": self.finite_points,
             "superpoints": self.superpoints,
             "tokens": self.tokens,
-            "unlabelled": self.unlabelled,
-            "unlabelled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
+            "unlabeled": self.unlabeled,
+            "unlabeled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
             "classes": dict(self.classes.most_common()),
             "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},
             "total_ms": round(sum(self.stages_ms.values()), 3),
@@ -65,22 +65,22 @@ class Summary:
         }
 
 
-def unlabelled_reasons(found: Segmentation) -> dict[str, int]:
+def unlabeled_reasons(found: Segmentation) -> dict[str, int]:
     """Return {why: how many points} of the points without a label; the counts add up to all of them."""
     if len(found.labels) == 0:
-        return {found.encoding.unlabelled_reason: 0}
-    none = found.labels == constants.UNLABELLED
+        return {found.encoding.unlabeled_reason: 0}
+    none = found.labels == constants.UNLABELED
     finite = int((none & found.encoding.valid).sum())
     reasons = {
         "not finite": int(none.sum()) - finite,
-        found.encoding.unlabelled_reason or "below the threshold": finite,
+        found.encoding.unlabeled_reason or "below the threshold": finite,
     }
     return {reason: count for reason, count in reasons.items() if count}
 
 
 def columns(found: Segmentation) -> dict[str, np.ndarray]:
-    """Return the fields that labelling adds, each (H,): label, confidence, superpoint and the class colour (uint8)."""
-    palette = np.concatenate([found.vocabulary.colors.reshape(-1, 3), [constants.UNLABELLED_COLOR]]).astype(np.uint8)
+    """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
+    palette = np.concatenate([found.vocabulary.colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
     colors = palette[np.minimum(found.labels, len(palette) - 1)]
     out = {
         "label": found.labels.astype(np.uint32),
@@ -100,7 +100,7 @@ def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summa
 
 
 def label_bag(source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | None = None) -> Summary:
-    """Label the clouds of one topic of a bag and write the bag with a topic of labelled clouds added."""
+    """Label the clouds of one topic of a bag and write the bag with a topic of labeled clouds added."""
     summary = Summary()
 
     def label(cloud: Cloud) -> dict[str, np.ndarray]:
@@ -125,9 +125,9 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
 
 
 def superpoint_columns(ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the fields superpoint, red, green, blue, each (H,): a random but fixed colour per superpoint."""
+    """Return the fields superpoint, red, green, blue, each (H,): a random but fixed color per superpoint."""
     count = int(ids[ids != constants.NO_SUPERPOINT].max(initial=0)) + 1
     palette = np.random.default_rng(0).integers(40, 256, (count + 1, 3), np.uint8)
-    palette[count] = constants.UNLABELLED_COLOR
+    palette[count] = constants.UNLABELED_COLOR
     colors = palette[np.minimum(ids, count)]
     return {"superpoint": ids} | {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}

@@ -25,7 +25,7 @@ def read_bin(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_npy(path: Path) -> dict[str, np.ndarray]:
-    """Read a structured array, or (N, 3+): x y z, then colours or normals in columns 3 to 5, the rest as column_<i>."""
+    """Read a structured array, or (N, 3+): x y z, then colors or normals in columns 3 to 5, the rest as column_<i>."""
     try:
         values = np.load(path, allow_pickle=False)
     except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
@@ -44,7 +44,7 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _column_names(values: np.ndarray) -> list[str]:
-    """Name the columns of a plain array: three more than xyz are colours, unless negative values tell normals."""
+    """Name the columns of a plain array: three more than xyz are colors, unless negative values tell normals."""
     width, names = values.shape[1], ["x", "y", "z"]
     if width == 4:
         names += ["intensity"]

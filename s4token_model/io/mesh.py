@@ -11,7 +11,7 @@ from s4token_model.io.ply import fan
 
 
 def read_off(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return (vertices (V, 3) float64, triangles (T, 3) int64) of an OFF mesh; polygons are split, colours skipped."""
+    """Return (vertices (V, 3) float64, triangles (T, 3) int64) of an OFF mesh; polygons are split, colors skipped."""
     text = path.read_bytes().decode("ascii", "replace")
     lines = [line for raw in text.splitlines() if (line := raw.split("#")[0].strip())]
     magic, _, rest = lines[0].partition("OFF") if lines else ("", "", "")
@@ -41,7 +41,7 @@ def _off_face(line: str) -> list[int]:
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return (vertices (V, 3) float64, triangles (T, 3) int64, vertex colours (V, 3) float32 in [0, 1] or None)."""
+    """Return (vertices (V, 3) float64, triangles (T, 3) int64, vertex colors (V, 3) float32 in [0, 1] or None)."""
     vertices, faces = [], []
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), 1):
         words = line.split()
@@ -71,7 +71,7 @@ def _split(faces: list[list[int]]) -> np.ndarray:
 def sample(
     vertices: np.ndarray, triangles: np.ndarray, count: int, colors: np.ndarray | None = None, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw `count` points uniformly by area: xyz (count, 3) float32 and their colours (count, 3) float32 or None.
+    """Draw `count` points uniformly by area: xyz (count, 3) float32 and their colors (count, 3) float32 or None.
 
     vertices (V, 3); triangles (T, 3) int; colors (V, 3) are interpolated. ValueError when an index has no vertex or the
     surface has no area.

@@ -106,7 +106,7 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Return colours (H, 3) float32 in [0, 1], or None when the fields hold none.
+    """Return colors (H, 3) float32 in [0, 1], or None when the fields hold none.
 
     Understood: `rgb` or `rgba` packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32), or three values; red, green,
     blue or r, g, b as 8 or 16 bits or as floats (0-1, or 0-255 when any exceeds 1).
@@ -135,7 +135,7 @@ def _packed(column: np.ndarray) -> np.ndarray | None:
 
 
 def unit_colors(colors: np.ndarray) -> np.ndarray:
-    """Scale colours (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
+    """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
 
     8 bits are divided by 255; wider integers by 65535, or 255 when none exceeds it (common in LAS files); floats by 255
     when any exceeds 1.
@@ -150,7 +150,7 @@ def unit_colors(colors: np.ndarray) -> np.ndarray:
 
 
 def pack_rgb(colors: np.ndarray) -> np.ndarray:
-    """Pack colours (H, 3) uint8 into (H,) float32 whose bits are 0x00RRGGBB, the convention of PCL and RViz."""
+    """Pack colors (H, 3) uint8 into (H,) float32 whose bits are 0x00RRGGBB, the convention of PCL and RViz."""
     c = colors.astype(np.uint32)
     return (c[:, 0] << 16 | c[:, 1] << 8 | c[:, 2]).view(np.float32)
 
@@ -159,7 +159,7 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a new structured array (H,) with `columns`, each (H,), behind the fields of `points`.
 
     Old bytes keep their offsets, padding included, and the byte order of `points` is kept. A field whose name a column
-    takes is kept as `input_<name>`; where that exists already (a cloud labelled before), the newer one gives way.
+    takes is kept as `input_<name>`; where that exists already (a cloud labeled before), the newer one gives way.
     """
     step, fields = points.dtype.itemsize, _fields(points)
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]

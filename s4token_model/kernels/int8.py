@@ -1,7 +1,7 @@
 """Inference in 8-bit integers on a CPU: weights with one scale per output channel, activations with one per row.
 
 The products run in oneDNN, which comes with torch (VNNI instructions where the processor has them); what stands between
-two products - LayerNorm, ReLU, residuals, maxima - is one pass each of a kernel here that also quantises its result.
+two products - LayerNorm, ReLU, residuals, maxima - is one pass each of a kernel here that also quantizes its result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from s4token_model.kernels.attention import attend
-from s4token_model.kernels.parallel import processor_flags, workers
+from s4token_model.kernels.parallel import cpu_flags, thread_count
 
 ROWS = 1024  # points that a PointNet reads at once, so that they stay in a core's cache
 MIDDLE = 128  # the code of zero for values of either sign; 0 for values that are none below zero
@@ -82,7 +82,7 @@ class Int8PointNet:
 
 
 class Int8Blocks:
-    """The plain pre-norm blocks of a ViT in 8 bits, see `clip.through_block`; attention itself stays in bf16."""
+    """The plain pre-norm blocks of a ViT in 8 bits, see `clip.run_block`; attention itself stays in bf16."""
 
     def __init__(self, blocks: nn.ModuleList):
         self.blocks = [_Block(block) for block in blocks]
@@ -124,7 +124,7 @@ class _Block:
 
 def is_quick() -> bool:
     """Whether the processor multiplies 8-bit integers faster than anything else."""
-    return bool(processor_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def supported(block: nn.Module) -> bool:
@@ -136,7 +136,7 @@ def supported(block: nn.Module) -> bool:
 
 def in_single_threads(work: Callable[[int], None], count: int, step: int) -> None:
     """Call work(begin) for 0, step, ... below count, on one thread per processor, torch on one thread in each."""
-    if workers() == 1 or count <= step:
+    if thread_count() == 1 or count <= step:
         for begin in range(0, count, step):
             work(begin)
         return
@@ -150,14 +150,14 @@ def _pool_of_threads() -> ThreadPoolExecutor:
     """Threads that live on, each with torch set to one thread (a setting of each thread, but also the next ones')."""
     with _lock:
         if not _threads:
-            before, all_there = torch.get_num_threads(), threading.Barrier(workers())
+            before, all_there = torch.get_num_threads(), threading.Barrier(thread_count())
 
             def begin(_) -> None:
                 torch.set_num_threads(1)
                 all_there.wait()
 
-            pool = ThreadPoolExecutor(workers(), "s4token int8")
-            list(pool.map(begin, range(workers())))
+            pool = ThreadPoolExecutor(thread_count(), "s4token int8")
+            list(pool.map(begin, range(thread_count())))
             torch.set_num_threads(before)
             _threads.append(pool)
     return _threads[0]

@@ -1,4 +1,4 @@
-"""The l0 partition by multilevel merging, our own solver of the generalised minimal partition (Sec. 3.2, App. A.1).
+"""The l0 partition by multilevel merging, our own solver of the generalized minimal partition (Sec. 3.2, App. A.1).
 
 Points fuse, then nodes move between regions and the graph of regions is contracted, at a rising strength and beyond the
 wanted one. Of this hierarchy the cheapest cut is taken, which is exact; moves at every level, coarse to fine, a last
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from s4token_model.kernels import region_graph, region_moves
-from s4token_model.kernels.spatial_index import in_threads
+from s4token_model.kernels.parallel import parallel_for
 
 FUSE_SHARE = 0.05  # of the strength: near-equal points find each other before the cut term pulls on everything
 # A low strength leaves more than MANY of the points: then more of the work is done by fusing and less by repeated
@@ -42,7 +42,7 @@ class Stretch(NamedTuple):
     end: int
 
 
-def minimal_partition(
+def l0_partition(
     features: np.ndarray, edges: np.ndarray, weights: np.ndarray, strength: float, min_points: int = 1
 ) -> np.ndarray:
     """Partition a graph so that features vary little inside a region and few edges are cut.
@@ -50,8 +50,8 @@ def minimal_partition(
     Lowers E = sum_i ||f_i - mean(region of i)||^2 + strength * sum_ij w_ij [i and j in different regions].
 
     features: (H, F) float32, finite. edges: (E, 2) int32, undirected, unique, i < j. weights: (E,) float32 >= 0.
-    strength: weight of the cut, >= 0. min_points: smaller regions join the neighbour that raises E least; one without a
-    neighbour stays.
+    strength: weight of the cut, >= 0. min_points: smaller regions join the neighbor that raises E least; one without a
+    neighbor stays.
 
     Returns (H,) int32 labels 0..S-1, numbered by first appearance; every region is a connected part of the graph.
     Depends on the input (and its order) alone. Raises ValueError on shapes, values or edges that do not fit.
@@ -72,7 +72,7 @@ def minimal_partition(
 
 
 def energy(features: np.ndarray, edges: np.ndarray, weights: np.ndarray, strength: float, labels: np.ndarray) -> float:
-    """E of a partition, in float64; arguments and formula as in `minimal_partition`, labels (H,) integers >= 0."""
+    """E of a partition, in float64; arguments and formula as in `l0_partition`, labels (H,) integers >= 0."""
     features = np.asarray(features, np.float64)
     labels = np.asarray(labels)
     if len(labels) == 0:
@@ -127,7 +127,7 @@ def _each(work: Callable[[int], Any], count: int) -> list[Any]:
         for part in range(begin, end):
             results[part] = work(part)
 
-    in_threads(some, count, 1)
+    parallel_for(some, count, 1)
     return results
 
 

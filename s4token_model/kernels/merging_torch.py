@@ -29,17 +29,17 @@ class Graph(NamedTuple):
 
 
 def partition_arrays(features: np.ndarray, edges: np.ndarray, strength: float, least: int, device: str) -> np.ndarray:
-    """`minimal_partition` of arrays on the host with unit weights: one upload, one answer, (H,) int32."""
+    """`l0_partition` of arrays on the host with unit weights: one upload, one answer, (H,) int32."""
     points, ends = torch.from_numpy(features).to(device), torch.from_numpy(edges).to(device)
     weights = torch.ones(len(ends), device=points.device)
-    return minimal_partition(points, ends, weights, strength, least).to(torch.int32).cpu().numpy()
+    return l0_partition(points, ends, weights, strength, least).to(torch.int32).cpu().numpy()
 
 
-def minimal_partition(features: Tensor, edges: Tensor, weights: Tensor, strength: float, min_points: int = 1) -> Tensor:
+def l0_partition(features: Tensor, edges: Tensor, weights: Tensor, strength: float, min_points: int = 1) -> Tensor:
     """Labels (H,) int64 in 0..S-1 of connected regions that make E small, in order of their first point.
 
     features (H, F) finite float; edges (E, 2) integer, undirected, unique, i < j; weights (E,) >= 0; strength >= 0;
-    regions below min_points join the neighbour that raises E least.
+    regions below min_points join the neighbor that raises E least.
     """
     if len(features) == 0:
         return torch.zeros(0, dtype=torch.int64, device=features.device)
@@ -126,7 +126,7 @@ def _contracted(graph: Graph, labels: Tensor) -> Graph:
 
 
 def _moved(finest: Graph, labels: Tensor, strength: float) -> Tensor:
-    """Labels after points moved to the neighbouring region that lowers E most; no two neighbours move at once."""
+    """Labels after points moved to the neighboring region that lowers E most; no two neighbors move at once."""
     reached = energy(finest, labels, strength)
     for _ in range(MOVES):
         gain, target = _best_moves(finest, labels, strength)
@@ -142,7 +142,7 @@ def _moved(finest: Graph, labels: Tensor, strength: float) -> Tensor:
 
 
 def _best_moves(finest: Graph, labels: Tensor, strength: float) -> tuple[Tensor, Tensor]:
-    """By how much E falls when a point moves to its best neighbouring region (H,), and that region (H,)."""
+    """By how much E falls when a point moves to its best neighboring region (H,), and that region (H,)."""
     count = int(labels.max()) + 1
     size = labels.bincount(minlength=count).float()
     mean = _sums(finest.mean, labels, count) / size.clamp(min=1).unsqueeze(1)
@@ -178,7 +178,7 @@ def _components(ends: Tensor, labels: Tensor) -> Tensor:
 
 
 def _without_small(graph: Graph, labels: Tensor, strength: float, least: int) -> Tensor:
-    """Regions below `least` points join the neighbour that raises E least: a large one, or one that prefers them."""
+    """Regions below `least` points join the neighbor that raises E least: a large one, or one that prefers them."""
     while len(graph.ends) and bool((graph.size < least).any()):
         choice = _choice(graph.ends, _gains(graph, strength), len(graph.size))
         node = torch.arange(len(choice), device=labels.device)

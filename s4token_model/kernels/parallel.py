@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
 
 _own = threading.local()
 
 
-def workers() -> int:
-    """Processors for the work of the calling thread, see `limit`."""
+def thread_count() -> int:
+    """Processors for the work of the calling thread, see `set_thread_limit`."""
     return min(processors(), getattr(_own, "limit", sys.maxsize))
+
+
+def parallel_for(work: Callable[[int, int], object], count: int, min_part: int = 4096) -> None:
+    """Call work(start, stop) on parts of range(count), one per processor; `work` must release the GIL."""
+    parts = max(1, min(thread_count(), count // min_part))
+    if parts == 1:
+        work(0, count)
+        return
+    limits = np.linspace(0, count, parts + 1).astype(np.int64)
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(work, limits[:-1].tolist(), limits[1:].tolist()))
 
 
 def processors() -> int:
@@ -25,7 +40,7 @@ def processors() -> int:
     return max(1, min(available, int(wanted))) if wanted.isdigit() and int(wanted) > 0 else available
 
 
-def processor_flags() -> set[str]:
+def cpu_flags() -> set[str]:
     """What the processor can do, by Linux's names for it; nothing where that is not known."""
     try:
         return set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
@@ -33,7 +48,7 @@ def processor_flags() -> set[str]:
         return set()
 
 
-def limit(count: int) -> None:
+def set_thread_limit(count: int) -> None:
     """Let the calling thread, and torch in it, once loaded, compute on `count` processors: beside another busy thread
     more would wait for each other."""
     _own.limit = count

@@ -1,6 +1,6 @@
 """Compiled kernels on graphs of regions: building, contracting and splitting them (method: Sec. 3.2).
 
-A graph of N nodes is the tuple (start, neighbor, weight, size, mean). The neighbours of node v are
+A graph of N nodes is the tuple (start, neighbor, weight, size, mean). The neighbors of node v are
 neighbor[start[v]:start[v + 1]], weight the same slice, every edge stored from both ends; size (N,) float32 counts the
 points of a node and mean (N, D) float32 is their mean feature, D a multiple of LANES so that distances become vector
 instructions.
@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 LANES = 8
-# Reassociation lets the compiler vectorise sums; NaN and infinity keep their meaning.
+# Reassociation lets the compiler vectorize sums; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 
 
@@ -182,7 +182,7 @@ def border_links(edges, weights, region):
 
 @njit(**FAST)
 def _merge_parallel(start, neighbor, weight, place):
-    """Add up the weights of repeated neighbours, in place; the shortened adjacency. `place`: -1 for every node there
+    """Add up the weights of repeated neighbors, in place; the shortened adjacency. `place`: -1 for every node there
     is."""
     count = start.shape[0] - 1
     filled, begin = 0, 0

@@ -42,12 +42,12 @@ def fuse(mean, edges, weights, strength, first, last, parent, size, center):
 
 @njit(**FAST)
 def move(graph, region, summary, strength, sweeps, lazy, first, last):
-    """Move the nodes first..last-1 to the neighbouring region that lowers the energy most, for `sweeps` or until none
+    """Move the nodes first..last-1 to the neighboring region that lowers the energy most, for `sweeps` or until none
     moves; the moves made. Other nodes count as if of no region, so that disjoint stretches can be worked on at once
     while no region has nodes of two.
 
     `region` (N,) and `summary` (of `summarize`) change in place; nodes of region -1 stay out of it. The first sweep
-    visits all nodes (`lazy`: those still alone), later ones the neighbours of what moved. One long function on purpose:
+    visits all nodes (`lazy`: those still alone), later ones the neighbors of what moved. One long function on purpose:
     handing this many arrays to compiled helpers was measurably slower.
     """
     start, neighbor, weight, size, mean = graph
@@ -130,10 +130,10 @@ def move(graph, region, summary, strength, sweeps, lazy, first, last):
 
 @njit(**FAST)
 def absorb(graph, strength, min_points):
-    """One round in which small nodes join the neighbour that raises the energy least; labels and their number.
+    """One round in which small nodes join the neighbor that raises the energy least; labels and their number.
 
-    A small node joins when that neighbour is large or prefers it in turn, so a chain of small ones is not swallowed
-    whole. Ties go to the lowest neighbour; equal scores then always leave some pair in agreement, so a round without a
+    A small node joins when that neighbor is large or prefers it in turn, so a chain of small ones is not swallowed
+    whole. Ties go to the lowest neighbor; equal scores then always leave some pair in agreement, so a round without a
     join means that none is possible.
     """
     start, neighbor, weight, size, mean = graph

@@ -1,6 +1,6 @@
 """A spatial index made for whole clouds: points in Morton order, cut into blocks, boxes over blocks of blocks.
 
-Both exact searches of the pipeline run on it: the nearest neighbours of all points (here) and farthest point sampling.
+Both exact searches of the pipeline run on it: the nearest neighbors of all points (here) and farthest point sampling.
 Blocks hold equal numbers of points, so dense and sparse regions cost the same, and a block's coordinates lie side by
 side in memory.
 """
@@ -8,15 +8,13 @@ side in memory.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from s4token_model.kernels import simd
-from s4token_model.kernels.parallel import workers
+from s4token_model.kernels.parallel import parallel_for
 
 BLOCK = simd.LANES  # points per block
 FANOUT = simd.LANES  # boxes looked at together
@@ -55,7 +53,7 @@ def build(xyz: np.ndarray) -> Blocks:
     xyz = np.ascontiguousarray(xyz, np.float32)
     low, high = _bounds(xyz)
     extent = np.float64((high - low).max()) or 1.0
-    order = radix_order(_codes(xyz, low, extent))
+    order = radix_argsort(_codes(xyz, low, extent))
     ordered = _gathered(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
 
@@ -76,21 +74,10 @@ def nearest_places(blocks: Blocks, k: int) -> np.ndarray:
     """As nearest_all, but places in the sorted cloud of those of each place."""
     count = len(blocks.order)
     found = np.empty((count, min(k, count)), np.int32)
-    in_threads(
+    parallel_for(
         lambda a, b: _search(a, b, blocks.order, blocks.xyz, blocks.low, blocks.high, found), -(-count // BLOCK), 256
     )
     return found
-
-
-def in_threads(work: Callable[[int, int], object], count: int, least: int = 4096) -> None:
-    """Call work(start, stop) on parts of range(count), one per processor; `work` must release the GIL."""
-    parts = max(1, min(workers(), count // least))
-    if parts == 1:
-        work(0, count)
-        return
-    limits = np.linspace(0, count, parts + 1).astype(np.int64)
-    with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(work, limits[:-1].tolist(), limits[1:].tolist()))
 
 
 @njit(**FAST)
@@ -149,7 +136,7 @@ def _codes(xyz, low, extent):
 
 
 @njit(**FAST)
-def radix_order(codes):
+def radix_argsort(codes):
     """The stable order of codes >= 0, int32: a radix sort over digits of 11 bits, several times faster than argsort."""
     count = len(codes)
     order, spare = np.arange(count).astype(np.int32), np.empty(count, np.int32)
@@ -190,7 +177,7 @@ def _boxes(xyz, count):
 
 @njit(**FAST)
 def _search(begin, end, order, xyz, low, high, found):
-    """Neighbours of the points of the blocks begin..end-1, a block at a time; rows and entries of `found` are places.
+    """Neighbors of the points of the blocks begin..end-1, a block at a time; rows and entries of `found` are places.
 
     First come the four blocks around, so that distances are bounded early, then the tree is walked up from there. A
     block is looked into by those points whose list it may still change.

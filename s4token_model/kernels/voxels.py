@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from s4token_model.kernels.spatial_index import radix_order
+from s4token_model.kernels.spatial_index import radix_argsort
 
 FAST = {"cache": True, "nogil": True}
 LONGEST = 64  # points with one x that are sorted by insertion
@@ -40,7 +40,7 @@ def finite_rows(xyz):
 def order32(points: np.ndarray) -> np.ndarray | None:
     """The order (H,) int64 of finite float32 points (H, 3) by x, y, z, index; None where many share an x."""
     x = np.ascontiguousarray(points[:, 0]) + np.float32(0)  # -0 becomes 0
-    order = radix_order(_ascending(x.view(np.uint32))).astype(np.int64)
+    order = radix_argsort(_ascending(x.view(np.uint32))).astype(np.int64)
     return order if _break_ties(points, order) else None
 
 

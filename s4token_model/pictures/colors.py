@@ -1,4 +1,4 @@
-"""Colours for pictures: a perceptually uniform map, stable random colours, and a palette for classes."""
+"""Colors for pictures: a perceptually uniform map, stable random colors, and a palette for classes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def rgb_to_oklab(rgb: np.ndarray) -> np.ndarray:
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-    """Map values in [0, 1] to (..., 3) uint8: dark blue over magenta and orange to light yellow; NaN is grey."""
+    """Map values in [0, 1] to (..., 3) uint8: dark blue over magenta and orange to light yellow; NaN is gray."""
     values = np.asarray(values, float)
     at = np.clip(np.nan_to_num(values), 0.0, 1.0)
     knots = np.linspace(0, 1, len(_HUE))
@@ -63,7 +63,7 @@ def heat(values: np.ndarray) -> np.ndarray:
 
 
 def random_colors(ids: np.ndarray) -> np.ndarray:
-    """A colour (..., 3) uint8 per id: the same id always gives the same colour, neighbouring ids differ clearly."""
+    """A color (..., 3) uint8 per id: the same id always gives the same color, neighboring ids differ clearly."""
     ids = np.asarray(ids).astype(np.uint64)
     hashed = (ids * np.uint64(0x9E3779B97F4A7C15)) ^ (ids * np.uint64(0xC2B2AE3D27D4EB4F) >> np.uint64(29))
     hue = 2 * np.pi * ((hashed >> np.uint64(20)) % np.uint64(3600)).astype(float) / 3600
@@ -74,14 +74,14 @@ def random_colors(ids: np.ndarray) -> np.ndarray:
 
 
 def palette(count: int) -> np.ndarray:
-    """`count` colours (count, 3) uint8, greedily far apart in Oklab; the first ones do not depend on `count`."""
+    """`count` colors (count, 3) uint8, greedily far apart in Oklab; the first ones do not depend on `count`."""
     grid = np.stack(np.meshgrid(*[np.linspace(0.08, 0.96, 10)] * 3), -1).reshape(-1, 3)
     lab = rgb_to_oklab(grid)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     usable = (lab[:, 0] > 0.45) & (lab[:, 0] < 0.9) & (chroma > 0.05) & (chroma < 0.17)
     grid, lab = grid[usable], lab[usable]
-    grey = rgb_to_oklab(np.array([UNLABELED_COLOR]) / 255.0)
-    distance = ((lab - grey) ** 2).sum(1)
+    gray = rgb_to_oklab(np.array([UNLABELED_COLOR]) / 255.0)
+    distance = ((lab - gray) ** 2).sum(1)
     chosen = []
     for _ in range(count):
         chosen.append(int(distance.argmax()) if distance.max() > 0 else len(chosen) % len(lab))

@@ -1,4 +1,4 @@
-"""Pictures of labelled clouds: classes with a legend, superpoints, similarity to a query, comparisons side by side."""
+"""Pictures of labeled clouds: classes with a legend, superpoints, similarity to a query, comparisons side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf",
 
 
 def label_colors(labels: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Colours (H, 3) uint8 of labels (H,) by the table (C, 3) uint8; labels outside of it (65535) are grey."""
+    """Colors (H, 3) uint8 of labels (H,) by the table (C, 3) uint8; labels outside of it (65535) are gray."""
     labels, colors = np.asarray(labels).astype(np.int64), np.asarray(colors, np.uint8).reshape(-1, 3)
     table = np.concatenate([colors, np.array([UNLABELED_COLOR], np.uint8)])
     return table[np.where((labels >= 0) & (labels < len(colors)), labels, len(colors))]
@@ -48,9 +48,9 @@ def save_labels_picture(
     size: tuple[int, int] = SIZE,
     raster: Raster | None = None,
 ) -> None:
-    """Write a picture of a labelled cloud with a legend of the classes that occur, largest share first.
+    """Write a picture of a labeled cloud with a legend of the classes that occur, largest share first.
 
-    xyz (H, 3) m; labels (H,) indices into `names`, 65535 = unlabelled; colors (C, 3) uint8; `raster` of `trace` saves
+    xyz (H, 3) m; labels (H,) indices into `names`, 65535 = unlabeled; colors (C, 3) uint8; `raster` of `trace` saves
     tracing the same cloud again.
     """
     raster = trace(xyz, size) if raster is None else raster
@@ -67,7 +67,7 @@ def save_superpoints_picture(
     size: tuple[int, int] = SIZE,
     raster: Raster | None = None,
 ) -> None:
-    """Write a picture of the partition: one stable random colour per superpoint id (H,), grey where there is none."""
+    """Write a picture of the partition: one stable random color per superpoint id (H,), gray where there is none."""
     superpoints = np.asarray(superpoints).astype(np.int64)
     valid = (superpoints >= 0) & (superpoints != INVALID_SUPERPOINT)
     colors = random_colors(np.where(valid, superpoints, 0))
@@ -87,9 +87,9 @@ def save_similarity_picture(
     size: tuple[int, int] = SIZE,
     raster: Raster | None = None,
 ) -> None:
-    """Write a heat picture of the similarity (H,) of every point to a query, with a colour bar.
+    """Write a heat picture of the similarity (H,) of every point to a query, with a color bar.
 
-    NaN is grey. With `superpoints` (H,) the `top` superpoints of highest mean similarity are marked 1, 2, 3 where they
+    NaN is gray. With `superpoints` (H,) the `top` superpoints of highest mean similarity are marked 1, 2, 3 where they
     are seen.
     """
     similarity = np.asarray(similarity, np.float64)
@@ -112,7 +112,7 @@ def save_comparison(
     legend: tuple[np.ndarray, Sequence[str], np.ndarray] | None = None,
     raster: Raster | None = None,
 ) -> None:
-    """Write one cloud in several colourings side by side: columns (title, colours (H, 3) uint8), all from one
+    """Write one cloud in several colorings side by side: columns (title, colors (H, 3) uint8), all from one
     viewpoint.
 
     legend (labels (any,), names, colors) adds the legend of these labels on the right.
@@ -131,7 +131,7 @@ def save_comparison(
 
 
 def _framed(image: np.ndarray, title: str | None, panel: int) -> Image.Image:
-    """The image below its title, with an empty panel on its right, in the image's background colour."""
+    """The image below its title, with an empty panel on its right, in the image's background color."""
     head = 52 if title else 0
     ground = tuple(int(v) for v in image[0, 0])
     picture = Image.new("RGB", (image.shape[1] + panel, image.shape[0] + head), ground)
@@ -167,7 +167,7 @@ def _shares(labels: np.ndarray, names: Sequence[str], colors: np.ndarray) -> lis
     numbers = np.bincount(np.where((labels >= 0) & (labels < count), labels, count), minlength=count + 1)
     tints = [*(tuple(int(v) for v in c) for c in np.asarray(colors)[:count]), UNLABELED_COLOR]
     order = np.argsort(-numbers[:count], kind="stable").tolist() + [count]
-    texts = [*names, "unlabelled"]
+    texts = [*names, "unlabeled"]
     return [(str(texts[i]), tints[i], numbers[i] / max(len(labels), 1)) for i in order if numbers[i]]
 
 

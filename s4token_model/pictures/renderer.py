@@ -1,7 +1,7 @@
 """Point clouds to images without OpenGL: z-buffered splats, shaded by normals, eye-dome lighting and ambient occlusion.
 
-`trace` does the geometry once (which point is seen in each pixel, and how bright); `paint` colours it, so that several
-colourings of one cloud share one viewpoint and cost a table look-up each.
+`trace` does the geometry once (which point is seen in each pixel, and how bright); `paint` colors it, so that several
+colorings of one cloud share one viewpoint and cost a table look-up each.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def render(
     kind: str = "auto",
     supersample: int = 2,
 ) -> np.ndarray:
-    """Render a coloured cloud from an automatic viewpoint.
+    """Render a colored cloud from an automatic viewpoint.
 
     xyz (H, 3), non-finite points are left out; colors (H, 3) uint8 or float in [0, 1]; size (width, height) pixels;
     background "white" or "dark"; kind "auto", "room", "object", "street" or "camera" (optical frame). Returns (height,
@@ -80,7 +80,7 @@ def trace(xyz: np.ndarray, size: tuple[int, int] = (1280, 960), kind: str = "aut
 
 
 def paint(raster: Raster, colors: np.ndarray, background: str = "white") -> np.ndarray:
-    """Colour a raster: colors (H, 3) uint8, or float in [0, 1], for every row of the cloud. Returns (h, w, 3) uint8."""
+    """Color a raster: colors (H, 3) uint8, or float in [0, 1], for every row of the cloud. Returns (h, w, 3) uint8."""
     if background not in BACKGROUNDS:
         raise ValueError(f"background={background!r} is not one of {', '.join(BACKGROUNDS)}")
     colors = np.asarray(colors)
@@ -96,7 +96,7 @@ def paint(raster: Raster, colors: np.ndarray, background: str = "white") -> np.n
 
 
 def _surface(points: np.ndarray, neighbors: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Unsigned normals (H, 3) and point spacing (H,), both from the nearest neighbours."""
+    """Unsigned normals (H, 3) and point spacing (H,), both from the nearest neighbors."""
     count = len(points)
     if count < 4:
         return np.tile([0.0, 0.0, 1.0], (count, 1)), np.full(count, 0.01)
@@ -172,7 +172,7 @@ def _lambert(normals: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _eye_dome(depth: np.ndarray, hit: np.ndarray, reach: float) -> np.ndarray:
-    """Eye-dome lighting: darken a pixel that lies behind its neighbours, in log depth (scale free)."""
+    """Eye-dome lighting: darken a pixel that lies behind its neighbors, in log depth (scale free)."""
     level = np.log2(np.where(hit, depth, depth[hit].max() * 1.06)).astype(np.float32)
     step = max(1, round(reach))
     padded = np.pad(level, step, mode="edge")

@@ -17,7 +17,7 @@ from torch.nn.functional import linear, normalize
 from s4token_model.config import ClipConfig
 from s4token_model.kernels import int8
 from s4token_model.kernels.attention import attend
-from s4token_model.kernels.parallel import processor_flags
+from s4token_model.kernels.parallel import cpu_flags
 
 TEXT_BATCH = 256
 
@@ -42,10 +42,12 @@ class FrozenClip(nn.Module):
         self.tokenize = tokenize
         plain = all(_is_plain(block) and int8.supported(block) for block in visual.transformer.resblocks)
         quick = plain and (precision == "int8" or (precision == "auto" and int8.is_quick()))
-        self.precision = "int8" if quick else resolved("auto" if precision == "int8" else precision)
+        self.precision = "int8" if quick else resolve_precision("auto" if precision == "int8" else precision)
         self._int8 = int8.Int8Blocks(visual.transformer.resblocks) if quick else None
-        self.in_bf16 = resolved("auto" if quick else self.precision) == "bf16"  # wherever 8 bits do not serve
-        visual.transformer.to(torch.bfloat16 if self.in_bf16 else torch.float32)
+        self.uses_bf16 = (
+            resolve_precision("auto" if quick else self.precision) == "bf16"
+        )  # wherever 8 bits do not serve
+        visual.transformer.to(torch.bfloat16 if self.uses_bf16 else torch.float32)
         self.width, self.dim = visual.proj.shape
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -57,7 +59,7 @@ class FrozenClip(nn.Module):
         return super().train(False)
 
     def encode_tokens(self, tokens: Tensor, skip_blocks: bool = False) -> tuple[Tensor, Tensor]:
-        """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalised.
+        """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalized.
 
         Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for
         towers that pool by averaging. `skip_blocks` leaves out the transformer blocks, a start for training.
@@ -85,10 +87,10 @@ class FrozenClip(nn.Module):
 
     def _blocks(self, hidden: Tensor) -> Tensor:
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
-        hidden = hidden.to(torch.bfloat16) if self.in_bf16 else hidden
+        hidden = hidden.to(torch.bfloat16) if self.uses_bf16 else hidden
         for block in self.model.visual.transformer.resblocks:
-            hidden = through_block(block, hidden) if _is_plain(block) else block(hidden)
-        return hidden.float() if self.in_bf16 else hidden
+            hidden = run_block(block, hidden) if _is_plain(block) else block(hidden)
+        return hidden.float() if self.uses_bf16 else hidden
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""
@@ -111,7 +113,7 @@ class FrozenClip(nn.Module):
 
 
 def _is_plain(block: nn.Module) -> bool:
-    """Whether a block of open_clip is the usual pre-norm one, which `through_block` computes."""
+    """Whether a block of open_clip is the usual pre-norm one, which `run_block` computes."""
     attention = getattr(block, "attn", None)
     return (
         type(block) is open_clip.transformer.ResidualAttentionBlock
@@ -122,7 +124,7 @@ def _is_plain(block: nn.Module) -> bool:
     )
 
 
-def through_block(block: nn.Module, hidden: Tensor) -> Tensor:
+def run_block(block: nn.Module, hidden: Tensor) -> Tensor:
     """A pre-norm ViT block, (B, N, D) -> (B, N, D), without nn.MultiheadAttention.
 
     That module transposes its input, and torch multiplies a transposed input by a weight without gradient through a
@@ -136,11 +138,11 @@ def through_block(block: nn.Module, hidden: Tensor) -> Tensor:
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 
 
-def resolved(precision: str) -> str:
+def resolve_precision(precision: str) -> str:
     """Return fp32 or bf16; auto is bf16 where the processor computes in it, since elsewhere it would be slower."""
     if precision != "auto":
         return precision
-    return "bf16" if processor_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
+    return "bf16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
 def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:

@@ -1,4 +1,4 @@
-"""Neighbours, eigen-features and normals of a cloud (method: Sec. 3.2, App. A.1)."""
+"""Neighbors, eigen-features and normals of a cloud (method: Sec. 3.2, App. A.1)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numba import njit
 from scipy.spatial import cKDTree
 
 from s4token_model.kernels import simd, spatial_index
+from s4token_model.kernels.parallel import parallel_for
 
 CHUNK = 64  # points whose shapes are computed together
 
@@ -18,7 +19,7 @@ class Geometry:
     """Local shape of every point.
 
     normals (H, 3) float32 unit vectors of arbitrary sign; eigen (H, 3) float32: linearity, planarity, scattering, 0
-    to 1; edges (E, 2) int32, undirected graph of nearest neighbours, each pair once with i < j.
+    to 1; edges (E, 2) int32, undirected graph of nearest neighbors, each pair once with i < j.
     """
 
     normals: np.ndarray
@@ -33,11 +34,11 @@ def describe(
     graph_neighbors: int,
     index: spatial_index.Blocks | None = None,
 ) -> Geometry:
-    """Compute normals, eigen-features and the neighbour graph.
+    """Compute normals, eigen-features and the neighbor graph.
 
-    xyz (H, 3) finite; anchors (A,) indices of the points that neighbourhoods are taken from, None for all points.
-    Fewer points than neighbours are fine: all there are get used. `index` spares building it, where the cloud is in its
-    order already (`blocks.Blocks.sorted`); everything is faster then, as neighbours lie side by side.
+    xyz (H, 3) finite; anchors (A,) indices of the points that neighborhoods are taken from, None for all points.
+    Fewer points than neighbors are fine: all there are get used. `index` spares building it, where the cloud is in its
+    order already (`blocks.Blocks.sorted`); everything is faster then, as neighbors lie side by side.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
     if len(xyz) == 0:
@@ -66,11 +67,11 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def undirected(neighbors: np.ndarray) -> np.ndarray:
-    """Turn neighbour lists (H, k) int, k <= 64, into unique undirected edges (E, 2) int32, i < j, sorted; self links
+    """Turn neighbor lists (H, k) int, k <= 64, into unique undirected edges (E, 2) int32, i < j, sorted; self links
     vanish."""
     neighbors = np.asarray(neighbors, np.int32)
     first = np.empty(len(neighbors), np.int64)
-    spatial_index.in_threads(lambda a, b: _mark_first(a, b, neighbors, first), len(neighbors))
+    parallel_for(lambda a, b: _mark_first(a, b, neighbors, first), len(neighbors))
     return _unique_edges(neighbors, first)
 
 
@@ -129,14 +130,14 @@ def _is_first(neighbors, i, a):
     return True
 
 
-def sign_free(normals: np.ndarray) -> np.ndarray:
+def encode_unoriented_normals(normals: np.ndarray) -> np.ndarray:
     """Encode unit normals (H, 3) as (H, 6) float32 so that n and -n agree.
 
     The encoding lists the entries of n n^T, off-diagonals times sqrt(2), over sqrt(2); the squared distance of two
     codes is sin^2 of the angle between the lines they span, whatever the frame.
     """
     code = np.empty((len(normals), 6), np.float32)
-    spatial_index.in_threads(lambda a, b: _encode(a, b, np.asarray(normals, np.float32), code), len(normals), 65536)
+    parallel_for(lambda a, b: _encode(a, b, np.asarray(normals, np.float32), code), len(normals), 65536)
     return code
 
 
@@ -176,14 +177,14 @@ def _voxel_keys(offsets: np.ndarray, size: float) -> np.ndarray:
 
 def _eigen(xyz: np.ndarray, support: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     normals, eigen = np.empty((len(xyz), 3), np.float32), np.empty((len(xyz), 3), np.float32)
-    spatial_index.in_threads(lambda a, b: _decompose(a, b, xyz, support, around, normals, eigen), len(xyz))
+    parallel_for(lambda a, b: _decompose(a, b, xyz, support, around, normals, eigen), len(xyz))
     return normals, eigen
 
 
 @njit(cache=True, nogil=True)
 def _decompose(begin, end, xyz, support, around, normals, eigen):
     """Of the points begin..end-1: features from the scatter about the point, and the normal from the covariance about
-    the neighbours' mean. In chunks that stay in the cache and fill whole vectors."""
+    the neighbors' mean. In chunks that stay in the cache and fill whole vectors."""
     moments, shapes = np.zeros(9 * CHUNK), np.empty(7 * CHUNK)
     matrix, vectors = np.empty((3, 3)), np.empty((3, 3))
     for first in range(begin, end, CHUNK):
@@ -200,7 +201,7 @@ def _decompose(begin, end, xyz, support, around, normals, eigen):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _moments(first, size, xyz, support, around, moments):
-    """Means over the neighbours of xx, yy, zz, xy, xz, yz, x, y, z of their offsets, in nine rows of a chunk."""
+    """Means over the neighbors of xx, yy, zz, xy, xz, yz, x, y, z of their offsets, in nine rows of a chunk."""
     share = 1 / around.shape[1]
     for i in range(size):
         px, py, pz = xyz[first + i, 0], xyz[first + i, 1], xyz[first + i, 2]

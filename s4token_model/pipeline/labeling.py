@@ -7,14 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 from numba import njit
 
-from s4token_model.kernels.spatial_index import in_threads
+from s4token_model.kernels.parallel import parallel_for
 
 
 def place(points, source, best, sure, thresholds, labels: np.ndarray, confidence: np.ndarray) -> None:
     """Enter the decisions best, sure (h,) of points (h,) into labels (H,) uint32 and confidence (H,) float32, at
     source[points]; words surer than their threshold (C,) only, the others stay as they are."""
     thresholds = np.asarray(thresholds, np.float32)
-    in_threads(lambda a, b: _place(a, b, points, source, best, sure, thresholds, labels, confidence), len(points))
+    parallel_for(lambda a, b: _place(a, b, points, source, best, sure, thresholds, labels, confidence), len(points))
 
 
 @njit(cache=True, nogil=True)
@@ -57,7 +57,7 @@ def decide(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndar
         np.exp(share[begin:end], out=share[begin:end])
         _inverse_sum(begin, end, share, sure)
 
-    in_threads(part, len(cosines))
+    parallel_for(part, len(cosines))
     return best, sure
 
 

@@ -1,4 +1,4 @@
-"""Levelling: turn a cloud so that the floor it holds is horizontal.
+"""Leveling: turn a cloud so that the floor it holds is horizontal.
 
 Trackers do not know the direction of gravity well: four of eleven ScanNet scans are tilted by 3 to 15 degrees, enough
 to lift the far end of a floor to the height of a table.

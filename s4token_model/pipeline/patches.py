@@ -9,7 +9,8 @@ from numba import njit
 from scipy.spatial import cKDTree
 
 from s4token_model.config import PatchConfig
-from s4token_model.kernels.spatial_index import grouped, in_threads
+from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels.spatial_index import grouped
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _members(
     reach = np.float32(np.inf) if config.grouping == "spt" else np.float32(radius) ** 2
     index = np.full(jitter.shape, -1, np.int32)
     cloud = xyz, superpoints.astype(np.int32), chosen, order, starts, reach, jitter, index
-    in_threads(lambda a, b: _ball_in_superpoint(a, b, *cloud), len(chosen), 32)
+    parallel_for(lambda a, b: _ball_in_superpoint(a, b, *cloud), len(chosen), 32)
     return index
 
 

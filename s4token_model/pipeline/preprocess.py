@@ -14,7 +14,7 @@ class WorkingCloud:
     """A cloud made ready for the pipeline.
 
     source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points
-    moved and scaled into the unit cube, out of which a levelled cloud may stick; rgb (F, 3) float32 or None; core (W,)
+    moved and scaled into the unit cube, out of which a leveled cloud may stick; rgb (F, 3) float32 or None; core (W,)
     indices into xyz of the points that go through the network; nearest_core (F,) index into `core` for every point;
     extent, the length of the unit cube's edge in the input's unit.
     """

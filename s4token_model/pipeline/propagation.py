@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 
 from s4token_model.kernels import simd
-from s4token_model.kernels.spatial_index import grouped, in_threads
+from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels.spatial_index import grouped
 
 CHUNK = 65536
 LANES = simd.LANES
@@ -27,7 +28,7 @@ FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz",
 
 
 @dataclass(frozen=True)
-class Anchors:
+class TokenCenters:
     """Where the tokens sit: centers (N, 3), superpoint (N,) int, and the patch radius r in the unit of the centers."""
 
     centers: np.ndarray
@@ -36,7 +37,7 @@ class Anchors:
 
 
 def propagate(
-    xyz: np.ndarray, superpoints: np.ndarray, anchors: Anchors, scores: np.ndarray, gram: np.ndarray | None = None
+    xyz: np.ndarray, superpoints: np.ndarray, anchors: TokenCenters, scores: np.ndarray, gram: np.ndarray | None = None
 ) -> np.ndarray:
     """Bring token scores (N, C) to the points: (H, C) float32, sum_k w_ik scores_k.
 
@@ -45,12 +46,12 @@ def propagate(
     """
     out = np.empty((len(xyz), scores.shape[1]), np.float32)
     score, order = _scorer(xyz, superpoints, anchors, scores, gram)
-    in_threads(lambda a, b: score(a, b, order, True, out), len(order))
+    parallel_for(lambda a, b: score(a, b, order, True, out), len(order))
     return out
 
 
 def score_blocks(
-    xyz: np.ndarray, superpoints: np.ndarray, anchors: Anchors, scores: np.ndarray, gram: np.ndarray | None = None
+    xyz: np.ndarray, superpoints: np.ndarray, anchors: TokenCenters, scores: np.ndarray, gram: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (points (h,), propagated scores (h, C) float32) that cover all points once; arguments as in `propagate`.
 
@@ -60,11 +61,11 @@ def score_blocks(
     for begin in range(0, len(order), CHUNK):
         points = order[begin : begin + CHUNK]
         values = np.empty((len(points), scores.shape[1]), np.float32)
-        in_threads(lambda a, b, p=points, v=values: score(a, b, p, False, v), len(points))  # type: ignore[misc]
+        parallel_for(lambda a, b, p=points, v=values: score(a, b, p, False, v), len(points))  # type: ignore[misc]
         yield points, values
 
 
-def _scorer(xyz, superpoints, anchors: Anchors, scores, gram) -> tuple[Callable[..., None], np.ndarray]:
+def _scorer(xyz, superpoints, anchors: TokenCenters, scores, gram) -> tuple[Callable[..., None], np.ndarray]:
     """A function (begin, end, points, in_place, values) that fills the rows of points[begin:end], and all points sorted
     by superpoint: up to 16 points of one are scored together."""
     tokens = np.argsort(anchors.superpoint, kind="stable")  # those of a superpoint side by side

@@ -1,6 +1,6 @@
 """Superpoint-weighted farthest point sampling (method: Sec. 3.2, Eq. 2 and C.3).
 
-The paper prints the exponent as -gamma, which favours large superpoints; its text, its Fig. B and the limit gamma -> 1
+The paper prints the exponent as -gamma, which favors large superpoints; its text, its Fig. B and the limit gamma -> 1
 say the opposite, so the exponent here is +gamma.
 """
 
@@ -21,7 +21,7 @@ GROUP = 16  # buckets, a power of two
 def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig, device: str = "cpu") -> np.ndarray:
     """Choose the centroids of the tokens.
 
-    i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i} normalised and D_i the least
+    i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i} normalized and D_i the least
     squared distance to the points chosen so far; ties go to the lowest index. xyz (H, 3), superpoints (H,) ids. Returns
     (N,) int32, N <= tokens: fewer where the cloud has fewer distinct candidate points. The same cloud and seed always
     give the same answer, on the CPU and on a CUDA `device`.
@@ -79,7 +79,7 @@ def _weighted_fps(xyz: np.ndarray, weights: np.ndarray, first: int, count: int) 
 
 @njit(cache=True, nogil=True)
 def _bucketed(order, xyz, low, high, weights, first, count):
-    """Blocks of neighbouring points are buckets: one whose box a new sample cannot reach is not touched, and neither is
+    """Blocks of neighboring points are buckets: one whose box a new sample cannot reach is not touched, and neither is
     a group of buckets, a node of the tree above them.
 
     The float32 bound on the distance to a box never exceeds the distances computed for its points

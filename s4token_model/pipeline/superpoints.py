@@ -1,4 +1,4 @@
-"""Superpoints: the l0 (generalised minimal) partition of a cloud into pieces of one shape (method: Sec. 3.2, App. A.1).
+"""Superpoints: the l0 (generalized minimal) partition of a cloud into pieces of one shape (method: Sec. 3.2, App. A.1).
 
 E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)], f = (normal, eigen-features, rgb)
 """
@@ -20,7 +20,7 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
     """Split a cloud into superpoints.
 
     xyz (H, 3) finite, any unit; rgb (H, 3) in [0, 1] or None. Returns (H,) int32 superpoint ids 0..S-1; each one is
-    one connected component of the neighbour graph. Raises ValueError on non-finite points.
+    one connected component of the neighbor graph. Raises ValueError on non-finite points.
     """
     config = config or SuperpointConfig()
     if not np.isfinite(xyz).all():
@@ -38,7 +38,7 @@ def partition_shapes(
     eigen-features (H, 3) float32 behind them; xyz (H, 3) float32, H >= 1, near the origin. `device` is where our own
     solver runs.
 
-    All the work is done on the points in the order of a space-filling curve, where neighbours are near in memory.
+    All the work is done on the points in the order of a space-filling curve, where neighbors are near in memory.
     """
     index = spatial_index.build(xyz)
     colors = None if rgb is None else rgb[index.order]
@@ -60,14 +60,14 @@ def describe(
 def _described(xyz, rgb, config: SuperpointConfig, index: spatial_index.Blocks | None):
     chosen = anchors(xyz, config)
     local = geometry.describe(xyz, chosen, config.feature_neighbors, config.graph_neighbors, index)
-    features = [geometry.sign_free(local.normals), local.eigen]
+    features = [geometry.encode_unoriented_normals(local.normals), local.eigen]
     if config.rgb_weight > 0 and rgb is not None:
         features.append(np.float32(config.rgb_weight) * rgb.astype(np.float32))
     return np.concatenate(features, axis=1), local.edges, local
 
 
 def anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:
-    """Return indices of the anchor points neighbourhoods are taken from, or None for all points."""
+    """Return indices of the anchor points neighborhoods are taken from, or None for all points."""
     if config.anchors == "all" or len(xyz) <= config.anchor_count:
         return None
     if config.anchors == "fps":
@@ -76,7 +76,7 @@ def anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:
 
 
 def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig, device: str = "cpu") -> np.ndarray:
-    """Minimise E over the graph; features (H, F) float32, edges (E, 2) int32. Returns (H,) int32 ids 0..S-1."""
+    """Minimize E over the graph; features (H, F) float32, edges (E, 2) int32. Returns (H,) int32 ids 0..S-1."""
     if len(edges) == 0:
         return np.arange(len(features), dtype=np.int32)
     weights = np.ones(len(edges), np.float32)
@@ -85,9 +85,9 @@ def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig, dev
 
         return partition_arrays(features, edges, config.regularization, config.min_points, device)
     if config.solver == "merge":
-        from s4token_model.kernels.l0_partition import minimal_partition
+        from s4token_model.kernels.l0_partition import l0_partition
 
-        return minimal_partition(features, edges, weights, config.regularization, config.min_points)
+        return l0_partition(features, edges, weights, config.regularization, config.min_points)
     labels = cut_pursuit(features, edges, weights * np.float32(config.regularization))
     return merge_small(components(labels, edges), features, edges, config.regularization, config.min_points)
 
@@ -108,7 +108,7 @@ def components(labels: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def merge_small(
     labels: np.ndarray, features: np.ndarray, edges: np.ndarray, regularization: float, min_points: int
 ) -> np.ndarray:
-    """Merge superpoints under `min_points` into the neighbour that raises E least, until none with one is left."""
+    """Merge superpoints under `min_points` into the neighbor that raises E least, until none with one is left."""
     while True:
         sizes = np.bincount(labels).astype(np.float64)
         small = sizes < min_points
@@ -147,6 +147,6 @@ def cut_pursuit(features: np.ndarray, edges: np.ndarray, weights: np.ndarray) ->
     except ImportError as error:
         raise ValueError("superpoints.solver=cut_pursuit needs the package: pip install cut-pursuit-py") from error
     source, target = (np.ascontiguousarray(edges[:, side], np.uint32) for side in (0, 1))
-    centred = np.ascontiguousarray(features - features.mean(axis=0), np.float32)
-    labels = perform_cut_pursuit(1.0, features.shape[1], centred, weights.astype(np.float32), source, target, False)
+    centered = np.ascontiguousarray(features - features.mean(axis=0), np.float32)
+    labels = perform_cut_pursuit(1.0, features.shape[1], centered, weights.astype(np.float32), source, target, False)
     return np.asarray(labels).astype(np.int32)

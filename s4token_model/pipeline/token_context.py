@@ -13,13 +13,13 @@ from numba import njit
 
 from s4token_model.config import TokenizerConfig
 from s4token_model.kernels import simd
+from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.simd import LANES
-from s4token_model.kernels.spatial_index import in_threads
 from s4token_model.pipeline.patches import Patches
 
 CHANNELS = 5  # offset (3), same superpoint (1), squared vertical part of the normal (1)
-DESCRIPTORS = 24
-LENGTHS = 14  # of the descriptors, the first ones, are lengths in units of r under asinh
+DESCRIPTOR_DIM = 24
+LENGTH_DIMS = 14  # of the descriptors, the first ones, are lengths in units of r under asinh
 POOL = 8192  # wide patches are drawn from this many points of the cloud
 
 
@@ -61,7 +61,7 @@ def surround(
         superpoints[pool].astype(np.int32),
     )
     own = (patches.centers, patches.superpoint, reach)
-    in_threads(lambda a, b: _wide(a, b, *cloud, *own, points, mask), len(points), 32)
+    parallel_for(lambda a, b: _wide(a, b, *cloud, *own, points, mask), len(points), 32)
     return Context(points, mask, _shape(xyz, normals, eigen, superpoints, patches))
 
 
@@ -71,13 +71,13 @@ def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
     sums, low, high = _superpoint_sums(*cloud, np.ascontiguousarray(superpoints, np.int32), int(superpoints.max()) + 1)
     sizes = np.maximum(sums[:, 0], 1)
     means = sums[:, 1:] / sizes[:, None]
-    centre, shares_of = means[:, :3], means[:, 9:]
+    center, shares_of = means[:, :3], means[:, 9:]
     spread = means[:, [3, 6, 7, 6, 4, 8, 7, 8, 5]].reshape(-1, 3, 3)
     values, vectors = np.linalg.eigh(spread)
     floor, bottom, roof, ceiling = np.percentile(xyz[:, 2], (1, 2, 98, 99))
     extent = np.array([*(np.ptp(np.percentile(xyz[:, a], (2, 98))) for a in range(2)), roof - bottom])
     own, r = patches.superpoint, patches.radius
-    away = patches.centers - centre[own]
+    away = patches.centers - center[own]
     lengths = np.stack(
         [
             *(2 * np.sqrt(np.maximum(values[own].T, 0))),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from s4token_model.config import TokenizerConfig
 from s4token_model.kernels.attention import attend
 from s4token_model.kernels.int8 import Int8PointNet
-from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTORS
+from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTOR_DIM
 
 CACHED = 128  # patches that a PointNet reads at once on a CPU
 
@@ -120,7 +120,7 @@ class Tokenizer(nn.Module):
         if config.context:
             self.context = PointNet(CHANNELS, config.width, out)
             self.shape = nn.Sequential(
-                nn.Linear(DESCRIPTORS, 2 * config.width),
+                nn.Linear(DESCRIPTOR_DIM, 2 * config.width),
                 nn.LayerNorm(2 * config.width),
                 nn.GELU(),
                 nn.Linear(2 * config.width, out),
@@ -150,7 +150,7 @@ class Tokenizer(nn.Module):
 def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfig) -> TokenInput:
     """Stack `patches.Patches` and `context.Context` of one cloud to a batch of one.
 
-    rgb (H, 3) in [0, 1] is read only when the tokenizer uses colour; grey stands in where the cloud has none.
+    rgb (H, 3) in [0, 1] is read only when the tokenizer uses color; gray stands in where the cloud has none.
     """
     mask = patches.index >= 0
     patch = patches.offsets

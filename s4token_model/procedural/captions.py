@@ -35,7 +35,7 @@ TEMPLATES = (
 # What a template says of a room is said otherwise of things that stand outdoors.
 _OUTDOORS = {"in a room": "on a street", "indoors": "outdoors", "an indoor photo": "an outdoor photo"}
 
-# English puts size before shape and age, then colour, material, purpose: "a small round red wooden dining table".
+# English puts size before shape and age, then color, material, purpose: "a small round red wooden dining table".
 _ORDER = tuple(
     frozenset(words.split())
     for words in (

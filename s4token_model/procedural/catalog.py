@@ -1,4 +1,4 @@
-"""The catalogue: which function makes which class."""
+"""The catalog: which function makes which class."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ THINGS = tuple(name for name in INDOOR if name not in STRUCTURE)
 
 
 def make_thing(name: str, rng: np.random.Generator) -> Thing:
-    """A random thing of class `name`, base at z = 0, centred in x and y, its front facing -y.
+    """A random thing of class `name`, base at z = 0, centered in x and y, its front facing -y.
 
     Raises ValueError when `name` is not one of THINGS.
     """

@@ -9,7 +9,7 @@ SCANNET20 = (
 # NYU40 ids of SCANNET20, in its order; every other NYU40 id is ignored by the benchmark.
 SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
-# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modelled.
+# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modeled.
 INDOOR = SCANNET20[:19] + (
     "ceiling", "lamp", "nightstand", "box", "plant", "television", "monitor", "trash can", "pillow", "person",
     "backpack", "bag", "stool", "bench", "column", "radiator", "whiteboard", "dresser", "mirror", "books", "clothes",
@@ -30,7 +30,7 @@ GROUND = frozenset({"road", "parking", "sidewalk", "terrain", "traffic island"})
 # All classes of the procedural scenes, which their labels index. New ones are appended: ids never change.
 PROCEDURAL = INDOOR + STREET
 
-# SemanticKITTI's classes (datasets/semantickitti.NAMES) as classes of PROCEDURAL; what is left is unlabelled there.
+# SemanticKITTI's classes (datasets/semantickitti.NAMES) as classes of PROCEDURAL; what is left is unlabeled there.
 SEMANTICKITTI_PROCEDURAL = {
     "car": ("car",), "bicycle": ("bicycle",), "motorcycle": ("motorcycle",), "truck": ("truck",),
     "other vehicle": ("bus", "trailer"), "person": ("person",), "bicyclist": ("bicyclist",),

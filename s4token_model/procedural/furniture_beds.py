@@ -68,7 +68,7 @@ def _bedding(m: Mesh, rng, w: float, y0: float, y1: float, z: float, cloth: Pain
 
 
 def pillow_shape(rng: np.random.Generator, w: float, d: float):
-    """A pillow lying flat, centred at the origin."""
+    """A pillow lying flat, centered at the origin."""
     t = rng.uniform(0.08, 0.16)
     return soft_box((-w / 2, -d / 2, -t / 2), (w / 2, d / 2, t / 2), t * 0.48, t * 0.25, 0.02, rng.uniform(0, 6))
 

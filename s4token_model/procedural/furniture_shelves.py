@@ -10,7 +10,7 @@ from s4token_model.procedural.types import Thing
 
 
 def book_row(rng: np.random.Generator, width: float, depth: float, height: float, fill: float = 1.0) -> tuple:
-    """Standing books from x = 0 to `width`, backs towards -y: a shape and colours (T, 3)."""
+    """Standing books from x = 0 to `width`, backs towards -y: a shape and colors (T, 3)."""
     shapes, colors, x = [], [], rng.uniform(0, 0.08)
     limit = width * fill
     while x < limit - 0.02 and len(shapes) < 40:

@@ -210,7 +210,7 @@ def desk(rng: np.random.Generator) -> Thing:
 
 
 def worktop_paint(rng: np.random.Generator) -> Paint:
-    """The colour of a kitchen or vanity worktop."""
+    """The color of a kitchen or vanity worktop."""
     return wood(rng) if rng.random() < 0.25 else paint(rng, "grey black white beige brown")
 
 

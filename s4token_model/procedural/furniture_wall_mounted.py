@@ -8,7 +8,7 @@ import numpy as np
 
 from s4token_model.procedural.furniture_bathroom import folds
 from s4token_model.procedural.materials import Paint, metal, paint, wood
-from s4token_model.procedural.mesh import Mesh, box, centred, lathe, move, sheet, tube, turn
+from s4token_model.procedural.mesh import Mesh, box, centered, lathe, move, sheet, tube, turn
 from s4token_model.procedural.types import Thing
 
 
@@ -17,7 +17,7 @@ def door_of(
 ) -> Thing:
     """A door for an opening w x h m: frame, panelled leaf and handle.
 
-    The origin is the middle of the opening's foot on the wall's surface (not centred). recess m: how far the closed
+    The origin is the middle of the opening's foot on the wall's surface (not centered). recess m: how far the closed
     leaf lies behind it (negative: in front); angle rad: how far it is swung into the room (towards -y), 0 = closed;
     hinge -1 left, 1 right.
     """
@@ -60,13 +60,13 @@ def door_of(
     for shape, part, color in pieces:
         m.add(turn(shape, hinge * angle, "z", (hinge * (w / 2 - 0.022), recess, 0)) if angle else shape, part, color)
     words = (*leaf.words, "tall") + (("open",) if angle > 0.3 else ("closed",))
-    return m.thing("door", words, centred=False)
+    return m.thing("door", words, centered=False)
 
 
 def door(rng: np.random.Generator) -> Thing:
     """A door with its frame, closed or ajar."""
     angle = 0.0 if rng.random() < 0.6 else rng.uniform(0.3, 1.8)
-    return centred(
+    return centered(
         door_of(
             rng,
             rng.uniform(0.7, 1.0),
@@ -106,7 +106,7 @@ def closet_of(rng: np.random.Generator, w: float, h: float, leaf: Paint) -> Thin
 def window_of(rng: np.random.Generator, w: float, h: float, depth: float, glazed: bool = True) -> Thing:
     """A window for an opening w x h m in a wall `depth` m thick: frame, bars, panes and sill; set back in the reveal.
 
-    The origin is the middle of the opening's lower edge on the wall's surface (not centred).
+    The origin is the middle of the opening's lower edge on the wall's surface (not centered).
     """
     frame = paint(rng, "white white white brown grey black", str(rng.choice(["wooden", "metal"])))
     m = Mesh()
@@ -139,12 +139,12 @@ def window_of(rng: np.random.Generator, w: float, h: float, depth: float, glazed
             x0, x1 = sorted((s * w / 2, s * (w / 2 + 0.07)))
             m.box(x0, x1, -0.018, 0, -0.03, h + 0.07, "frame", frame.rgb)
         m.box(-w / 2, w / 2, -0.018, 0, h, h + 0.07, "frame", frame.rgb)
-    return m.thing("window", (*frame.words, "large" if w * h > 2 else "small"), centred=False)
+    return m.thing("window", (*frame.words, "large" if w * h > 2 else "small"), centered=False)
 
 
 def window(rng: np.random.Generator) -> Thing:
     """A window with frame, panes and sill."""
-    return centred(window_of(rng, rng.uniform(0.6, 2.4), rng.uniform(0.7, 1.7), rng.uniform(0.08, 0.25)))
+    return centered(window_of(rng, rng.uniform(0.6, 2.4), rng.uniform(0.7, 1.7), rng.uniform(0.08, 0.25)))
 
 
 def curtain_of(

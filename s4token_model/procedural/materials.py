@@ -1,4 +1,4 @@
-"""Plausible colours of things with the words that describe them."""
+"""Plausible colors of things with the words that describe them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _WOODS = (("brown", (0.45, 0.29, 0.16)), ("brown", (0.31, 0.18, 0.10)), ("brown"
 
 @dataclass(frozen=True)
 class Paint:
-    """A colour rgb (3,) float64 in [0, 1] with the true words for it, e.g. ("brown", "wooden")."""
+    """A color rgb (3,) float64 in [0, 1] with the true words for it, e.g. ("brown", "wooden")."""
 
     rgb: np.ndarray
     words: tuple[str, ...]
 
     def shade(self, factor: float) -> np.ndarray:
-        """The same colour, darker (< 1) or lighter (> 1)."""
+        """The same color, darker (< 1) or lighter (> 1)."""
         return np.clip(self.rgb * factor, 0, 1)
 
 
@@ -34,7 +34,7 @@ def pick(rng: np.random.Generator, options):
 
 
 def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS), *words: str) -> Paint:
-    """A slightly varied colour out of `names` (a tuple or one string separated by spaces), described by it and
+    """A slightly varied color out of `names` (a tuple or one string separated by spaces), described by it and
     `words`.
     """
     name = pick(rng, names.split() if isinstance(names, str) else names)
@@ -43,7 +43,7 @@ def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS)
 
 
 def wood(rng: np.random.Generator) -> Paint:
-    """A colour of natural or painted wood."""
+    """A color of natural or painted wood."""
     name, rgb = pick(rng, _WOODS)
     return Paint(
         np.clip(np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3), 0.02, 0.98), (name, "wooden")
@@ -51,15 +51,15 @@ def wood(rng: np.random.Generator) -> Paint:
 
 
 def metal(rng: np.random.Generator) -> Paint:
-    """A colour of steel, chrome or lacquered metal."""
+    """A color of steel, chrome or lacquered metal."""
     return paint(rng, "grey grey black white", "metal")
 
 
 def fabric(rng: np.random.Generator) -> Paint:
-    """A colour of upholstery."""
+    """A color of upholstery."""
     return paint(rng, "grey grey beige brown blue red green black white beige orange purple", "fabric")
 
 
 def leather(rng: np.random.Generator) -> Paint:
-    """A colour of leather."""
+    """A color of leather."""
     return paint(rng, "black black brown brown white red beige", "leather")

@@ -1,6 +1,6 @@
 """Triangle primitives and the growing mesh that every procedural thing is made of.
 
-A shape is a pair (vertices (V, 3) float64 m, triangles (T, 3) int32). Everything is vectorised numpy without global
+A shape is a pair (vertices (V, 3) float64 m, triangles (T, 3) int32). Everything is vectorized numpy without global
 state.
 """
 
@@ -190,8 +190,8 @@ def _middle(vertices: np.ndarray) -> np.ndarray:
     return np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
 
 
-def centred(thing: Thing) -> Thing:
-    """The thing moved so that its base is at z = 0 and its bounds are centred in x and y."""
+def centered(thing: Thing) -> Thing:
+    """The thing moved so that its base is at z = 0 and its bounds are centered in x and y."""
     return replace(thing, vertices=(thing.vertices - _middle(thing.vertices)).astype(np.float32))
 
 
@@ -204,7 +204,7 @@ def doubled_areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 class Mesh:
-    """A growing triangle mesh with a part name and a colour per triangle."""
+    """A growing triangle mesh with a part name and a color per triangle."""
 
     def __init__(self) -> None:
         self._vertices: list[np.ndarray] = []
@@ -226,8 +226,8 @@ class Mesh:
         """Add an axis-aligned box."""
         self.add(box((x0, y0, z0), (x1, y1, z1)), part, color)
 
-    def thing(self, name: str, attributes: tuple[str, ...] = (), centred: bool = True) -> Thing:
-        """The finished thing without zero-area triangles, by default centred in x and y with its base at z = 0."""
+    def thing(self, name: str, attributes: tuple[str, ...] = (), centered: bool = True) -> Thing:
+        """The finished thing without zero-area triangles, by default centered in x and y with its base at z = 0."""
         vertices = np.concatenate(self._vertices)
         count = np.array([len(t) for t in self._triangles])
         start = np.cumsum([0] + [len(v) for v in self._vertices[:-1]])
@@ -238,7 +238,7 @@ class Mesh:
             if c.ndim == 2:
                 color[end[k] - count[k] : end[k]] = c
         keep = doubled_areas(vertices, triangles) > 1e-7
-        if centred:
+        if centered:
             vertices = vertices - _middle(vertices)
         return Thing(
             name,

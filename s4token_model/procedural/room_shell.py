@@ -19,7 +19,7 @@ from s4token_model.procedural.scene_builder import Assembly
 
 @dataclass(frozen=True)
 class Style:
-    """Colours that a whole scene shares; board: height and depth (m) of the skirting boards or None."""
+    """Colors that a whole scene shares; board: height and depth (m) of the skirting boards or None."""
 
     wall: Paint
     floor: Paint
@@ -29,7 +29,7 @@ class Style:
 
 
 def make_style(rng: np.random.Generator) -> Style:
-    """Random colours of walls, floor, doors and curtains."""
+    """Random colors of walls, floor, doors and curtains."""
     return Style(
         paint(rng, "white white white beige beige grey blue green yellow"),
         wood(rng) if rng.random() < 0.5 else paint(rng, "grey beige brown grey blue"),

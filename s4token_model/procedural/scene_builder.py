@@ -1,4 +1,4 @@
-"""Things and surfaces put together into one labelled Scene."""
+"""Things and surfaces put together into one labeled Scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Procedural labelled scenes: furnished rooms, streets and single objects, the same for the same seed.
+"""Procedural labeled scenes: furnished rooms, streets and single objects, the same for the same seed.
 
 `make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything
 together; `make_street` does so with a road and what lies along it; `make_object` is one thing alone. Labels

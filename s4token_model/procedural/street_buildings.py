@@ -18,8 +18,8 @@ _DEEP = -0.5  # the lowest part of a wall goes into the ground, which may slope
 
 @dataclass(frozen=True)
 class _Style:
-    storeys: int
-    storey: float
+    stories: int
+    story: float
     bay: float
     window: tuple[float, float]  # width and height
     recess: float
@@ -33,22 +33,22 @@ def building(rng: np.random.Generator, width: float, depth: float, kind: str = "
     """A building `width` x `depth` m: "house", "block" or "shed"."""
     style = _draw(rng, kind)
     cover = paint(rng, "beige white beige grey yellow brown red" if kind != "shed" else "grey grey white brown green")
-    m, top = Mesh(), style.storeys * style.storey
+    m, top = Mesh(), style.stories * style.story
     for side in range(4):
         length = width if side % 2 == 0 else depth
         _add_facade(m, style, length, side, (width, depth), cover.rgb, rng, kind)
     roof = np.array(pick(rng, _ROOFS)) * rng.uniform(0.8, 1.2)
     _add_roof(m, width, depth, top, kind, roof, cover.rgb, rng)
     size = "tall" if top > 9 else "low" if top < 4 else "large" if width > 14 else "small"
-    return [m.thing("building", (size, *cover.words), centred=False)]
+    return [m.thing("building", (size, *cover.words), centered=False)]
 
 
 def _draw(rng: np.random.Generator, kind: str) -> _Style:
-    storeys = {"house": (1, 4), "block": (3, 7), "shed": (1, 2)}[kind]
-    storey = rng.uniform(2.6, 3.3) if kind != "shed" else rng.uniform(2.3, 4.5)
+    stories = {"house": (1, 4), "block": (3, 7), "shed": (1, 2)}[kind]
+    story = rng.uniform(2.6, 3.3) if kind != "shed" else rng.uniform(2.3, 4.5)
     window = (rng.uniform(0.8, 1.7), rng.uniform(1.1, 1.6)) if kind != "shed" else (rng.uniform(0.8, 1.4), 0.7)
     return _Style(
-        int(rng.integers(*storeys)), storey, rng.uniform(2.2, 3.8), window, rng.uniform(0.06, 0.28),
+        int(rng.integers(*stories)), story, rng.uniform(2.2, 3.8), window, rng.uniform(0.06, 0.28),
         float(rng.choice([0.0, rng.uniform(0.04, 0.15)])), kind == "block" and bool(rng.random() < 0.4),
         {"block": 0.25 * float(rng.random() < 0.5), "house": 0.1}.get(kind, 0.0), float(rng.uniform(0.15, 0.9)),
     )  # fmt: skip
@@ -60,7 +60,7 @@ def _add_facade(
     """One of the four walls: 0 is the front, then counter-clockwise seen from above."""
     bays = max(1, int(length / style.bay))
     u, is_window = _bay_breaks(bays, length, style.window[0])
-    v, row = _storey_breaks(style)
+    v, row = _story_breaks(style)
     blind = rng.random() < (0.55 if side in (1, 3) else 0.05) or (kind == "shed" and rng.random() < 0.6)
     level = np.zeros((len(u) - 1, len(v) - 1))
     glass = np.zeros(level.shape, bool)
@@ -90,7 +90,7 @@ def _add_facade(
 
 
 def _bay_breaks(bays: int, length: float, window: float) -> tuple[np.ndarray, np.ndarray]:
-    """Breaks along a wall centred at 0, and which of the cells between them hold windows."""
+    """Breaks along a wall centered at 0, and which of the cells between them hold windows."""
     centers = (np.arange(bays) + 0.5) * length / bays - length / 2
     half = min(window, 0.75 * length / bays) / 2
     inner = np.stack([centers - half, centers + half], axis=1).ravel()
@@ -98,12 +98,12 @@ def _bay_breaks(bays: int, length: float, window: float) -> tuple[np.ndarray, np
     return breaks, np.arange(len(breaks) - 1) % 2 == 1
 
 
-def _storey_breaks(style: _Style) -> tuple[np.ndarray, np.ndarray]:
-    """Breaks up a wall and, per cell, the storey of its windows, -1 for plain wall and -2 for a cornice."""
+def _story_breaks(style: _Style) -> tuple[np.ndarray, np.ndarray]:
+    """Breaks up a wall and, per cell, the story of its windows, -1 for plain wall and -2 for a cornice."""
     breaks, row = [_DEEP, 0.15], [-1]
-    for k in range(style.storeys):
-        sill = k * style.storey + min(0.9, style.storey - style.window[1] - 0.35)
-        breaks += [sill, sill + style.window[1], (k + 1) * style.storey - 0.2, (k + 1) * style.storey]
+    for k in range(style.stories):
+        sill = k * style.story + min(0.9, style.story - style.window[1] - 0.35)
+        breaks += [sill, sill + style.window[1], (k + 1) * style.story - 0.2, (k + 1) * style.story]
         row += [-1, k, -1, -2]
     return np.array(breaks), np.array(row)
 

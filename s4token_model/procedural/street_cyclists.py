@@ -16,14 +16,14 @@ def bicycle(rng: np.random.Generator) -> list[Thing]:
     """A bicycle, mostly a city one, at times with a basket or a rack."""
     m, cover = Mesh(), paint(rng)
     _add_bicycle(m, cover, rng.uniform(0.31, 0.36), rng.uniform(0.98, 1.1), rng)
-    return [m.thing("bicycle", cover.words, centred=False)]
+    return [m.thing("bicycle", cover.words, centered=False)]
 
 
 def motorcycle(rng: np.random.Generator) -> list[Thing]:
     """A motorcycle or a scooter."""
     m, cover = Mesh(), paint(rng, "black red blue green white yellow grey")
     scooter = _add_motorcycle(m, cover, rng)
-    return [m.thing("motorcycle", (*cover.words, "small" if scooter else "large"), centred=False)]
+    return [m.thing("motorcycle", (*cover.words, "small" if scooter else "large"), centered=False)]
 
 
 def bicyclist(rng: np.random.Generator) -> list[Thing]:
@@ -33,7 +33,7 @@ def bicyclist(rng: np.random.Generator) -> list[Thing]:
     _add_bicycle(m, cover, radius, saddle, rng)
     pedals = [(0.14, -0.03, 0.16), (-0.14, 0.02, 0.45)]
     _add_rider(m, (0.25, saddle + 0.06), (-0.42, saddle + 0.1), pedals, shirt, rng, rng.uniform(0.15, 0.5))
-    return [m.thing("bicyclist", _worn(shirt), centred=False)]
+    return [m.thing("bicyclist", _worn(shirt), centered=False)]
 
 
 def motorcyclist(rng: np.random.Generator) -> list[Thing]:
@@ -42,7 +42,7 @@ def motorcyclist(rng: np.random.Generator) -> list[Thing]:
     _add_motorcycle(m, cover, rng)
     pedals = [(0.2, 0.0, 0.32), (-0.2, 0.0, 0.32)]
     _add_rider(m, (0.22, 0.86), (-0.45, 1.02), pedals, shirt, rng, rng.uniform(0.1, 0.35), helmet=True)
-    return [m.thing("motorcyclist", _worn(shirt), centred=False)]
+    return [m.thing("motorcyclist", _worn(shirt), centered=False)]
 
 
 def _worn(shirt: Paint) -> tuple[str, ...]:

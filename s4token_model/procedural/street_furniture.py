@@ -25,7 +25,7 @@ def street_lamp(rng: np.random.Generator) -> list[Thing]:
     else:
         r = rng.uniform(0.15, 0.28)
         m.add(lathe([(0, h - 0.05), (r, h + 0.1), (r * 0.8, h + 0.4), (0, h + 0.5)], 10), "shade", (0.85, 0.83, 0.75))
-    return [m.thing("pole", ("tall", *color.words), centred=False)]
+    return [m.thing("pole", ("tall", *color.words), centered=False)]
 
 
 def utility_pole(rng: np.random.Generator) -> list[Thing]:
@@ -35,7 +35,7 @@ def utility_pole(rng: np.random.Generator) -> list[Thing]:
     m.add(tube((0, 0, -0.3), (0, 0, h), r, 9, r * 0.75), "pole", color.rgb)
     for z in (h - 0.4, h - 1.1)[: int(rng.integers(1, 3))]:
         m.box(-0.9, 0.9, -0.06, 0.06, z, z + 0.12, "frame", color.rgb)
-    return [m.thing("pole", ("tall", *color.words), centred=False)]
+    return [m.thing("pole", ("tall", *color.words), centered=False)]
 
 
 def bollard(rng: np.random.Generator) -> list[Thing]:
@@ -43,7 +43,7 @@ def bollard(rng: np.random.Generator) -> list[Thing]:
     h, r, color = rng.uniform(0.6, 1.2), rng.uniform(0.035, 0.08), paint(rng, "grey black red white brown")
     m = Mesh()
     m.add(lathe([(r, -0.1), (r, h - r), (r * 0.8, h - 0.3 * r), (0, h)], 10), "pole", color.rgb)
-    return [m.thing("pole", ("short", *color.words), centred=False)]
+    return [m.thing("pole", ("short", *color.words), centered=False)]
 
 
 def traffic_sign(rng: np.random.Generator) -> list[Thing]:
@@ -65,7 +65,7 @@ def traffic_sign(rng: np.random.Generator) -> list[Thing]:
         words = words or ({"wide": "wide"}.get(kind, kind), *color.words)
         if z < 1.2:
             break
-    return [post.thing("pole", ("thin", "metal"), centred=False), plates.thing("traffic sign", words, centred=False)]
+    return [post.thing("pole", ("thin", "metal"), centered=False), plates.thing("traffic sign", words, centered=False)]
 
 
 def _plate(kind: str, size: float, y: float, z: float):
@@ -88,8 +88,8 @@ def _board(rng: np.random.Generator) -> list[Thing]:
         post.add(tube((x, 0, -0.2), (x, 0, low + h), 0.05, 7), "pole", _GALVANISED)
     plates.box(-w / 2, w / 2, -0.09, -0.06, low, low + h, "panel", color.rgb)
     return [
-        post.thing("pole", ("thin", "metal"), centred=False),
-        plates.thing("traffic sign", ("large", *color.words), centred=False),
+        post.thing("pole", ("thin", "metal"), centered=False),
+        plates.thing("traffic sign", ("large", *color.words), centered=False),
     ]
 
 
@@ -114,7 +114,7 @@ def traffic_light(rng: np.random.Generator) -> list[Thing]:
                 "screen",
                 light,
             )
-    return [post.thing("pole", ("metal",), centred=False), heads.thing("traffic light", ("black",), centred=False)]
+    return [post.thing("pole", ("metal",), centered=False), heads.thing("traffic light", ("black",), centered=False)]
 
 
 def wheelie_bin(rng: np.random.Generator) -> list[Thing]:
@@ -125,7 +125,7 @@ def wheelie_bin(rng: np.random.Generator) -> list[Thing]:
     m.add(soft_box((-w / 2, -d / 2, 0.04), (w / 2, d / 2, h), 0.05, n=2), "body", color.rgb)
     m.box(-w / 2 - 0.02, w / 2 + 0.02, -d / 2 - 0.03, d / 2 + 0.02, h, h + 0.05, "lid", color.shade(0.8))
     m.add(tube((-w / 2, d / 2, 0.1), (w / 2, d / 2, 0.1), 0.1, 8), "wheel", (0.06, 0.06, 0.06))
-    return [m.thing("trash can", ("large" if big else "tall", *color.words), centred=False)]
+    return [m.thing("trash can", ("large" if big else "tall", *color.words), centered=False)]
 
 
 def fence(rng: np.random.Generator, length: float, kind: str | None = None) -> list[Thing]:
@@ -140,11 +140,11 @@ def fence(rng: np.random.Generator, length: float, kind: str | None = None) -> l
     if kind == "wall":
         m.box(x0, x1, -0.12, 0.12, -0.5, h, "body", color.rgb)
         m.box(x0, x1, -0.16, 0.16, h, h + 0.06, "top", color.shade(0.85))
-        return [m.thing("fence", ("low" if h < 1 else "high", *color.words), centred=False)]
+        return [m.thing("fence", ("low" if h < 1 else "high", *color.words), centered=False)]
     for x in np.linspace(x0, x1, max(2, round(length / rng.uniform(1.8, 3.0)) + 1)):
         m.box(x - 0.04, x + 0.04, -0.04, 0.04, -0.4, h + 0.03, "pole", color.rgb)
     _fill(m, kind, x0, x1, h, color.rgb, rng)
-    return [m.thing("fence", ("low" if h < 1 else "high", *color.words), centred=False)]
+    return [m.thing("fence", ("low" if h < 1 else "high", *color.words), centered=False)]
 
 
 def _fill(m: Mesh, kind: str, x0: float, x1: float, h: float, color, rng: np.random.Generator) -> None:

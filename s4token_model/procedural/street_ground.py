@@ -21,11 +21,11 @@ _PAINT = (0.85, 0.85, 0.82)
 def relief(
     a: np.ndarray, b: np.ndarray, level: np.ndarray, place: Callable, offset: np.ndarray | None = None
 ) -> tuple[Shape, np.ndarray, Shape, np.ndarray]:
-    """A grid of cells at their own levels, with upright sides where neighbours differ.
+    """A grid of cells at their own levels, with upright sides where neighbors differ.
 
     a (A + 1,), b (B + 1,) are the breaks, level (A, B), `place(a, b, level)` gives points (..., 3). `offset` (A + 1,
     B + 1) is added to the levels at the corners. Returns the tops with the cell (T,) of each of their triangles, then
-    the sides with the cell of the higher neighbour.
+    the sides with the cell of the higher neighbor.
     """
     offset = np.zeros((len(a), len(b))) if offset is None else offset
     i, j = (g.ravel() for g in np.indices(level.shape))
@@ -71,7 +71,7 @@ def add_ground(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> None
 
 
 def _unevenness(kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Small bumps at the corners of cells: millimetres on asphalt, centimetres where all around is terrain."""
+    """Small bumps at the corners of cells: millimeters on asphalt, centimeters where all around is terrain."""
     soft = np.pad(kind == GROUND.index("terrain"), 1, constant_values=True)
     soft = soft[:-1, :-1] & soft[1:, :-1] & soft[:-1, 1:] & soft[1:, 1:]
     return rng.normal(0, np.where(soft, rng.uniform(0.008, 0.04), 0.003))

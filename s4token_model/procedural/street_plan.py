@@ -15,7 +15,7 @@ REACH = (75.0, 46.0)  # half the length and half the width of a street scene, m
 
 
 class Course:
-    """The centre line of a road, bent and sloping: maps street coordinates to the scene's frame."""
+    """The center line of a road, bent and sloping: maps street coordinates to the scene's frame."""
 
     def __init__(self, rng: np.random.Generator, ego: float, crown: float) -> None:
         s = np.arange(-REACH[0] - 5, REACH[0] + 5.5, 0.5)
@@ -65,7 +65,7 @@ def _bank(rng: np.random.Generator) -> float:
 
 @dataclass(frozen=True)
 class Strip:
-    """What lies beside the road from the last strip's edge up to `edge` m off its centre line, `level` m higher."""
+    """What lies beside the road from the last strip's edge up to `edge` m off its center line, `level` m higher."""
 
     name: str
     edge: float
@@ -103,7 +103,7 @@ class Plan:
     kerb: float
     left: list[Strip]
     right: list[Strip]
-    front: dict[int, float]  # where the first houses stand, m off the centre line
+    front: dict[int, float]  # where the first houses stand, m off the center line
     crossings: list[Crossing] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
 
@@ -150,7 +150,7 @@ class Plan:
 
     @property
     def start(self) -> float:
-        """Where the land may begin to slope, m off the centre line."""
+        """Where the land may begin to slope, m off the center line."""
         return max(strips[-2].edge if len(strips) > 1 else self.half for strips in (self.left, self.right))
 
     def breaks(self) -> tuple[np.ndarray, np.ndarray]:

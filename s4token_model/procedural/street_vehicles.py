@@ -16,7 +16,7 @@ _PAINTS = "black black grey grey grey white white blue red green beige brown"
 
 @dataclass(frozen=True)
 class _Body:
-    """A car's proportions: lengths in metres; cowl, roof and tail are shares of the length from the front."""
+    """A car's proportions: lengths in meters; cowl, roof and tail are shares of the length from the front."""
 
     length: float
     width: float
@@ -227,4 +227,4 @@ def trailer(rng: np.random.Generator) -> list[Thing]:
 
 
 def _thing(m: Mesh, name: str, words: tuple[str, ...]) -> Thing:
-    return m.thing(name, words, centred=False)
+    return m.thing(name, words, centered=False)

@@ -1,6 +1,6 @@
-"""The types of a procedural scene: labelled triangles, scans of them and camera views of them.
+"""The types of a procedural scene: labeled triangles, scans of them and camera views of them.
 
-Frames: right-handed, z up, metres; the floor of a room is z = 0. Camera poses are camera-to-world with
+Frames: right-handed, z up, meters; the floor of a room is z = 0. Camera poses are camera-to-world with
 x right, y down, z forward (the OpenCV convention).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Thing:
-    """One object before it is placed: base at z = 0, centred in x and y, its front facing -y.
+    """One object before it is placed: base at z = 0, centered in x and y, its front facing -y.
 
     vertices (V, 3) float32 m, triangles (T, 3) int32, part (T,) int16 index into `parts`, color (T, 3) float32 in [0,
     1].

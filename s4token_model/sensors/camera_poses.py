@@ -68,7 +68,7 @@ def walk(caster: Caster, rng: np.random.Generator, n: int, reach: float = 4.5) -
 
     Out of random glances, most of them at furniture and the rest around and slightly down, each pose is one that
     shows much of what none before it has shown: people scan until things are covered. `reach` is the depth sensor's
-    range in metres.
+    range in meters.
     """
     eyes = stations(caster, rng, max(2, round(n * rng.uniform(0.3, 0.8))))
     poses = _glances(caster, eyes[rng.integers(len(eyes), size=4 * n)], rng, reach)

@@ -1,6 +1,6 @@
 """What a hand-held depth camera gets wrong, drawn per scan: noise, holes, flying pixels, wrong poses.
 
-Everything works on stacks of images: depth (n, h, w) float32 metres along the optical axis, 0 = no measurement.
+Everything works on stacks of images: depth (n, h, w) float32 meters along the optical axis, 0 = no measurement.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SWALLOWED = {
 
 @dataclass(frozen=True)
 class DepthSensor:
-    """The quality of one scan. Lengths in metres, angles in degrees, the rest shares."""
+    """The quality of one scan. Lengths in meters, angles in degrees, the rest shares."""
 
     far: float  # nothing beyond
     noise: float  # white noise at 1 m, grows with z^2

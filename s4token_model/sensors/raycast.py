@@ -48,12 +48,12 @@ class Caster:
         return Hits(distance, triangle)
 
     def clearance(self, points: np.ndarray) -> np.ndarray:
-        """Distance (n,) float32 in metres of points (n, 3) to the nearest surface."""
+        """Distance (n,) float32 in meters of points (n, 3) to the nearest surface."""
         points = np.ascontiguousarray(points, dtype=np.float32)
         return self._tree.compute_distance(self._to_tensor(points), nthreads=1).numpy()
 
     def sees(self, origins: np.ndarray, targets: np.ndarray, margin: float = 0.02) -> np.ndarray:
-        """Whether nothing lies between origins and targets, (..., 3) that broadcast, `margin` metres short."""
+        """Whether nothing lies between origins and targets, (..., 3) that broadcast, `margin` meters short."""
         offsets = np.asarray(targets, dtype=np.float64) - origins
         length = np.linalg.norm(offsets, axis=-1)
         near = np.where(length > margin, 1 - margin / np.maximum(length, margin), 0.0)
@@ -71,7 +71,7 @@ def triangle_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 def intrinsics(size: tuple[int, int], fov: float) -> np.ndarray:
     """Pinhole matrix (3, 3) in pixels for an image of `size` (h, w) with a horizontal field of view of `fov` degrees.
 
-    Square pixels; the centre of the top left pixel is (0, 0).
+    Square pixels; the center of the top left pixel is (0, 0).
     """
     if not 0 < fov < 180:
         raise ValueError(f"a horizontal field of view of {fov} degrees is no pinhole camera; give 1 to 179")
@@ -99,7 +99,7 @@ def world_rays(poses: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def unproject(depth: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (h, w, 3) float64 in the scene's frame of a depth image (h, w) in metres; depth 0 gives the camera."""
+    """Points (h, w, 3) float64 in the scene's frame of a depth image (h, w) in meters; depth 0 gives the camera."""
     local = pixel_rays(matrix, depth.shape) * np.asarray(depth, dtype=np.float64)[..., None]
     return local @ pose[:3, :3].T + pose[:3, 3]
 

@@ -1,7 +1,7 @@
 """Posed RGB-D pictures of procedural scenes by ray casting.
 
 Two styles: "color" paints surfaces, lights and texture; "geometry" puts into the three channels only what a cloud
-without colour knows too: orientation towards gravity and viewer, and depth.
+without color knows too: orientation towards gravity and viewer, and depth.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _geometry(normals: np.ndarray, depth: np.ndarray, pose: np.ndarray, sight: f
 def _painted(
     scene: Scene, triangle: np.ndarray, xyz: np.ndarray, normals: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Colour with ambient light, one lamp near the top of the scene, a faint texture, exposure and tint."""
+    """Color with ambient light, one lamp near the top of the scene, a faint texture, exposure and tint."""
     low, high = scene.vertices.min(0), scene.vertices.max(0)
     reach = float(np.linalg.norm(high - low))
     lamp = (low + high) / 2 + rng.uniform(-0.35, 0.35, 3) * (high - low) * [1, 1, 0] + [0, 0, 0.45 * (high[2] - low[2])]

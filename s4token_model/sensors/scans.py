@@ -28,7 +28,7 @@ def scan(scene: Scene, rng: np.random.Generator, kind: str = "depth", **options)
 
 def augment(scan: Scan, rng: np.random.Generator, tilt: float = 1.5, bend: float = 0.0) -> Scan:
     """The scan turned by any angle about the vertical and tilted by up to `tilt` degrees, as gravity is estimated; the
-    floor in waves of up to `bend` m and some metres, as a drifting tracker leaves it."""
+    floor in waves of up to `bend` m and some meters, as a drifting tracker leaves it."""
     yaw, axis = rng.uniform(0, 2 * np.pi, 2)
     lean = np.radians(rng.uniform(0, tilt)) * np.array([np.cos(axis), np.sin(axis), 0.0])
     turn = rotations(lean[None])[0] @ rotations(np.array([[0.0, 0.0, yaw]]))[0]
@@ -84,7 +84,7 @@ def scan_lidar(
     """One turn of a spinning LiDAR: `beams` rows over the vertical `fov` (low, high, degrees), `columns` per turn.
 
     `eye` (3,) m is its position, by default a free one 0.4-1.6 m above the floor. Range noise of 0.5-2.5 cm, random
-    losses, more at grazing angles and on glass. rgb is the surface's own colour: a LiDAR has none, drop it where that
+    losses, more at grazing angles and on glass. rgb is the surface's own color: a LiDAR has none, drop it where that
     matters. On streets it stands on a car, 1.73 to 1.83 m above the road at the origin of the scene (`street_sensor`).
     As everywhere points are in the scene's frame, here with the road at z = 0; in the sensor's they are `xyz - eye`.
     """

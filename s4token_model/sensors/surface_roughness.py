@@ -12,7 +12,7 @@ WAVES = 20
 LENGTHS = (0.04, 0.2)  # m, of the waves
 LUMP_LENGTHS = (0.1, 0.8)
 LUMP_SHARE = 0.45  # of the surface, about, that is not as it should be
-# Roughness in m, rms, log-uniform per instance, by class; so that the thickness of 20 neighbouring points is that of
+# Roughness in m, rms, log-uniform per instance, by class; so that the thickness of 20 neighboring points is that of
 # ScanNet's: floors 2 mm, walls and doors 5, cabinets, sofas and beds 7, chairs 9, tables 11.
 ROUGHNESS = {
     "floor": (0.0, 0.001),
@@ -62,7 +62,7 @@ def bulge(xyz: np.ndarray, instance: np.ndarray, lumps: np.ndarray, rng: np.rand
     """Displace points (n, 3) in patches that cover some LUMP_SHARE of the surface, by lumps of rms `lumps` (I,) m.
 
     Fused scans are even where they were seen well and bent where they were not: a sixth of the normals of real walls
-    are off by more than 18 degrees, though most of the wall is even to millimetres.
+    are off by more than 18 degrees, though most of the wall is even to millimeters.
     """
     local = xyz.astype(np.float32)
     field, _ = _waves(local, instance, len(lumps), LUMP_LENGTHS, rng)

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from s4token_model.training.masking import pick
 
 SHARPNESS = 0.05  # temperature of the cosines in Sinkhorn's kernel
-SINKHORN_STEPS = 3  # normalisations within one of the rounds of the clustering
+SINKHORN_STEPS = 3  # normalizations within one of the rounds of the clustering
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,22 @@ def spatial_clusters(features: Tensor, xyz: Tensor, count: int, rounds: int = 20
         raise ValueError(f"clusters={count} must be from 1 to the number of tokens, {features.shape[1]}")
     features = normalize(features.float(), dim=-1)
     start = farthest(xyz, count)
-    centre_features, centre = pick(features, start), pick(xyz, start)
-    radius = _spacing(centre)
+    center_features, center = pick(features, start), pick(xyz, start)
+    radius = _spacing(center)
     for _ in range(rounds):
-        gamma = masked_sinkhorn(features @ centre_features.transpose(1, 2), within_reach(xyz, centre, radius))
+        gamma = masked_sinkhorn(features @ center_features.transpose(1, 2), within_reach(xyz, center, radius))
         mass = gamma.sum(dim=1).unsqueeze(-1)
         alive = mass > 1e-6
         share = gamma.transpose(1, 2) / mass.clamp(min=1e-6)
-        centre_features = torch.where(alive, normalize(share @ features, dim=-1), centre_features)
-        centre = torch.where(alive, share @ xyz, centre)
-    gamma = masked_sinkhorn(features @ centre_features.transpose(1, 2), within_reach(xyz, centre, radius))
-    return Clusters(gamma, centre_features, centre, radius)
+        center_features = torch.where(alive, normalize(share @ features, dim=-1), center_features)
+        center = torch.where(alive, share @ xyz, center)
+    gamma = masked_sinkhorn(features @ center_features.transpose(1, 2), within_reach(xyz, center, radius))
+    return Clusters(gamma, center_features, center, radius)
 
 
-def within_reach(xyz: Tensor, centre: Tensor, radius: Tensor) -> Tensor:
+def within_reach(xyz: Tensor, center: Tensor, radius: Tensor) -> Tensor:
     """(B, N, K) bool: token n lies within R of centroid k, or k is the nearest centroid of a token out of all reach."""
-    distance = torch.cdist(xyz, centre, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = torch.cdist(xyz, center, compute_mode="donot_use_mm_for_euclid_dist")
     mask = distance <= radius.view(-1, 1, 1)
     nearest = torch.zeros_like(mask).scatter_(2, distance.argmin(dim=2, keepdim=True), True)
     return mask | (nearest & ~mask.any(dim=2, keepdim=True))
@@ -89,8 +89,8 @@ def farthest(xyz: Tensor, count: int) -> Tensor:
     return chosen
 
 
-def _spacing(centre: Tensor) -> Tensor:
+def _spacing(center: Tensor) -> Tensor:
     """(B, K, 3) -> (B,): mean distance to the nearest other centroid; infinite for a single one."""
-    distance = torch.cdist(centre, centre, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = torch.cdist(center, center, compute_mode="donot_use_mm_for_euclid_dist")
     distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
     return distance.amin(dim=2).mean(dim=1)

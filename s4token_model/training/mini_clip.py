@@ -140,7 +140,7 @@ def save(model: open_clip.CLIP, out: Path) -> None:
 
 
 def dense_features(visual: open_clip.transformer.VisionTransformer, pixels: Tensor) -> Tensor:
-    """pixels (B, 3, h, w) normalised -> (B, g*g, E), every patch's feature in the joint space."""
+    """pixels (B, 3, h, w) normalized -> (B, g*g, E), every patch's feature in the joint space."""
     return (visual.ln_post(visual.transformer(visual._embeds(pixels))) @ visual.proj)[:, 1:]
 
 
@@ -197,8 +197,8 @@ def _zoom(image: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> tu
     top, left = rng.integers(size - edge + 1, size=2)
     inside = np.argwhere(region == rng.choice(region.reshape(-1)))
     if rng.random() < 0.5:
-        centre = inside.mean(axis=0) - edge / 2
-        top, left = np.clip(centre, 0, size - edge).astype(int)
+        center = inside.mean(axis=0) - edge / 2
+        top, left = np.clip(center, 0, size - edge).astype(int)
     rows, columns = (start + (np.arange(size) * edge) // size for start in (top, left))
     if rng.random() < 0.5:
         columns = columns[::-1]

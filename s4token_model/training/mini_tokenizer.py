@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from s4token_model import checkpoint, vocabulary
 from s4token_model.config import Config, MiniConfig
-from s4token_model.pipeline.clip import FrozenClip, resolved
+from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, SCANNET20, STREET
@@ -100,7 +100,7 @@ def losses_of(
     skip_blocks: bool = False,
 ) -> dict[str, Tensor]:
     """Return the named, weighted losses of a batch; the text loss is over the words asked for, and their points."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=resolved(mini.precision) == "bf16"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=resolve_precision(mini.precision) == "bf16"):
         features, cls = clip.encode_tokens(tokenizer(batch.inputs), skip_blocks)
     features, cls = features.float(), cls.float()
     points = batch.weights @ normalize(features, dim=-1)

@@ -20,11 +20,11 @@ from torch import Tensor
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
-from s4token_model.segmenter import form_tokens
+from s4token_model.segmenter import build_patches
 from s4token_model.training import jobs as spread
 from s4token_model.training import procedural_samples
 from s4token_model.training.settings import TrainConfig
-from s4token_model.training.token_samples import Batch, collate, draw_one
+from s4token_model.training.token_samples import Batch, collate, sample_tokens
 
 log = logging.getLogger(__name__)
 NAMES = tuple(shapenetpart.CATEGORIES)
@@ -68,7 +68,7 @@ def make_one(job: PartJob) -> tuple[str, str]:
 
 def make(shape: shapenetpart.Shape, config: Config) -> dict[str, np.ndarray]:
     """Return the sample of a shape. ValueError when it gives too few tokens."""
-    geometry = form_tokens(shape.xyz, None, config)
+    geometry = build_patches(shape.xyz, None, config)
     if len(geometry.patches.centers) < FEWEST:
         raise ValueError(f"{shape.name}: only {len(geometry.patches.centers)} tokens, {FEWEST} are needed")
     rng = np.random.default_rng(zlib.crc32(shape.name.encode()))
@@ -91,14 +91,14 @@ def draw(
         count = len(item["point"])
         pick = rng.choice(count, how.points, replace=count < how.points)
         chosen = item | {name: item[name][pick] for name in ("point", "point_label", "point_superpoint")} | NO_TARGETS
-        clouds.append(draw_one(chosen, how, rng, how.tokens, train=True, turned=False))
+        clouds.append(sample_tokens(chosen, how, rng, how.tokens, train=True, turned=False))
     return _stacked(clouds, items)
 
 
 def whole(item: dict[str, np.ndarray], how: TrainConfig) -> tuple[Batch, Tensor, Tensor]:
     """All tokens and points of one shape, as `draw` gives them."""
     tokens = len(item["position"])
-    return _stacked([draw_one(item | NO_TARGETS, how, np.random.default_rng(0), tokens, train=False)], [item])
+    return _stacked([sample_tokens(item | NO_TARGETS, how, np.random.default_rng(0), tokens, train=False)], [item])
 
 
 NO_TARGETS = {

@@ -1,4 +1,4 @@
-"""Samples of scenes of posed RGB-D frames: the cloud they measured, its tokens, 2D targets from their colours."""
+"""Samples of scenes of posed RGB-D frames: the cloud they measured, its tokens, 2D targets from their colors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s4token_model.datasets import posed_rgbd
 from s4token_model.io import files
 from s4token_model.io.depth_image import unproject
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.segmenter import TokenGeometry, form_tokens
+from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.sensors.voxel_fusion import voxel_fuse
 from s4token_model.training import targets_posed_rgbd
 
@@ -22,13 +22,13 @@ REACH = 6.0  # m; depth cameras of rooms tell nothing further away
 
 def make(
     folder: Path, config: Config, encoder: FrozenClip, every: int = 1
-) -> tuple[TokenGeometry, dict[str, np.ndarray], list[str]]:
+) -> tuple[PatchedCloud, dict[str, np.ndarray], list[str]]:
     """Return the tokens of a scene, its targets (target_superpoint, target_feature, target_whole) and why frames were
     left out. The cloud is the folder's one .ply where there is one, else fused from the frames. ValueError when
     nothing can be used."""
     frames, skipped = posed_rgbd.frames(folder, every)
     xyz, rgb = cloud_of(folder, frames)
-    geometry = form_tokens(xyz, rgb, config)
+    geometry = build_patches(xyz, rgb, config)
     world = xyz[geometry.working.source]  # the working cloud is turned and scaled
     seen, dark = targets_posed_rgbd.sightings(world, geometry.superpoints, frames)
     ids, found, whole, unread = targets_posed_rgbd.features(seen, frames, encoder)
@@ -63,7 +63,7 @@ def fuse(frames: list[posed_rgbd.Frame]) -> tuple[np.ndarray, np.ndarray]:
         points.append(xyz[good])
         colors.append(_colors_at(xyz[good], frame, image))
     if not points:
-        raise ValueError(f"{frames[0].depth_path.parent}: no frame has depth and colours; export the frames again")
+        raise ValueError(f"{frames[0].depth_path.parent}: no frame has depth and colors; export the frames again")
     xyz, rgb = np.concatenate(points), np.concatenate(colors)
     xyz, rgb, _, _ = voxel_fuse(xyz, rgb, np.zeros(len(xyz), np.int64), VOXEL)
     return xyz.astype(np.float32), rgb.astype(np.float32)

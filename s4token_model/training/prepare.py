@@ -31,7 +31,7 @@ from s4token_model.io import bags as cloud_bags
 from s4token_model.io import files
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.segmenter import TokenGeometry, form_tokens
+from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.training import jobs as spread
 from s4token_model.training import posed_scenes, procedural_samples, targets, targets_depth_views
 
@@ -215,7 +215,7 @@ def make(
     xyz: np.ndarray, config: Config, points: int, seed: int, encoder: FrozenClip | None = None
 ) -> dict[str, np.ndarray]:
     """Return the sample of one cloud. ValueError when it gives too few tokens."""
-    geometry = form_tokens(xyz, None, config)
+    geometry = build_patches(xyz, None, config)
     sample = _sample(geometry, config, points, seed)
     if encoder is not None:
         seen = targets_depth_views.look(geometry.working.xyz, geometry.superpoints, encoder.image_size)
@@ -237,7 +237,7 @@ def make_scene(
     return _sample(geometry, config, points, seed) | found, notes
 
 
-def _sample(geometry: TokenGeometry, config: Config, points: int, seed: int) -> dict[str, np.ndarray]:
+def _sample(geometry: PatchedCloud, config: Config, points: int, seed: int) -> dict[str, np.ndarray]:
     found, size = len(geometry.patches.centers), len(geometry.working.xyz)
     if found < FEWEST:
         raise ValueError(f"only {found} tokens in {size} points, {FEWEST} are needed")
@@ -245,7 +245,7 @@ def _sample(geometry: TokenGeometry, config: Config, points: int, seed: int) -> 
     return procedural_samples.tokens_of(geometry, config.tokenizer.position_scaled) | _points(geometry, points, rng)
 
 
-def _points(geometry: TokenGeometry, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _points(geometry: PatchedCloud, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
     return {
         "point": procedural_samples.local(geometry.working.xyz[pick], geometry),

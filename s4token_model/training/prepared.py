@@ -10,7 +10,14 @@ import numpy as np
 from s4token_model.training.procedural_samples import load_sample
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.targets import target_path
-from s4token_model.training.token_samples import Batch, collate, draw_one, load_target, some_points, without_pictures
+from s4token_model.training.token_samples import (
+    Batch,
+    collate,
+    load_target,
+    sample_tokens,
+    subsample_points,
+    without_pictures,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +40,7 @@ class Prepared:
         rngs = [np.random.default_rng([train.seed, step, position]) for position in positions]
         items = [self._item(int(rng.integers(len(self.paths)))) for rng in rngs]
         clouds = [
-            draw_one(some_points(item, train.points, rng), train, rng, train.tokens, train_mode)
+            sample_tokens(subsample_points(item, train.points, rng), train, rng, train.tokens, train_mode)
             for item, rng in zip(items, rngs, strict=True)
         ]
         return collate(clouds), rngs

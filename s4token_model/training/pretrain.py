@@ -1,4 +1,4 @@
-"""Self-supervised training: masked modelling with a query decoder, clustering, two-level distillation (Sec. 3.4).
+"""Self-supervised training: masked modeling with a query decoder, clustering, two-level distillation (Sec. 3.4).
 
 L = L_assign + 0.5 L_local + 0.5 L_global,   all weights in TrainConfig
 """
@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from s4token_model.config import Config
-from s4token_model.pipeline.clip import FrozenClip, resolved
+from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.training.assignment import assignment_loss
 from s4token_model.training.clustering import spatial_clusters
@@ -137,7 +137,7 @@ class Trainer:
         share = how.batch // processes
         self.positions = range(rank * share, (rank + 1) * share)
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
-        precision = resolved(how.precision) if self.device.type == "cpu" else how.precision
+        precision = resolve_precision(how.precision) if self.device.type == "cpu" else how.precision
         self.half = precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
 
     def draw(self, samples: Prepared, step: int) -> list[tuple[Batch, Tensor, Tensor]]:

@@ -29,7 +29,7 @@ from s4token_model.config import Config, MiniConfig
 from s4token_model.io import files
 from s4token_model.procedural import scenes
 from s4token_model.procedural.types import Scan
-from s4token_model.segmenter import TokenGeometry, form_tokens
+from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster, project
@@ -86,7 +86,7 @@ def make_sample(seed: int, config: Config, mini: MiniConfig) -> dict[str, np.nda
     strength, radius = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in (STRENGTHS, RADII))
     changes = {"superpoints.regularization": strength, "sampling.seed": int(rng.integers(2**31 - 1))}
     changes["patches.alpha"] = config.patches.alpha * radius
-    geometry = form_tokens(turned.xyz, None, configs.replace(config, changes), rng)
+    geometry = build_patches(turned.xyz, None, configs.replace(config, changes), rng)
     if len(geometry.patches.centers) < 8:
         raise ValueError(f"only {len(geometry.patches.centers)} tokens in {len(raw.xyz)} points")
     pictures = rgbd_views.render_views(
@@ -189,7 +189,7 @@ def _style(rng: np.random.Generator) -> str:
     return "geometry" if rng.random() < 0.5 else "color"
 
 
-def tokens_of(geometry: TokenGeometry, position_scaled: bool = True) -> dict[str, np.ndarray]:
+def tokens_of(geometry: PatchedCloud, position_scaled: bool = True) -> dict[str, np.ndarray]:
     """The arrays of a sample that make its tokens."""
     grouped, around = geometry.patches, geometry.context
     return {
@@ -204,13 +204,13 @@ def tokens_of(geometry: TokenGeometry, position_scaled: bool = True) -> dict[str
     }
 
 
-def local(xyz: np.ndarray, geometry: TokenGeometry) -> np.ndarray:
+def local(xyz: np.ndarray, geometry: PatchedCloud) -> np.ndarray:
     """xyz (K, 3) in the frame of `position`."""
     centers = geometry.patches.centers
     return ((xyz - centers.mean(axis=0)) / np.float32(geometry.patches.radius)).astype(np.float32)
 
 
-def _points(geometry: TokenGeometry, raw, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _points(geometry: PatchedCloud, raw, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
     return {
         "point": local(geometry.working.xyz[pick], geometry),
@@ -230,7 +230,7 @@ def pictures_of(scene, pictures) -> dict[str, np.ndarray]:
     }
 
 
-def seen_pixels(geometry: TokenGeometry, raw, pictures) -> dict[str, np.ndarray]:
+def seen_pixels(geometry: PatchedCloud, raw, pictures) -> dict[str, np.ndarray]:
     """Depth-tested visibility: pixels at which a few points of each superpoint are seen."""
     ids = geometry.superpoints
     order = np.argsort(ids, kind="stable")

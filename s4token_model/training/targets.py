@@ -1,6 +1,6 @@
 """2D targets: the multi-view CLIP feature of every superpoint, and of the whole scene (method: Sec. 3.4, Eq. 8 and 9).
 
-target_s = normalise( mean over the pixels at which s is seen of CLIP's dense feature there ),   target = mean over
+target_s = normalize( mean over the pixels at which s is seen of CLIP's dense feature there ),   target = mean over
 views
 """
 

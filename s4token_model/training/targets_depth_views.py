@@ -1,6 +1,6 @@
 """Depth pictures of a cloud for CLIP, and where its superpoints are seen in them (method: Sec. 3.4, 2D targets).
 
-PointCLIPv2's projection: quantise into a grid, densify by a local maximum, smooth by a Gaussian, squeeze to a picture.
+PointCLIPv2's projection: quantize into a grid, densify by a local maximum, smooth by a Gaussian, squeeze to a picture.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def look(xyz: np.ndarray, superpoints: np.ndarray, pixels: int) -> dict[str, np.
     seen_view, seen_row, seen_column (Q,) int32 for every point that no other hides. Unchanged by scale and translation.
     """
     low, high = xyz.min(axis=0), xyz.max(axis=0)
-    centred = xyz.astype(np.float64) - (low + high) / 2
-    radius = max(float(np.sqrt((centred**2).sum(axis=1).max())), 1e-12)
+    centered = xyz.astype(np.float64) - (low + high) / 2
+    radius = max(float(np.sqrt((centered**2).sum(axis=1).max())), 1e-12)
     images, rows = [], []
     for number, (azimuth, elevation) in enumerate(VIEWS):
-        image, seen, cell = _view(centred / radius @ axes(azimuth, elevation).T)
+        image, seen, cell = _view(centered / radius @ axes(azimuth, elevation).T)
         images.append(_enlarged(image, pixels))
         place = (cell[seen] * pixels + pixels // 2) // GRID
         rows.append(np.column_stack([superpoints[seen], np.full(len(place), number), place[:, 1], place[:, 0]]))
@@ -58,5 +58,5 @@ def _view(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _enlarged(image: np.ndarray, pixels: int) -> np.ndarray:
     index = np.arange(pixels) * GRID // pixels
-    grey = np.rint(255 * image[index][:, index]).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+    gray = np.rint(255 * image[index][:, index]).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)

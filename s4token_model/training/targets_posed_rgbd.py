@@ -3,7 +3,7 @@
 A point is seen in a frame when the depth measured at its pixel is its own. Each superpoint takes the TOP frames that
 see most of its points; in each, CLIP looks at square crops around it of several scales:
 
-target_s = normalise( mean over frames and scales of normalise(CLIP(crop)) ),   target = the same over whole frames
+target_s = normalize( mean over frames and scales of normalize(CLIP(crop)) ),   target = the same over whole frames
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BATCH = 64
 @dataclass(frozen=True)
 class Sightings:
     """Where superpoints are seen: rows of superpoint, frame, points, left, top, right, bottom (Q, 7) int32, the box in
-    pixels of the colours."""
+    pixels of the colors."""
 
     rows: np.ndarray
 

@@ -17,7 +17,7 @@ def text_loss(points: Tensor, text: Tensor, label: Tensor, class_weight: Tensor,
 
 
 def balanced_weights(counts: Tensor, power: float = 0.5) -> Tensor:
-    """Class weights ~ frequency^-power, mean 1 over the labelled points; absent classes get the weight of a single
+    """Class weights ~ frequency^-power, mean 1 over the labeled points; absent classes get the weight of a single
     point."""
     weights = counts.clamp(min=1).double() ** -power
     return (weights * counts.sum() / (weights * counts).sum()).float()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from s4token_model.config import MiniConfig
-from s4token_model.pipeline.token_context import LENGTHS
+from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.training.procedural_samples import load_sample
@@ -60,9 +60,9 @@ class Samples:
             chosen = rng.choice(len(source), mini.batch, p=self.share(mini.scene_balance))
         else:
             chosen = rng.integers(len(source), size=mini.batch)
-        items = [some_points(source[k], mini.step_points, rng) if train else source[k] for k in chosen]
-        clouds = [draw_one(item, mini, rng, tokens, train) for item in items]
-        return collate([blurred(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
+        items = [subsample_points(source[k], mini.step_points, rng) if train else source[k] for k in chosen]
+        clouds = [sample_tokens(item, mini, rng, tokens, train) for item in items]
+        return collate([jitter(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
 
     def share(self, balance: float) -> np.ndarray:
         """Chance (n,) float64 of each room or object to be drawn; see `scene_shares`."""
@@ -88,7 +88,7 @@ def scene_shares(labels: list[np.ndarray], balance: float) -> np.ndarray:
 
 
 def is_outdoors(item: dict[str, np.ndarray]) -> bool:
-    """Whether most labelled points of a sample are of the words of streets."""
+    """Whether most labeled points of a sample are of the words of streets."""
     labels = item["point_label"][item["point_label"] >= 0]
     return bool(len(labels)) and bool((labels >= len(INDOOR)).mean() > 0.5)
 
@@ -131,7 +131,7 @@ def without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in sample.items() if name not in skipped and not name.startswith("seen_")}
 
 
-def some_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def subsample_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw `count` of the points that the losses look at; repeated where there are fewer."""
     if len(item["point"]) == count:
         return item
@@ -139,7 +139,7 @@ def some_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generato
     return item | {name: item[name][chosen] for name in ("point", "point_label", "point_superpoint")}
 
 
-def draw_one(
+def sample_tokens(
     item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool, turned: bool = True
 ) -> dict[str, np.ndarray]:
     """Draw tokens, then points of each patch, then turn the cloud unless not `turned`. A cloud with fewer tokens
@@ -169,7 +169,7 @@ def draw_one(
     }
 
 
-def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
+def jitter(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
     """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly.
 
     At strength 1, patches and their surroundings are stretched by some 8 % per axis and given noise; the lengths are
@@ -183,7 +183,7 @@ def blurred(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: fl
         values[..., :3] = np.where(cloud[mask][..., None], moved, values[..., :3])
         changed[points] = values
     shape = cloud["shape"].copy()
-    shape[:, :LENGTHS] = np.arcsinh(np.sinh(shape[:, :LENGTHS]) * np.exp(rng.normal(0, 0.12 * strength)))
+    shape[:, :LENGTH_DIMS] = np.arcsinh(np.sinh(shape[:, :LENGTH_DIMS]) * np.exp(rng.normal(0, 0.12 * strength)))
     shape += rng.normal(0, 0.08 * strength, shape.shape)
     kept = (rng.random(shape.shape[1]) > 0.1 * strength) & (rng.random((len(shape), 1)) > 0.1 * strength)
     changed["shape"] = (shape * kept).astype(np.float32)

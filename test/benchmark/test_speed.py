@@ -78,7 +78,7 @@ LIVE = {
     "played_hz": 10.0,
     "model": "s4token-mini",
     "settings": ["input.max_points=40000"],
-    "labelled_hz": 9.5,
+    "labeled_hz": 9.5,
     "received": 150,
     "dropped": 7,
     "age_p50_ms": 101.4,
@@ -98,7 +98,7 @@ def test_the_document_holds_live_figures_accuracy_and_further_peers(tmp_path):
     text = (tmp_path / "b.md").read_text()
     row = "| street, s4token-mini, input.max_points=40000 | 10 | 9.5 | 7 of 150 | 101 | 140 | 33 | 3.2 |"
     assert row in text and "77.5 % mIoU, 87.5 %" in text
-    assert "(10.0 x)" in text and "pgeof's neighbours and features: 120 ms" in text and "pycut-pursuit" in text
+    assert "(10.0 x)" in text and "pgeof's neighbors and features: 120 ms" in text and "pycut-pursuit" in text
 
 
 def test_json_has_every_key_of_the_contract(tiny_model, tmp_path, capsys):

@@ -20,7 +20,7 @@ WANTED = [0, 1, 19, 18, 65535, 65535, 65535, 4, 65535]
 
 
 def write_ply(path: Path, labels: np.ndarray | None) -> None:
-    """Write the release's binary PLY: vertices with colour and alpha, `label` in the labels file, and triangles."""
+    """Write the release's binary PLY: vertices with color and alpha, `label` in the labels file, and triangles."""
     kinds = [(a, "<f4") for a in "xyz"] + [(c, "u1") for c in ("red", "green", "blue", "alpha")]
     kinds += [("label", "<u2")] if labels is not None else []
     vertices = np.zeros(len(XYZ), kinds)

@@ -65,7 +65,7 @@ def test_iou_of_parts_agrees_with_scikit_learn():
     truth, found = rng.integers(0, 3, 500), rng.integers(0, 3, 500)
     expected = jaccard_score(truth, found, labels=[0, 1, 2], average=None)
     np.testing.assert_allclose(parts.part_ious(truth, found, 4), [*expected, 1.0], atol=1e-12)
-    found[:100] = 65535  # unlabelled points are wrong
+    found[:100] = 65535  # unlabeled points are wrong
     assert parts.part_ious(truth, found, 4)[:3].max() < expected.max()
 
 

@@ -30,7 +30,7 @@ class ByHeight:
         labels = (xyz[:, 2] > 0.5).astype(np.uint32)
         drawn = self.rng.random(len(xyz)) < self.noise
         labels[drawn] = self.rng.integers(0, len(words.names), drawn.sum())
-        labels[xyz[:, 2] > 0.95] = constants.UNLABELLED
+        labels[xyz[:, 2] > 0.95] = constants.UNLABELED
         return SimpleNamespace(labels=labels)
 
 
@@ -67,7 +67,7 @@ def test_figures_are_those_of_scikit_learn():
 def test_nothing_to_measure_is_said(tmp_path):
     with pytest.raises(ValueError, match="holds no clouds"):
         agreement.run(tmp_path, segmenter=ByHeight())
-    with pytest.raises(ValueError, match="no point was labelled"):
+    with pytest.raises(ValueError, match="no point was labeled"):
         agreement.figures(np.zeros((2, 2), np.int64))
     with pytest.raises(ValueError, match="--pictures"):
         agreement.run(tmp_path, segmenter=ByHeight(), out="x")

@@ -44,7 +44,7 @@ def test_files_go_through_label(tmp_path, mini, kind):
         found = label_files.label_cloud(cloud, tmp_path / "out.ply", mini)
         finite = int(np.isfinite(cloud.xyz).all(axis=1).sum())
         assert found.points == len(cloud.xyz) and found.finite_points == finite, source
-        assert sum(found.classes.values()) == finite and found.unlabelled == found.points - finite, source
+        assert sum(found.classes.values()) == finite and found.unlabeled == found.points - finite, source
         assert found.classes.most_common(1)[0][1] < finite or finite < 10000, f"{source}: one class for everything"
 
 
@@ -72,13 +72,13 @@ def test_every_scan_goes_through_the_node(tmp_path):
             for number, message in enumerate(replay.load(str(path))):
                 message.header.stamp.sec, message.header.stamp.nanosec = 1 + number, len(labelled)
                 publisher.publish(message)
-                ros.wait_for(lambda m=message: labelled.by_stamp(m.header.stamp), 60, f"{path}, labelled")
+                ros.wait_for(lambda m=message: labelled.by_stamp(m.header.stamp), 60, f"{path}, labeled")
                 answer = ros.arrays(labelled.by_stamp(message.header.stamp)[0])
                 sent = ros.arrays(message)
                 finite = np.isfinite([sent[axis] for axis in "xyz"]).all(axis=0)
                 assert len(answer) == len(sent), path
                 assert ((answer["label"] < words) == finite).all(), path
-                assert (answer["label"][~finite] == constants.UNLABELLED).all(), path
+                assert (answer["label"][~finite] == constants.UNLABELED).all(), path
         assert process.stop() == 0 and "Traceback" not in process.text(), process.text()
     finally:
         peer.close()

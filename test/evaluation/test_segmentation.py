@@ -14,7 +14,7 @@ from test_render import room
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
 from s4token_model.evaluation import scannet, semantickitti, superpoint_oracle, synthetic, tables
-from s4token_model.evaluation.segmentation import LabelledCloud, evaluate
+from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.segmenter import Segmenter
 
 NAMES = ("floor", "wall", "bed", "cabinet", "sofa")  # the parts of `room`, its ceiling now a bed; nothing is a sofa
@@ -45,9 +45,9 @@ class Knowing:
 
 
 @pytest.fixture
-def cloud() -> LabelledCloud:
+def cloud() -> LabeledCloud:
     xyz, part = room(0.1)
-    return LabelledCloud("a/room", xyz.astype(np.float32), None, part.astype(np.uint32))
+    return LabeledCloud("a/room", xyz.astype(np.float32), None, part.astype(np.uint32))
 
 
 def write_votenet(root, name: str, labels: tuple[int, ...] = (2, 1, 22, 3)) -> None:
@@ -70,14 +70,14 @@ def test_truth_scores_one_and_the_oracle_bounds_it(cloud, tmp_path):
     json.dumps(result)
 
 
-def test_unlabelled_predictions_cost_and_ignored_truth_does_not(cloud):
+def test_unlabeled_predictions_cost_and_ignored_truth_does_not(cloud):
     guess = cloud.label.copy()
     guess[::2] = 65535
     half = evaluate([cloud], NAMES, Knowing(guess))
     assert half["methods"]["model"]["accuracy"] == pytest.approx(0.5, abs=0.01)
-    assert half["clouds"][0]["unlabelled"] == pytest.approx(0.5, abs=0.01)
+    assert half["clouds"][0]["unlabeled"] == pytest.approx(0.5, abs=0.01)
     truth = np.where(np.arange(len(guess)) % 2 == 0, 65535, cloud.label)
-    ignored = LabelledCloud("b", cloud.xyz, None, truth)
+    ignored = LabeledCloud("b", cloud.xyz, None, truth)
     assert evaluate([ignored], NAMES, Knowing(guess))["methods"]["model"]["accuracy"] == 1.0
     with pytest.raises(ValueError, match="no clouds"):
         evaluate([], NAMES, Knowing(guess))
@@ -135,7 +135,7 @@ def test_partition_ignores_unannotated_points():
     assert superpoint_oracle.oracle(np.array([0, 0, 0, 0, 0, 1]), raw).miou == 1.0
 
 
-# Superpoints and oracle mIoU of a reference implementation (features from 20 neighbours, lambda .3, .1 and .03).
+# Superpoints and oracle mIoU of a reference implementation (features from 20 neighbors, lambda .3, .1 and .03).
 REFERENCE = {
     "scene0000_00": ((680, 3745, 10886), (0.597, 0.774, 0.866)),
     "00/000000": ((1255, 3976, 9492), (0.686, 0.782, 0.856)),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from s4token_model.evaluation.segmentation import LabelledCloud
-from s4token_model.pipeline.propagation import Anchors, propagate
+from s4token_model.evaluation.segmentation import LabeledCloud
+from s4token_model.pipeline.propagation import TokenCenters, propagate
 from s4token_model.procedural.classes import SCANNET20
-from s4token_model.segmenter import form_tokens
+from s4token_model.segmenter import build_patches
 
 results = pytest.importorskip("s4token_model.experiments.__main__", reason="procedural scenes missing")
 from s4token_model.experiments import (  # noqa: E402
@@ -72,10 +72,10 @@ def test_propagation_as_a_matrix_is_that_of_the_pipeline(variant):
     config = experiment_shapes.config_of(variant, sampling__tokens=6)
     shape = experiment_shapes.make(5, 1, 400)[0]
     clouds = experiment_shapes.collate([experiment_shapes.tokenized(shape, config)])
-    geometry = form_tokens(shape.xyz, None, config)
+    geometry = build_patches(shape.xyz, None, config)
     found = geometry.patches
     scores = np.random.default_rng(0).random((6, 5)).astype(np.float32)
-    anchors = Anchors(found.centers, found.superpoint, found.radius)
+    anchors = TokenCenters(found.centers, found.superpoint, found.radius)
     expected = propagate(geometry.working.xyz, geometry.superpoints, anchors, scores)
     assert not np.isin(geometry.superpoints, found.superpoint).all(), "some points take the nearest tokens"
     np.testing.assert_allclose((clouds.weights[0] @ torch.from_numpy(scores)).numpy(), expected, atol=2e-3)
@@ -203,7 +203,7 @@ def test_furniture_is_scored_without_walls_and_floors():
             assert tuple(words.names) == teacher_clip.TAUGHT
             return SimpleNamespace(labels=np.array([3, 3, 2, 7, 5, 0]))
 
-    cloud = LabelledCloud("x", np.zeros((6, 3), np.float32), None, label)
+    cloud = LabeledCloud("x", np.zeros((6, 3), np.float32), None, label)
     seen = experiment_rooms.encoded(Fake(), [cloud])
     assert experiment_rooms.score_furniture(Fake(), seen) == pytest.approx(
         (1 / 2 + 1) / 2

@@ -1,4 +1,4 @@
-"""A made scene of posed RGB-D frames: a red wall, and a green board half a metre in front of its middle."""
+"""A made scene of posed RGB-D frames: a red wall, and a green board half a meter in front of its middle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pose(eye) -> np.ndarray:
 
 
 def picture(eye) -> tuple[np.ndarray, np.ndarray]:
-    """Depth (h, w) m and colours (h, w, 3) uint8 that a camera at `eye` sees."""
+    """Depth (h, w) m and colors (h, w, 3) uint8 that a camera at `eye` sees."""
     row, column = np.indices(SIZE[::-1])
     x, y = (column - MATRIX[0, 2]) / 60 * BOARD + eye[0], (row - MATRIX[1, 2]) / 60 * BOARD + eye[1]
     board = (np.abs(x) < HALF) & (np.abs(y) < HALF)
@@ -38,7 +38,7 @@ def cloud() -> tuple[np.ndarray, np.ndarray]:
 
 
 def write(folder: Path, layout: str = "7-scenes") -> None:
-    """Write the frames in the layout of 7-Scenes or of ScanNet's export, whose colours are twice as large."""
+    """Write the frames in the layout of 7-Scenes or of ScanNet's export, whose colors are twice as large."""
     folder.mkdir(parents=True)
     if layout == "7-scenes":
         np.savetxt(folder / "camera-intrinsics.txt", MATRIX)

@@ -81,7 +81,7 @@ class FakeSegmenter:
         return SimpleNamespace(
             valid=valid,
             superpoints=superpoints,
-            unlabelled_reason=reason,
+            unlabeled_reason=reason,
             number=self.encoded,
             stages_ms={"superpoints": 2.0, "encoder": 1.0},
         )
@@ -90,7 +90,7 @@ class FakeSegmenter:
         words = words or self.vocabulary
         labels = ((encoding.superpoints + np.uint32(words.version)) % len(words.names)).astype(np.uint32)
         return SimpleNamespace(
-            labels=np.where(encoding.valid, labels, constants.UNLABELLED).astype(np.uint32),
+            labels=np.where(encoding.valid, labels, constants.UNLABELED).astype(np.uint32),
             confidence=np.where(encoding.valid, encoding.number / 1000, 0).astype(np.float32),
             superpoints=encoding.superpoints,
             vocabulary=words,

@@ -1,4 +1,4 @@
-"""Bags: clouds read from mcap and sqlite3, labelled copies whose original messages are untouched, broken bags."""
+"""Bags: clouds read from mcap and sqlite3, labeled copies whose original messages are untouched, broken bags."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_clouds_are_read_from_folders_and_from_files(tmp_path, suffix, as_file):
 
 @pytest.mark.parametrize("suffix", PLUGINS)
 @pytest.mark.parametrize("target", ["out", "out.mcap", "out.db3"])
-def test_a_labelled_copy_has_every_original_message_and_one_topic_more(tmp_path, suffix, target):
+def test_a_labeled_copy_has_every_original_message_and_one_topic_more(tmp_path, suffix, target):
     made = make_bag(tmp_path / "in", suffix)
     assert add_labels(tmp_path / "in", tmp_path / target, label) == 3
     assert contents(tmp_path / target) == contents(tmp_path / "in")

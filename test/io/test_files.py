@@ -50,14 +50,14 @@ def test_extra_fields_join_and_push_none_of_the_input_out(tmp_path, suffix):
     assert np.array_equal(again.fields["label"], extra["label"]) and again.fields["label"].dtype == np.uint32
     assert np.array_equal(again.fields["input_label"], cloud.fields["label"])
     assert np.allclose(again.rgb * 255, [9, 8, 7])
-    for _ in range(2):  # labelled again and again, it does not grow without end
+    for _ in range(2):  # labeled again and again, it does not grow without end
         write_cloud(path, again, extra)
         names, again = set(again.fields), read_cloud(path)
     assert set(again.fields) == names
     assert np.array_equal(again.fields["input_label"], cloud.fields["label"])
 
 
-def test_pcd_keeps_the_shape_of_an_organised_cloud(tmp_path):
+def test_pcd_keeps_the_shape_of_an_organized_cloud(tmp_path):
     flat = make_cloud(24)
     write_cloud(tmp_path / "o.pcd", Cloud.from_fields(flat.fields, 6, 4))
     again = read_cloud(tmp_path / "o.pcd")
@@ -174,7 +174,7 @@ def test_a_dense_ply_mesh_is_the_cloud_of_its_vertices(tmp_path):
     assert np.array_equal(read_cloud(tmp_path / "a.ply", mesh_points=8).xyz, CUBE)
 
 
-def test_colours_of_a_mesh_are_interpolated(tmp_path):
+def test_colors_of_a_mesh_are_interpolated(tmp_path):
     (tmp_path / "m.obj").write_text("v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nf 1 2 -1\n")
     cloud = read_cloud(tmp_path / "m.obj", 300)
     assert np.allclose(cloud.rgb[:, 1:], cloud.xyz[:, :2], atol=1 / 255)

@@ -1,4 +1,4 @@
-"""PointCloud2 layout: every datatype and byte order, padding, colours, appended fields, broken messages."""
+"""PointCloud2 layout: every datatype and byte order, padding, colors, appended fields, broken messages."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_missing_coordinates_are_named_with_what_is_there():
 
 
 @pytest.mark.parametrize("kind", ["<f4", ">f4", "<u4", ">u4", "<i4"])
-def test_packed_colours(kind):
+def test_packed_colors(kind):
     levels = np.random.default_rng(0).integers(0, 256, (50, 3), np.uint8)
     points = np.zeros(50, [("x", "u1"), ("rgb", kind)])
     packed = pack_rgb(levels).view(np.uint32) | (0xFF000000 if kind[1] != "f" else 0)
@@ -100,7 +100,7 @@ def test_packed_colours(kind):
     ("kind", "scale", "names"),
     [("u1", 255, "red green blue"), ("<u2", 65535, "r g b"), ("<f4", 1.0, "r g b"), ("<f8", 255.0, "red green blue")],
 )
-def test_separate_colours(kind, scale, names):
+def test_separate_colors(kind, scale, names):
     unit = np.random.default_rng(1).random((40, 3))
     unit[0] = 1
     points = np.zeros(40, [(n, kind) for n in names.split()])
@@ -110,7 +110,7 @@ def test_separate_colours(kind, scale, names):
     assert rgb(points).dtype == np.float32
 
 
-def test_colours_are_finite_and_in_range_whatever_the_sensor_sends():
+def test_colors_are_finite_and_in_range_whatever_the_sensor_sends():
     points = {n: np.array([np.nan, np.inf, 0.5, -3], np.float32) for n in ("r", "g", "b")}
     assert np.allclose(rgb(points)[:, 0], [0, 0, 0.5, 0])
 

@@ -15,7 +15,7 @@ from torch.nn.functional import gelu, linear
 from s4token_model.kernels import int8, parallel
 from s4token_model.kernels.int8 import Int8Blocks, Product, in_single_threads
 from s4token_model.pipeline import clip
-from s4token_model.pipeline.clip import FrozenClip, through_block
+from s4token_model.pipeline.clip import FrozenClip, run_block
 from s4token_model.pipeline.tokenizer import PointNet
 
 
@@ -66,7 +66,7 @@ def test_a_pointnet_in_8_bits_is_close_to_itself(patches):
     torch.testing.assert_close(rough(points, mask), exact(points, mask))  # with gradients, nothing is rounded
 
 
-def test_a_patch_does_not_see_its_neighbours_nor_its_padding():
+def test_a_patch_does_not_see_its_neighbors_nor_its_padding():
     _, rough = pair()
     points, mask = random(130, 40, 3), random(130, 40, seed=1) < 0.5
     mask[:, 0] = True
@@ -87,7 +87,7 @@ def test_blocks_in_8_bits_are_close_to_themselves(quick, scaled):
     with torch.inference_mode():
         got, expected = Int8Blocks(blocks)(hidden), hidden
         for block in blocks:
-            expected = through_block(block, expected)
+            expected = run_block(block, expected)
     assert got.dtype == torch.float32
     change = (got - expected).norm() / (expected - hidden).norm()
     assert change < 0.03, "of what the blocks add to the tokens"
@@ -97,7 +97,7 @@ def test_gradients_and_pictures_do_not_run_in_8_bits():
     torch.manual_seed(0)
     model = open_clip.CLIP(**TINY_CLIP)
     frozen = FrozenClip(copy.deepcopy(model), None, (0, 0, 0), (1, 1, 1), "int8")
-    exact = FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16" if frozen.in_bf16 else "fp32")
+    exact = FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16" if frozen.uses_bf16 else "fp32")
     tokens = random(1, 9, 48).requires_grad_()
     frozen.encode_tokens(tokens)[0].sum().backward()
     assert tokens.grad.abs().sum() > 0
@@ -125,7 +125,7 @@ def test_threads_do_every_part_once_and_leave_torch_as_it_was():
 def test_auto_takes_8_bits_where_the_processor_multiplies_them(monkeypatch):
     for flags, expected in (({"avx512_vnni"}, "int8"), ({"avx512_bf16"}, "bf16"), ({"avx2"}, "fp32")):
         for module in (int8, clip):
-            monkeypatch.setattr(module, "processor_flags", lambda flags=flags: flags)
+            monkeypatch.setattr(module, "cpu_flags", lambda flags=flags: flags)
         model = open_clip.CLIP(**TINY_CLIP)
         assert FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "auto").precision == expected
         assert FrozenClip(model, None, (0, 0, 0), (1, 1, 1), "bf16").precision == "bf16"
@@ -136,12 +136,12 @@ def test_a_limit_holds_for_the_calling_thread_and_for_torch_in_it(monkeypatch):
     before, inside = torch.get_num_threads(), []
 
     def work(count: int) -> None:
-        parallel.limit(count)
-        inside.append((parallel.workers(), torch.get_num_threads()))
+        parallel.set_thread_limit(count)
+        inside.append((parallel.thread_count(), torch.get_num_threads()))
 
     for count in (1, 2, 5):
         thread = threading.Thread(target=work, args=(count,))
         thread.start()
         thread.join()
     assert inside == [(1, 1), (2, min(2, before)), (2, before)]
-    assert parallel.workers() == 2 and torch.get_num_threads() == before
+    assert parallel.thread_count() == 2 and torch.get_num_threads() == before

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from s4token_model.kernels.l0_partition import energy, minimal_partition
+from s4token_model.kernels.l0_partition import energy, l0_partition
 
 
 def knn_edges(points: np.ndarray, k: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def check_labels(labels: np.ndarray, count: int, edges: np.ndarray) -> None:
 @pytest.mark.parametrize("strength", [0.01, 0.3, 5.0])
 def test_regions_are_connected_and_no_merge_lowers_the_energy(width, strength):
     features, edges, weights, _ = blobs(600, width, 0.3, seed=width)
-    labels = minimal_partition(features, edges, weights, strength)
+    labels = l0_partition(features, edges, weights, strength)
     check_labels(labels, len(features), edges)
     reached = energy(features, edges, weights, strength, labels)
     assert reached <= energy(features, edges, weights, strength, np.arange(len(features)))
@@ -71,7 +71,7 @@ def test_regions_are_connected_and_no_merge_lowers_the_energy(width, strength):
 
 def test_clear_regions_are_found():
     features, edges, weights, cell = blobs(3000, 5, 0.02)
-    labels = minimal_partition(features, edges, weights, 0.1)
+    labels = l0_partition(features, edges, weights, 0.1)
     assert len(np.unique(labels * 16 + cell)) == labels.max() + 1, "no region spans two cells"
     assert labels.max() + 1 <= 18, "cells stay whole, up to points the graph barely links"
     assert energy(features, edges, weights, 0.1, labels) <= energy(features, edges, weights, 0.1, cell)
@@ -93,7 +93,7 @@ def test_close_to_the_global_optimum_of_tiny_graphs():
         edges = knn_edges(points, 3)
         weights = rng.uniform(0.5, 1.5, len(edges)).astype(np.float32)
         best = min(energy(features, edges, weights, 0.5, labels) for labels in every)
-        labels = minimal_partition(features, edges, weights, 0.5)
+        labels = l0_partition(features, edges, weights, 0.5)
         ratios.append(energy(features, edges, weights, 0.5, labels) / best)
     assert min(ratios) >= 1 - 1e-6
     assert np.mean(ratios) < 1.05
@@ -107,52 +107,52 @@ def test_energy_by_hand():
 
 
 @pytest.mark.parametrize("min_points", [2, 10, 50])
-def test_tiny_regions_join_a_neighbour(min_points):
+def test_tiny_regions_join_a_neighbor(min_points):
     features, edges, weights, _ = blobs(1500, 4, 0.5)
-    labels = minimal_partition(features, edges, weights, 0.05, min_points)
+    labels = l0_partition(features, edges, weights, 0.05, min_points)
     check_labels(labels, len(features), edges)
     assert np.bincount(labels).min() >= min_points
-    assert np.bincount(minimal_partition(features, edges, weights, 0.05)).min() < min_points
+    assert np.bincount(l0_partition(features, edges, weights, 0.05)).min() < min_points
 
 
-def test_the_neighbour_that_costs_least_takes_the_tiny_region():
+def test_the_neighbor_that_costs_least_takes_the_tiny_region():
     features = np.array([[0.0]] * 4 + [[3.0]] + [[5.0]] * 4, np.float32)
     edges = np.array([[i, i + 1] for i in range(8)], np.int32)
-    labels = minimal_partition(features, edges, np.ones(8, np.float32), 0.1, min_points=2)
+    labels = l0_partition(features, edges, np.ones(8, np.float32), 0.1, min_points=2)
     assert labels.tolist() == [0] * 4 + [1] * 5
 
 
 def test_the_same_input_gives_the_same_labels():
     features, edges, weights, _ = blobs(2000, 6, 0.4)
-    once = minimal_partition(features, edges, weights, 0.2, 5)
-    minimal_partition(features[::-1].copy(), edges, weights, 0.7)
-    assert np.array_equal(once, minimal_partition(features.copy(), edges.astype(np.int64), weights, 0.2, 5))
+    once = l0_partition(features, edges, weights, 0.2, 5)
+    l0_partition(features[::-1].copy(), edges, weights, 0.7)
+    assert np.array_equal(once, l0_partition(features.copy(), edges.astype(np.int64), weights, 0.2, 5))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_scaling_features_and_strength_together_changes_nothing(scale):
     features, edges, weights, _ = blobs(1000, 4, 0.3)
-    labels = minimal_partition(features, edges, weights, 0.25)
-    scaled = minimal_partition(features * np.float32(scale), edges, weights, 0.25 * scale**2)
+    labels = l0_partition(features, edges, weights, 0.25)
+    scaled = l0_partition(features * np.float32(scale), edges, weights, 0.25 * scale**2)
     ratio = energy(features, edges, weights, 0.25, scaled) / energy(features, edges, weights, 0.25, labels)
     assert abs(ratio - 1) < 0.01
 
 
 def test_an_offset_of_the_features_changes_little():
     features, edges, weights, _ = blobs(1000, 4, 0.3)
-    reached = energy(features, edges, weights, 0.25, minimal_partition(features, edges, weights, 0.25))
-    moved = minimal_partition(features + np.float32(100), edges, weights, 0.25)
+    reached = energy(features, edges, weights, 0.25, l0_partition(features, edges, weights, 0.25))
+    moved = l0_partition(features + np.float32(100), edges, weights, 0.25)
     assert energy(features, edges, weights, 0.25, moved) < 1.02 * reached
 
 
 @pytest.mark.parametrize("min_points", [1, 10])
 def test_degenerate_graphs(min_points):
     none, no_weights = np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
-    assert minimal_partition(np.zeros((0, 3), np.float32), none, no_weights, 1.0, min_points).shape == (0,)
-    assert minimal_partition(np.ones((1, 3), np.float32), none, no_weights, 1.0, min_points).tolist() == [0]
-    assert minimal_partition(np.ones((4, 3), np.float32), none, no_weights, 1.0, min_points).tolist() == [0, 1, 2, 3]
+    assert l0_partition(np.zeros((0, 3), np.float32), none, no_weights, 1.0, min_points).shape == (0,)
+    assert l0_partition(np.ones((1, 3), np.float32), none, no_weights, 1.0, min_points).tolist() == [0]
+    assert l0_partition(np.ones((4, 3), np.float32), none, no_weights, 1.0, min_points).tolist() == [0, 1, 2, 3]
     pair = np.array([[1, 2]], np.int32)
-    isolated = minimal_partition(np.ones((4, 3), np.float32), pair, np.ones(1, np.float32), 1.0, min_points)
+    isolated = l0_partition(np.ones((4, 3), np.float32), pair, np.ones(1, np.float32), 1.0, min_points)
     assert isolated.tolist() == [0, 1, 1, 2]
 
 
@@ -161,14 +161,14 @@ def test_equal_points_become_one_region_per_connected_part(count):
     chain = np.stack([np.arange(count - 1), np.arange(1, count)], axis=1).astype(np.int32)
     star = np.stack([np.zeros(count - 1), np.arange(1, count)], axis=1).astype(np.int32)
     for edges in (chain, star):
-        labels = minimal_partition(np.full((count, 3), 7.5, np.float32), edges, np.ones(count - 1, np.float32), 0.3)
+        labels = l0_partition(np.full((count, 3), 7.5, np.float32), edges, np.ones(count - 1, np.float32), 0.3)
         assert labels.max() == 0
 
 
 def test_without_strength_or_weight_every_point_stays_alone():
     features, edges, weights, _ = blobs(300, 3, 0.3)
-    assert minimal_partition(features, edges, weights, 0.0).max() == 299
-    assert minimal_partition(features, edges, weights * 0, 1.0).max() == 299
+    assert l0_partition(features, edges, weights, 0.0).max() == 299
+    assert l0_partition(features, edges, weights * 0, 1.0).max() == 299
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_wrong_input_is_refused(change, message):
         "min_points": 1,
     }
     with pytest.raises(ValueError, match=message):
-        minimal_partition(**{**arguments, **change})
+        l0_partition(**{**arguments, **change})
 
 
 def test_energy_is_below_cut_pursuit():
@@ -204,6 +204,6 @@ def test_energy_is_below_cut_pursuit():
     for strength in (0.05, 0.2, 0.8):
         ends = edges.astype(np.uint32)
         theirs = cut_pursuit(1.0, 6, features, weights * np.float32(strength), ends[:, 0], ends[:, 1], False)
-        ours = minimal_partition(features, edges, weights, strength)
+        ours = l0_partition(features, edges, weights, strength)
         reference = energy(features, edges, weights, strength, np.asarray(theirs).astype(np.int64))
         assert energy(features, edges, weights, strength, ours) <= 1.01 * reference

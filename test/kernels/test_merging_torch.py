@@ -36,7 +36,7 @@ def blobs(count: int, width: int, noise: float, seed: int = 0):
 
 
 def solve(features, edges, weights, strength, least=1) -> np.ndarray:
-    return merging_torch.minimal_partition(*map(torch.from_numpy, (features, edges, weights)), strength, least).numpy()
+    return merging_torch.l0_partition(*map(torch.from_numpy, (features, edges, weights)), strength, least).numpy()
 
 
 def check(labels: np.ndarray, edges: np.ndarray) -> None:
@@ -53,7 +53,7 @@ def test_energy_is_within_a_percent_of_the_compiled_solver(width, noise, strengt
     features, edges, weights = blobs(1500, width, noise)
     labels = solve(features, edges, weights, strength)
     check(labels, edges)
-    compiled = l0_partition.minimal_partition(features, edges, weights, strength)
+    compiled = l0_partition.l0_partition(features, edges, weights, strength)
     ours, theirs = (l0_partition.energy(features, edges, weights, strength, found) for found in (labels, compiled))
     assert ours <= 1.01 * theirs
 
@@ -67,7 +67,7 @@ def test_its_energy_is_that_of_the_definition():
     assert found == pytest.approx(l0_partition.energy(features, edges, weights, 0.7, labels), rel=1e-5)
 
 
-def test_small_regions_join_a_neighbour_and_answers_repeat():
+def test_small_regions_join_a_neighbor_and_answers_repeat():
     features, edges, weights = blobs(1200, 4, 0.5)
     labels = solve(features, edges, weights, 0.05, 10)
     check(labels, edges)

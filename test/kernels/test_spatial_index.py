@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model.kernels import spatial_index
+from s4token_model.kernels.parallel import parallel_for
 
 
 def cloud(kind: str, count: int, seed: int) -> np.ndarray:
@@ -54,13 +55,13 @@ def test_parts_cover_the_whole_range(monkeypatch):
     def work(start, stop):
         seen[start:stop] += 1
 
-    spatial_index.in_threads(work, len(seen), least=100)
+    parallel_for(work, len(seen), min_part=100)
     assert (seen == 1).all()
-    spatial_index.in_threads(work, 5)
+    parallel_for(work, 5)
     assert seen[:5].tolist() == [2] * 5
 
 
 def test_an_error_in_a_part_is_raised(monkeypatch):
     monkeypatch.setattr(spatial_index, "workers", lambda: 2)
     with pytest.raises(ZeroDivisionError):
-        spatial_index.in_threads(lambda start, stop: 1 // start, 20_000)
+        parallel_for(lambda start, stop: 1 // start, 20_000)

@@ -1,4 +1,4 @@
-"""The point renderer: what hides what, framing, cutting rooms open, colour maps, and pictures written to files."""
+"""The point renderer: what hides what, framing, cutting rooms open, color maps, and pictures written to files."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_legend_lists_only_what_occurs_by_share():
     assert [(name, round(share, 2)) for name, _, share in entries] == [
         ("wall", 0.6),
         ("chair", 0.3),
-        ("unlabelled", 0.1),
+        ("unlabeled", 0.1),
     ]
 
 

@@ -140,8 +140,8 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
 def test_auto_precision_follows_the_processor(monkeypatch):
     for flags, expected in (("fpu avx512f avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx2", "fp32")):
         monkeypatch.setattr(parallel.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
-        assert clip.resolved("auto") == expected
-    assert clip.resolved("fp32") == "fp32" and clip.resolved("bf16") == "bf16"
+        assert clip.resolve_precision("auto") == expected
+    assert clip.resolve_precision("fp32") == "fp32" and clip.resolve_precision("bf16") == "bf16"
 
 
 def test_images_in_half_precision_are_close_to_single():

@@ -1,4 +1,4 @@
-"""Normals, eigen-features, the neighbour graph and voxels, against numpy, python sets and invariances."""
+"""Normals, eigen-features, the neighbor graph and voxels, against numpy, python sets and invariances."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_eigen_features_and_normals_against_numpy(kind, use_anchors):
     assert np.all(np.abs(quotient - spectrum[:, 0]) <= 1e-6 * spectrum[:, 2] + 1e-12)
 
 
-def test_neighbours_are_the_nearest():
+def test_neighbors_are_the_nearest():
     xyz = cloud("volume")
     found = geometry.nearest(xyz, xyz[:50], 9)
     distances = np.linalg.norm(xyz[:50, None].astype(np.float64) - xyz[None].astype(np.float64), axis=2)
@@ -66,7 +66,7 @@ def test_neighbours_are_the_nearest():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_fewer_points_than_neighbours(count):
+def test_fewer_points_than_neighbors(count):
     local = geometry.describe(cloud("volume", count), None, 20, 8)
     assert np.isfinite(local.normals).all() and np.isfinite(local.eigen).all()
     assert len(local.edges) == count * (count - 1) // 2
@@ -107,8 +107,8 @@ def test_the_code_of_a_normal_has_no_sign_and_measures_the_angle():
     rng = np.random.default_rng(4)
     normals = rng.normal(size=(200, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    code = geometry.sign_free(normals)
-    assert np.array_equal(code, geometry.sign_free(-normals))
+    code = geometry.encode_unoriented_normals(normals)
+    assert np.array_equal(code, geometry.encode_unoriented_normals(-normals))
     squared = ((code[:, None].astype(np.float64) - code[None]) ** 2).sum(axis=2)
     np.testing.assert_allclose(squared, 1 - (normals @ normals.T) ** 2, atol=1e-6)
 

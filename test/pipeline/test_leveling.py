@@ -1,4 +1,4 @@
-"""Levelling: the mode of near-vertical normals, against known tilts."""
+"""Leveling: the mode of near-vertical normals, against known tilts."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import sample
 from s4token_model.pipeline import leveling
-from s4token_model.segmenter import form_tokens
+from s4token_model.segmenter import build_patches
 from s4token_model.sensors.depth_noise import rotations
 
 
@@ -60,8 +60,8 @@ def test_tokens_of_a_tilted_scan_see_a_level_floor():
     floor = scan.label[pick] == scan.names.index("floor")
     heights = []
     for xyz in (scan.xyz[pick], scan.xyz[pick] @ turn.T):
-        working = form_tokens(xyz.astype(np.float32), None, changed).working
+        working = build_patches(xyz.astype(np.float32), None, changed).working
         z = working.xyz[np.argsort(working.source), 2] * working.extent
         heights.append(z - np.median(z[floor]))
-    assert np.abs(heights[0] - heights[1]).max() < 0.12  # a degree over some six metres
+    assert np.abs(heights[0] - heights[1]).max() < 0.12  # a degree over some six meters
     assert np.ptp(np.percentile(heights[1][floor], (5, 95))) < 0.1

@@ -1,4 +1,4 @@
-"""Grouping and normalisation of patches against their definitions."""
+"""Grouping and normalization of patches against their definitions."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_upright_is_the_rotation_that_takes_up_to_z(up):
 
 
 def test_upright_passes_an_optical_frame_on_with_the_ground_below():
-    # optical frame: x right, y down, z forward; a point one metre below the camera
+    # optical frame: x right, y down, z forward; a point one meter below the camera
     assert preprocess.upright(np.array([[0.0, 1.0, 2.0]]), "-y")[0, 2] == -1.0
 
 
@@ -32,7 +32,7 @@ def test_prepare_is_the_same_for_any_order_and_scale():
     assert np.array_equal(first.source, order[second.source])
 
 
-def test_prepare_keeps_colour_beside_its_point_and_drops_what_is_not_finite():
+def test_prepare_keeps_color_beside_its_point_and_drops_what_is_not_finite():
     xyz = np.array([[2.0, 0, 0], [np.nan, 0, 0], [1.0, 0, 0], [np.inf, 1, 1]])
     rgb = np.arange(12).reshape(4, 3) / 12
     made = preprocess.prepare(xyz, rgb, 1000)
@@ -74,5 +74,5 @@ def test_a_thinned_cloud_has_the_first_point_of_every_voxel(seed):
     np.minimum.at(first, made.nearest_core, np.arange(len(xyz)))
     np.testing.assert_array_equal(first, made.core)
     apart = np.abs(made.xyz - made.xyz[made.core[made.nearest_core]]).max(axis=0)
-    own = preprocess.cloud_kernels._occupied(made.xyz, apart.max())
+    own = preprocess.voxels._occupied(made.xyz, apart.max())
     assert own <= 1.5 * len(made.core), "a voxel is no larger than its number says"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model.pipeline import propagation
-from s4token_model.pipeline.propagation import Anchors, propagate, score_blocks
+from s4token_model.pipeline.propagation import TokenCenters, propagate, score_blocks
 
 
 def scene(seed: int = 0, count: int = 500, tokens: int = 14, regions: int = 8):
@@ -17,10 +17,10 @@ def scene(seed: int = 0, count: int = 500, tokens: int = 14, regions: int = 8):
     chosen = rng.choice(np.flatnonzero(superpoints < regions - 3), tokens, replace=False)
     features = rng.normal(size=(tokens, 16)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return xyz, superpoints, Anchors(xyz[chosen], superpoints[chosen], 0.17), features
+    return xyz, superpoints, TokenCenters(xyz[chosen], superpoints[chosen], 0.17), features
 
 
-def dense(xyz, superpoints, anchors: Anchors) -> np.ndarray:
+def dense(xyz, superpoints, anchors: TokenCenters) -> np.ndarray:
     """w (H, N) of Eq. 4, point by point in float64."""
     weights = np.zeros((len(xyz), len(anchors.centers)))
     for i, point in enumerate(xyz.astype(np.float64)):
@@ -76,7 +76,7 @@ def test_a_point_on_a_centroid_takes_nearly_all_of_it():
 @pytest.mark.parametrize("scale", [2.0**-10, 2.0**10])
 def test_the_unit_of_length_does_not_matter(scale):
     xyz, superpoints, anchors, features = scene()
-    large = Anchors(anchors.centers * np.float32(scale), anchors.superpoint, anchors.radius * scale)
+    large = TokenCenters(anchors.centers * np.float32(scale), anchors.superpoint, anchors.radius * scale)
     once = propagate(xyz, superpoints, anchors, features)
     np.testing.assert_allclose(propagate(xyz * np.float32(scale), superpoints, large, features), once, atol=1e-6)
 
@@ -87,7 +87,7 @@ def test_no_points_and_opposed_features():
     few = superpoints == 0  # a part of the cloud, without the superpoints of most tokens
     some = propagate(xyz[few], superpoints[few], anchors, features)
     np.testing.assert_array_equal(some, propagate(xyz, superpoints, anchors, features)[few])
-    pair = Anchors(np.array([[-1.0, 0, 0], [1, 0, 0]], np.float32), np.zeros(2, int), 1.0)
+    pair = TokenCenters(np.array([[-1.0, 0, 0], [1, 0, 0]], np.float32), np.zeros(2, int), 1.0)
     opposed = np.array([[1.0, 0], [-1, 0]], np.float32)
     cosine = propagate(np.zeros((1, 3), np.float32), np.zeros(1, int), pair, opposed[:, :1], opposed @ opposed.T)
     assert np.isfinite(cosine).all(), "features that cancel give no NaN"

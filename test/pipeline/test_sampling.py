@@ -92,7 +92,7 @@ def test_the_first_sample_follows_the_weights():
     assert inside.max() < 3 * inside.mean(), "uniform within a superpoint"
 
 
-def test_larger_gamma_favours_small_superpoints():
+def test_larger_gamma_favors_small_superpoints():
     rng = np.random.default_rng(0)
     xyz = np.concatenate([rng.random((2000, 3)), rng.random((40, 3)) * 0.2]).astype(np.float32)
     superpoints = np.repeat([0, 1], [2000, 40])

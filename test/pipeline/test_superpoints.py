@@ -129,14 +129,14 @@ def test_far_from_the_origin_the_partition_is_the_same():
     assert rand_index(here, there) > 0.99
 
 
-def test_colour_separates_where_geometry_does_not():
+def test_color_separates_where_geometry_does_not():
     rng = np.random.default_rng(0)
     xyz = np.c_[rng.random((2000, 2)), np.zeros(2000)]
     left = xyz[:, 0] < 0.5
     rgb = np.where(left[:, None], [1.0, 0, 0], [0, 0, 1.0]).astype(np.float32)
     labels = superpoints.partition(xyz, rgb, SuperpointConfig(rgb_weight=2.0))
     assert not set(labels[left]) & set(labels[~left])
-    assert np.array_equal(superpoints.partition(xyz, rgb), superpoints.partition(xyz)), "weight 0 ignores colour"
+    assert np.array_equal(superpoints.partition(xyz, rgb), superpoints.partition(xyz)), "weight 0 ignores color"
 
 
 @pytest.mark.parametrize("anchors", ["voxel", "fps"])
@@ -159,7 +159,7 @@ def test_components_against_scipy(seed):
 
 
 def merge_in_rounds(labels, features, edges, strength, least):
-    """All small regions pick the neighbour that costs least, then unite; again until none is left. Plain loops."""
+    """All small regions pick the neighbor that costs least, then unite; again until none is left. Plain loops."""
     while True:
         partner = {}
         for a in sorted(set(labels.tolist())):
@@ -199,4 +199,4 @@ def test_merge_small_against_plain_loops(seed):
     assert canonical(merged) == canonical(merge_in_rounds(labels, features, edges, 0.4, 4))
     sizes = np.bincount(merged)
     touching = {r for i, j in edges if merged[i] != merged[j] for r in (merged[i], merged[j])}
-    assert all(sizes[r] >= 4 for r in touching), "only regions without a neighbour stay small"
+    assert all(sizes[r] >= 4 for r in touching), "only regions without a neighbor stay small"

@@ -46,7 +46,7 @@ def test_shapes_types_and_bounds():
     xyz, superpoints = scene()
     around, patches, _ = surroundings(xyz, superpoints)
     assert around.points.shape == (12, 48, token_context.CHANNELS) and around.points.dtype == np.float32
-    assert around.shape.shape == (12, token_context.DESCRIPTORS) and around.shape.dtype == np.float32
+    assert around.shape.shape == (12, token_context.DESCRIPTOR_DIM) and around.shape.dtype == np.float32
     assert np.isfinite(around.shape).all() and around.mask.any(axis=1).all()
     assert np.linalg.norm(around.points[..., :3], axis=2).max() <= 1 + 1e-5
 

@@ -30,7 +30,7 @@ def random_input(seed: int = 0, features: int = 0) -> TokenInput:
         mask,
         torch.randn((2, 5, 9, token_context.CHANNELS), generator=generator) * wide[..., None],
         wide,
-        torch.randn((2, 5, token_context.DESCRIPTORS), generator=generator),
+        torch.randn((2, 5, token_context.DESCRIPTOR_DIM), generator=generator),
         torch.randn((2, 5, 3), generator=generator),
     )
 
@@ -89,7 +89,7 @@ def test_exactly_the_configured_parts_are_read(config, read):
         assert torch.equal(tokenizer(changed), tokens) == (part not in read), part
 
 
-def test_a_patch_without_points_is_zero_and_its_neighbours_do_not_notice():
+def test_a_patch_without_points_is_zero_and_its_neighbors_do_not_notice():
     points, mask = torch.randn(40, 6, 3), torch.ones(40, 6, dtype=torch.bool)
     mask[7], mask[9, 2:] = False, False
     net = PointNet(3, 8, 5).eval()
@@ -145,14 +145,14 @@ def test_scaled_positions_make_tokens_free_of_scale(scaled):
     assert same == scaled
 
 
-def test_colour_is_read_where_configured_and_grey_stands_in():
+def test_color_is_read_where_configured_and_gray_stands_in():
     patches, around, rgb = pieces()
     config = TokenizerConfig(width=16, features="rgb")
     inputs = token_input(patches, around, rgb, config)
     mask = patches.index >= 0
     np.testing.assert_array_equal(inputs.patch[0, ..., 3:].numpy()[mask], rgb[patches.index[mask]])
     assert not inputs.patch[0].numpy()[~mask].any()
-    grey = token_input(patches, around, None, config).patch[0, ..., 3:].numpy()
-    assert (grey[mask] == 0.5).all()
+    gray = token_input(patches, around, None, config).patch[0, ..., 3:].numpy()
+    assert (gray[mask] == 0.5).all()
     tokenizer = make(config)
     assert not torch.allclose(tokenizer(inputs), tokenizer(token_input(patches, around, None, config)))

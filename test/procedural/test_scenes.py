@@ -86,7 +86,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", catalog.THINGS)
-def test_things_are_centred_and_of_real_size(name):
+def test_things_are_centered_and_of_real_size(name):
     for seed in range(12):
         thing = catalog.make_thing(name, np.random.default_rng(seed))
         low, high = thing.vertices.min(0), thing.vertices.max(0)

@@ -1,4 +1,4 @@
-"""PointCloud2 messages to arrays and back; names; summaries of labelled clouds. No ROS graph."""
+"""PointCloud2 messages to arrays and back; names; summaries of labeled clouds. No ROS graph."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def structured(xyz, kind="<f4", extra=()):
     return points
 
 
-def labelled(cloud, labels=None):
+def labeled(cloud, labels=None):
     count = len(cloud.points)
     labels = np.arange(count, dtype=np.uint32) % 4 if labels is None else labels
-    labels = np.where(labels == 3, constants.UNLABELLED, labels).astype(np.uint32)
+    labels = np.where(labels == 3, constants.UNLABELED, labels).astype(np.uint32)
     confidence = np.linspace(0, 1, count, dtype=np.float32)
     return (
         labels,
@@ -51,7 +51,7 @@ def test_positions_of_every_type_and_byte_order(kind):
     np.testing.assert_array_equal(cloud_messages.decode(message).xyz, XYZ.astype(kind).astype(np.float64))
 
 
-def test_row_padding_and_organised_shape():
+def test_row_padding_and_organized_shape():
     points = structured(XYZ)
     message = cloud_messages.encode(points, Header(), height=4)
     assert (message.height, message.width) == (4, 6)
@@ -63,13 +63,13 @@ def test_row_padding_and_organised_shape():
     np.testing.assert_array_equal(cloud.points, points)
     message.data = message.data[:-7]  # the last row may lack its padding
     np.testing.assert_array_equal(cloud_messages.decode(message).points, points)
-    out = cloud_messages.labeled_cloud(cloud, labelled(cloud)[2])
+    out = cloud_messages.labeled_cloud(cloud, labeled(cloud)[2])
     assert (out.height, out.width, out.row_step) == (4, 6, 6 * out.point_step)
 
 
 @pytest.mark.parametrize("name", ["rgb", "rgba"])
 @pytest.mark.parametrize("kind", ["<f4", "<u4", "<i4", ">f4"])
-def test_packed_colour(name, kind):
+def test_packed_color(name, kind):
     points = structured(XYZ, kind[0] + "f4", [(name, kind)])
     value = np.array([0x00FF8001], "u4")
     points[name] = value.view("f4") if "f" in kind else value.astype(kind)
@@ -77,7 +77,7 @@ def test_packed_colour(name, kind):
     np.testing.assert_allclose(rgb, np.tile([1.0, 128 / 255, 1 / 255], (24, 1)), atol=1e-6)
 
 
-def test_separate_colours_and_none():
+def test_separate_colors_and_none():
     points = structured(XYZ, extra=[("red", "u1"), ("green", "u1"), ("blue", "u1")])
     points["red"], points["blue"] = 255, 51
     rgb = cloud_messages.decode(cloud_messages.encode(points, Header())).rgb
@@ -85,14 +85,14 @@ def test_separate_colours_and_none():
     assert cloud_messages.decode(cloud_messages.encode(structured(XYZ), Header())).rgb is None
 
 
-def test_labelled_cloud_keeps_fields_stamp_and_frame():
+def test_labeled_cloud_keeps_fields_stamp_and_frame():
     points = structured(XYZ, extra=[("intensity", "<f4"), ("ring", "<u2"), ("t", "<f8"), ("many", "<i2", (3,))])
     points["intensity"], points["ring"], points["t"] = np.arange(24), np.arange(24), np.arange(24) * 1e-9
     points["many"] = np.arange(72).reshape(24, 3)
     header = Header(frame_id="lidar")
     header.stamp.sec, header.stamp.nanosec = 12, 34
     cloud = cloud_messages.decode(cloud_messages.encode(points, header, height=3))
-    labels, confidence, out = labelled(cloud)
+    labels, confidence, out = labeled(cloud)
     message = deserialize_message(serialize_message(cloud_messages.labeled_cloud(cloud, out)), PointCloud2)
     back = cloud_messages.decode(message).points
     assert message.header == header and (message.height, message.width) == (3, 8)
@@ -105,23 +105,23 @@ def test_labelled_cloud_keeps_fields_stamp_and_frame():
     np.testing.assert_array_equal(back["confidence"], confidence)
     colors = cloud_messages.decode(message).rgb * 255
     np.testing.assert_allclose(colors[:3], COLORS, atol=0.01)
-    np.testing.assert_allclose(colors[3], constants.UNLABELLED_COLOR, atol=0.01)
+    np.testing.assert_allclose(colors[3], constants.UNLABELED_COLOR, atol=0.01)
 
 
 def test_taken_names_are_kept_under_another_name():
     points = structured(XYZ, extra=[("rgb", "<f4"), ("label", "<u2")])
     points["rgb"], points["label"] = 7, 9
     cloud = cloud_messages.decode(cloud_messages.encode(points, Header()))
-    once = cloud_messages.decode(cloud_messages.labeled_cloud(cloud, labelled(cloud)[2]))
+    once = cloud_messages.decode(cloud_messages.labeled_cloud(cloud, labeled(cloud)[2]))
     assert (once.points["input_rgb"] == 7).all() and (once.points["input_label"] == 9).all()
-    twice = cloud_messages.decode(cloud_messages.labeled_cloud(once, labelled(once)[2]))
+    twice = cloud_messages.decode(cloud_messages.labeled_cloud(once, labeled(once)[2]))
     assert (twice.points["input_rgb"] == 7).all() and (twice.points["input_label"] == 9).all()
     assert len(set(twice.points.dtype.names)) == len(twice.points.dtype.names)
 
 
 def test_big_endian_output_is_read_back():
     cloud = cloud_messages.decode(cloud_messages.encode(structured(XYZ, ">f4"), Header()))
-    labels, confidence, out = labelled(cloud)
+    labels, confidence, out = labeled(cloud)
     back = cloud_messages.decode(cloud_messages.labeled_cloud(cloud, out)).points
     np.testing.assert_array_equal(back["label"], labels)
     np.testing.assert_array_equal(back["confidence"], confidence)
@@ -129,7 +129,7 @@ def test_big_endian_output_is_read_back():
 
 def test_class_cloud_has_the_points_of_the_class():
     cloud = cloud_messages.decode(cloud_messages.encode(structured(XYZ), Header(), height=2))
-    labels, _, out = labelled(cloud)
+    labels, _, out = labeled(cloud)
     for label in range(4):
         part = cloud_messages.decode(cloud_messages.class_cloud(cloud, out, label))
         assert part.height == 1
@@ -187,7 +187,7 @@ def test_no_points(height, width):
     message.height, message.width, message.data, message.row_step = height, width, b"", width * message.point_step
     cloud = cloud_messages.decode(message)
     assert cloud.xyz.shape == (0, 3)
-    out = cloud_messages.labeled_cloud(cloud, labelled(cloud)[2])
+    out = cloud_messages.labeled_cloud(cloud, labeled(cloud)[2])
     assert len(out.data) == 0 and "label" in [f.name for f in out.fields]
 
 
@@ -249,12 +249,12 @@ def segmentation(labels, superpoints, confidence, names=("a", "b", "c"), version
 def test_scene_classes_against_a_loop():
     rng = np.random.default_rng(3)
     xyz = rng.normal(size=(500, 3)) + 1e6
-    labels = rng.choice([0, 2, constants.UNLABELLED], 500).astype(np.uint32)
+    labels = rng.choice([0, 2, constants.UNLABELED], 500).astype(np.uint32)
     superpoints = rng.integers(0, 40, 500).astype(np.uint32)
     confidence = rng.random(500, dtype=np.float32)
     message = summaries.scene_classes(Header(frame_id="map"), xyz, segmentation(labels, superpoints, confidence))
     assert (message.vocabulary_version, message.points) == (4, 500)
-    assert message.unlabelled == (labels == constants.UNLABELLED).sum()
+    assert message.unlabeled == (labels == constants.UNLABELED).sum()
     assert [c.points for c in message.classes] == sorted((c.points for c in message.classes), reverse=True)
     assert {c.label for c in message.classes} == {0, 2}
     for c in message.classes:
@@ -269,9 +269,9 @@ def test_scene_classes_against_a_loop():
 
 
 def test_scene_classes_of_nothing():
-    labels = np.full(3, constants.UNLABELLED, np.uint32)
+    labels = np.full(3, constants.UNLABELED, np.uint32)
     message = summaries.scene_classes(Header(), np.full((3, 3), np.nan), segmentation(labels, labels, labels), "why")
-    assert message.unlabelled == 3 and message.unlabelled_reason == "why" and not message.classes
+    assert message.unlabeled == 3 and message.unlabeled_reason == "why" and not message.classes
 
 
 def test_matches_against_a_loop():
@@ -306,7 +306,7 @@ def test_five_million_points():
     points = np.zeros(5_000_000, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4")])
     points["x"] = np.arange(5_000_000)
     cloud = cloud_messages.decode(cloud_messages.encode(points, Header()))
-    labels, _, out = labelled(cloud)
+    labels, _, out = labeled(cloud)
     message = cloud_messages.labeled_cloud(cloud, out)
     assert (message.height, message.width) == (1, 5_000_000)
     back = cloud_messages.decode(message).points

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def box(count: int = 3000) -> np.ndarray:
-    """Points (count, 6) on a floor, a wall and a block, with colours 0-255."""
+    """Points (count, 6) on a floor, a wall and a block, with colors 0-255."""
     rng = np.random.default_rng(5)
     xyz = rng.uniform((0, 0, 0), (4, 3, 0.01), (count, 3))
     xyz[: count // 3, 1:] = np.stack([rng.uniform(0, 0.01, count // 3), rng.uniform(0, 2.5, count // 3)], axis=1)
@@ -71,7 +71,7 @@ def test_the_whole_demo_on_a_file(tmp_path, tiny_model):
     assert {"decode", "superpoints", "encoder", "publish"} <= summary["stages_ms"].keys()
     (words,) = summary["vocabularies"]
     assert words["names"] == ["floor", "wall", "wooden box"] and words["version"] == 2
-    assert sum(words["classes"].values()) + words["unlabelled"] == 3000
+    assert sum(words["classes"].values()) + words["unlabeled"] == 3000
     assert [m["text"] for m in summary["matches"]] == ["a box"] * len(summary["matches"]) and summary["matches"]
     check_files(out, words)
     named = max(words["classes"], key=words["classes"].get)  # random weights: any of the words
@@ -119,15 +119,15 @@ def test_help_needs_neither_ros_nor_torch():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_the_player_keeps_positions_colours_and_shape(tmp_path):
+def test_the_player_keeps_positions_colors_and_shape(tmp_path):
     points = box(600)
     np.save(tmp_path / "box.npy", points)
     (message,) = replay.load(str(tmp_path / "box.npy"))
     cloud = cloud_messages.decode(message)
     np.testing.assert_array_equal(cloud.xyz, points[:, :3])
     np.testing.assert_allclose(cloud.rgb, points[:, 3:] / 255, atol=1e-6)
-    organised = replay.to_message(points[:, :3], None, height=20)
-    assert (organised.height, organised.width) == (20, 30) and [f.name for f in organised.fields] == ["x", "y", "z"]
+    organized = replay.to_message(points[:, :3], None, height=20)
+    assert (organized.height, organized.width) == (20, 30) and [f.name for f in organized.fields] == ["x", "y", "z"]
 
 
 def test_the_player_reads_bags(tmp_path):

@@ -27,11 +27,11 @@ def test_figures_of_a_real_node(tmp_path, tiny_model, capsys, monkeypatch):
     assert cli.main([*words, "--set", "sampling.tokens=16", "--json", "--out", str(out)]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result == json.loads(out.read_text())
-    assert result["labelled_hz"] > 0 and result["received"] >= 1 and result["settings"] == ["sampling.tokens=16"]
+    assert result["labeled_hz"] > 0 and result["received"] >= 1 and result["settings"] == ["sampling.tokens=16"]
     assert 0 < result["age_p50_ms"] <= result["age_p95_ms"] < 60_000
     assert {"decode", "superpoints", "encoder", "publish"} <= result["stages_ms"].keys()
     assert 0 < result["relabel_ms"] and 0 < result["decode_encode_publish_ms"]
-    assert "labelled clouds per second" in live_benchmark.table(result)
+    assert "labeled clouds per second" in live_benchmark.table(result)
 
 
 def test_a_node_that_cannot_start_is_told(tmp_path, monkeypatch, capsys):

@@ -56,13 +56,13 @@ def peer(running):
 
 
 def labelled(peer, message, collected=None, timeout=30.0):
-    """Publish a cloud and return its labelled answer."""
+    """Publish a cloud and return its labeled answer."""
     mine = collected if collected is not None else peer.labeled()
     wait_for(mine.connected)
     wait_for(lambda: peer.node.count_subscribers("/s4token/labeled") > 0)
     time.sleep(0.15)  # until the node, too, has seen the subscription
     peer.points.publish(message)
-    wait_for(lambda: mine.by_stamp(message.header.stamp), timeout, "a labelled cloud")
+    wait_for(lambda: mine.by_stamp(message.header.stamp), timeout, "a labeled cloud")
     answer = mine.by_stamp(message.header.stamp)[-1]
     if collected is None:
         mine.close()
@@ -96,7 +96,7 @@ def test_fields_shape_stamp_and_frame_are_kept(peer):
     for name in points.dtype.names:
         np.testing.assert_array_equal(back[name], points[name])
     valid = np.arange(1200) != 7
-    assert back["label"][7] == constants.UNLABELLED and back["superpoint"][7] == constants.NO_SUPERPOINT
+    assert back["label"][7] == constants.UNLABELED and back["superpoint"][7] == constants.NO_SUPERPOINT
     np.testing.assert_array_equal(back["superpoint"][valid], (np.arange(1200) // 100)[valid])
     assert set(back["label"][valid]) == {0, 1, 2}
 
@@ -174,13 +174,13 @@ def test_class_topics_live_as_long_as_their_words(peer):
     wait_for(lambda: "/s4token/class/chair" not in peer.topics(), what="the end of the topic")
 
 
-def test_classes_agree_with_the_labelled_cloud(peer):
+def test_classes_agree_with_the_labeled_cloud(peer):
     classes = peer.classes()
     wait_for(classes.connected)
     answer = labelled(peer, cloud(room(1050)))
     wait_for(lambda: classes.by_stamp(answer.header.stamp))
     message = classes.by_stamp(answer.header.stamp)[0]
-    assert message.header == answer.header and message.points == 1050 and message.unlabelled == 0
+    assert message.header == answer.header and message.points == 1050 and message.unlabeled == 0
     labels = arrays(answer)["label"]
     assert {c.label: c.points for c in message.classes} == {i: (labels == i).sum() for i in range(3)}
     assert {c.label: c.name for c in message.classes} == {0: "floor", 1: "wall", 2: "chair"}
@@ -222,7 +222,7 @@ def test_no_work_without_subscribers_but_a_query_is_answered(peer):
         time.sleep(0.05)
     wait_for(lambda: int(status(peer)["clouds_received"]) == int(before["clouds_received"]) + 5)
     after = status(peer)
-    assert after["clouds_labelled"] == before["clouds_labelled"]
+    assert after["clouds_labeled"] == before["clouds_labeled"]
     assert int(after["skipped_without_subscribers"]) >= int(before["skipped_without_subscribers"]) + 4
     assert after["dropped_stale"] == before["dropped_stale"]
     assert "nobody subscribes" in after["message"] and after["level"] == "0"
@@ -277,7 +277,7 @@ def test_stale_clouds_are_dropped_and_counted(peer):
         peer.points.publish(message)
     wait_for(lambda: collected.by_stamp(burst[-1].header.stamp), what="the newest cloud")
     after = status(peer)
-    done = int(after["clouds_labelled"]) - int(before["clouds_labelled"])
+    done = int(after["clouds_labeled"]) - int(before["clouds_labeled"])
     stale = int(after["dropped_stale"]) - int(before["dropped_stale"])
     assert stale > 0 and done + stale == int(after["clouds_received"]) - int(before["clouds_received"])
     stamps = [m.header.stamp.sec for m in collected]
@@ -290,7 +290,7 @@ def test_diagnostics(peer):
     for _ in range(5):
         labelled(peer, cloud(room()), collected)
     found = status(peer)
-    assert found["level"] == "0" and "labelling at" in found["message"]
+    assert found["level"] == "0" and "labeling at" in found["message"]
     assert float(found["rate_hz"]) > 0 and found["device"] == "cpu" and found["state"] == "active"
     for stage in ("decode", "superpoints", "encoder", "propagation", "publish"):
         assert float(found[f"latency_ms.{stage}"]) > 0, stage
@@ -364,12 +364,12 @@ def odd_clouds():
 
 
 @pytest.mark.parametrize("case", list(odd_clouds()))
-def test_odd_clouds_are_labelled_as_far_as_possible(peer, case):
+def test_odd_clouds_are_labeled_as_far_as_possible(peer, case):
     message, expected = odd_clouds()[case]
     answer = labelled(peer, message)
     assert answer.header == message.header and (answer.height, answer.width) == (message.height, message.width)
     points = arrays(answer)
-    assert (points["label"] != constants.UNLABELLED).sum() == expected
+    assert (points["label"] != constants.UNLABELED).sum() == expected
     np.testing.assert_array_equal(points["x"], arrays(message)["x"])
     if case == "empty frame":
         collected = peer.labeled()

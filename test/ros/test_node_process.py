@@ -179,7 +179,7 @@ def test_silence_is_explained(start):
     peer.node.destroy_publisher(reliable)
 
 
-def test_a_latched_map_published_before_the_node_is_labelled(tmp_path):
+def test_a_latched_map_published_before_the_node_is_labeled(tmp_path):
     domain = ros.unused_domain()
     peer = ros.Peer(domain)
     publisher = peer.publisher(qos=cloud_qos("reliable", 1, latched=True))
@@ -207,10 +207,10 @@ def test_the_real_segmenter(start, tiny_model):
     points["y"][:50] = np.nan
     for message, finite in ((cloud(points, height=3), 2950), (cloud(room(0)), 0), (cloud(room(1)), 1)):
         publisher.publish(message)
-        wait_for(lambda m=message: collected.by_stamp(m.header.stamp), 60, "a labelled cloud")
+        wait_for(lambda m=message: collected.by_stamp(m.header.stamp), 60, "a labeled cloud")
         answer = arrays(collected.by_stamp(message.header.stamp)[0])
         assert (answer["label"] < 3).sum() == finite
-        assert (answer["label"] == constants.UNLABELLED).sum() == len(answer) - finite
+        assert (answer["label"] == constants.UNLABELED).sum() == len(answer) - finite
     publisher.publish(cloud(points))
     wait_for(lambda: len(collected) == 4, 60)
     answer = peer.set_vocabulary("椅子", "a lamp on a desk", " ".join(["long"] * 200))

@@ -252,7 +252,7 @@ def test_looking_at_an_instance_shows_it(room, caster):
     assert rgbd_views.look_at_instance(room, 5, np.random.default_rng(0), caster) is None  # it is behind the wall
 
 
-def test_geometry_style_ignores_colour_and_color_style_does_not(room):
+def test_geometry_style_ignores_color_and_color_style_does_not(room):
     import dataclasses
 
     pose, matrix = look_at(np.array([3.5, 3.2, 1.4]), np.array([1.5, 1.4, 0.4])), intrinsics((40, 40), 60)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from s4token_model.pipeline.propagation import Anchors, propagate
+from s4token_model.pipeline.propagation import TokenCenters, propagate
 from s4token_model.training import token_samples
 from s4token_model.training.distillation import global_distillation, local_distillation
 from s4token_model.training.text_target import balanced_weights, text_loss
@@ -77,7 +77,7 @@ def drawn(seed: int = 0, tokens: int = 9, points: int = 80, regions: int = 5) ->
 def test_training_propagates_as_inference_does(seed):
     cloud = drawn(seed)
     weights = token_samples._propagation(cloud)
-    anchors = Anchors(cloud["position"], cloud["token_superpoint"], 1.0)
+    anchors = TokenCenters(cloud["position"], cloud["token_superpoint"], 1.0)
     scores = np.random.default_rng(seed).normal(size=(9, 4)).astype(np.float32)
     expected = propagate(cloud["point"], cloud["point_superpoint"], anchors, scores)
     reached = weights.sum(axis=1) > 0

@@ -75,8 +75,8 @@ def test_sinkhorn_is_the_plain_algorithm():
 
 def test_clusters_find_groups_that_lie_apart():
     torch.manual_seed(0)
-    centres, group = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]]), torch.arange(30) % 3
-    xyz = (centres[group] + torch.randn(30, 3) * 0.1)[None]
+    centers, group = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]]), torch.arange(30) % 3
+    xyz = (centers[group] + torch.randn(30, 3) * 0.1)[None]
     features = (torch.eye(8)[group] + 0.05 * torch.randn(30, 8))[None]
     found = spatial_clusters(features, xyz, 3)
     best = found.assignment[0].argmax(-1)
@@ -251,7 +251,7 @@ def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
         settings.read(tmp_path / "nowhere.yaml", [])
     for pair, message in (
         ("clusters=0", "clusters=0 is below"),
-        ("colour=1", "unknown config key 'colour'"),
+        ("color=1", "unknown config key 'color'"),
         ("x", "key=value"),
     ):
         with pytest.raises(ValueError, match=message):

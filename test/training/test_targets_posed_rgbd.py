@@ -1,4 +1,4 @@
-"""Targets from posed frames: depth-tested visibility, best frames, crops, and what a CLIP that sees colours says."""
+"""Targets from posed frames: depth-tested visibility, best frames, crops, and what a CLIP that sees colors says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s4token_model.training import posed_scenes, targets_posed_rgbd
 
 
 class Colors:
-    """Stands in for a CLIP: the global feature of a picture is its mean colour."""
+    """Stands in for a CLIP: the global feature of a picture is its mean color."""
 
     image_size, dim = 16, 3
 
@@ -59,7 +59,7 @@ def test_crops_are_square_and_inside():
     assert targets_posed_rgbd.square(np.array([40, 20, 70, 40]), 1.0, 100, 60) == (40, 15, 70, 45)
 
 
-def test_superpoints_take_their_colours(frames):
+def test_superpoints_take_their_colors(frames):
     xyz, part = posed.cloud()
     seen, skipped = targets_posed_rgbd.sightings(xyz, part, frames)
     ids, features, whole, unread = targets_posed_rgbd.features(seen, frames, Colors())

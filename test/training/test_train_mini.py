@@ -124,8 +124,8 @@ def frozen(tiny_model):
 
 def test_blurring_disturbs_but_keeps_padding_and_place():
     sample = fake_samples(1, 32).items[0]
-    drawn = token_samples.draw_one(sample, MINI, np.random.default_rng(0), 12, True)
-    once, again = (token_samples.blurred(drawn, np.random.default_rng(4), 1.0) for _ in range(2))
+    drawn = token_samples.sample_tokens(sample, MINI, np.random.default_rng(0), 12, True)
+    once, again = (token_samples.jitter(drawn, np.random.default_rng(4), 1.0) for _ in range(2))
     for name in ("patch", "context", "shape"):
         assert once[name].dtype == np.float32 and np.array_equal(once[name], again[name])
         assert not np.array_equal(once[name], drawn[name])
@@ -134,7 +134,7 @@ def test_blurring_disturbs_but_keeps_padding_and_place():
         assert np.array_equal(once[points][..., 3:], drawn[points][..., 3:])
     for name in drawn.keys() - {"patch", "context", "shape"}:
         assert once[name] is drawn[name]
-    same = token_samples.blurred(drawn, np.random.default_rng(4), 0.0)
+    same = token_samples.jitter(drawn, np.random.default_rng(4), 0.0)
     np.testing.assert_allclose(same["shape"], drawn["shape"], atol=1e-5)
     np.testing.assert_allclose(same["patch"], drawn["patch"], atol=1e-6)
 
