@@ -126,7 +126,7 @@ class Segmenter:
 
     def form(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
         """The first half of `encode`, before the network; may run while another thread is in the second."""
-        return build_patches(xyz, rgb, self.config, device=str(self.device))
+        return build_patches(xyz, rgb, self.config)
 
     def embed(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """The second half of `encode`: the network, on what `form` made of a cloud of `count` points."""
@@ -228,10 +228,8 @@ def build_patches(
     rgb: np.ndarray | None,
     config: Config,
     rng: np.random.Generator | None = None,
-    device: str = "cpu",
 ) -> PatchedCloud:
-    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training); `device`
-    is where the partition is solved and the samples are drawn."""
+    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
     clock = _Clock({})
     working = preprocess.prepare(preprocess.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
@@ -239,12 +237,12 @@ def build_patches(
         return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
     settings = _thinned(config.superpoints, working)
-    labels, normals, eigen = superpoints.partition_shapes(core, color, settings, device)
+    labels, normals, eigen = superpoints.partition_shapes(core, color, settings)
     if config.input.level:
         working, normals = _leveled(working, normals, config.input.level)
         core = working.xyz[working.core]
     clock("superpoints")
-    chosen = sampling.sample(core, labels, config.sampling, device)
+    chosen = sampling.sample(core, labels, config.sampling)
     clock("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
     around = token_context.surround(core, normals, eigen, labels, grouped, config.tokenizer)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bag_files import contents, make_bag
 from real_data import real
-from test_bags import contents, make_bag
 
 from s4token_model import cli, constants
 from s4token_model.io import bags, label_files

@@ -6,9 +6,6 @@ say the opposite, so the exponent here is +gamma.
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
-
 import numpy as np
 from numba import njit
 
@@ -18,13 +15,13 @@ from s4token_model.kernels import simd, spatial_index
 GROUP = 16  # buckets, a power of two
 
 
-def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig, device: str = "cpu") -> np.ndarray:
+def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """Choose the centroids of the tokens.
 
     i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i} normalized and D_i the least
     squared distance to the points chosen so far; ties go to the lowest index. xyz (H, 3), superpoints (H,) ids. Returns
     (N,) int32, N <= tokens: fewer where the cloud has fewer distinct candidate points. The same cloud and seed always
-    give the same answer, on the CPU and on a CUDA `device`.
+    give the same answer.
     """
     if len(xyz) == 0:
         return np.zeros(0, np.int32)
@@ -41,32 +38,12 @@ def sample(xyz: np.ndarray, superpoints: np.ndarray, config: SamplingConfig, dev
     first = int(np.searchsorted(np.cumsum(weights), np.random.default_rng(config.seed).random(), side="right"))
     if first >= len(weights) or weights[first] == 0:  # the cumulated sum may end a rounding error below 1
         first = int(np.flatnonzero(weights)[-1])
-    if device.startswith("cuda") and _kernel_works(device):
-        from s4token_model.kernels import sampling_cuda
-
-        return sampling_cuda.sample_arrays(xyz, score_weights, first, config.tokens, device)
     return _weighted_fps(np.ascontiguousarray(xyz, np.float32), score_weights, first, config.tokens)
 
 
 def farthest_points(xyz: np.ndarray, count: int) -> np.ndarray:
     """Plain farthest point sampling from index 0: (min(count, distinct points),) int32, ties to the lowest index."""
     return _weighted_fps(np.ascontiguousarray(xyz, np.float32), np.ones(len(xyz), np.float32), 0, count)
-
-
-@cache
-def _kernel_works(device: str) -> bool:
-    """Whether the CUDA kernel can be used: Triton does not come with every torch, and compiles with the system's C
-    compiler."""
-    try:
-        from s4token_model.kernels import sampling_cuda
-
-        if sampling_cuda.works(device):
-            return True
-        reason = "its result is wrong"
-    except Exception as error:  # whatever is missing there, the CPU gives the same samples
-        reason = f"{type(error).__name__}: {error}"
-    warnings.warn(f"samples are drawn on the CPU, the kernel for {device} does not work: {reason}", stacklevel=3)
-    return False
 
 
 def _weighted_fps(xyz: np.ndarray, weights: np.ndarray, first: int, count: int) -> np.ndarray:

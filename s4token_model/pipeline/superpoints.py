@@ -32,11 +32,10 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
 
 
 def partition_shapes(
-    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig, device: str = "cpu"
+    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (H,) int32 as `partition` does, in order of first appearance, and the normals (H, 3) and
-    eigen-features (H, 3) float32 behind them; xyz (H, 3) float32, H >= 1, near the origin. `device` is where our own
-    solver runs.
+    eigen-features (H, 3) float32 behind them; xyz (H, 3) float32, H >= 1, near the origin.
 
     All the work is done on the points in the order of a space-filling curve, where neighbors are near in memory.
     """
@@ -45,7 +44,7 @@ def partition_shapes(
     features, edges, local = _described(index.points(), colors, config, index.sorted())
     labels = np.empty(len(xyz), np.int32)
     normals, eigen = np.empty_like(local.normals), np.empty_like(local.eigen)
-    labels[index.order] = solve(features, edges, config, device)
+    labels[index.order] = solve(features, edges, config)
     normals[index.order], eigen[index.order] = local.normals, local.eigen
     return renumber(labels)[0], normals, eigen
 
@@ -75,15 +74,11 @@ def anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:
     return geometry.voxel_representatives(xyz, config.anchor_count)[0]
 
 
-def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig, device: str = "cpu") -> np.ndarray:
+def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig) -> np.ndarray:
     """Minimize E over the graph; features (H, F) float32, edges (E, 2) int32. Returns (H,) int32 ids 0..S-1."""
     if len(edges) == 0:
         return np.arange(len(features), dtype=np.int32)
     weights = np.ones(len(edges), np.float32)
-    if config.solver == "merge" and device.startswith("cuda"):
-        from s4token_model.kernels.merging_torch import partition_arrays
-
-        return partition_arrays(features, edges, config.regularization, config.min_points, device)
     if config.solver == "merge":
         from s4token_model.kernels.l0_partition import l0_partition
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from box_room import room
 from real_data import real
-from test_render import room
 
 from s4token_model.datasets import s3dis, spt_nag
 from s4token_model.evaluation import s3dis as evaluation

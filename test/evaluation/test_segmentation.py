@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from box_room import room
 from PIL import Image
 from real_data import real
-from test_render import room
 
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
