@@ -9,6 +9,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from s4token_model.io import bags
+from s4token_model.io.bags import LABELED_TOPIC
 
 STORE = get_typestore(Stores.ROS2_KILTED)
 PLUGINS = {".mcap": StoragePlugin.MCAP, ".db3": StoragePlugin.SQLITE3}
