@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Scan, Scene
-from s4token_model.sensors import surface_roughness, vehicle_lidar, voxel_fusion
+from s4token_model.sensors import surface_roughness, vehicle_lidar
 from s4token_model.sensors.camera_poses import free_positions, orbit, walk
 from s4token_model.sensors.depth_noise import SWALLOWED, DepthSensor, measure, misplace, rotations
 from s4token_model.sensors.raycast import Caster, intrinsics, pixel_rays, world_rays

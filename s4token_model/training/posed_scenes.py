@@ -10,9 +10,9 @@ from s4token_model.config import Config
 from s4token_model.datasets import posed_rgbd
 from s4token_model.io import files
 from s4token_model.io.depth_image import unproject
+from s4token_model.kernels.voxel_fusion import voxel_fuse
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import PatchedCloud, build_patches
-from s4token_model.sensors.voxel_fusion import voxel_fuse
 from s4token_model.training import targets_posed_rgbd
 
 VOXEL = 0.02  # m, of the fused cloud

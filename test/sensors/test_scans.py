@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("open3d", reason="open3d (and libusb-1.0) is needed to cast rays", exc_type=ImportError)
 
 from s4token_model.datasets import crops
+from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Instance, Scene
-from s4token_model.sensors import camera_poses, depth_noise, rgbd_views, scans, voxel_fusion
+from s4token_model.sensors import camera_poses, depth_noise, rgbd_views, scans
 from s4token_model.sensors.raycast import Caster, intrinsics, look_at, project, unproject
 
 NAMES = ("wall", "floor", "ceiling", "table", "cabinet", "window")
