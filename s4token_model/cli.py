@@ -33,7 +33,7 @@ BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "scannet": ("scannet", ("rooms", "split")),
     "s3dis": ("s3dis", ("split",)),
     "semantickitti": ("semantickitti", ()),
-    "shapenetpart": ("shapenetpart", ("split", "method")),
+    "shapenetpart": ("part_segmentation", ("split", "method")),
     "modelnet": ("modelnet", ("split", "method")),
     "scanobjectnn": ("scanobjectnn", ("split", "method", "variants")),
     "procedural": ("synthetic", ("rooms",)),

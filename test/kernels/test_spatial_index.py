@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4token_model.kernels import spatial_index
+from s4token_model.kernels import parallel, spatial_index
 from s4token_model.kernels.parallel import parallel_for
 
 
@@ -49,7 +49,7 @@ def test_coincident_points_cost_no_more_than_others():
 
 
 def test_parts_cover_the_whole_range(monkeypatch):
-    monkeypatch.setattr(spatial_index, "workers", lambda: 3)
+    monkeypatch.setattr(parallel, "thread_count", lambda: 3)
     seen = np.zeros(10_001, int)
 
     def work(start, stop):
@@ -62,6 +62,6 @@ def test_parts_cover_the_whole_range(monkeypatch):
 
 
 def test_an_error_in_a_part_is_raised(monkeypatch):
-    monkeypatch.setattr(spatial_index, "workers", lambda: 2)
+    monkeypatch.setattr(parallel, "thread_count", lambda: 2)
     with pytest.raises(ZeroDivisionError):
         parallel_for(lambda start, stop: 1 // start, 20_000)

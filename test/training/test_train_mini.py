@@ -236,8 +236,8 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
 
     monkeypatch.setattr(mini, "HELD_OUT_SCENES", 1)
     monkeypatch.setattr(mini_tokenizer, "VALIDATION_BATCHES", 1)
-    monkeypatch.setattr(mini.samples, "get_context", lambda _: SimpleNamespace(Pool=InProcess))
-    monkeypatch.setattr(mini.samples, "KIND_SHARES", (0.0, 0.0, 0.0, 1.0))  # objects: quick to scan
+    monkeypatch.setattr(mini.procedural_samples, "get_context", lambda _: SimpleNamespace(Pool=InProcess))
+    monkeypatch.setattr(mini.procedural_samples, "KIND_SHARES", (0.0, 0.0, 0.0, 1.0))  # objects: quick to scan
     small = {"embed_dim": 16, "vision_cfg": mini_clip.ARCHITECTURE["vision_cfg"] | {"layers": 1, "width": 64}}
     small["text_cfg"] = mini_clip.ARCHITECTURE["text_cfg"] | {"layers": 1, "width": 16, "heads": 2}
     monkeypatch.setattr(mini_clip, "ARCHITECTURE", small)
