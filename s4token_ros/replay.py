@@ -29,9 +29,9 @@ def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
     ValueError names what is wrong with it.
     """
     if source == SAMPLE:
-        from s4token_model.datasets import sample
+        from s4token_model.io import sample_room
 
-        room = sample.load()
+        room = sample_room.load()
         return [to_message(room.xyz, room.rgb)]
     if bags.is_bag(source):
         recorded = itertools.islice(bags.read_clouds(source, bag_topic), MAX_FRAMES)
