@@ -1,4 +1,4 @@
-"""Make the sample room of demo and tests: build a procedural room, scan it with a walked depth camera, write a .laz file.
+"""Make the sample room of demo and tests: a procedural room, scanned with a depth camera that is walked through it.
 
     python scripts/make_sample_room.py [--seed N] [--points N] [--out FILE.laz]
 

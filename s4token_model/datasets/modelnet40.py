@@ -1,11 +1,11 @@
 """ModelNet40: objects of 40 categories, as meshes or as the sampled points of PointNet++.
 
-Layouts below the root, found by themselves:
+Layouts below the root, detected automatically:
   resampled  modelnet40_normal_resampled: modelnet40_{train,test}.txt names CATEGORY_0001, and the file
              CATEGORY/CATEGORY_0001.txt has lines x,y,z,nx,ny,nz (y up)
   hdf5       modelnet40_ply_hdf5_2048: {train,test}_files.txt names ply_data_test0.h5 ..., each with data (K, 2048, 3),
              y up, and label (K, 1), an index into shape_names.txt
-  meshes     the official release: CATEGORY/{train,test}/*.off (z up); CATEGORY/*.off without splits counts as "test"
+  meshes     the official release: CATEGORY/{train,test}/*.off (z up); CATEGORY/*.off without splits is "test"
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import hdf5, validation
+from s4token_model.datasets import validation
 from s4token_model.io.files import read_cloud
 from s4token_model.pipeline.preprocess import upright
 
@@ -28,12 +28,12 @@ NAMES = (
 )  # fmt: skip
 WORDS = tuple(name.replace("_", " ") for name in NAMES)
 SPLITS = ("train", "test")
-POINTS = 10_000  # of a mesh
+POINTS = 10_000  # sampled on a mesh
 
 
 @dataclass(frozen=True)
 class Object:
-    """One object: xyz (H, 3) float32, z up, unit of the file; category, index into NAMES."""
+    """One object: xyz (H, 3) float32, z up, in the unit of the file; category is an index into NAMES."""
 
     name: str
     xyz: np.ndarray
@@ -41,7 +41,7 @@ class Object:
 
 
 def list_objects(root: str | Path, split: str = "test") -> list[Path]:
-    """Files of a split, sorted; of hdf5, FILE.h5/NUMBER for every object in it.
+    """List the files of a split, sorted; in the hdf5 layout FILE.h5/NUMBER for every object.
 
     ValueError names what was looked for, or a listed file that is missing.
     """
@@ -52,13 +52,9 @@ def list_objects(root: str | Path, split: str = "test") -> list[Path]:
     if listed.is_file():
         entries = listed.read_text().split()
         found = sorted(root / entry.rsplit("_", 1)[0] / f"{entry}.txt" for entry in entries)
-        missing = [path for path in found if not path.is_file()]
-        if missing:
-            raise ValueError(
-                f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
-            )
+        validation.check_listed(listed, found)
     elif (root / f"{split}_files.txt").is_file():
-        found = _inside_hdf5(root, root / f"{split}_files.txt")
+        found = _list_hdf5(root, root / f"{split}_files.txt")
     else:
         found = sorted(root.glob(f"*/{split}/*.off")) or (sorted(root.glob("*/*.off")) if split == "test" else [])
     if not found:
@@ -71,10 +67,10 @@ def list_objects(root: str | Path, split: str = "test") -> list[Path]:
 
 
 def load_object(path: str | Path, points: int = POINTS) -> Object:
-    """Read one object; a mesh becomes `points` points drawn by area, seeded. ValueError names file and fault."""
+    """Read one object; a mesh becomes `points` points, sampled by area, seeded. ValueError names it."""
     path = Path(path)
     if path.parent.suffix == ".h5":
-        return _of_hdf5(path)
+        return _load_hdf5(path)
     category = path.stem.rsplit("_", 1)[0]
     if category not in NAMES:
         raise ValueError(f"{path}: {category!r} is no category of ModelNet40; files are called CATEGORY_0001")
@@ -84,19 +80,17 @@ def load_object(path: str | Path, points: int = POINTS) -> Object:
     return Object(path.stem, upright(xyz, "y"), NAMES.index(category))
 
 
-def _inside_hdf5(root: Path, listed: Path) -> list[Path]:
-    """FILE.h5/NUMBER of every object; the list's entries have the folders of their author's machine."""
+def _list_hdf5(root: Path, listed: Path) -> list[Path]:
+    """List FILE.h5/NUMBER of every object; folders in the list are those of its author's machine and are dropped."""
     files = [root / Path(entry).name for entry in listed.read_text(encoding="utf-8").split()]
-    missing = [path for path in files if not path.is_file()]
-    if missing:
-        raise ValueError(f"{listed} names {missing[0]}, which is not there; unpack the release again")
+    validation.check_listed(listed, files)
     names = root / "shape_names.txt"
     if names.is_file() and tuple(names.read_text(encoding="utf-8").split()) != NAMES:
         raise ValueError(f"{names} is not ModelNet40's list of 40 categories in alphabetical order; unpack it again")
     return [path / str(number) for path in files for number in range(len(_clouds(path)[0]))]
 
 
-def _of_hdf5(path: Path) -> Object:
+def _load_hdf5(path: Path) -> Object:
     xyz, labels = _clouds(path.parent)
     number = int(path.name)
     category = validation.labels(path, labels[number], 1, len(NAMES))
@@ -107,4 +101,4 @@ def _of_hdf5(path: Path) -> Object:
 
 @lru_cache(maxsize=1)  # objects are read in the order of the files
 def _clouds(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    return hdf5.read_clouds(path, "data", "label")
+    return validation.load_hdf5_clouds(path, "data", "label")

@@ -1,8 +1,8 @@
 """Scenes of posed RGB-D frames.
 
-Layouts of a scene's folder, found by themselves:
+Layouts of a scene's folder, detected automatically:
   7-Scenes   frame-NNNNNN.{color.png|color.jpg,depth.png,pose.txt}, and camera-intrinsics.txt in it or above it
-  ScanNet    as its SensReader exports: {color/N.jpg,depth/N.png,pose/N.txt}, intrinsic/intrinsic_{color,depth}.txt
+  ScanNet    as its SensReader exports it: {color/N.jpg,depth/N.png,pose/N.txt}, intrinsic/intrinsic_{color,depth}.txt
 Depth is 16 bit in mm (0 and 65535 = none), a pose is 4 x 4 from camera to world, x right, y down, z forward.
 """
 
@@ -14,16 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.io import depth_image as depth_images
+from s4token_model.io import depth_image
 
-LEAST_DEPTH = 0.01  # share of the pixels; a frame with less shows nothing
+MIN_DEPTH_FRACTION = 0.01  # of the pixels; a frame with less shows nothing
 INTRINSICS = "camera-intrinsics.txt"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame, its pictures not read yet: paths; pose (4, 4) camera to world; matrices (3, 3) in pixels of either
-    picture."""
+    """One frame; its images are read on demand.
+
+    Attributes:
+        name: the frame's number as the files have it.
+        color_path, depth_path: the image files.
+        pose: (4, 4), camera to world.
+        color_matrix, depth_matrix: (3, 3), intrinsics in pixels of the color and of the depth image.
+    """
 
     name: str
     color_path: Path
@@ -34,27 +40,21 @@ class Frame:
 
     def color(self) -> np.ndarray:
         """Read the colors (h, w, 3) uint8."""
-        image = depth_images.read_image(self.color_path)
+        image = depth_image.read_image(self.color_path)
         if image.ndim != 3 or image.shape[2] < 3:
             raise ValueError(f"{self.color_path}: expected colors, found an image {image.shape}; export it again")
         return image[..., :3]
 
     def depth(self) -> np.ndarray:
         """Read the depth (h, w) float32 m, NaN = none. ValueError when the frame has none."""
-        raw = depth_images.read_image(self.depth_path)
-        if raw.ndim != 2 or raw.dtype.itemsize < 2:
-            raise ValueError(
-                f"{self.depth_path}: an image {raw.shape} of {raw.dtype}; depth is 16 bit, one channel, mm"
-            )
-        meters = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0).astype(np.float32)
-        if np.isfinite(meters).mean() < LEAST_DEPTH:
+        meters = depth_image.read_depth(self.depth_path).astype(np.float32)
+        if np.isfinite(meters).mean() < MIN_DEPTH_FRACTION:
             raise ValueError(f"{self.depth_path} has no depth; the frame is of no use")
         return meters
 
 
 def list_scenes(root: str | Path) -> list[Path]:
-    """`root` itself when it is a scene, else the scenes in it, up to two folders deep. ValueError naming what was
-    looked for."""
+    """Return `root` if it is a scene, else the scenes up to two folders below. ValueError names what was looked for."""
     root = Path(root)
     for folders in ([root], root.glob("*"), root.glob("*/*")):
         found = sorted(folder for folder in folders if folder.is_dir() and _is_scene(folder))
@@ -67,19 +67,19 @@ def list_scenes(root: str | Path) -> list[Path]:
 
 
 def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
-    """Frames of a scene in the order of their names, each `every`-th, and the reasons why others were left out.
+    """Return every `every`-th frame of a scene in the order of their names, and the reasons for skipping others.
 
-    A frame without a finite pose, which ScanNet has, or without one of its files is left out. ValueError when the
-    cameras' matrices are missing or no frame is left.
+    Skipped are frames without a finite pose, which ScanNet has, or with a missing file. ValueError when the camera
+    matrices are missing or no frame is left.
     """
     folder = Path(folder)
     good, skipped = [], []
-    for name, color, depth, pose, matrices in list(_found(folder))[::every]:
+    for name, color, depth, pose, matrices in list(_find(folder))[::every]:
         try:
             for path in (color, depth):
                 if not path.is_file():
                     raise ValueError(f"{path} is missing")
-            good.append(Frame(name, color, depth, depth_images.read_matrix(pose, (4, 4)), *matrices))
+            good.append(Frame(name, color, depth, depth_image.read_matrix(pose, (4, 4)), *matrices))
         except ValueError as reason:
             skipped.append(str(reason))
     if not good:
@@ -87,22 +87,17 @@ def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
     return good, skipped
 
 
-def _found(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:
-    """Name, paths of color, depth and pose, and matrices of color and depth, of every frame."""
+def _find(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:
+    """Yield (name, color path, depth path, pose path, (color matrix, depth matrix)) of every frame."""
     if (folder / "pose").is_dir():
         inside = folder / "intrinsic"
         matrices = (_matrix(inside / "intrinsic_color.txt"), _matrix(inside / "intrinsic_depth.txt"))
         for pose in sorted((folder / "pose").glob("*.txt"), key=lambda p: (len(p.stem), p.stem)):
-            yield (
-                pose.stem,
-                folder / "color" / f"{pose.stem}.jpg",
-                folder / "depth" / f"{pose.stem}.png",
-                pose,
-                matrices,
-            )
+            color, depth = folder / "color" / f"{pose.stem}.jpg", folder / "depth" / f"{pose.stem}.png"
+            yield pose.stem, color, depth, pose, matrices
         return
-    one = next((p for p in (folder / INTRINSICS, folder.parent / INTRINSICS) if p.is_file()), folder / INTRINSICS)
-    matrix = _matrix(one)
+    above = folder.parent / INTRINSICS  # one matrix for several sequences
+    matrix = _matrix(above if above.is_file() and not (folder / INTRINSICS).is_file() else folder / INTRINSICS)
     for pose in sorted(folder.glob("*.pose.txt")):
         name = pose.name.removesuffix(".pose.txt")
         color = folder / f"{name}.color.jpg"
@@ -113,8 +108,8 @@ def _found(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarr
 def _matrix(path: Path) -> np.ndarray:
     if not path.is_file():
         known = "for 7-Scenes write the rows 585 0 320, 0 585 240 and 0 0 1"
-        raise ValueError(f"{path} is missing: the camera's matrix, 3 rows of 3 numbers; {known}")
-    return depth_images.read_matrix(path, (3, 3))
+        raise ValueError(f"{path} is missing: the camera matrix, 3 rows of 3 numbers; {known}")
+    return depth_image.read_matrix(path, (3, 3))
 
 
 def _is_scene(folder: Path) -> bool:

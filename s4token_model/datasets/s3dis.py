@@ -1,10 +1,11 @@
-"""S3DIS: rooms of six areas of office buildings with 13 classes; Area 5 is the usual test split.
+"""S3DIS: rooms in six areas of office buildings with 13 classes; Area 5 is the usual test split.
 
-Layouts below the root, found by themselves:
+Layouts below the root, detected automatically:
   official   Stanford3dDataset_v1.2(_Aligned_Version): Area_5/office_1/Annotations/chair_1.txt, lines x y z r g b
-  Pointcept  Area_5/office_1/{coord,color,segment}.npy: m, 0-255, index of the class or -1
+  Pointcept  Area_5/office_1/{coord,color,segment}.npy: m, 0-255, class index or -1
   PointNet   Area_5_office_1.npy, columns x y z r g b class
-  crops      NAME.h5, the partition file of Superpoint Transformer's demo, where there is none of the above
+  SPT demo   NAME.h5, a partitioned crop as Superpoint Transformer's demo stores it, if no other layout is found:
+             level_0/pos (H, 3) m, level_0/rgb 0-255, level_0/_csr_/y class votes, sparse (H, 14), the last void
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import spt_nag, validation
+from s4token_model.constants import UNLABELED
+from s4token_model.datasets import validation
 
 NAMES = (
     "ceiling", "floor", "wall", "beam", "column", "window", "door", "table", "chair", "sofa", "bookcase", "board",
+    "clutter",
+)  # fmt: skip
+# The class order of the SPT demo, which is not that of the release.
+SPT_NAMES = (
+    "ceiling", "floor", "wall", "beam", "column", "window", "door", "chair", "table", "bookcase", "sofa", "board",
     "clutter",
 )  # fmt: skip
 AREAS = tuple(f"Area_{k}" for k in range(1, 7))
@@ -26,8 +33,15 @@ TEST_AREA = "Area_5"
 
 @dataclass(frozen=True)
 class Room:
-    """One room: xyz (H, 3) float32 m, z up, its lowest corner at the origin; rgb (H, 3) float32 in [0, 1];
-    label (H,) uint32 index into NAMES, 65535 = none; instance (H,) int32, -1 = unknown."""
+    """One room of H points.
+
+    Attributes:
+        name: e.g. "Area_5/office_1".
+        xyz: (H, 3) float32, meters, z up, its lowest corner at the origin.
+        rgb: (H, 3) float32 in [0, 1].
+        label: (H,) uint32, index into NAMES, or UNLABELED.
+        instance: (H,) int32, -1 = unknown.
+    """
 
     name: str
     xyz: np.ndarray
@@ -37,16 +51,16 @@ class Room:
 
 
 def list_rooms(root: str | Path, area: str = TEST_AREA) -> list[str]:
-    """Names "Area_5/office_1" of the rooms of an area (crops: "NAME"), sorted. ValueError names what was looked for."""
+    """List the rooms of an area, sorted: "Area_5/office_1" (SPT demo: "NAME"). ValueError names what was looked for."""
     root = Path(root)
     if area not in AREAS:
         raise ValueError(f"unknown area {area!r} of S3DIS; there are {', '.join(AREAS)}")
     found = {p.parent.name for p in (root / area).glob("*/Annotations")}
     found |= {p.parent.name for p in (root / area).glob("*/coord.npy")}
     found |= {p.stem.removeprefix(f"{area}_") for p in root.glob(f"{area}_*.npy")}
-    crops = sorted(p.stem for p in root.glob("*.h5"))
-    if crops and not found:
-        return crops
+    demo = sorted(p.stem for p in root.glob("*.h5"))
+    if demo and not found:
+        return demo
     if not found:
         raise ValueError(
             f"no rooms of S3DIS {area} in {root}: looked for {root / area / '*' / 'Annotations' / '*.txt'} (official), "
@@ -57,26 +71,30 @@ def list_rooms(root: str | Path, area: str = TEST_AREA) -> list[str]:
 
 def load_room(root: str | Path, name: str) -> Room:
     """Read one room by its name, e.g. "Area_5/office_1". ValueError names the file and what is wrong with it."""
-    folder, single = Path(root) / name, Path(root) / f"{name.replace('/', '_')}.npy"
-    if (Path(root) / f"{name}.h5").is_file():
-        xyz, rgb, label, _ = spt_nag.load(Path(root) / f"{name}.h5", NAMES)
-        instance = np.full(len(xyz), -1, np.int32)
-    elif (folder / "coord.npy").is_file():
-        xyz, rgb, label, instance = _pointcept(folder)
-    elif (folder / "Annotations").is_dir():
-        xyz, rgb, label, instance = _official(folder / "Annotations")
-    else:
-        xyz, rgb, label, instance = _pointnet(single)
-    return Room(name, xyz - xyz.min(axis=0), np.clip(rgb / 255, 0, 1).astype(np.float32), label, instance)
+    folder, demo = Path(root) / name, Path(root) / f"{name}.h5"
+    if demo.is_file():
+        return _load_spt_demo(name, demo)
+    if (folder / "coord.npy").is_file():
+        return _load_pointcept(name, folder)
+    if (folder / "Annotations").is_dir():
+        return _load_official(name, folder / "Annotations")
+    return _load_pointnet(name, Path(root) / f"{name.replace('/', '_')}.npy")
 
 
 def class_of(path: Path) -> int:
-    """Index of the class that an annotation file is named after; what is none of the 13 (stairs) is clutter."""
+    """Return the class index of an annotation file by its name; names of no class (stairs) are clutter."""
     name = path.stem.split("_")[0]
     return NAMES.index(name if name in NAMES else "clutter")
 
 
-def _official(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _room(name: str, xyz: np.ndarray, rgb: np.ndarray, label: np.ndarray, instance: np.ndarray | None = None) -> Room:
+    """Build a room from float32 points and colors in 0-255."""
+    if instance is None:
+        instance = np.full(len(xyz), -1, np.int32)
+    return Room(name, xyz - xyz.min(axis=0), np.clip(rgb / 255, 0, 1).astype(np.float32), label, instance)
+
+
+def _load_official(name: str, folder: Path) -> Room:
     paths = sorted(folder.glob("*.txt"))
     if not paths:
         raise ValueError(f"{folder} holds no *.txt; unpack the room again")
@@ -87,10 +105,10 @@ def _official(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     rows = np.concatenate(tables)
     xyz = (rows[:, :3] - rows[:, :3].min(axis=0)).astype(np.float32)  # in float64: some areas lie far from the origin
     label = np.repeat([class_of(path) for path in paths], sizes).astype(np.uint32)
-    return xyz, rows[:, 3:], label, np.repeat(np.arange(len(paths)), sizes).astype(np.int32)
+    return _room(name, xyz, rows[:, 3:], label, np.repeat(np.arange(len(paths)), sizes).astype(np.int32))
 
 
-def _pointcept(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _load_pointcept(name: str, folder: Path) -> Room:
     xyz = validation.cloud(folder / "coord.npy", validation.load_array(folder / "coord.npy"))
     rgb = validation.load_array(folder / "color.npy")
     label = validation.load_array(folder / "segment.npy")
@@ -101,12 +119,37 @@ def _pointcept(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     if rgb.shape != xyz.shape or len(instance) != len(xyz):
         found = f"{len(xyz)} points, colors {rgb.shape}, {len(instance)} instances"
         raise ValueError(f"{folder}: {found}; the files are of different versions")
-    return xyz, rgb, label, instance
+    return _room(name, xyz, rgb, label, instance)
 
 
-def _pointnet(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _load_pointnet(name: str, path: Path) -> Room:
     rows = validation.load_array(path)
     if rows.ndim != 2 or rows.shape[1] != 7:
         raise ValueError(f"{path}: expected columns x y z r g b class, found {rows.shape}")
     xyz = validation.cloud(path, rows[:, :3])
-    return xyz, rows[:, 3:6], validation.labels(path, rows[:, 6], len(xyz), len(NAMES)), np.full(len(xyz), -1, np.int32)
+    return _room(name, xyz, rows[:, 3:6], validation.labels(path, rows[:, 6], len(xyz), len(NAMES)))
+
+
+def _load_spt_demo(name: str, path: Path) -> Room:
+    csr = "level_0/_csr_/y"  # the votes of the points behind each voxel, as compressed sparse rows
+    xyz, rgb, pointers, columns, votes = validation.load_hdf5(
+        path, "level_0/pos", "level_0/rgb", f"{csr}/pointers", f"{csr}/columns", f"{csr}/values"
+    )
+    xyz = validation.cloud(path, xyz)
+    if len(pointers) != len(xyz) + 1 or len(columns) != len(votes) or pointers[-1] != len(votes):
+        raise ValueError(f"{path}: votes do not fit its {len(xyz)} points; download it again")
+    winner = _majority(len(xyz), pointers, columns, votes)
+    void = len(SPT_NAMES)
+    winner = validation.labels(path, np.where(winner == void, -1, winner), len(xyz), void, ignored=-1)
+    release_index = np.full(UNLABELED + 1, UNLABELED, np.uint32)
+    release_index[:void] = [NAMES.index(name) for name in SPT_NAMES]
+    return _room(name, xyz, rgb, release_index[winner])
+
+
+def _majority(count: int, pointers: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Return the column (count,) with the most votes in each row, the lowest of equal ones; -1 in an empty row."""
+    rows = np.repeat(np.arange(count), np.diff(pointers))
+    order = np.lexsort((-columns.astype(np.int64), votes, rows))  # the last of a row wins
+    best = np.full(count, -1, np.int64)
+    best[rows[order]] = columns[order]
+    return best

@@ -1,8 +1,8 @@
 """ScanNet rooms with ScanNet20 labels: the official release, Pointcept's and VoteNet's npy files.
 
-Layouts below the root, found by themselves:
+Layouts below the root, detected automatically:
   official   scans/sceneXXXX_XX/sceneXXXX_XX_vh_clean_2.ply and ..._vh_clean_2.labels.ply (property `label`, NYU40 ids)
-             beside them, where downloaded, ..._vh_clean_2.0.010000.segs.json: the superpoints ScanNet provides
+             and, if downloaded, ..._vh_clean_2.0.010000.segs.json: ScanNet's own superpoints
   Pointcept  {train,val}/sceneXXXX_XX/{coord,color,segment20}.npy: m, 0-255, index into ScanNet20 or -1
   VoteNet    sceneXXXX_XX_vert.npy (H, 6: xyz m, rgb 0-255), sceneXXXX_XX_sem_label.npy (NYU40 ids)
 The lists scannetv2_{train,val}.txt, in the root or its meta folder, choose the rooms of an official split.
@@ -10,14 +10,14 @@ The lists scannetv2_{train,val}.txt, in the root or its meta folder, choose the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from s4token_model import constants
-from s4token_model.constants import SCANNET20
+from s4token_model.constants import SCANNET20, UNLABELED
 from s4token_model.datasets import validation
 from s4token_model.io.files import read_cloud
 
@@ -31,9 +31,16 @@ _LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0
 
 @dataclass(frozen=True)
 class Room:
-    """One labeled room: xyz (H, 3) float32 m, z up; rgb (H, 3) float32 in [0, 1]; label (H,) uint32 index into
-    SCANNET20, 65535 = not one of them; nyu40 (H,) int32 raw ids, 0 = unannotated; superpoint (H,) int32 that ScanNet
-    provides, or None."""
+    """One labeled room of H points.
+
+    Attributes:
+        name: e.g. "scene0003_00".
+        xyz: (H, 3) float32, meters, z up.
+        rgb: (H, 3) float32 in [0, 1].
+        label: (H,) uint32, index into SCANNET20, or UNLABELED for every other class.
+        nyu40: (H,) int32, the NYU40 ids of the file, 0 = unannotated.
+        superpoint: (H,) int32, ScanNet's own superpoints, or None.
+    """
 
     name: str
     xyz: np.ndarray
@@ -44,11 +51,15 @@ class Room:
 
 
 def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str | None = None) -> list[str]:
-    """Names of the labeled rooms below `root`, sorted.
+    """List the labeled rooms below `root`, sorted.
 
-    `rooms` keeps those that match: "0003" (all scans of a room), "0003_01" or "scene0003_01". `split` keeps
-    the rooms of train or val. Raises ValueError when the root holds none (naming the files looked for) or when an entry
-    of `rooms` matches nothing.
+    Args:
+        root: the folder of one of the layouts.
+        rooms: keep only these: "0003" (all scans of a room), "0003_01" or "scene0003_01".
+        split: keep only the rooms of "train" or "val".
+
+    Raises:
+        ValueError: no room is found (names the files looked for), or an entry of `rooms` matches nothing.
     """
     root = Path(root)
     votenet = {p.name.removesuffix("_vert.npy") for p in root.glob("scene*_vert.npy")}
@@ -72,40 +83,46 @@ def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str 
 
 
 def load_room(root: str | Path, name: str) -> Room:
-    """Read one room by its name, e.g. "scene0003_00". Raises ValueError naming the missing or inconsistent file."""
+    """Read one room by its name, e.g. "scene0003_00". ValueError names the missing or inconsistent file."""
     root = Path(root)
-    files = [p.parent for p in _pointcept(root) if p.parent.name == name]
-    if files:
-        return _load_pointcept(files[0])
-    superpoint = None
+    folders = [p.parent for p in _pointcept(root) if p.parent.name == name]
+    if folders:
+        return _load_pointcept(folders[0])
     if (root / f"{name}_vert.npy").exists():
-        path = root / f"{name}_vert.npy"
-        points, nyu40 = validation.load_array(path), validation.load_array(_present(root / f"{name}_sem_label.npy"))
-        xyz, rgb = points[:, :3], points[:, 3:6] / 255.0
-    else:
-        path = _present(_folder(root, name) / _PLY.format(name))
-        xyz, rgb, nyu40, superpoint = _load_official(path, name)
+        return _load_votenet(root / f"{name}_vert.npy", name)
+    return _load_official(_present(_folder(root, name) / _PLY.format(name)), name)
+
+
+def _room(path: Path, name: str, xyz: np.ndarray, rgb: np.ndarray, nyu40: np.ndarray) -> Room:
+    """Build a room from points, unit colors and NYU40 ids; `path` names the points in errors."""
     if len(nyu40) != len(xyz):
         raise ValueError(f"{name}: {len(xyz)} points but {len(nyu40)} labels; the two files are of different versions")
     nyu40 = np.asarray(nyu40).reshape(-1).astype(np.int32)
-    return Room(name, validation.cloud(path, xyz), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40, superpoint)
+    return Room(name, validation.cloud(path, xyz), np.asarray(rgb, np.float32), scannet20(nyu40), nyu40)
 
 
-def _load_official(path: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """xyz, rgb, NYU40 ids and provided superpoints of the release's files."""
+def _load_votenet(path: Path, name: str) -> Room:
+    points = validation.load_array(path)
+    nyu40 = validation.load_array(_present(path.with_name(f"{name}_sem_label.npy")))
+    return _room(path, name, points[:, :3], points[:, 3:6] / 255.0, nyu40)
+
+
+def _load_official(path: Path, name: str) -> Room:
     cloud = read_cloud(path, mesh_points=1)
     labels_path = _present(path.with_name(_LABELS_PLY.format(name)))
     labels = read_cloud(labels_path, mesh_points=1)
     if "label" not in labels.fields:
         raise ValueError(f"{labels_path} has no property `label`; it has {', '.join(labels.fields)}")
     rgb = np.full(cloud.xyz.shape, 0.5) if cloud.rgb is None else cloud.rgb
+    room = _room(path, name, cloud.xyz, rgb, labels.fields["label"])
     segments = path.with_name(_SEGMENTS.format(name))
-    superpoint = load_segments(segments, len(cloud.xyz)) if segments.is_file() else None
-    return cloud.xyz, rgb, labels.fields["label"], superpoint
+    if segments.is_file():
+        return dataclasses.replace(room, superpoint=load_segments(segments, len(cloud.xyz)))
+    return room
 
 
 def load_segments(path: Path, count: int) -> np.ndarray:
-    """Read the superpoints (count,) int32 of a .segs.json, numbered from 0. ValueError names file and fault."""
+    """Read the superpoints (count,) int32 of a .segs.json, numbered from 0. ValueError names the fault."""
     content = validation.load_json(path)
     if not isinstance(content, dict) or "segIndices" not in content:
         raise ValueError(f"{path} holds no segIndices; it is not ScanNet's over-segmentation")
@@ -126,21 +143,21 @@ def _load_pointcept(folder: Path) -> Room:
 
 
 def scannet20(nyu40: np.ndarray) -> np.ndarray:
-    """Map NYU40 ids to indices into SCANNET20 (uint32); every other id becomes 65535."""
+    """Map NYU40 ids to indices into SCANNET20 (uint32); every other id becomes UNLABELED."""
     nyu40 = np.asarray(nyu40).astype(np.int64)
-    table = np.full(257, constants.UNLABELED, np.uint32)
+    table = np.full(257, UNLABELED, np.uint32)
     table[list(SCANNET20_NYU40)] = np.arange(len(SCANNET20), dtype=np.uint32)
     return table[np.where((nyu40 >= 0) & (nyu40 < 256), nyu40, 256)]
 
 
 def _pointcept(root: Path) -> list[Path]:
-    """coord.npy of the rooms that also have labels."""
+    """List coord.npy of every room that also has labels."""
     found = [*root.glob("scene*/coord.npy"), *(p for split in SPLITS for p in root.glob(f"{split}/scene*/coord.npy"))]
     return [path for path in found if path.with_name("segment20.npy").is_file()]
 
 
 def _of_split(root: Path, names: list[str], split: str) -> list[str]:
-    """Keep the rooms of an official split, by its list or by the folder they are in."""
+    """Keep the rooms of an official split, by its list or by their folder."""
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of ScanNet; there are {', '.join(SPLITS)}")
     lists = [root / pattern.format(split) for pattern in _LISTS]

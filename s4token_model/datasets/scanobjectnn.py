@@ -1,9 +1,9 @@
-"""ScanObjectNN: scanned objects of 15 categories, in the three variants that results are reported on.
+"""ScanObjectNN: scanned objects of 15 categories, in the three variants that papers report.
 
-The release's h5_files folder, or main_split and main_split_nobg alone:
+The root is the release's h5_files folder, its parent, or a folder with main_split and main_split_nobg:
   obj_only   main_split_nobg/{training,test}_objectdataset.h5: the object alone
-  obj_bg     main_split/{training,test}_objectdataset.h5: with what stands around it
-  pb_t50_rs  main_split/{training,test}_objectdataset_augmentedrot_scale75.h5: box moved by half, turned, scaled
+  obj_bg     main_split/{training,test}_objectdataset.h5: with its background
+  pb_t50_rs  main_split/{training,test}_objectdataset_augmentedrot_scale75.h5: box shifted by 50 %, rotated, scaled
 Each file: data (K, 2048, 3), y up; label (K,).
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.datasets import hdf5, validation
+from s4token_model.datasets import validation
 from s4token_model.pipeline.preprocess import upright
 
 NAMES = (
@@ -32,7 +32,7 @@ SPLITS = {"train": "training", "test": "test"}
 
 @dataclass(frozen=True)
 class Object:
-    """One scanned object: xyz (2048, 3) float32, z up, about a unit in size; category, index into NAMES."""
+    """One scanned object: xyz (2048, 3) float32, z up, about one unit in size; category is an index into NAMES."""
 
     name: str
     xyz: np.ndarray
@@ -40,21 +40,21 @@ class Object:
 
 
 def find(root: str | Path, variant: str, split: str = "test") -> Path:
-    """File of a variant's split. ValueError on an unknown name, or naming the files looked for."""
+    """Return the file of a variant's split. ValueError on an unknown name, or naming the files looked for."""
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r} of ScanObjectNN; there are {', '.join(VARIANTS)}")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
     inside = VARIANTS[variant].format(SPLITS[split])
-    places = [Path(root) / inside, Path(root) / "h5_files" / inside]
-    for path in places:
+    candidates = [Path(root) / inside, Path(root) / "h5_files" / inside]
+    for path in candidates:
         if path.is_file():
             return path
-    raise ValueError(f"no ScanObjectNN {variant} in {root}: looked for {' and '.join(map(str, places))}")
+    raise ValueError(f"no ScanObjectNN {variant} in {root}: looked for {' and '.join(map(str, candidates))}")
 
 
 def available(root: str | Path, split: str = "test") -> list[str]:
-    """Variants whose file is below `root`. ValueError naming the files looked for when there is none."""
+    """List the variants whose file is below `root`. ValueError names the files looked for when there is none."""
     found = [name for name in VARIANTS if _present(root, name, split)]
     if not found:
         wanted = ", ".join(str(Path(root) / path.format(SPLITS.get(split, split))) for path in VARIANTS.values())
@@ -63,12 +63,12 @@ def available(root: str | Path, split: str = "test") -> list[str]:
 
 
 def load(root: str | Path, variant: str, split: str = "test") -> Iterator[tuple[str, Object | ValueError]]:
-    """Yield (name, object) of a split, in the file's order; a bad one comes as the ValueError that says what is wrong.
+    """Yield (name, object) of a split in the order of the file; a damaged object comes as its ValueError.
 
-    ValueError when the file itself cannot be read.
+    Raises ValueError when the file itself cannot be read.
     """
     path = find(root, variant, split)
-    xyz, labels = hdf5.read_clouds(path, "data", "label")
+    xyz, labels = validation.load_hdf5_clouds(path, "data", "label")
     return _each(path, variant, xyz, labels)
 
 

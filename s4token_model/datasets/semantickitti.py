@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model import constants
+from s4token_model.constants import UNLABELED
 from s4token_model.datasets import validation
 
 NAMES = (
     "car", "bicycle", "motorcycle", "truck", "other vehicle", "person", "bicyclist", "motorcyclist", "road", "parking",
     "sidewalk", "other ground", "building", "fence", "vegetation", "trunk", "terrain", "pole", "traffic sign",
 )  # fmt: skip
-# Raw ids of each class in the benchmark's learning map: moving things join their kind, buses and trains the other
-# vehicles, lane markings the road. Raw ids 0, 1, 52 and 99 belong to none and are ignored.
+# Raw ids of each class in the benchmark's learning map: moving objects count as their class, buses and trains as other
+# vehicles, lane markings as road. Raw ids 0, 1, 52 and 99 are ignored.
 RAW_IDS = {
     "car": (10, 252), "bicycle": (11,), "motorcycle": (15,), "truck": (18, 258),
     "other vehicle": (13, 16, 20, 256, 257, 259), "person": (30, 254), "bicyclist": (31, 253),
@@ -28,8 +28,15 @@ RAW_IDS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """One turn of the LiDAR: xyz (H, 3) float32 m in the sensor's frame, z up; intensity (H,) float32; label (H,)
-    uint32 index into NAMES, 65535 = ignored; raw (H,) int32 semantic ids of the file."""
+    """One LiDAR revolution of H points.
+
+    Attributes:
+        name: "SEQUENCE/NUMBER", e.g. "00/000000".
+        xyz: (H, 3) float32, meters, in the sensor's frame, z up.
+        intensity: (H,) float32.
+        label: (H,) uint32, index into NAMES, or UNLABELED for ignored points.
+        raw: (H,) int32, semantic ids of the file.
+    """
 
     name: str
     xyz: np.ndarray
@@ -39,9 +46,9 @@ class Sweep:
 
 
 def list_sweeps(root: str | Path, sequences: Sequence[str] | None = None) -> list[str]:
-    """Names "SS/NNNNNN" of the labeled sweeps below `root`, sorted; `sequences` keeps e.g. ("08",).
+    """List the labeled sweeps below `root` as "SS/NNNNNN", sorted; `sequences` selects e.g. ("08",).
 
-    Raises ValueError that names the files looked for.
+    ValueError names the files looked for when there are none.
     """
     labels = sorted((Path(root) / "sequences").glob("*/labels/*.label"))
     names = [f"{path.parent.parent.name}/{path.stem}" for path in labels]
@@ -53,7 +60,7 @@ def list_sweeps(root: str | Path, sequences: Sequence[str] | None = None) -> lis
 
 
 def load_sweep(root: str | Path, name: str) -> Sweep:
-    """Read one sweep by its name, e.g. "00/000000". Raises ValueError naming a missing or truncated file."""
+    """Read one sweep by its name, e.g. "00/000000". ValueError names a missing or truncated file."""
     sequence, number = name.split("/")
     folder = Path(root) / "sequences" / sequence
     points = _read(folder / "velodyne" / f"{number}.bin", np.float32, 4)
@@ -65,8 +72,8 @@ def load_sweep(root: str | Path, name: str) -> Sweep:
 
 
 def learning_map(raw: np.ndarray) -> np.ndarray:
-    """Map raw semantic ids (H,) to indices into NAMES (uint32), 65535 where the benchmark ignores them."""
-    table = np.full(65536, constants.UNLABELED, np.uint32)
+    """Map raw semantic ids (H,) to indices into NAMES (uint32), UNLABELED where the benchmark ignores them."""
+    table = np.full(0x10000, UNLABELED, np.uint32)  # raw ids have 16 bits
     for index, name in enumerate(NAMES):
         table[list(RAW_IDS[name])] = index
     return table[np.asarray(raw).astype(np.int64) & 0xFFFF]

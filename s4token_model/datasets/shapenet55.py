@@ -1,6 +1,6 @@
-"""ShapeNet55: unlabeled shapes as points, in the layout Point-BERT published, for training.
+"""ShapeNet55: unlabeled shapes for training, as point clouds in the layout that Point-BERT published.
 
-shapenet_pc/SYNSET-ID.npy (8192, 3), y up; ShapeNet-55/{train,test}.txt, one file name a line (ShapeNet-34 alike)
+shapenet_pc/SYNSET-ID.npy (8192, 3), y up; ShapeNet-55/{train,test}.txt (ShapeNet-34 alike) list one file name a line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SUBSETS = ("ShapeNet-55", "ShapeNet-34")
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape: xyz (H, 3) float32, z up, unit of the file; synset, WordNet's number of its category."""
+    """One shape: xyz (H, 3) float32, z up, in the unit of the file; synset is its category's WordNet number."""
 
     name: str
     xyz: np.ndarray
@@ -27,7 +27,7 @@ class Shape:
 
 
 def list_shapes(root: str | Path, split: str = "train", subset: str = SUBSETS[0]) -> list[Path]:
-    """Files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    """List the files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
     root = Path(root)
     if split not in SPLITS or subset not in SUBSETS:
         raise ValueError(
@@ -39,11 +39,7 @@ def list_shapes(root: str | Path, split: str = "train", subset: str = SUBSETS[0]
     found = sorted(root / "shapenet_pc" / entry for entry in listed.read_text(encoding="utf-8").split())
     if not found:
         raise ValueError(f"{listed} lists no shape; unpack the release again")
-    missing = [path for path in found if not path.is_file()]
-    if missing:
-        raise ValueError(
-            f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
-        )
+    validation.check_listed(listed, found)
     return found
 
 

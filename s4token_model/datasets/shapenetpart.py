@@ -1,9 +1,9 @@
-"""ShapeNetPart: shapes of 16 categories with 50 part labels, and words for the parts.
+"""ShapeNetPart: shapes of 16 categories with 50 part labels, and names of the parts.
 
-Layouts below the root, found by themselves:
+Layouts below the root, detected automatically:
   official   shapenetcore_partanno_segmentation_benchmark_v0_normal: train_test_split/shuffled_SPLIT_file_list.json
              SYNSET/ID.txt, columns x y z nx ny nz label
-  loose      {train,val,test}/*.txt, the same columns; the labels tell the category
+  loose      {train,val,test}/*.txt, the same columns; the category follows from the labels
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from s4token_model.datasets import validation
 from s4token_model.pipeline.preprocess import upright
 
-# Category: (synset, words for its parts in the order of their labels); labels count through all categories, 0 to 49.
+# Category: (synset, part names in the order of their labels). The release numbers the labels 0 to 49 in this order.
 CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "airplane": ("02691156", ("body", "wing", "tail", "engine")),
     "bag": ("02773838", ("handle", "body")),
@@ -42,8 +42,15 @@ _LIST = "train_test_split/shuffled_{0}_file_list.json"
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape: xyz, normal (H, 3) float32, z up, about a unit in size; label (H,) uint32, index into the parts of
-    `category`."""
+    """One shape of H points.
+
+    Attributes:
+        name: the file's name without its suffix.
+        category: a key of CATEGORIES.
+        xyz: (H, 3) float32, z up, about one unit in size.
+        normal: (H, 3) float32 unit vectors.
+        label: (H,) uint32, index into parts(category).
+    """
 
     name: str
     category: str
@@ -53,20 +60,20 @@ class Shape:
 
 
 def parts(category: str) -> tuple[str, ...]:
-    """Words for the parts of a category. ValueError on an unknown one."""
+    """Return the part names of a category. ValueError on an unknown one."""
     if category not in CATEGORIES:
         raise ValueError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
     return CATEGORIES[category][1]
 
 
 def first_label(category: str) -> int:
-    """The release's label of the category's first part."""
+    """Return the release's label of a category's first part."""
     names = list(CATEGORIES)
     return sum(len(parts(name)) for name in names[: names.index(category)])
 
 
 def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
-    """Files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    """List the files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
     root = Path(root)
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
@@ -75,11 +82,7 @@ def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
         found = sorted(
             root.joinpath(*Path(entry).parts[1:]).with_suffix(".txt") for entry in json.loads(listed.read_text())
         )
-        missing = [path for path in found if not path.is_file()]
-        if missing:
-            raise ValueError(
-                f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}; unpack the release again"
-            )
+        validation.check_listed(listed, found)
     else:
         found = sorted((root / split).glob("*.txt"))
     if not found:
@@ -105,7 +108,7 @@ def load_shape(path: str | Path) -> Shape:
 
 
 def _category(path: Path, label: np.ndarray) -> str:
-    """By the folder's synset, else by the labels."""
+    """Return the category by the folder's synset, else by the labels."""
     for category, (synset, _) in CATEGORIES.items():
         if path.parent.name == synset:
             return category

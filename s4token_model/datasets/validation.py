@@ -1,12 +1,15 @@
-"""Checks of what a data set's file holds; every error names the file and what to do."""
+"""Read and check the files of a data set; every error names the file and the fix."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from s4token_model.constants import UNLABELED
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -23,7 +26,7 @@ def load_array(path: Path) -> np.ndarray:
 
 
 def load_table(path: Path, columns: int, delimiter: str | None = None) -> np.ndarray:
-    """Read a text file of `columns` or more numbers a line: (H, columns) float64. ValueError naming the bad line."""
+    """Read (H, columns) float64 of a text file with `columns` or more numbers a line. ValueError names a bad line."""
     try:
         rows = np.loadtxt(path, np.float64, delimiter=delimiter, ndmin=2)
     except (ValueError, OSError) as reason:
@@ -41,8 +44,47 @@ def load_json(path: Path) -> Any:
         raise ValueError(f"{path} cannot be read ({reason}); unpack it again") from None
 
 
+def load_hdf5(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Read arrays of an HDF5 file by name. ValueError names the file and what it lacks; needs h5py."""
+    try:
+        import h5py
+    except ImportError:
+        raise ImportError(f"reading {path} needs h5py; pip install h5py (it is in requirements-train.txt)") from None
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in names if name not in file]
+            if missing:
+                found = ", ".join(file) or "nothing"
+                raise ValueError(
+                    f"{path} holds no {', '.join(missing)}, but {found}; it is not a file of this data set"
+                )
+            return tuple(np.asarray(file[name]) for name in names)
+    except OSError as reason:
+        raise ValueError(f"{path} is missing or damaged ({reason}); unpack it again") from None
+
+
+def load_hdf5_clouds(path: Path, points: str, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read clouds (K, H, 3) and one label each (K,). ValueError when the two do not belong together."""
+    xyz, labels = load_hdf5(path, points, label)
+    labels = labels.reshape(-1)
+    if xyz.ndim != 3 or xyz.shape[2] != 3 or len(labels) != len(xyz):
+        found = f"{points} {xyz.shape} and {label} {labels.shape}"
+        raise ValueError(f"{path}: expected clouds (K, H, 3) and K labels, found {found}; unpack it again")
+    if len(xyz) == 0:
+        raise ValueError(f"{path} holds no clouds; unpack it again")
+    return xyz, labels
+
+
+def check_listed(listed: Path, files: Sequence[Path]) -> None:
+    """Raise ValueError when one of the files that the release's list `listed` names is missing."""
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        found = f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}"
+        raise ValueError(f"{found}; unpack the release again")
+
+
 def cloud(path: Path, xyz: np.ndarray) -> np.ndarray:
-    """Return xyz (H, 3) as float32. ValueError on an empty cloud, another shape, or a coordinate that is no number."""
+    """Return points (H, 3) as float32. ValueError when there are none, on another shape and on non-finite points."""
     xyz = np.asarray(xyz)
     if xyz.ndim != 2 or xyz.shape[1] != 3 or len(xyz) == 0:
         raise ValueError(f"{path}: expected points (H, 3), found {xyz.shape}; it is not a file of this data set")
@@ -55,7 +97,7 @@ def cloud(path: Path, xyz: np.ndarray) -> np.ndarray:
 
 
 def labels(path: Path, values: np.ndarray, count: int, classes: int, ignored: int | None = None) -> np.ndarray:
-    """Return labels (H,) uint32, `ignored` become 65535. ValueError when they are not `count`, or not in 0..classes."""
+    """Return labels (count,) uint32 in [0, classes), `ignored` ones UNLABELED. ValueError on any other value."""
     values = np.asarray(values).reshape(-1)
     if len(values) != count:
         raise ValueError(f"{path}: {count} points but {len(values)} labels; the two are of different versions")
@@ -64,6 +106,6 @@ def labels(path: Path, values: np.ndarray, count: int, classes: int, ignored: in
     if not known.all():
         bad = ", ".join(map(str, np.unique(values[~known])[:3].tolist()))
         raise ValueError(f"{path}: class {bad} is not among 0 to {classes - 1}; is it another data set?")
-    out = np.full(len(values), 65535, np.uint32)
+    out = np.full(len(values), UNLABELED, np.uint32)
     out[good] = values[good]
     return out

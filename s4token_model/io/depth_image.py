@@ -1,4 +1,4 @@
-"""Depth images: unprojection to points, and the frame layout of 7-Scenes and ScanNet exports."""
+"""Depth images: read them, and unproject them to points. The frame layout is that of 7-Scenes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ import numpy as np
 
 from s4token_model.io.errors import error, looks_like
 
+NO_DEPTH = 65535  # mm; written by some cameras instead of 0
+
 
 def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None = None) -> np.ndarray:
-    """Return the points (h, w, 3) float32 m of a depth image; NaN where there is no depth.
+    """Turn a depth image into points: x = (column - cx) / fx * depth, and alike for y.
 
-    depth (h, w) m along the optical axis, 0 or non-finite = none; intrinsics (3, 3) pixels; pose (4, 4) from camera to
-    world, with the camera x right, y down, z forward (camera frame when None).
+    Args:
+        depth: (h, w), meters along the optical axis; 0 or non-finite = none.
+        intrinsics: (3, 3), pixels.
+        pose: (4, 4), camera to world, with x right, y down, z forward; None leaves the points in the camera frame.
+
+    Returns:
+        (h, w, 3) float32, meters; NaN where there is no depth.
     """
     rows, columns = np.indices(depth.shape)
     z = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).astype(np.float64)
@@ -26,31 +33,36 @@ def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
-    """Read `NAME.depth.png` (16 bit, millimeters; 0 and 65535 = none) as an organized cloud: (fields, width, height).
+    """Read `NAME.depth.png` as an organized cloud: (fields, width, height).
 
-    Beside it: camera-intrinsics.txt (3x3 or 4x4), and where present NAME.pose.txt (camera-to-world) and NAME.color.jpg
-    or NAME.color.png.
+    In the same folder: camera-intrinsics.txt (3 x 3 or 4 x 4), and optionally NAME.pose.txt (camera to world) and
+    NAME.color.jpg or NAME.color.png.
     """
     stem = path.name.removesuffix(".png").removesuffix(".depth")
-    raw = read_image(path)
-    if raw.ndim != 2 or raw.dtype.itemsize < 2:
-        raise error(path, f"an image of shape {raw.shape} and type {raw.dtype}", "depth is 16 bit, one channel, mm")
+    depth = read_depth(path)
     intrinsics = read_matrix(path.with_name("camera-intrinsics.txt"), (3, 3))
     pose_path = path.with_name(f"{stem}.pose.txt")
     pose = read_matrix(pose_path, (4, 4)) if pose_path.exists() else None
-    depth = np.where((raw == 0) | (raw == 65535), np.nan, raw / 1000.0)
     points = unproject(depth, intrinsics, pose).reshape(-1, 3)
     fields = {name: points[:, i] for i, name in enumerate("xyz")}
     for color_path in (path.with_name(f"{stem}.color{suffix}") for suffix in (".jpg", ".png")):
         if color_path.exists():
-            color = read_image(color_path, (raw.shape[1], raw.shape[0])).reshape(-1, 3)
+            color = read_image(color_path, (depth.shape[1], depth.shape[0])).reshape(-1, 3)
             fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
             break
-    return fields, raw.shape[1], raw.shape[0]
+    return fields, depth.shape[1], depth.shape[0]
+
+
+def read_depth(path: Path) -> np.ndarray:
+    """Read a 16-bit depth image in millimeters as (h, w) float64 m; NaN where it is 0 or NO_DEPTH."""
+    raw = read_image(path)
+    if raw.ndim != 2 or raw.dtype.itemsize < 2:
+        raise error(path, f"an image of shape {raw.shape} and type {raw.dtype}", "depth is 16 bit, one channel, mm")
+    return np.where((raw == 0) | (raw == NO_DEPTH), np.nan, raw / 1000.0)
 
 
 def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndarray:
-    """Read an image as it is, or as RGB of the given (width, height)."""
+    """Read an image unchanged, or as RGB resized to (width, height)."""
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
@@ -68,7 +80,7 @@ def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndar
 
 
 def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Read the first rows and columns of a text file of numbers. ValueError unless they are there and finite."""
+    """Read the first rows and columns of a text file of numbers. ValueError when they are missing or not finite."""
     if not path.exists():
         raise error(path, "no such file", "a depth image needs its camera matrix, 3 rows of 3 numbers, beside it")
     try:

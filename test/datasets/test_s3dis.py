@@ -10,7 +10,8 @@ import pytest
 from box_room import room
 from real_data import real
 
-from s4token_model.datasets import s3dis, spt_nag
+from s4token_model.constants import UNLABELED
+from s4token_model.datasets import s3dis
 from s4token_model.evaluation import s3dis as evaluation
 from s4token_model.segmenter import Segmenter
 
@@ -77,7 +78,7 @@ def test_pointcept_ignores_and_disagreements(tmp_path):
     write_pointcept(tmp_path)
     folder = tmp_path / "Area_5" / "office_1"
     np.save(folder / "segment.npy", np.array([-1, 0, 1, 2, 3, 4]))
-    assert s3dis.load_room(tmp_path, "Area_5/office_1").label.tolist() == [65535, 0, 1, 2, 3, 4]
+    assert s3dis.load_room(tmp_path, "Area_5/office_1").label.tolist() == [UNLABELED, 0, 1, 2, 3, 4]
     np.save(folder / "color.npy", RGB[:4])
     with pytest.raises(ValueError, match="different versions"):
         s3dis.load_room(tmp_path, "Area_5/office_1")
@@ -88,7 +89,6 @@ def write_crop(path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as file:
         file["level_0/pos"], file["level_0/rgb"] = np.eye(3, dtype=np.float32), np.zeros((3, 3), np.uint8)
-        file["level_0/super_index"] = np.array([0, 1, 1])
         for name, values in (("pointers", [0, 2, 3, 3]), ("columns", [7, 9, 13]), ("values", [1, 4, 2])):
             file[f"level_0/_csr_/y/{name}"] = np.array(values)
 
@@ -96,9 +96,10 @@ def write_crop(path: Path) -> None:
 def test_votes_of_a_crop(tmp_path):
     write_crop(tmp_path / "crop.h5")
     assert s3dis.list_rooms(tmp_path) == ["crop"]
-    xyz, _, label, superpoint = spt_nag.load(tmp_path / "crop.h5", s3dis.NAMES)
-    assert label.tolist() == [s3dis.NAMES.index("bookcase"), 65535, 65535] and superpoint.tolist() == [0, 1, 1]
-    assert set(spt_nag.NAMES) == set(s3dis.NAMES) and s3dis.load_room(tmp_path, "crop").xyz.shape == xyz.shape
+    room = s3dis.load_room(tmp_path, "crop")
+    assert room.label.tolist() == [s3dis.NAMES.index("bookcase"), UNLABELED, UNLABELED]
+    assert room.instance.tolist() == [-1] * 3 and np.array_equal(room.xyz, np.eye(3))
+    assert set(s3dis.SPT_NAMES) == set(s3dis.NAMES)
 
 
 def test_the_command(tmp_path, tiny_model, capsys):
@@ -119,7 +120,7 @@ def test_the_real_crop():
     pytest.importorskip("h5py")
     root = real("spt_demo")
     room = s3dis.load_room(root, s3dis.list_rooms(root)[0])
-    assert room.xyz.shape == (41568, 3) and 0.9 < (room.label != 65535).mean() <= 1
+    assert room.xyz.shape == (41568, 3) and 0.9 < (room.label != UNLABELED).mean() <= 1
     height = {
         name: room.xyz[room.label == k, 2].mean() for k, name in enumerate(s3dis.NAMES) if (room.label == k).any()
     }

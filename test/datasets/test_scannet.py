@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from real_data import real
 
-from s4token_model.constants import SCANNET20
+from s4token_model.constants import SCANNET20, UNLABELED
 from s4token_model.datasets import scannet
 
 RNG = np.random.default_rng(0)
 XYZ = RNG.random((9, 3)).astype(np.float32)
 RGB = RNG.integers(0, 256, (9, 3)).astype(np.uint8)
 NYU40 = np.array([1, 2, 39, 36, 13, 0, 40, 5, 22], np.uint16)
-WANTED = [0, 1, 19, 18, 65535, 65535, 65535, 4, 65535]
+WANTED = [0, 1, 19, 18, UNLABELED, UNLABELED, UNLABELED, 4, UNLABELED]
 
 
 def write_ply(path: Path, labels: np.ndarray | None) -> None:
@@ -52,7 +52,7 @@ def write_votenet(root: Path, name: str) -> None:
 def write_pointcept(root: Path, name: str, split: str = "val") -> None:
     folder = root / split / name
     folder.mkdir(parents=True)
-    segment = np.where(np.array(WANTED) == 65535, -1, WANTED)
+    segment = np.where(np.array(WANTED) == UNLABELED, -1, WANTED)
     for file, array in (("coord", XYZ), ("color", RGB), ("segment20", segment.astype(np.int16))):
         np.save(folder / f"{file}.npy", array)
 
@@ -65,7 +65,7 @@ def test_layouts_give_the_same_room(tmp_path, write):
     np.testing.assert_array_equal(room.xyz, XYZ)
     np.testing.assert_allclose(room.rgb, RGB / 255.0, atol=1e-6)
     assert room.label.tolist() == WANTED and room.label.dtype == np.uint32
-    kept = NYU40 if write is not write_pointcept else np.where(np.array(WANTED) == 65535, 0, NYU40)
+    kept = NYU40 if write is not write_pointcept else np.where(np.array(WANTED) == UNLABELED, 0, NYU40)
     assert room.nyu40.tolist() == kept.tolist() and room.superpoint is None
 
 
@@ -133,8 +133,8 @@ def test_label_map_is_the_benchmark_s():
             SCANNET20.index(n)
             for n in ("refrigerator", "shower curtain", "toilet", "sink", "curtain", "desk", "counter")
         ),
-        65535,
-        65535,
+        UNLABELED,
+        UNLABELED,
     ]
 
 
@@ -145,7 +145,7 @@ def test_label_map_agrees_with_the_release_s_table():
     where, what = header.index("nyu40id"), header.index("nyu40class")
     names = {int(row[where]): row[what] for row in (line.split("\t") for line in lines[1:]) if row[where]}
     for nyu40, label in zip(range(1, 41), scannet.scannet20(np.arange(1, 41)), strict=True):
-        if label != 65535:
+        if label != UNLABELED:
             spelt = {"other furniture": "otherfurniture", "refrigerator": "refridgerator"}
             wanted = spelt.get(SCANNET20[label], SCANNET20[label])
             assert names[nyu40] == wanted
@@ -157,4 +157,4 @@ def test_real_rooms():
     assert len(names) == 11
     room = scannet.load_room(root, names[0])
     assert room.xyz.shape == (50000, 3) and room.rgb.max() <= 1
-    assert 0.5 < (room.label != 65535).mean() < 1
+    assert 0.5 < (room.label != UNLABELED).mean() < 1

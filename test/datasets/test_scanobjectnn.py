@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from s4token_model.datasets import hdf5, scanobjectnn
+from s4token_model.datasets import scanobjectnn, validation
 from s4token_model.evaluation import scanobjectnn as evaluation
 
 h5py = pytest.importorskip("h5py")
@@ -103,4 +103,4 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch):
         scanobjectnn.load(tmp_path, "obj_bg")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match="pip install h5py"):
-        hdf5.read(path, "data")
+        validation.load_hdf5(path, "data")

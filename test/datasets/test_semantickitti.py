@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from real_data import real
 
+from s4token_model.constants import UNLABELED
 from s4token_model.datasets import semantickitti
 
 RAW = np.array([0, 1, 10, 252, 40, 60, 52, 99, 81, 259, 31, 253], np.uint32)
@@ -46,7 +47,7 @@ def test_official_layout(tmp_path):
     sweep = semantickitti.load_sweep(tmp_path, "08/000003")
     np.testing.assert_array_equal(np.c_[sweep.xyz, sweep.intensity], points)
     assert sweep.raw.tolist() == RAW.tolist()
-    names = [None if label == 65535 else semantickitti.NAMES[label] for label in sweep.label]
+    names = [None if label == UNLABELED else semantickitti.NAMES[label] for label in sweep.label]
     assert names == NAMES
 
 

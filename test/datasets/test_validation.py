@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s4token_model.constants import UNLABELED
 from s4token_model.datasets import validation
 
 PATH = Path("somewhere/file.npy")
@@ -22,7 +23,7 @@ def test_clouds():
 
 
 def test_labels():
-    assert validation.labels(PATH, np.array([[0], [-1], [2]], np.int8), 3, 3, ignored=-1).tolist() == [0, 65535, 2]
+    assert validation.labels(PATH, np.array([[0], [-1], [2]], np.int8), 3, 3, ignored=-1).tolist() == [0, UNLABELED, 2]
     assert validation.labels(PATH, np.array([1.0, 2.0]), 2, 3).tolist() == [1, 2]
     for bad in ([0, 3], [0, -1], [0, np.nan]):
         with pytest.raises(ValueError, match="file.npy.*not among 0 to 2"):

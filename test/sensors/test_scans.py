@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("open3d", reason="open3d (and libusb-1.0) is needed to cast rays", exc_type=ImportError)
 
-from s4token_model.datasets import crops
 from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Instance, Scene
 from s4token_model.sensors import camera_poses, depth_noise, rgbd_views, scans
@@ -264,22 +263,6 @@ def test_geometry_style_ignores_color_and_color_style_does_not(room):
             for c in (Caster(room), black)
         ]
         assert np.array_equal(*pair) == same
-
-
-def test_crops_show_their_instance(room, caster):
-    rng = np.random.default_rng(0)
-    frames = rgbd_views.render_views(room, rng, 6, (120, 160), caster=caster)
-    found = crops.crops(frames, rng, 32, 20, room.instances, building=0.5)
-    shown = {crop.instance for crop in found}
-    assert {3, 4} & shown and {0, 1, 2} & shown and 5 not in shown
-    for crop in found:
-        top, left, bottom, right = crop.box
-        assert crop.image.shape == (32, 32, 3) and bottom - top == right - left
-        assert 0 < crop.fill <= 1 and 0.2 <= crop.visible <= 1
-        assert crop.instance > 2 or crop.fill >= 0.5
-        if crop.instance > 2:
-            rows, cols = np.nonzero(frames[crop.view].instance == crop.instance)
-            assert top <= rows.min() and rows.max() < bottom and left <= cols.min() and cols.max() < right
 
 
 def test_an_empty_scene_is_refused(room):
