@@ -8,46 +8,34 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any
 
-from s4token_model import constants
-
-# Commands with a parser of their own, which the rest of the line goes to.
-PASSED_ON = {
-    "demo": ("s4token_ros.demo", "label a sample room, or your file, live over ROS 2 and draw what came out"),
-    "benchmark": (
-        "s4token_model.benchmark.speed",
-        "time every stage beside the paper's parts as libraries give them",
-    ),
-    "prepare": (
-        "s4token_model.training.prepare",
-        "make training samples of clouds, bags, objects and posed RGB-D scenes",
-    ),
-    "train": ("s4token_model.training.train", "train the tokenizer without labels: s4token train CONFIG.yaml"),
-    "mini-model": ("s4token_model.training.train_mini", "train the embedded default model again"),
-}
-LIVE = "s4token_ros.live_benchmark"  # of `benchmark --live`: node and sensor as processes
 MODEL = "s4token-mini"
-# Benchmark: its module in s4token_model/evaluation, and the options that it takes beside those of all.
-BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "scannet": ("scannet", ("rooms", "split")),
-    "s3dis": ("s3dis", ("split",)),
-    "semantickitti": ("semantickitti", ()),
-    "shapenetpart": ("part_segmentation", ("split", "method")),
-    "modelnet": ("modelnet", ("split", "method")),
-    "scanobjectnn": ("scanobjectnn", ("split", "method", "variants")),
-    "procedural": ("synthetic", ("rooms",)),
-    "agreement": ("agreement", ("words",)),
+# Long commands parse the rest of the line themselves. Those of this package: name -> (module with a `main`, help).
+COMMANDS = {
+    "benchmark": ("s4token_model.benchmark.speed", "time every stage beside a reference pipeline of libraries"),
+    "prepare": ("s4token_model.training.prepare", "make training samples of clouds, bags, objects and posed RGB-D"),
+    "train": ("s4token_model.training.train", "train the tokenizer on prepared samples: s4token train CONFIG.yaml"),
+    "mini-model": ("s4token_model.training.train_mini", "train the default model s4token-mini again"),
+    "experiments": ("s4token_model.experiments.__main__", "repeat the paper's comparisons at a small scale"),
+    "superpoint-oracle": ("s4token_model.evaluation.superpoint_oracle", "the best accuracy that superpoints allow"),
+}
+# Those of other packages, which register an entry point NAME = MODULE:FUNCTION in this group.
+ENTRY_POINTS = "s4token.commands"
+INSTALLED = {
+    "demo": "label a sample room, or your file, live over ROS 2 and draw the result",
+    "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 on an error of the user's, 130 on Ctrl-C."""
+    """Run one command and return the exit code: 0, 2 on a user error, 130 on Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if words and words[0] in PASSED_ON:
+        if words and words[0] in COMMANDS | INSTALLED:
             live = words[0] == "benchmark" and "--live" in words
-            return int(_load(LIVE if live else PASSED_ON[words[0]][0]).main(words[1:]) or 0)
+            return int(load_command("live-benchmark" if live else words[0])(words[1:]) or 0)
         arguments = parser().parse_args(words)
         return int(arguments.run(arguments) or 0)
     except (ValueError, OSError, ImportError) as reason:
@@ -57,13 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _load(module: str) -> Any:
+def load_command(name: str) -> Callable[[list[str]], int | None]:
+    """Import a long command and return its `main(words)`. ImportError says what is not installed."""
     try:
-        return importlib.import_module(module)
+        if name in COMMANDS:
+            return importlib.import_module(COMMANDS[name][0]).main
+        found = tuple(metadata.entry_points(group=ENTRY_POINTS, name=name))
+        if found:
+            return found[0].load()
     except ImportError as reason:
-        raise ImportError(
-            f"this command needs {reason.name or reason}, which is not installed; see README.md"
-        ) from reason
+        missing = reason.name or reason
+        raise ImportError(f"this command needs {missing}, which is not installed; see README.md") from reason
+    raise ImportError(f"no installed package provides the command {name}; install s4token again, see README.md")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _add_label(commands)
     _add_superpoints(commands)
     _add_evaluate(commands)
-    for name, (_, about) in PASSED_ON.items():
+    for name, about in ({name: about for name, (_, about) in COMMANDS.items()} | INSTALLED).items():
         commands.add_parser(name, help=about)
     return top
 
@@ -94,15 +87,15 @@ def _add_label(commands: Any) -> None:
     command.add_argument("input", metavar="INPUT", help="a cloud file, or a bag: its folder or file")
     command.add_argument("-o", "--out", required=True, help=".ply, .pcd or .npy; for a bag a new folder, .mcap or .db3")
     words = command.add_mutually_exclusive_group()
-    words.add_argument("--vocabulary", metavar="A,B,C", help="the words, separated by commas (default: the model's)")
-    words.add_argument("--labels", metavar="FILE", help="a file of words, one per line, or scannet20")
-    command.add_argument("--topic", help="the PointCloud2 topic of a bag, where it has several")
+    words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
+    words.add_argument("--labels", metavar="FILE", help="a file of class names, one per line, or scannet20")
+    command.add_argument("--topic", help="the PointCloud2 topic, if the bag has several")
     _add_model(command)
     _add_common(command)
 
 
 def _add_superpoints(commands: Any) -> None:
-    about = "split a cloud into superpoints, pieces of one shape"
+    about = "split a cloud into superpoints, pieces of similar geometry"
     command = _command(commands, "superpoints", superpoints, about, "No model is needed.")
     command.add_argument("input", metavar="INPUT", help="a cloud file")
     command.add_argument("-o", "--out", required=True, help="a .ply, .pcd or .npy file")
@@ -111,25 +104,49 @@ def _add_superpoints(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     about = "measure a model on a benchmark"
-    details = (
-        "scannet: ScanNet20; s3dis: rooms, 13 classes; semantickitti: 19 classes; shapenetpart: parts of objects;"
-        " modelnet, scanobjectnn: zero-shot classification; procedural: held-out procedural rooms, names and synonyms;"
-        " agreement: unlabeled clouds of a bag, file or folder, the share of points labeled alike in two views."
-        " The words are those of config/prompts; their SHA-256 is in every result."
-    )
+    details = "The prompts are those of config/prompts; their SHA-256 is in every result."
     command = _command(commands, "evaluate", evaluate, about, details)
-    command.add_argument("benchmark", choices=list(BENCHMARKS))
-    command.add_argument("--root", help="the data in its release layout, or a common preprocessed one")
-    command.add_argument("--rooms", metavar="0003,0004", help="scannet: only these; procedural: how many (default: 20)")
-    command.add_argument("--split", help="train, val or test (default: test; scannet: all); s3dis: an area (Area_5)")
-    variants = "of scanobjectnn: obj_only, obj_bg, pb_t50_rs (default: all that are there)"
-    command.add_argument("--variants", metavar="A,B", help=variants)
-    how = "projection: the model's CLIP on depth pictures of single objects, training-free (default: s4token)"
-    command.add_argument("--words", metavar="A,B", help="of agreement: the words (default: the model's vocabulary)")
-    command.add_argument("--method", choices=["s4token", "projection"], help=how)
-    command.add_argument("--pictures", metavar="DIR", help="draw predictions beside the truth, and the confusions")
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    _add_model(command)
+    benchmarks = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
+    data = "the data in its release layout, or a common preprocessed one"
+
+    def add(name: str, about: str, root: str = data, pictures: bool = True, **options: dict[str, Any]) -> None:
+        benchmark = _command(benchmarks, name, evaluate, about)
+        if root:
+            benchmark.add_argument("--root", required=True, help=root)
+        for flag, details in options.items():
+            benchmark.add_argument(f"--{flag}", default=argparse.SUPPRESS, **details)
+        if pictures:
+            benchmark.add_argument(
+                "--pictures", metavar="DIR", help="draw predictions beside the truth, and confusions"
+            )
+        benchmark.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+        _add_model(benchmark)
+
+    split = {"help": "train or test (default: test)"}
+    projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
+    method: dict[str, Any] = {"choices": ["s4token", "projection"], "help": projection}
+    variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
+    rooms: dict[str, Any] = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
+    add("scannet", "ScanNet rooms, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
+    add("s3dis", "S3DIS rooms, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
+    add("semantickitti", "SemanticKITTI sweeps, 19 classes")
+    add(
+        "shapenetpart",
+        "ShapeNetPart objects, 50 parts",
+        split={"help": "train, val or test (default: test)"},
+        method=method,
+    )
+    add("modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
+    add("scanobjectnn", "ScanObjectNN, zero-shot classification", split=split, method=method, variants=variants)
+    rooms = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
+    add("procedural", "held-out procedural rooms, by class names and synonyms", root="", rooms=rooms)
+    about = "unlabeled clouds: fraction of points that get the same label in two views"
+    words: dict[str, Any] = {"metavar": "A,B", "type": _names, "help": "class names (default: the model's vocabulary)"}
+    add("agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words)
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -138,18 +155,10 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--mesh-points", type=int, metavar="N", help="how many points to draw on a mesh")
-    how = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
-    command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=how)
+    command.add_argument("--mesh-points", type=int, metavar="N", help="number of points to sample on a mesh")
+    about = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
+    command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-
-
-def changes(pairs: Sequence[str]) -> dict[str, str]:
-    """Turn ["key=value", ...] into a dict. ValueError on anything else."""
-    for pair in pairs:
-        if "=" not in pair:
-            raise ValueError(f"--set {pair}: not understood; write --set key=value")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def label(arguments: argparse.Namespace) -> None:
@@ -165,14 +174,14 @@ def label(arguments: argparse.Namespace) -> None:
         if arguments.topic:
             raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
-    segmenter = _segmenter(arguments)
-    from s4token_model.io import label_files as labeling
+    segmenter = _load_segmenter(arguments)
+    from s4token_model.io import label_files
 
     if bag:
-        summary = labeling.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
+        summary = label_files.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
         more = {"clouds": summary.clouds, "skipped": summary.skipped}
     else:
-        summary, more = labeling.label_cloud(cloud, arguments.out, segmenter), {}
+        summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
     _report(summary.to_dict(str(arguments.model)) | more, arguments)
 
 
@@ -185,17 +194,17 @@ def _read(arguments: argparse.Namespace) -> Any:
     return files.read_cloud(arguments.input, count)
 
 
-def _segmenter(arguments: argparse.Namespace) -> Any:
+def _load_segmenter(arguments: argparse.Namespace) -> Any:
     from s4token_model import checkpoint
     from s4token_model import config as configs
     from s4token_model.segmenter import Segmenter
 
-    wanted: dict[str, Any] = changes(arguments.changes)
+    changes: dict[str, Any] = {**configs.pairs(arguments.changes)}
     if arguments.vocabulary is not None:
-        wanted["vocabulary.names"] = tuple(arguments.vocabulary.split(","))
+        changes["vocabulary.names"] = tuple(_names(arguments.vocabulary))
     if arguments.labels is not None:
-        wanted |= {"vocabulary.labels": arguments.labels, "vocabulary.names": ()}
-    config = configs.replace(checkpoint.read_config(arguments.model), wanted)
+        changes |= {"vocabulary.labels": arguments.labels, "vocabulary.names": ()}
+    config = configs.replace(checkpoint.read_config(arguments.model), changes)
     return Segmenter.load(arguments.model, config, arguments.device)
 
 
@@ -218,19 +227,18 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
 def superpoints(arguments: argparse.Namespace) -> None:
     """Run `s4token superpoints`."""
     from s4token_model import config as configs
-    from s4token_model.io import bags, files
+    from s4token_model import constants
+    from s4token_model.io import bags, files, label_files
 
     if bags.is_bag(arguments.input):
         raise ValueError(f"{arguments.input}: superpoints reads cloud files; for a bag use s4token label")
     files.check_writable(arguments.out)
-    config = configs.replace(configs.Config(), changes(arguments.changes))
+    config = configs.replace(configs.Config(), configs.pairs(arguments.changes))
     cloud = _read(arguments)
-    from s4token_model.io import label_files as labeling
-
     start = time.perf_counter()
-    ids = labeling.partition_cloud(cloud, config)
+    ids = label_files.partition_cloud(cloud, config)
     total_ms = 1000 * (time.perf_counter() - start)
-    files.write_cloud(arguments.out, cloud, labeling.superpoint_columns(ids))
+    files.write_cloud(arguments.out, cloud, label_files.superpoint_columns(ids))
     finite = ids[ids != constants.NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
     result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
@@ -239,20 +247,16 @@ def superpoints(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
-    a = arguments
-    name, taken = BENCHMARKS[a.benchmark]
-    if a.benchmark != "procedural" and not a.root:
-        raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
-    given = {
-        key: getattr(a, key) for key in ("rooms", "split", "method", "variants", "words") if getattr(a, key) is not None
-    }
-    if wrong := [key for key in given if key not in taken]:
-        raise ValueError(f"evaluate {a.benchmark} knows no --{wrong[0]}; leave it out")
-    if "words" in given:
-        given["words"] = a.words.split(",")
-    given |= {"rooms": int(a.rooms or 20)} if a.benchmark == "procedural" else {"root": a.root}
-    module = importlib.import_module(f"s4token_model.evaluation.{name}")
-    module.run(model=a.model, as_json=a.json, device=a.device, out=a.pictures, **given)
+    options = vars(arguments) | {"as_json": arguments.json, "out": getattr(arguments, "pictures", None)}
+    name = options["benchmark"]
+    for key in ("run", "benchmark", "json", "pictures"):
+        options.pop(key, None)
+    _run_benchmark(name, **options)
+
+
+def _run_benchmark(name: str, **options: Any) -> None:
+    module = {"procedural": "synthetic", "shapenetpart": "part_segmentation"}.get(name, name)
+    importlib.import_module(f"s4token_model.evaluation.{module}").run(**options)
 
 
 if __name__ == "__main__":

@@ -80,9 +80,7 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize("module", sorted(m for m in modules() if m.startswith("s4token_model")))
 def test_the_model_knows_nothing_of_ros(module):
-    # the command line starts the demo, the only way back
-    allowed = {"s4token_ros", "s4token_ros.demo", "s4token_ros.demo.main"} if module == "s4token_model.cli" else set()
-    assert not [name for name in imported(module) - allowed if within(name, ROS)]
+    assert not [name for name in imported(module) if within(name, ROS)]
 
 
 @pytest.mark.parametrize("stage", STAGES)

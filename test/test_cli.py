@@ -211,7 +211,7 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
     assert not (tmp_path / "out.ply").exists() and not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["evaluate"]])
+@pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["evaluate"], ["evaluate", "scannet"]])
 def test_help_loads_nothing_heavy(words):
     code = (
         "import sys\nfrom s4token_model import cli\ntry:\n    cli.main([*sys.argv[1:], '--help'])\nexcept SystemExit:\n"
@@ -230,9 +230,39 @@ def test_commands_with_their_own_parser_get_the_rest_of_the_line(monkeypatch, ca
     module.main = lambda words: seen.append(words)
     monkeypatch.setitem(sys.modules, "s4token_model.training.train_mini", module)
     assert cli.main(["mini-model", "--seed", "3"]) == 0 and seen == [["--seed", "3"]]
-    monkeypatch.setitem(cli.PASSED_ON, "demo", ("no_such_module", ""))
-    code, _, stderr = run(capsys, "demo")
+    monkeypatch.setitem(cli.COMMANDS, "train", ("no_such_module", ""))
+    code, _, stderr = run(capsys, "train")
     assert code == 2 and "no_such_module" in stderr and stderr.count("\n") == 1
+
+
+def test_other_packages_provide_commands_by_entry_points(tmp_path, monkeypatch, capsys):
+    info = tmp_path / "another-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
+    entries = "[s4token.commands]\nlive-benchmark = another_module:main\ndemo = no_such_module:main\n"
+    (info / "entry_points.txt").write_text(entries)
+    (tmp_path / "another_module.py").write_text("def main(words):\n    print(*words)\n    return 7\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert run(capsys, "live-benchmark", "--rate", "5") == (7, "--rate 5\n", "")
+    assert run(capsys, "benchmark", "--live", "--rate", "5") == (7, "--live --rate 5\n", "")
+    code, _, stderr = run(capsys, "demo")
+    assert code == 2 and "this command needs no_such_module, which is not installed" in stderr
+    (info / "entry_points.txt").write_text("")
+    code, _, stderr = run(capsys, "demo")
+    assert code == 2 and "no installed package provides the command demo" in stderr and stderr.count("\n") == 1
+
+
+def test_a_benchmark_refuses_the_options_of_others(capsys):
+    for words, wrong in (
+        (["scannet", "--root", "x", "--method", "projection"], "--method"),
+        (["semantickitti", "--root", "x", "--split", "val"], "--split"),
+        (["agreement", "--root", "x", "--pictures", "out"], "--pictures"),
+        (["procedural", "--rooms", "3a"], "--rooms"),
+        (["scannet"], "--root"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["evaluate", *words])
+        assert stop.value.code == 2 and wrong in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("parts", [("modelnet", "chair", "chair_0001.off"), ("bags", "watercan_ros2")])

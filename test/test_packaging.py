@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib.metadata as metadata
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import s4token_model
+from s4token_model import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"s4token_model", "s4token_ros", "s4token_interfaces"}
@@ -103,7 +105,7 @@ def test_what_runs_live_needs_no_extra():
     declared = set(required(ROOT / "requirements.txt"))
     owners = metadata.packages_distributions()
     live = {}
-    for path in [*(ROOT / "s4token_model").glob("*.py"), *(ROOT / "s4token_model" / "formats").glob("*.py")]:
+    for path in [*(ROOT / "s4token_model").glob("*.py"), *(ROOT / "s4token_model" / "io").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -172,6 +174,18 @@ def test_the_wheel_holds_code_weights_and_shared_files(wheel):
     assert not [n for n in names if n.startswith("test") or "__pycache__" in n]
     entry_points = wheel.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     assert "s4token = s4token_model.cli:main" in entry_points and "s4token_node = s4token_ros.node:main" in entry_points
+
+
+def test_every_command_of_the_command_line_exists(wheel):
+    entries = configparser.ConfigParser(delimiters="=")
+    entries.optionxform = str
+    entries.read_string(wheel.read(next(n for n in wheel.namelist() if n.endswith("entry_points.txt"))).decode())
+    assert set(entries["s4token.commands"]) == set(cli.INSTALLED)
+    targets = [target.split(":")[0] for group in entries.sections() for target in entries[group].values()]
+    for module in targets + [module for module, _ in cli.COMMANDS.values()]:
+        path = ROOT / f"{module.replace('.', '/')}.py"
+        functions = [n.name for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)]
+        assert "main" in functions, module
 
 
 def test_an_installed_wheel_finds_its_vocabularies(wheel, tmp_path):
