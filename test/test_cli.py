@@ -15,6 +15,7 @@ from real_data import real
 from s4token_model import cli, constants
 from s4token_model.io import bags, label_files
 from s4token_model.io.files import Cloud, read_cloud, write_cloud
+from s4token_model.palette import index_colors
 from s4token_model.segmenter import Segmenter
 
 KEYS = [
@@ -166,7 +167,10 @@ def test_superpoints_is_a_tool_of_its_own(tmp_path, capsys, suffix):
     assert ids[0] == 4294967295 and sorted(np.unique(ids[1:])) == list(range(results[1]["superpoints"]))
     assert (results[1]["points"], results[1]["finite_points"]) == (3000, 2999)
     assert results[1]["superpoints"] <= results[0]["superpoints"]
-    assert "label" in again.fields and again.rgb is not None
+    assert "label" in again.fields
+    levels = np.rint(again.rgb * 255).astype(int)
+    assert np.array_equal(levels[1:], index_colors(ids[1:]))  # the colors of pictures
+    assert tuple(levels[0]) == constants.UNLABELED_COLOR
 
 
 def test_superpoints_are_those_of_the_pipeline(segmenter):

@@ -1,7 +1,7 @@
 """Point clouds in files: one reader and one writer for every format, chosen by the suffix.
 
 Read: .ply .pcd .las .laz .npy .bin (KITTI), meshes .off .obj and .ply (sampled by area), and NAME.depth.png frames.
-Write: .ply .pcd .npy, through a temporary file, so that a target is either whole or untouched.
+Write: .ply .pcd .npy, through a temporary file, so that a failed write leaves an existing file untouched.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ import numpy as np
 from s4token_model.io import depth_image, las_npy_bin, mesh, pcd, ply, pointcloud2
 from s4token_model.io.errors import error, looks_like
 
-MESH_POINTS = 30000  # points drawn on a mesh; a PLY mesh with at least as many vertices is taken as a cloud of them
+MESH_POINTS = 30000  # sampled on a mesh; a PLY mesh with at least as many vertices is read as the cloud of them
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A point cloud with everything its file said.
+    """A point cloud of H points with everything that its file or message holds.
 
-    xyz (H, 3) float32 or float64 m, non-finite allowed; rgb (H, 3) float32 in [0, 1] or None; fields {name: (H,) or
-    (H, n)} are the original columns, x, y and z among them; width * height = H, height 1 unless organized; stamp in ns.
+    Attributes:
+        xyz: (H, 3) float32 or float64, meters; may be non-finite.
+        rgb: (H, 3) float32 in [0, 1], or None.
+        fields: {name: (H,) or (H, n)}, the original columns, x, y and z among them.
+        width, height: width * height = H; height is 1 unless the cloud is organized.
+        frame_id, stamp: of the ROS message; stamp in ns.
     """
 
     xyz: np.ndarray
@@ -49,9 +53,10 @@ class Cloud:
 
 
 def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
-    """Read a point cloud; its format is told by the suffix.
+    """Read a point cloud in the format that the suffix says.
 
-    Meshes become `mesh_points` points drawn by area, seeded. ValueError names the file, what was found and the fix.
+    Meshes become `mesh_points` points, sampled by area with a fixed seed. ValueError names the file, what was found
+    and the fix.
     """
     path = Path(path)
     if path.is_dir():
@@ -85,25 +90,21 @@ def _read_ply(path: Path, mesh_points: int) -> Cloud:
     cloud = Cloud.from_fields(fields)
     if triangles is None or not len(triangles) or len(cloud.xyz) >= mesh_points:
         return cloud
-    return _sampled(cloud.xyz, triangles, mesh_points, cloud.rgb)
+    return _from_samples(*mesh.sample(mesh.Mesh(cloud.xyz, triangles, cloud.rgb), mesh_points))
 
 
 def _read_off(path: Path, mesh_points: int) -> Cloud:
-    return _sampled(*mesh.read_off(path), mesh_points)
+    return _from_samples(*mesh.sample(mesh.read_off(path), mesh_points))
 
 
 def _read_obj(path: Path, mesh_points: int) -> Cloud:
-    vertices, triangles, colors = mesh.read_obj(path)
-    if not len(triangles):
-        return _from_arrays(vertices, colors)
-    return _sampled(vertices, triangles, mesh_points, colors)
+    found = mesh.read_obj(path)
+    if not len(found.triangles):
+        return _from_samples(found.vertices, found.colors)
+    return _from_samples(*mesh.sample(found, mesh_points))
 
 
-def _sampled(vertices: np.ndarray, triangles: np.ndarray, count: int, colors: np.ndarray | None = None) -> Cloud:
-    return _from_arrays(*mesh.sample(vertices, triangles, count, colors))
-
-
-def _from_arrays(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
+def _from_samples(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
     fields = {name: xyz[:, i] for i, name in enumerate("xyz")}
     if colors is not None:
         levels = np.rint(colors * 255).astype(np.uint8)
@@ -111,36 +112,16 @@ def _from_arrays(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
     return Cloud.from_fields(fields)
 
 
-def _read_pcd(path: Path, mesh_points: int) -> Cloud:
-    return Cloud.from_fields(*pcd.read(path))
-
-
-def _read_depth(path: Path, mesh_points: int) -> Cloud:
-    return Cloud.from_fields(*depth_image.read(path))
-
-
-def _read_bin(path: Path, mesh_points: int) -> Cloud:
-    return Cloud.from_fields(las_npy_bin.read_bin(path))
-
-
-def _read_npy(path: Path, mesh_points: int) -> Cloud:
-    return Cloud.from_fields(las_npy_bin.read_npy(path))
-
-
-def _read_las(path: Path, mesh_points: int) -> Cloud:
-    return Cloud.from_fields(las_npy_bin.read_las(path))
-
-
 READERS: dict[str, Callable[[Path, int], Cloud]] = {
     ".ply": _read_ply,
-    ".pcd": _read_pcd,
-    ".las": _read_las,
-    ".laz": _read_las,
-    ".npy": _read_npy,
-    ".bin": _read_bin,
+    ".pcd": lambda path, _: Cloud.from_fields(*pcd.read(path)),
+    ".las": lambda path, _: Cloud.from_fields(las_npy_bin.read_las(path)),
+    ".laz": lambda path, _: Cloud.from_fields(las_npy_bin.read_las(path)),
+    ".npy": lambda path, _: Cloud.from_fields(las_npy_bin.read_npy(path)),
+    ".bin": lambda path, _: Cloud.from_fields(las_npy_bin.read_bin(path)),
     ".off": _read_off,
     ".obj": _read_obj,
-    ".png": _read_depth,
+    ".png": lambda path, _: Cloud.from_fields(*depth_image.read(path)),
 }
 WRITERS = (".ply", ".pcd", ".npy")
 
@@ -148,8 +129,8 @@ WRITERS = (".ply", ".pcd", ".npy")
 def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] | None = None) -> None:
     """Write a cloud with all its fields and the `extra` ones, each (H,), as .ply, .pcd or .npy (structured).
 
-    An original field whose name an extra one takes is kept as `input_<name>`. Colors go where viewers of the format
-    look: red, green, blue in PLY and NPY, packed rgb in PCD. ValueError on another suffix.
+    An original field with the name of an extra one is kept as `input_<name>`. Colors are stored where viewers of the
+    format expect them: red, green, blue in PLY and NPY, packed rgb in PCD. ValueError on another suffix.
     """
     path = Path(path)
     check_writable(path)
@@ -168,11 +149,11 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
             organized = cloud.width * cloud.height == len(cloud.xyz)
             pcd.write(handle, columns, *((cloud.width, cloud.height) if organized else (len(cloud.xyz), 1)))
         else:
-            np.save(handle, _structured(columns, len(cloud.xyz)), allow_pickle=False)
+            np.save(handle, pointcloud2.structured(columns), allow_pickle=False)
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise ValueError when `path` is no name that write_cloud can write to; called before long work."""
+    """Raise ValueError when write_cloud cannot write to `path`; call it before long work."""
     path = Path(path)
     if path.suffix.lower() not in WRITERS:
         raise error(path, f"suffix {path.suffix!r} cannot be written", f"name the output {', '.join(WRITERS)}")
@@ -183,7 +164,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def _native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
-    """Turn red, green, blue (uint8) into packed rgb, or back, losing nothing; other colors stay as they are."""
+    """Convert red, green, blue (uint8) to packed rgb, or back; other colors are kept unchanged."""
     names = ("red", "green", "blue")
     if packed and "rgb" not in columns and all(columns.get(n, np.empty(0)).dtype == np.uint8 for n in names):
         colors = np.stack([columns[n] for n in names], axis=1)
@@ -195,16 +176,9 @@ def _native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np
     return columns
 
 
-def _structured(columns: dict[str, np.ndarray], rows: int) -> np.ndarray:
-    out = np.empty(rows, [(name, c.dtype, c.shape[1:]) for name, c in columns.items()])
-    for name, column in columns.items():
-        out[name] = column
-    return out
-
-
 @contextmanager
 def atomic(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path`; it replaces `path` when the block ends well, else it is removed."""
+    """Open a temporary file beside `path`, which replaces `path` when the block succeeds and is removed otherwise."""
     path = Path(path)
     handle = tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False)
     try:

@@ -1,4 +1,4 @@
-"""Label files: a cloud or a bag in, the same with labels out, and a summary of what was found."""
+"""Label files: read a cloud or a bag, write it with labels added, and summarize the result."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s4token_model import config as configs
-from s4token_model import constants
+from s4token_model.constants import NO_SUPERPOINT, UNLABELED, UNLABELED_COLOR
 from s4token_model.io import bags, files
 from s4token_model.io.files import Cloud
+from s4token_model.palette import index_colors
 from s4token_model.pipeline.preprocess import prepare
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Summary:
-    """What labeling one file gave, added up over the clouds of a bag."""
+    """The result of labeling one file, summed over the clouds of a bag."""
 
     points: int = 0
     finite_points: int = 0
@@ -37,20 +38,20 @@ class Summary:
     def add(self, found: Segmentation) -> None:
         """Count one labeled cloud."""
         valid, labels = found.encoding.valid, found.labels
-        none = labels == constants.UNLABELED
+        unlabeled = labels == UNLABELED
         self.clouds += 1
         self.points += len(labels)
         self.finite_points += int(valid.sum())
         self.superpoints += found.superpoint_count
         self.tokens += found.tokens
-        self.unlabeled += int(none.sum())
-        counts = np.bincount(labels[~none], minlength=len(found.vocabulary.names))
+        self.unlabeled += int(unlabeled.sum())
+        counts = np.bincount(labels[~unlabeled], minlength=len(found.vocabulary.names))
         self.classes.update({name: int(n) for name, n in zip(found.vocabulary.names, counts, strict=True) if n})
         self.stages_ms.update(found.stages_ms)
         self.reasons.update(unlabeled_reasons(found))
 
     def to_dict(self, model: str) -> dict[str, Any]:
-        """Return the summary as printed by `s4token label --json`; classes that occur, most points first."""
+        """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
         return {
             "points": self.points,
             "finite_points": self.finite_points,
@@ -66,13 +67,13 @@ class Summary:
 
 
 def unlabeled_reasons(found: Segmentation) -> dict[str, int]:
-    """Return {why: how many points} of the points without a label; the counts add up to all of them."""
+    """Return {reason: number of points} for the points without a label; the counts sum to all of them."""
     if len(found.labels) == 0:
         return {found.encoding.unlabeled_reason: 0}
-    none = found.labels == constants.UNLABELED
-    finite = int((none & found.encoding.valid).sum())
+    unlabeled = found.labels == UNLABELED
+    finite = int((unlabeled & found.encoding.valid).sum())
     reasons = {
-        "not finite": int(none.sum()) - finite,
+        "not finite": int(unlabeled.sum()) - finite,
         found.encoding.unlabeled_reason or "below the threshold": finite,
     }
     return {reason: count for reason, count in reasons.items() if count}
@@ -80,14 +81,12 @@ def unlabeled_reasons(found: Segmentation) -> dict[str, int]:
 
 def columns(found: Segmentation) -> dict[str, np.ndarray]:
     """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
-    palette = np.concatenate([found.vocabulary.colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
-    colors = palette[np.minimum(found.labels, len(palette) - 1)]
     out = {
         "label": found.labels.astype(np.uint32),
         "confidence": found.confidence.astype(np.float32),
         "superpoint": found.superpoints.astype(np.uint32),
     }
-    return out | {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}
+    return out | _color_columns(found.labels, found.vocabulary.colors)
 
 
 def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
@@ -100,7 +99,7 @@ def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summa
 
 
 def label_bag(source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | None = None) -> Summary:
-    """Label the clouds of one topic of a bag and write the bag with a topic of labeled clouds added."""
+    """Label the clouds of one topic of a bag, and write a copy of the bag with a topic of labeled clouds added."""
     summary = Summary()
 
     def label(cloud: Cloud) -> dict[str, np.ndarray]:
@@ -113,21 +112,24 @@ def label_bag(source: str | Path, target: str | Path, segmenter: Segmenter, topi
 
 
 def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
-    """Return the superpoint of every point (H,) uint32 as the pipeline forms them, 4294967295 where not finite."""
+    """Return the superpoint of every point (H,) uint32 as the pipeline forms them; NO_SUPERPOINT if not finite."""
     from s4token_model.pipeline.superpoints import partition
 
     working = prepare(cloud.xyz, cloud.rgb, config.input.max_points)
     color = None if working.rgb is None else working.rgb[working.core]
-    ids = np.full(len(cloud.xyz), constants.NO_SUPERPOINT, np.uint32)
+    ids = np.full(len(cloud.xyz), NO_SUPERPOINT, np.uint32)
     if len(working.source):
         ids[working.source] = partition(working.xyz[working.core], color, config.superpoints)[working.nearest_core]
     return ids
 
 
 def superpoint_columns(ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the fields superpoint, red, green, blue, each (H,): a random but fixed color per superpoint."""
-    count = int(ids[ids != constants.NO_SUPERPOINT].max(initial=0)) + 1
-    palette = np.random.default_rng(0).integers(40, 256, (count + 1, 3), np.uint8)
-    palette[count] = constants.UNLABELED_COLOR
-    colors = palette[np.minimum(ids, count)]
-    return {"superpoint": ids} | {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}
+    """Return the fields superpoint, red, green, blue, each (H,): one color per superpoint, as in pictures."""
+    count = int(ids[ids != NO_SUPERPOINT].max(initial=0)) + 1
+    return {"superpoint": ids} | _color_columns(ids, index_colors(np.arange(count)))
+
+
+def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:
+    """Return red, green, blue, each (H,) uint8, by a table (C, 3); UNLABELED_COLOR for an index that it lacks."""
+    colors = np.concatenate([table.reshape(-1, 3), [UNLABELED_COLOR]]).astype(np.uint8)[np.minimum(index, len(table))]
+    return {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}

@@ -1,4 +1,4 @@
-"""Rows of numbers: NumPy arrays, KITTI's .bin and LAS/LAZ, each as {field: (H,) or (H, n)}."""
+"""NumPy arrays, KITTI's .bin and LAS/LAZ, each read as {field: (H,) or (H, n)}."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s4token_model.io.errors import error, looks_like
 
 
 def read_bin(path: Path) -> dict[str, np.ndarray]:
-    """Read KITTI's float32 x y z intensity; nuScenes' .pcd.bin has one more, the ring."""
+    """Read KITTI's float32 x y z intensity; nuScenes' .pcd.bin has a fifth column, the ring."""
     names = ["x", "y", "z", "intensity"] + (["ring"] if path.name.endswith(".pcd.bin") else [])
     size = path.stat().st_size
     if size % (4 * len(names)):
@@ -44,7 +44,7 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _column_names(values: np.ndarray) -> list[str]:
-    """Name the columns of a plain array: three more than xyz are colors, unless negative values tell normals."""
+    """Name the columns of a plain array: columns 3 to 5 are normals if any is negative, else colors."""
     width, names = values.shape[1], ["x", "y", "z"]
     if width == 4:
         names += ["intensity"]
@@ -54,7 +54,7 @@ def _column_names(values: np.ndarray) -> list[str]:
 
 
 def _check_las(path: Path) -> None:
-    """Raise ValueError on headers that do not fit the file; laspy would loop or allocate without end on some."""
+    """Raise ValueError on a header that does not fit the file; laspy loops or allocates without end on some."""
     size = path.stat().st_size
     with path.open("rb") as handle:
         head = handle.read(375)
@@ -74,7 +74,7 @@ def _check_las(path: Path) -> None:
 
 
 def read_las(path: Path) -> dict[str, np.ndarray]:
-    """Read LAS or LAZ with every dimension; x, y, z are float64, scaled and shifted. Needs laspy."""
+    """Read LAS or LAZ with every dimension; x, y, z are float64 with scale and offset applied. Needs laspy."""
     _check_las(path)
     try:
         import laspy

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
-from s4token_model.io.ply import fan
 
 
-def read_off(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return (vertices (V, 3) float64, triangles (T, 3) int64) of an OFF mesh; polygons are split, colors skipped."""
+class Mesh(NamedTuple):
+    """A triangle mesh: vertices (V, 3) float, triangles (T, 3) int64, colors (V, 3) float32 in [0, 1] or None."""
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    colors: np.ndarray | None = None
+
+
+class Samples(NamedTuple):
+    """Points on a surface: xyz (N, 3) float32, and their colors (N, 3) float32 in [0, 1] or None."""
+
+    xyz: np.ndarray
+    colors: np.ndarray | None
+
+
+def read_off(path: Path) -> Mesh:
+    """Read an OFF mesh; polygons are split into triangles, colors skipped. ValueError on a broken file."""
     text = path.read_bytes().decode("ascii", "replace")
     lines = [line for raw in text.splitlines() if (line := raw.split("#")[0].strip())]
     magic, _, rest = lines[0].partition("OFF") if lines else ("", "", "")
@@ -29,7 +45,7 @@ def read_off(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if str(path) in str(reason):
             raise
         raise error(path, f"bad OFF values ({reason})", "the file is damaged, copy it again") from None
-    return vertices, _split(faces)
+    return Mesh(vertices, triangulate(faces))
 
 
 def _off_face(line: str) -> list[int]:
@@ -40,8 +56,8 @@ def _off_face(line: str) -> list[int]:
     return corners
 
 
-def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return (vertices (V, 3) float64, triangles (T, 3) int64, vertex colors (V, 3) float32 in [0, 1] or None)."""
+def read_obj(path: Path) -> Mesh:
+    """Read an OBJ mesh with its vertex colors, if it has any. ValueError on a broken file."""
     vertices, faces = [], []
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), 1):
         words = line.split()
@@ -57,25 +73,27 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     if not vertices or min(widths) < 3:
         raise error(path, "found no vertices", "an .obj file has lines `v x y z`")
     colors = np.array([v[3:6] for v in vertices], np.float32) if min(widths) >= 6 else None
-    return np.array([v[:3] for v in vertices]), _split(faces), colors
+    return Mesh(np.array([v[:3] for v in vertices]), triangulate(faces), colors)
 
 
-def _split(faces: list[list[int]]) -> np.ndarray:
+def triangulate(faces: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
+    """Split polygons of any sizes into triangles (T, 3) int64, those of one size after those of another."""
     by_size: dict[int, list] = {}
     for face in faces:
         by_size.setdefault(len(face), []).append(face)
-    parts = [fan(np.array(polygons, np.int64)) for size, polygons in by_size.items() if size >= 3]
+    parts = [fan(np.array(polygons, np.int64)) for polygons in by_size.values()]
     return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
 
-def sample(
-    vertices: np.ndarray, triangles: np.ndarray, count: int, colors: np.ndarray | None = None, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw `count` points uniformly by area: xyz (count, 3) float32 and their colors (count, 3) float32 or None.
+def fan(polygons: np.ndarray) -> np.ndarray:
+    """Split polygons (P, n) into triangles (P * (n - 2), 3); fewer than 3 corners give none."""
+    corners = [polygons[:, [0, i, i + 1]] for i in range(1, polygons.shape[1] - 1)]
+    return np.concatenate(corners) if corners else np.empty((0, 3), np.int64)
 
-    vertices (V, 3); triangles (T, 3) int; colors (V, 3) are interpolated. ValueError when an index has no vertex or the
-    surface has no area.
-    """
+
+def sample(mesh: Mesh, count: int, seed: int = 0) -> Samples:
+    """Sample `count` points uniformly by area; colors are interpolated. ValueError on a mesh that has no surface."""
+    vertices, triangles, colors = mesh
     if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
         raise ValueError(f"a triangle names vertex {triangles.max()} of {len(vertices)}; the mesh is damaged")
     corners = vertices[triangles].astype(np.float64)
@@ -84,9 +102,10 @@ def sample(
         raise ValueError("the mesh has no finite surface area; give a point cloud or a mesh with faces")
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(triangles), count, p=area / area.sum())
+    # Barycentric weights of a uniform point in a triangle
     root, along = np.sqrt(rng.random(count)), rng.random(count)
     weights = np.stack([1 - root, root * (1 - along), root * along], axis=1)[:, :, None]
     xyz = (corners[chosen] * weights).sum(axis=1).astype(np.float32)
     if colors is None:
-        return xyz, None
-    return xyz, (colors[triangles[chosen]] * weights).sum(axis=1).astype(np.float32)
+        return Samples(xyz, None)
+    return Samples(xyz, (colors[triangles[chosen]] * weights).sum(axis=1).astype(np.float32))

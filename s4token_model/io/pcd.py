@@ -1,4 +1,4 @@
-"""PCD (Point Cloud Library): ascii, binary and binary_compressed; every field kept with its type."""
+"""PCD (Point Cloud Library): ascii, binary and binary_compressed; every field keeps its type."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import IO, Any
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
+from s4token_model.io.pointcloud2 import structured
 
-KINDS = {"I": "i", "U": "u", "F": "f"}
+TYPES = {"I": "i", "U": "u", "F": "f"}
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     """Return ({field: (H,) or (H, count)}, width, height). ValueError on a broken file."""
     blob = path.read_bytes()
-    head, start = _header(path, blob)
-    dtype, names = _dtype(path, head)
+    head, start = _parse_header(path, blob)
+    dtype, names = _layout(path, head)
     try:
         width, height = int(head["WIDTH"][0]), int(head.get("HEIGHT", ["1"])[0])
         count = int(head.get("POINTS", [str(width * height)])[0])
@@ -35,7 +36,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     return {new: columns[old] for old, new in names.items() if not new.startswith("_")}, width, height
 
 
-def _header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], int]:
+def _parse_header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], int]:
     head: dict[str, list[str]] = {}
     at = 0
     while "DATA" not in head:
@@ -52,12 +53,12 @@ def _header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], int]:
     return head, at
 
 
-def _dtype(path: Path, head: dict[str, list[str]]) -> tuple[np.dtype, dict[str, str]]:
-    """Return the layout of a point, and {unique name in it: field name}; `_` is PCL's name for padding."""
+def _layout(path: Path, head: dict[str, list[str]]) -> tuple[np.dtype, dict[str, str]]:
+    """Return the dtype of a point, and {its unique name in the dtype: field name}; PCL names padding `_`."""
     try:
         fields = head["FIELDS"]
         counts = head.get("COUNT", ["1"] * len(fields))
-        kinds = [f"<{KINDS[t]}{int(s)}" for t, s in zip(head["TYPE"], head["SIZE"], strict=True)]
+        kinds = [f"<{TYPES[t]}{int(s)}" for t, s in zip(head["TYPE"], head["SIZE"], strict=True)]
         names = {f"{i}_{f}": f for i, f in enumerate(fields)}
         spec = [
             (name, kind) if int(c) == 1 else (name, kind, (int(c),))
@@ -87,7 +88,7 @@ def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
 
 
 def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[str, np.ndarray]:
-    """Fields lie one after the other, LZF-compressed, behind the two sizes."""
+    """Read the compressed and the plain size, then all fields one after the other, compressed with LZF."""
     small, large = (int(v) for v in np.frombuffer(body[:8], "<u4")) if len(body) >= 8 else (1, 0)
     if len(body) < 8 + small or large != dtype.itemsize * count:
         found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
@@ -106,16 +107,16 @@ def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[st
 
 @cache
 def _lzf() -> Callable[[np.ndarray, np.ndarray], int]:
-    from numba import njit  # half a second to compile, so only for the files that need it
+    from numba import njit  # compiling takes longer than reading, so only for the files that need it
 
     return njit(_lzf_loop)
 
 
 def _lzf_loop(packed: np.ndarray, plain: np.ndarray) -> int:
-    """Unpack LZF; return the bytes written, or -1 when `packed` is damaged.
+    """Unpack LZF; return the number of bytes written, or -1 when `packed` is damaged.
 
-    A control byte c < 32 means c + 1 bytes as they are; else a copy of (c >> 5) + 2 bytes (length 7: one more byte adds
-    to it) from 1 + (c & 31) * 256 + next byte before the end of the output.
+    A control byte c < 32 is followed by c + 1 literal bytes. Otherwise, copy (c >> 5) + 2 bytes of the output, from
+    1 + (c & 31) * 256 + the next byte before its end; if c >> 5 is 7, one more byte is added to the length first.
     """
     i, o = 0, 0
     while i < len(packed):
@@ -150,12 +151,7 @@ _READERS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed
 
 def write(handle: IO[bytes], columns: dict[str, np.ndarray], width: int, height: int) -> None:
     """Write a binary PCD 0.7 of height * width points."""
-    rows = width * height
-    plain = {n: c.astype(np.uint8) if c.dtype.kind == "b" else c for n, c in columns.items()}
-    plain = {"_".join(n.split()): c.astype(np.float32) if c.dtype.str[1:] == "f2" else c for n, c in plain.items()}
-    body = np.empty(rows, [(n, "<" + c.dtype.str[1:], c.shape[1:]) for n, c in plain.items()])
-    for name, column in plain.items():
-        body[name] = column
+    plain = {"_".join(name.split()): _to_pcd_type(column) for name, column in columns.items()}
     header = {
         "VERSION": ["0.7"],
         "FIELDS": list(plain),
@@ -165,9 +161,16 @@ def write(handle: IO[bytes], columns: dict[str, np.ndarray], width: int, height:
         "WIDTH": [str(width)],
         "HEIGHT": [str(height)],
         "VIEWPOINT": ["0 0 0 1 0 0 0"],
-        "POINTS": [str(rows)],
+        "POINTS": [str(width * height)],
         "DATA": ["binary"],
     }
     lines = ["# .PCD v0.7 - Point Cloud Data file format", *(" ".join([k, *v]) for k, v in header.items()), ""]
     handle.write("\n".join(lines).encode("ascii", "replace"))
-    handle.write(body.tobytes())
+    handle.write(structured(plain).tobytes())
+
+
+def _to_pcd_type(column: np.ndarray) -> np.ndarray:
+    """Convert a column to a little-endian type of PCD, which has neither bool nor float16."""
+    if column.dtype.kind == "b":
+        return column.astype(np.uint8)
+    return column.astype("<f4" if column.dtype.str[1:] == "f2" else column.dtype.newbyteorder("<"), copy=False)

@@ -1,4 +1,4 @@
-"""PLY: ascii, binary little- and big-endian; every vertex property kept with its type, faces as triangles."""
+"""PLY: ascii, binary little- and big-endian; every vertex property keeps its type, faces become triangles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
+from s4token_model.io.mesh import fan, triangulate
+from s4token_model.io.pointcloud2 import structured
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -16,13 +18,13 @@ TYPES = {
     **{"float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8"},
 }
 NAMES = {code: name for name, code in list(TYPES.items())[:8]}
-FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+BYTE_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 
 
 class _Property(NamedTuple):
     name: str
-    kind: str  # numpy code of the value
-    length: str  # numpy code of a list's length; empty for a plain value
+    type: str  # numpy code of the value
+    length_type: str  # numpy code of a list's length; empty for a plain value
 
 
 class _Element(NamedTuple):
@@ -34,13 +36,13 @@ class _Element(NamedTuple):
 def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Return ({property: (H,)} of the vertices, triangles (T, 3) int64 or None). ValueError on a broken file."""
     blob = path.read_bytes()
-    order, elements, start = _header(path, blob)
+    order, elements, start = _parse_header(path, blob)
     body = _Ascii(path, blob[start:]) if not order else _Binary(path, blob, start, order)
     vertices, triangles = None, None
     for element in elements:
         rows = body.read(element)
         if element.name == "vertex":
-            vertices = {p.name: rows[p.name] for p in element.properties if not p.length}
+            vertices = {p.name: rows[p.name] for p in element.properties if not p.length_type}
         elif element.name == "face":
             triangles = _triangles(rows, element)
         if vertices is not None and (triangles is not None or not any(e.name == "face" for e in elements)):
@@ -50,7 +52,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     return vertices, triangles
 
 
-def _header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
+def _parse_header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
+    """Return the byte order, the elements, and the offset of the first byte behind the header."""
     if not blob.startswith((b"ply\n", b"ply\r")):
         raise error(path, f"found {looks_like(blob[:32])}", "a .ply file must begin with the line `ply`")
     end = blob.find(b"end_header")
@@ -61,7 +64,7 @@ def _header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
         words = line.split()
         try:
             if words[:1] == ["format"]:
-                order = FORMATS[words[1]]
+                order = BYTE_ORDERS[words[1]]
             elif words[:1] == ["element"] and int(words[2]) >= 0:
                 elements.append(_Element(words[1], int(words[2]), []))
             elif words[:2] == ["property", "list"]:
@@ -77,8 +80,8 @@ def _header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
     return order, elements, blob.index(b"\n", end) + 1 if b"\n" in blob[end:] else len(blob)
 
 
-def _truncated(path: Path, element: _Element, have: int) -> ValueError:
-    found = f"truncated: the header promises {element.rows} rows of {element.name}, the file holds {have}"
+def _truncated(path: Path, element: _Element, held: int) -> ValueError:
+    found = f"truncated: the header promises {element.rows} rows of {element.name}, the file holds {held}"
     return error(path, found, "copy it again")
 
 
@@ -89,30 +92,30 @@ class _Binary:
         self.path, self.blob, self.at, self.order = path, blob, start, order
 
     def read(self, element: _Element) -> Any:
-        """Return a structured array, or rows of tuples when list lengths differ from row to row."""
+        """Return a structured array, or a list of rows (dicts) when the lengths of a list differ between rows."""
         dtype = self._dtype(element)
         end = self.at + dtype.itemsize * element.rows
         fits = end <= len(self.blob)
         rows = np.frombuffer(self.blob, dtype, element.rows if fits else 0, self.at)
-        counts = [p for p in element.properties if p.length]
-        if fits and all((rows[f"#{p.name}"] == rows.dtype[p.name].shape[0]).all() for p in counts):
+        lists = [p for p in element.properties if p.length_type]
+        if fits and all((rows[f"#{p.name}"] == rows.dtype[p.name].shape[0]).all() for p in lists):
             self.at = end
             return rows
-        if not counts:
+        if not lists:
             raise _truncated(self.path, element, (len(self.blob) - self.at) // dtype.itemsize)
         return [self._row(element, i) for i in range(element.rows)]
 
     def _dtype(self, element: _Element) -> np.dtype:
-        """The rows' layout if every list were as long as those of the first row."""
+        """Return the layout of a row if every list were as long as in the first row."""
         spec, at = [], self.at
         for p in element.properties:
-            if p.length:
-                kind = np.dtype(self.order + p.length)
-                inside = element.rows and at + kind.itemsize <= len(self.blob)
-                length = int(np.frombuffer(self.blob, kind, 1, at)[0]) if inside else 0
-                spec += [(f"#{p.name}", kind), (p.name, self.order + p.kind, (length,))]
+            if p.length_type:
+                length_type = np.dtype(self.order + p.length_type)
+                inside = element.rows and at + length_type.itemsize <= len(self.blob)
+                length = int(np.frombuffer(self.blob, length_type, 1, at)[0]) if inside else 0
+                spec += [(f"#{p.name}", length_type), (p.name, self.order + p.type, (length,))]
             else:
-                spec.append((p.name, self.order + p.kind))
+                spec.append((p.name, self.order + p.type))
             try:
                 at = self.at + np.dtype(spec).itemsize
             except ValueError:
@@ -123,14 +126,14 @@ class _Binary:
         row = {}
         try:
             for p in element.properties:
-                length = int(self._take(p.length, 1)[0]) if p.length else 1
-                row[p.name] = self._take(p.kind, length)
+                length = int(self._take(p.length_type, 1)[0]) if p.length_type else 1
+                row[p.name] = self._take(p.type, length)
         except ValueError:
             raise _truncated(self.path, element, index) from None
         return row
 
-    def _take(self, kind: str, count: int) -> np.ndarray:
-        values = np.frombuffer(self.blob, self.order + kind, count, self.at)
+    def _take(self, code: str, count: int) -> np.ndarray:
+        values = np.frombuffer(self.blob, self.order + code, count, self.at)
         self.at += values.nbytes
         return values
 
@@ -143,14 +146,14 @@ class _Ascii:
         self.lines = [line for line in body.decode("ascii", "replace").splitlines() if line.strip()]
 
     def read(self, element: _Element) -> Any:
-        """Return a structured array, or rows of dicts where there are lists."""
+        """Return a structured array, or a list of rows (dicts) when the element has lists."""
         lines = self.lines[self.at : self.at + element.rows]
         self.at += element.rows
         if len(lines) < element.rows:
             raise _truncated(self.path, element, len(lines))
         try:
-            if not any(p.length for p in element.properties):
-                dtype = np.dtype([(p.name, p.kind) for p in element.properties])
+            if not any(p.length_type for p in element.properties):
+                dtype = np.dtype([(p.name, p.type) for p in element.properties])
                 return np.loadtxt(lines, dtype, ndmin=1) if lines else np.empty(0, dtype)
             return [self._row(element, line.split()) for line in lines]
         except (ValueError, IndexError) as reason:
@@ -159,9 +162,9 @@ class _Ascii:
     def _row(self, element: _Element, words: list[str]) -> dict[str, np.ndarray]:
         row, at = {}, 0
         for p in element.properties:
-            length = int(words[at]) if p.length else 1
-            at += bool(p.length)
-            row[p.name] = np.array([float(w) for w in words[at : at + length]]).astype(p.kind)
+            length = int(words[at]) if p.length_type else 1
+            at += bool(p.length_type)
+            row[p.name] = np.array([float(w) for w in words[at : at + length]]).astype(p.type)
             at += length
         return row
 
@@ -170,18 +173,7 @@ def _triangles(rows: np.ndarray | list, element: _Element) -> np.ndarray | None:
     name = next((p.name for p in element.properties if p.name in ("vertex_indices", "vertex_index")), None)
     if name is None or not len(rows):
         return None
-    if isinstance(rows, np.ndarray):
-        return fan(rows[name].astype(np.int64))
-    by_size: dict[int, list] = {}
-    for row in rows:
-        by_size.setdefault(len(row[name]), []).append(row[name])
-    return np.concatenate([fan(np.array(polygons, np.int64)) for polygons in by_size.values()])
-
-
-def fan(polygons: np.ndarray) -> np.ndarray:
-    """Split polygons (P, n) into triangles (P * (n - 2), 3); fewer than 3 corners give none."""
-    corners = [polygons[:, [0, i, i + 1]] for i in range(1, polygons.shape[1] - 1)]
-    return np.concatenate(corners) if corners else np.empty((0, 3), np.int64)
+    return fan(rows[name].astype(np.int64)) if isinstance(rows, np.ndarray) else triangulate([r[name] for r in rows])
 
 
 def write(handle: IO[bytes], columns: dict[str, np.ndarray], rows: int) -> None:
@@ -191,18 +183,16 @@ def write(handle: IO[bytes], columns: dict[str, np.ndarray], rows: int) -> None:
         parts = {name: column}
         if column.ndim > 1:
             parts = {f"{name}_{i}": part for i, part in enumerate(column.reshape(rows, -1).T)}
-        flat.update({"_".join(part.split()): _plain(part, values) for part, values in parts.items()})
-    body = np.empty(rows, [(name, "<" + values.dtype.str[1:]) for name, values in flat.items()])
-    for name, values in flat.items():
-        body[name] = values
+        flat.update({"_".join(part.split()): _to_ply_type(part, values) for part, values in parts.items()})
+    flat = {name: values.astype(values.dtype.newbyteorder("<"), copy=False) for name, values in flat.items()}
     properties = [f"property {NAMES[values.dtype.str[1:]]} {name}" for name, values in flat.items()]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {rows}", *properties, "end_header", ""]
     handle.write("\n".join(header).encode("ascii", "replace"))
-    handle.write(body.tobytes())
+    handle.write(structured(flat).tobytes())
 
 
-def _plain(name: str, values: np.ndarray) -> np.ndarray:
-    """Bring a column to one of PLY's types without changing its values."""
+def _to_ply_type(name: str, values: np.ndarray) -> np.ndarray:
+    """Convert a column to a type of PLY without changing its values. ValueError when none fits."""
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     if values.dtype.str[1:] == "f2":

@@ -155,6 +155,14 @@ def pack_rgb(colors: np.ndarray) -> np.ndarray:
     return (c[:, 0] << 16 | c[:, 1] << 8 | c[:, 2]).view(np.float32)
 
 
+def structured(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pack columns, each (H,) or (H, n), into one structured array (H,)."""
+    out = np.empty(len(next(iter(columns.values()))), [(name, c.dtype, c.shape[1:]) for name, c in columns.items()])
+    for name, column in columns.items():
+        out[name] = column
+    return out
+
+
 def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a new structured array (H,) with `columns`, each (H,), behind the fields of `points`.
 

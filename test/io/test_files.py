@@ -182,9 +182,9 @@ def test_colors_of_a_mesh_are_interpolated(tmp_path):
 
 def test_a_mesh_without_area_or_with_lost_vertices_is_refused():
     with pytest.raises(ValueError, match="surface area"):
-        mesh.sample(np.zeros((3, 3)), np.array([[0, 1, 2]]), 10)
+        mesh.sample(mesh.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
     with pytest.raises(ValueError, match="vertex 3 of 3"):
-        mesh.sample(np.eye(3), np.array([[0, 1, 3]]), 10)
+        mesh.sample(mesh.Mesh(np.eye(3), np.array([[0, 1, 3]])), 10)
 
 
 def test_npy_layouts(tmp_path):
