@@ -28,6 +28,8 @@ INSTALLED = {
     "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
 }
 
+DATA_HELP = "the data in its release layout, or a common preprocessed one"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, 2 on a user error, 130 on Ctrl-C."""
@@ -103,46 +105,46 @@ def _add_superpoints(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    about = "measure a model on a benchmark"
     details = "The prompts are those of config/prompts; their SHA-256 is in every result."
-    command = _command(commands, "evaluate", evaluate, about, details)
-    benchmarks = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
-    data = "the data in its release layout, or a common preprocessed one"
-
-    def add(name: str, about: str, root: str = data, pictures: bool = True, **options: dict[str, Any]) -> None:
-        benchmark = _command(benchmarks, name, evaluate, about)
-        if root:
-            benchmark.add_argument("--root", required=True, help=root)
-        for flag, details in options.items():
-            benchmark.add_argument(f"--{flag}", default=argparse.SUPPRESS, **details)
-        if pictures:
-            benchmark.add_argument(
-                "--pictures", metavar="DIR", help="draw predictions beside the truth, and confusions"
-            )
-        benchmark.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-        _add_model(benchmark)
-
+    command = _command(commands, "evaluate", evaluate, "measure a model on a benchmark", details)
+    add = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
+    # Options that several benchmarks take
     split = {"help": "train or test (default: test)"}
+    parts_split = {"help": "train, val or test (default: test)"}
     projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
-    method: dict[str, Any] = {"choices": ["s4token", "projection"], "help": projection}
+    method = {"choices": ["s4token", "projection"], "help": projection}
+    # Options of one
+    area = {"help": "an area, e.g. Area_2 (default: Area_5)"}
+    rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
-    rooms: dict[str, Any] = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
-    add("scannet", "ScanNet rooms, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
-    add("s3dis", "S3DIS rooms, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
-    add("semantickitti", "SemanticKITTI sweeps, 19 classes")
-    add(
-        "shapenetpart",
-        "ShapeNetPart objects, 50 parts",
-        split={"help": "train, val or test (default: test)"},
-        method=method,
-    )
-    add("modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
-    add("scanobjectnn", "ScanObjectNN, zero-shot classification", split=split, method=method, variants=variants)
-    rooms = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
-    add("procedural", "held-out procedural rooms, by class names and synonyms", root="", rooms=rooms)
+    count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
+    words = {"metavar": "A,B", "type": _names, "help": "class names (default: the model's vocabulary)"}
+    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
+    _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
+    _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
+    _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)
+    _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
+    about = "ScanObjectNN, zero-shot classification"
+    _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
+    about = "held-out procedural rooms, by class names and synonyms"
+    _add_benchmark(add, "procedural", about, root=None, rooms=count)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
-    words: dict[str, Any] = {"metavar": "A,B", "type": _names, "help": "class names (default: the model's vocabulary)"}
-    add("agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words)
+    root = "a bag, a folder of clouds, or a cloud file"
+    _add_benchmark(add, "agreement", about, root=root, pictures=False, words=words)
+
+
+def _add_benchmark(
+    benchmarks: Any, name: str, about: str, root: str | None = DATA_HELP, pictures: bool = True, **options: Any
+) -> None:
+    command = _command(benchmarks, name, evaluate, about)
+    if root:
+        command.add_argument("--root", required=True, help=root)
+    for flag, details in options.items():
+        command.add_argument(f"--{flag}", default=argparse.SUPPRESS, **details)
+    if pictures:
+        command.add_argument("--pictures", metavar="DIR", help="draw predictions beside the truth, and confusions")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    _add_model(command)
 
 
 def _names(text: str) -> list[str]:

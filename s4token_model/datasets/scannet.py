@@ -73,6 +73,7 @@ def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str 
     found = found if split is None else _of_split(root, found, split)
     if rooms is None:
         return found
+    # Every entry of `rooms` must match
     chosen = {room: [name for name in found if _matches(name, room)] for room in rooms}
     for room, names in chosen.items():
         if not names:

@@ -22,21 +22,21 @@ LABELED_TOPIC = "/s4token/labeled"
 
 
 def is_bag(path: str | Path) -> bool:
-    """Whether `path` is meant as a bag: a .mcap or .db3 file, or a folder."""
+    """Return whether `path` means a bag: a .mcap or .db3 file, or a folder."""
     path = Path(path)
     return path.is_dir() or path.suffix.lower() in SUFFIXES
 
 
 def read_clouds(path: str | Path, topic: str | None = None) -> Iterator[tuple[str, int, Any]]:
-    """Yield (topic, bag time in ns, PointCloud2 message as rosbags deserializes it) of one cloud topic.
+    """Yield (topic, bag time in ns, PointCloud2 message of rosbags) for every message of one cloud topic.
 
-    `topic` may be left out when the bag has one cloud topic. ValueError on a broken bag and on a missing topic.
+    `topic` may be omitted if the bag has one cloud topic. ValueError on a broken bag and on a missing topic.
     """
     path, store = Path(path), _typestore()
-    with _opened(path) as reader:
-        chosen = _choose(path, reader.connections, topic)
+    with _open(path) as reader:
+        chosen = _choose_topic(path, reader.connections, topic)
         for connection, stamp, raw in _messages(path, reader, [c for c in reader.connections if c.topic == chosen]):
-            yield chosen, stamp, _deserialized(path, store, raw, connection)
+            yield chosen, stamp, _deserialize(path, store, raw, connection)
 
 
 def cloud_of(message: Any) -> tuple[np.ndarray, Cloud]:
@@ -56,16 +56,22 @@ def add_labels(
     topic: str | None = None,
     on_skip: Callable[[str], None] = lambda reason: None,
 ) -> int:
-    """Copy a bag and add `/s4token/labeled`: every cloud of `topic` with the columns that `label` returns for it.
+    """Copy a bag byte for byte and add the topic `/s4token/labeled`. Returns the number of labeled clouds.
 
-    `target` is a new folder (stored like the source), or a .mcap or .db3 file; it appears whole or not at all. All
-    original messages are copied byte for byte. Malformed clouds are reported to `on_skip` and get no labeled one.
-    Returns the number of clouds labeled; ValueError on a broken bag, a wrong topic or target.
+    Args:
+        source: the bag, a folder or a file.
+        target: a new folder (same storage as the source), or a .mcap or .db3 file; removed again on failure.
+        label: returns the columns, each (H,), to add to a cloud; red, green, blue (uint8) among them.
+        topic: the cloud topic; may be omitted if the bag has one.
+        on_skip: called with the reason for every malformed cloud, which gets no labeled one.
+
+    Raises:
+        ValueError: the bag is broken, or topic or target are wrong.
     """
     source, target = Path(source), Path(target)
     check_target(target)
-    with _opened(source) as reader:
-        chosen = _choose(source, reader.connections, topic)
+    with _open(source) as reader:
+        chosen = _choose_topic(source, reader.connections, topic)
         if any(c.topic == LABELED_TOPIC for c in reader.connections):
             raise error(source, f"already has the topic {LABELED_TOPIC}", "label the original bag instead")
         with _new_bag(target, _storage(source, target)) as writer:
@@ -73,14 +79,14 @@ def add_labels(
 
 
 def check_source(path: str | Path, topic: str | None = None) -> str:
-    """Return the cloud topic that reading would take, or raise its ValueError; called before long work."""
+    """Return the cloud topic that read_clouds would read, or raise its ValueError; call it before long work."""
     path = Path(path)
-    with _opened(path) as reader:
-        return _choose(path, reader.connections, topic)
+    with _open(path) as reader:
+        return _choose_topic(path, reader.connections, topic)
 
 
 def check_target(target: str | Path) -> None:
-    """Raise ValueError when no bag can be written to `target`; called before long work."""
+    """Raise ValueError when no bag can be written to `target`; call it before long work."""
     target = Path(target)
     if target.suffix and target.suffix.lower() not in SUFFIXES:
         raise error(target, "a bag in gives a bag out", "name a folder, or a file ending in .mcap or .db3")
@@ -93,17 +99,19 @@ def check_target(target: str | Path) -> None:
 def _copy(source: Path, reader: Any, writer: Any, topic: str, label: Callable, on_skip: Callable) -> int:
     from tqdm import tqdm
 
-    store, count, copies = _typestore(), 0, _copied_connections(reader, writer)
+    # Declare all topics, and the labeled one with the QoS of its source
+    store, count, copies = _typestore(), 0, _copy_connections(reader, writer)
     total = sum(c.msgcount for c in reader.connections)
     first = next(c for c in reader.connections if c.topic == topic)
     labeled = writer.add_connection(
         LABELED_TOPIC, CLOUD_TYPE, typestore=store, offered_qos_profiles=first.ext.offered_qos_profiles
     )
+    # Copy every message as it is, and after each cloud write the labeled one
     for connection, stamp, raw in tqdm(_messages(source, reader), "messages", total, disable=None, leave=False):
         writer.write(copies[connection.id], stamp, raw)
         if connection.topic != topic:
             continue
-        message = _deserialized(source, store, raw, connection)
+        message = _deserialize(source, store, raw, connection)
         try:
             points, cloud = cloud_of(message)
         except ValueError as reason:
@@ -116,14 +124,14 @@ def _copy(source: Path, reader: Any, writer: Any, topic: str, label: Callable, o
 
 
 def packed(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Replace uint8 columns red, green, blue by one rgb as PointCloud2 viewers expect it."""
+    """Replace the uint8 columns red, green, blue by one packed rgb, which PointCloud2 viewers expect."""
     colors = np.stack([columns[name] for name in ("red", "green", "blue")], axis=1)
     rest = {name: column for name, column in columns.items() if name not in ("red", "green", "blue")}
     return rest | {"rgb": pointcloud2.pack_rgb(colors)}
 
 
 def _message(store: Any, points: np.ndarray, like: Any) -> Any:
-    """Build a PointCloud2 of structured `points` in the shape of another and with its header."""
+    """Build a PointCloud2 of structured `points` with the header and shape of another."""
     fields, step, is_bigendian = pointcloud2.layout(points)
     field_type = store.types["sensor_msgs/msg/PointField"]
     return store.types[CLOUD_TYPE](
@@ -139,14 +147,14 @@ def _message(store: Any, points: np.ndarray, like: Any) -> Any:
     )
 
 
-def _copied_connections(reader: Any, writer: Any) -> dict[int, Any]:
+def _copy_connections(reader: Any, writer: Any) -> dict[int, Any]:
     """Declare every topic of the reader in the writer; return {id in the reader: connection of the writer}."""
     store, copies, known = _typestore(), {}, {}
     for c in reader.connections:
         key = (c.topic, c.msgtype, repr(c.ext))
         if key not in known:
             definition = {"typestore": store}
-            if c.msgtype not in store.fielddefs:  # types we do not know are copied all the same
+            if c.msgtype not in store.fielddefs:  # unknown types are copied, too
                 definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or "RIHS01_" + "0" * 64}
             elif c.msgdef.data:
                 definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or store.hash_rihs01(c.msgtype)}
@@ -161,23 +169,23 @@ def _copied_connections(reader: Any, writer: Any) -> dict[int, Any]:
     return copies
 
 
-def _choose(path: Path, connections: list[Any], topic: str | None) -> str:
-    """Return the cloud topic to read, or raise ValueError that lists what there is."""
+def _choose_topic(path: Path, connections: list[Any], topic: str | None) -> str:
+    """Return the cloud topic to read. ValueError lists the topics of the bag."""
     clouds = sorted({c.topic for c in connections if c.msgtype == CLOUD_TYPE})
     if topic is not None:
         if topic in clouds:
             return topic
         raise error(path, f"no PointCloud2 topic {topic!r}", f"choose one of: {', '.join(clouds) or 'none there'}")
     if not clouds:
-        there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in connections)) or "none"
-        raise error(path, f"no PointCloud2 topic; topics are: {there}", "record one, e.g. ros2 bag record /points")
+        present = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in connections)) or "none"
+        raise error(path, f"no PointCloud2 topic; topics are: {present}", "record one, e.g. ros2 bag record /points")
     if len(clouds) > 1:
         raise error(path, f"{len(clouds)} PointCloud2 topics: {', '.join(clouds)}", f"add --topic {clouds[0]}")
     return clouds[0]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     from rosbags.rosbag2 import Reader
 
     path = _storage_path(path)
@@ -193,7 +201,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _storage_path(path: Path) -> Path:
-    """Return what rosbags opens: the path, or the single file of a folder whose recording never wrote metadata.yaml."""
+    """Return the path that rosbags can open: the single file of a folder if its metadata.yaml was never written."""
     if not path.exists():
         raise error(path, "no such file", "check the path")
     if path.is_dir() and not (path / "metadata.yaml").exists():
@@ -217,7 +225,7 @@ def _broken(path: Path, reason: Exception) -> ValueError:
 
 
 def _messages(path: Path, reader: Any, connections: list[Any] | tuple = ()) -> Iterator[tuple[Any, int, bytes]]:
-    """Iterate raw messages; damage in the middle of a bag becomes a ValueError."""
+    """Yield (connection, time, raw message); damage in the middle of a bag becomes a ValueError."""
     messages = reader.messages(connections or reader.connections) if reader.connections else iter(())
     while True:
         try:
@@ -229,7 +237,7 @@ def _messages(path: Path, reader: Any, connections: list[Any] | tuple = ()) -> I
         yield item
 
 
-def _deserialized(path: Path, store: Any, raw: bytes, connection: Any) -> Any:
+def _deserialize(path: Path, store: Any, raw: bytes, connection: Any) -> Any:
     try:
         return store.deserialize_cdr(raw, connection.msgtype)
     except Exception as reason:  # rosbags' own types, struct.error, IndexError, ...
@@ -243,7 +251,7 @@ def _typestore() -> Any:
 
 
 def _storage(source: Path, target: Path) -> str:
-    """Return the suffix of the storage to write: the target's, else the source's."""
+    """Return the suffix of the storage to write: that of the target, else of the source."""
     if target.suffix.lower() in SUFFIXES:
         return target.suffix.lower()
     files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in SUFFIXES]
@@ -252,7 +260,7 @@ def _storage(source: Path, target: Path) -> str:
 
 @contextmanager
 def _new_bag(target: Path, suffix: str) -> Iterator[Any]:
-    """Open a bag writer in a temporary folder beside `target`; what it wrote moves there when the block ends well."""
+    """Open a bag writer in a temporary folder; the bag moves to `target` when the block succeeds."""
     from rosbags.rosbag2 import StoragePlugin, Writer
 
     plugin = StoragePlugin.MCAP if suffix == ".mcap" else StoragePlugin.SQLITE3

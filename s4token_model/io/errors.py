@@ -1,4 +1,4 @@
-"""One-line errors about files: which file, what was found, what to do."""
+"""One-line errors about files: the file, what was found in it, and the fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def error(path: str | Path, found: str, fix: str) -> ValueError:
 
 
 def looks_like(head: bytes) -> str:
-    """Say in words what a file with these first bytes is."""
+    """Describe a file by its first bytes, e.g. "a PLY file"."""
     for magic, words in _MAGIC:
         if head.startswith(magic):
             return words

@@ -60,6 +60,7 @@ def _parse_header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
     if end < 0:
         raise error(path, "the PLY header has no end_header line", "the file is truncated, copy it again")
     order, elements = None, []
+    # One element per `element` line, followed by the lines of its properties
     for line in blob[:end].decode("ascii", "replace").splitlines():
         words = line.split()
         try:

@@ -1,7 +1,7 @@
-"""The memory layout of sensor_msgs/PointCloud2, in numpy alone: bytes to structured arrays and back.
+"""The memory layout of sensor_msgs/PointCloud2: bytes to structured NumPy arrays and back.
 
-Needs no ROS installation: the node and the bag reader both build on it. A cloud of H = height * width points is a
-structured array of shape (H,), its itemsize the point_step, so that every field and every padding byte is kept.
+Needs no ROS installation; both the node and the bag reader use it. A cloud of H = height * width points is a structured
+array of shape (H,) whose itemsize is the point_step, so that every field and every padding byte is kept.
 """
 
 from __future__ import annotations
@@ -37,15 +37,22 @@ def decode(
 ) -> np.ndarray:
     """Return the points of a PointCloud2 as a structured array of shape (height * width,).
 
-    `fields` are objects with name, offset, datatype and count; `data` is anything with the buffer interface. The result
-    is a view of it, unless rows carry padding: then one copy without it. ValueError on data that are too short, an
-    unknown datatype, a field outside the point and a repeated name.
+    Args:
+        fields: objects with name, offset, datatype and count.
+        data: anything with the buffer interface.
+        width, height, point_step, row_step, is_bigendian: as in the message.
+
+    Returns:
+        A view of `data`, or a copy if rows are padded.
+
+    Raises:
+        ValueError: data too short, unknown datatype, field outside the point, or repeated name.
     """
     count = height * width
     layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
     dtype = _dtype(layout_, int(point_step), bool(is_bigendian))
     packed = width * point_step
-    if height == 1 or row_step == 0:  # row_step says nothing then, and some drivers leave it 0
+    if height == 1 or row_step == 0:  # row_step is of no use then, and some drivers leave it 0
         row_step = packed
     if count and row_step < packed:
         raise ValueError(f"row_step is {row_step} bytes, but a row of {width} points needs {packed}; fix the publisher")
@@ -78,7 +85,7 @@ def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bi
             spec.append((name, base if count == 1 else (base, (count,)), offset))
     if point_step <= 0:
         raise ValueError(f"point_step is {point_step}; it must be the number of bytes of one point")
-    return _placed(spec, point_step)
+    return _dtype_of(spec, point_step)
 
 
 def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -87,14 +94,14 @@ def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return positions (H, 3), C-contiguous: float64 where x, y or z is float64 or a 32-bit integer, else float32.
+    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32.
 
     `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or has a count over 1.
     """
     missing = [n for n in "xyz" if n not in names(points)]
     if missing:
-        there = ", ".join(names(points)) or "none"
-        raise ValueError(f"no field {missing[0]!r}; fields there are: {there}. A cloud needs x, y and z")
+        present = ", ".join(names(points)) or "none"
+        raise ValueError(f"no field {missing[0]!r}; fields there are: {present}. A cloud needs x, y and z")
     columns = [points[n] for n in "xyz"]
     if any(c.ndim != 1 for c in columns):
         raise ValueError("fields x, y and z must hold one number per point (count 1)")
@@ -106,17 +113,17 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Return colors (H, 3) float32 in [0, 1], or None when the fields hold none.
+    """Return colors (H, 3) float32 in [0, 1], or None when there are none.
 
-    Understood: `rgb` or `rgba` packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32), or three values; red, green,
-    blue or r, g, b as 8 or 16 bits or as floats (0-1, or 0-255 when any exceeds 1).
+    Supported are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32) or as three values; and red,
+    green, blue or r, g, b of 8 or 16 bits, or as floats (0-1, or 0-255 when any exceeds 1).
     """
-    there = names(points)
+    present = names(points)
     for name in ("rgb", "rgba"):
-        if name in there and (colors := _packed(points[name])) is not None:
+        if name in present and (colors := _packed(points[name])) is not None:
             return colors
     for triple in COLOR_NAMES:
-        if all(n in there and points[n].ndim == 1 for n in triple):
+        if all(n in present and points[n].ndim == 1 for n in triple):
             return unit_colors(np.stack([points[n] for n in triple], axis=1))
     return None
 
@@ -137,8 +144,8 @@ def _packed(column: np.ndarray) -> np.ndarray | None:
 def unit_colors(colors: np.ndarray) -> np.ndarray:
     """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
 
-    8 bits are divided by 255; wider integers by 65535, or 255 when none exceeds it (common in LAS files); floats by 255
-    when any exceeds 1.
+    8-bit values are divided by 255; wider integers by 65535, or by 255 if none exceeds it (common in LAS files); floats
+    by 255 if any exceeds 1.
     """
     out = np.nan_to_num(colors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     top = float(out.max(initial=0.0))
@@ -164,10 +171,10 @@ def structured(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return a new structured array (H,) with `columns`, each (H,), behind the fields of `points`.
+    """Return a new structured array (H,) with `columns`, each (H,), appended to the fields of `points`.
 
-    Old bytes keep their offsets, padding included, and the byte order of `points` is kept. A field whose name a column
-    takes is kept as `input_<name>`; where that exists already (a cloud labeled before), the newer one gives way.
+    Old bytes, padding included, keep their offsets, and the byte order stays that of `points`. Existing fields with the
+    name of a column are renamed as `renamed` says.
     """
     step, fields = points.dtype.itemsize, _fields(points)
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]
@@ -176,21 +183,21 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         if column.shape != points.shape:
             raise ValueError(f"column {name!r} has shape {column.shape}, the cloud {points.shape}")
         kind = column.dtype.newbyteorder(">" if big else "<")
-        end = -(-end // kind.itemsize) * kind.itemsize  # natural alignment, as PCL's structs have it
+        end = -(-end // kind.itemsize) * kind.itemsize  # natural alignment, as in PCL's structs
         spec.append((name, kind, end))
         end += kind.itemsize
-    out: Any = np.zeros(len(points), _placed(spec, -(-end // 4) * 4))
-    out.view(_placed([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
+    out: Any = np.zeros(len(points), _dtype_of(spec, -(-end // 4) * 4))
+    out.view(_dtype_of([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
     for name, column in columns.items():
         out[name] = column
     return out
 
 
-def _placed(spec: Sequence[tuple[str, Any, int]], itemsize: int) -> np.dtype:
-    """The structured dtype of fields (name, type, offset in bytes)."""
+def _dtype_of(spec: Sequence[tuple[str, Any, int]], itemsize: int) -> np.dtype:
+    """Return the structured dtype of fields (name, type, offset in bytes)."""
     keys = ("names", "formats", "offsets")
-    places: Any = {key: [field[i] for field in spec] for i, key in enumerate(keys)} | {"itemsize": itemsize}
-    return np.dtype(places)
+    layout_: Any = {key: [field[i] for field in spec] for i, key in enumerate(keys)} | {"itemsize": itemsize}
+    return np.dtype(layout_)
 
 
 def _fields(points: np.ndarray) -> Mapping[str, tuple]:
@@ -198,7 +205,10 @@ def _fields(points: np.ndarray) -> Mapping[str, tuple]:
 
 
 def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
-    """Return {old name: name it is kept under} when columns named `new` join; fields that give way are absent."""
+    """Return {old name: its name} after columns named `new` are added: `input_<name>` instead of an equal name.
+
+    A field is left out if `input_<name>` exists already: the cloud was labeled before, and the first input is kept.
+    """
     old, new = tuple(old), set(new)
     kept = {}
     for name in old:
@@ -221,7 +231,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
 
 
 def is_bigendian(points: np.ndarray) -> bool:
-    """Whether the fields of a structured array are big-endian. ValueError when both orders are mixed."""
+    """Return whether the fields of a structured array are big-endian. ValueError when both orders are mixed."""
     orders = {f[0].base.str[0] for f in _fields(points).values()} - {"|"}
     if len(orders) > 1:
         raise ValueError("the fields mix big- and little-endian values; a PointCloud2 has one byte order")
