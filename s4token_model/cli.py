@@ -6,7 +6,6 @@ import argparse
 import importlib
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
@@ -229,31 +228,20 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
 def superpoints(arguments: argparse.Namespace) -> None:
     """Run `s4token superpoints`."""
     from s4token_model import config as configs
-    from s4token_model import constants
     from s4token_model.io import bags, files, label_files
 
     if bags.is_bag(arguments.input):
         raise ValueError(f"{arguments.input}: superpoints reads cloud files; for a bag use s4token label")
     files.check_writable(arguments.out)
     config = configs.replace(configs.Config(), configs.pairs(arguments.changes))
-    cloud = _read(arguments)
-    start = time.perf_counter()
-    ids = label_files.partition_cloud(cloud, config)
-    total_ms = 1000 * (time.perf_counter() - start)
-    files.write_cloud(arguments.out, cloud, label_files.superpoint_columns(ids))
-    finite = ids[ids != constants.NO_SUPERPOINT]
-    count = int(finite.max()) + 1 if len(finite) else 0
-    result = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
-    _report(result | {"total_ms": round(total_ms, 3)}, arguments)
+    _report(label_files.write_superpoints(_read(arguments), arguments.out, config), arguments)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
-    options = vars(arguments) | {"as_json": arguments.json, "out": getattr(arguments, "pictures", None)}
-    name = options["benchmark"]
-    for key in ("run", "benchmark", "json", "pictures"):
-        options.pop(key, None)
-    _run_benchmark(name, **options)
+    options = dict(vars(arguments))
+    _, name, as_json = (options.pop(key) for key in ("run", "benchmark", "json"))
+    _run_benchmark(name, as_json=as_json, out=options.pop("pictures", None), **options)
 
 
 def _run_benchmark(name: str, **options: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,17 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
     if len(working.source):
         ids[working.source] = partition(working.xyz[working.core], color, config.superpoints)[working.nearest_core]
     return ids
+
+
+def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) -> dict[str, Any]:
+    """Write one cloud with its superpoints to the file `target`; return the counts and the time of the partition."""
+    start = time.perf_counter()
+    ids = partition_cloud(cloud, config)
+    total_ms = round(1000 * (time.perf_counter() - start), 3)
+    files.write_cloud(target, cloud, superpoint_columns(ids))
+    finite = ids[ids != NO_SUPERPOINT]
+    count = int(finite.max()) + 1 if len(finite) else 0
+    return {"points": len(ids), "finite_points": len(finite), "superpoints": count, "total_ms": total_ms}
 
 
 def superpoint_columns(ids: np.ndarray) -> dict[str, np.ndarray]:
