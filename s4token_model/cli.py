@@ -240,7 +240,7 @@ def superpoints(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
     a = arguments
-    name, taken = BENCHMARKS[a.benchmark]
+    _, taken = BENCHMARKS[a.benchmark]
     if a.benchmark != "procedural" and not a.root:
         raise ValueError(f"evaluate {a.benchmark} needs --root, the folder of the data")
     given = {
@@ -251,8 +251,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if "words" in given:
         given["words"] = a.words.split(",")
     given |= {"rooms": int(a.rooms or 20)} if a.benchmark == "procedural" else {"root": a.root}
-    module = importlib.import_module(f"s4token_model.evaluation.{name}")
-    module.run(model=a.model, as_json=a.json, device=a.device, out=a.pictures, **given)
+    from s4token_model.evaluation import benchmarks
+
+    benchmarks.run(a.benchmark, model=a.model, as_json=a.json, device=a.device, out=a.pictures, **given)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from real_data import real
 
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation import part_segmentation as evaluation
+from s4token_model.evaluation import benchmarks
 from s4token_model.segmenter import Segmenter
 
 
@@ -79,7 +79,7 @@ def test_averages_of_both_lists_and_a_skipped_shape(tmp_path, capsys):
     ):  # mugs and a rocket
         write(tmp_path / "test" / f"{name}.txt", labels)
     (tmp_path / "test" / "d.txt").write_text("1 2 nan 4 5 6 36")
-    result = evaluation.run(tmp_path, segmenter=Knowing())
+    result = benchmarks.run("shapenetpart", root=tmp_path, segmenter=Knowing())
     mug, rocket = (0.5 + 0 + 0.25 + 0) / 4, 1.0  # of the rocket's parts two are neither there nor found
     assert result["miou_c"] == pytest.approx((mug + rocket) / 2) and result["miou_pointclipv2"] == pytest.approx(mug)
     assert result["miou_i"] == pytest.approx((2 * mug + rocket) / 3) and result["averaged_over"]["pointclipv2"] == 1
@@ -89,7 +89,9 @@ def test_averages_of_both_lists_and_a_skipped_shape(tmp_path, capsys):
 
 def test_the_command_on_real_caps(tiny_model, capsys, tmp_path):
     root = real("shapenetpart_cap")
-    result = evaluation.run(root, "val", as_json=True, segmenter=Segmenter.load(str(tiny_model)), out=tmp_path)
+    result = benchmarks.run(
+        "shapenetpart", root=root, split="val", as_json=True, segmenter=Segmenter.load(str(tiny_model)), out=tmp_path
+    )
     assert json.loads(capsys.readouterr().out) == result
     assert len(list(tmp_path.glob("cap_*.png"))) == 2 and (tmp_path / "confusion.png").exists()
     assert result["shapes"] == 5 and list(result["categories"]) == ["cap"]
