@@ -63,7 +63,7 @@ def _counts(segmenter: Segmenter, seen: list[Encoded], words: Vocabulary) -> np.
 def s3dis_words(segmenter: Segmenter) -> Vocabulary:
     """S3DIS's 13 classes in the prompts of `s4token evaluate s3dis`."""
     prompt = prompts.load("s3dis", s3dis.NAMES)
-    return segmenter.make_vocabulary(prompt.words, prompt.templates, 0.0)
+    return segmenter.make_vocabulary(prompt.names, prompt.templates, 0.0)
 
 
 @lru_cache(maxsize=1)

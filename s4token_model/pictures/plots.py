@@ -36,6 +36,24 @@ def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence
     figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.2)
 
 
+def save_scaling_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Draw time against points, both logarithmic, per stage and in total."""
+    figure = new_figure(8, 5)
+    axes = figure.add_subplot()
+    points = [row["points"] for row in rows]
+    for stage in rows[0]["stages_ms"]:
+        axes.loglog(points, [max(row["stages_ms"][stage], 0.1) for row in rows], marker=".", label=stage)
+    totals = [row["total_ms"] for row in rows]
+    axes.loglog(points, totals, color="black", marker="o", linewidth=2, label="total")
+    linear = [totals[-1] * count / points[-1] for count in points]
+    axes.loglog(points, linear, color="gray", linestyle=":", label="linear")
+    axes.set(xlabel="points", ylabel="milliseconds", title="Time to label a cloud")
+    axes.grid(True, which="both", alpha=0.2)
+    axes.legend(loc="lower right", ncols=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
 def new_figure(width: float, height: float) -> Any:
     """A matplotlib figure of this size in inches; ImportError that names the package if it is missing."""
     try:
