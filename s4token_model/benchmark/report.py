@@ -34,11 +34,10 @@ def text_table(result: dict[str, Any]) -> str:
     """The figures of one run of the benchmark as lines of text."""
     ours, peer = result["ours_ms"], result["reference_ms"] or {}
     lines = [
-        f"{result['cloud']}: {result['points']} points, {result['tokens']} tokens, {result['model']};"
-        f" {result['hardware']}",
+        "{cloud}: {points} points, {tokens} tokens, {model}; {hardware}".format(**result),
         f"{'stage':<14}{'ours ms':>10}{'reference ms':>14}{'ratio':>8}",
         *(
-            f"{stage:<14}{ours[stage]:>10.1f}{_number(peer.get(stage)):>14}{_ratio(peer, ours, stage):>8}"
+            f"{stage:<14}{ours[stage]:>10.1f}{_milliseconds(peer, stage):>14}{_ratio(peer, ours, stage):>8}"
             for stage in ours
         ),
     ]
@@ -51,9 +50,8 @@ def text_table(result: dict[str, Any]) -> str:
         )
     wfps, dense = result["wfps"], result["propagation"]
     exact = "equal to brute force" if wfps["exact"] else "NOT equal to brute force"
-    difference = f"largest difference {dense['max_abs_diff']:.1e}"
     lines.append(f"weighted FPS {wfps['ours_ms']} ms, {exact}; fpsample, unweighted: {wfps['fpsample_ms']} ms")
-    lines.append(f"propagation {dense['ours_ms']} ms, dense {dense['dense_ms']} ms, {difference}")
+    lines.append("propagation {ours_ms} ms, dense {dense_ms} ms, largest difference {max_abs_diff:.1e}".format(**dense))
     for row in result["precisions"]:
         lines.append(
             f"precision {row['precision']}: encoder {row['encoder_ms']:.1f} ms, total {row['total_ms']:.1f} ms,"
@@ -114,7 +112,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _cloud(result: dict[str, Any]) -> str:
     """The section of one cloud."""
     ours, peer, part = result["ours_ms"], result["reference_ms"] or {}, result["partition"]
-    stages = [[stage, f"{ours[stage]:.1f}", _number(peer.get(stage)), _ratio(peer, ours, stage)] for stage in ours]
+    stages = [[stage, f"{ours[stage]:.1f}", _milliseconds(peer, stage), _ratio(peer, ours, stage)] for stage in ours]
     solver = []
     for value, energy in part["energy_ratio"].items():
         count = part["superpoints"][value]
@@ -236,8 +234,8 @@ def _accuracy(scores: dict[str, Any]) -> str:
     )
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _milliseconds(stages: dict[str, float], stage: str) -> str:
+    return f"{stages[stage]:.1f}" if stage in stages else "-"
 
 
 def _ratio(peer: dict[str, float], ours: dict[str, float], stage: str) -> str:

@@ -77,9 +77,9 @@ def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
 def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
     """Finite points (H, 3) float32 of up to MAX_CLOUDS clouds of a bag, a folder of cloud files, or one file."""
     path = Path(root)
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
-    if found or (path.is_dir() and not any(path.iterdir())):
-        clouds = [files.read_cloud(p) for p in _evenly_spaced(found)]
+    cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
+    if cloud_files or (path.is_dir() and not any(path.iterdir())):
+        clouds = [files.read_cloud(p) for p in _evenly_spaced(cloud_files)]
     elif bags.is_bag(path):
         clouds = _clouds_of_bag(path)
     else:

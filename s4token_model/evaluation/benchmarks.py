@@ -13,7 +13,7 @@ from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
 from s4token_model.evaluation import agreement, classification, part_segmentation, prompts
 from s4token_model.evaluation.loading import SampleLoader, Setup
-from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate
+from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
 
 
@@ -102,6 +102,8 @@ def segment(benchmark: SegmentationBenchmark, setup: Setup, **options: Any) -> t
         selection.clouds, selection.names, setup.labeler(), frozen, selection.synonyms, benchmark.rules, setup.out
     )
     result = {"task": benchmark.task, "model": str(setup.model), **selection.metadata, **figures}
+    if selection.synonyms is not None:
+        result["renamed"] = renamed(result)
     return result, segmentation_table(result, setup.title())
 
 

@@ -16,7 +16,8 @@ from s4token_model.evaluation.loading import SampleLoader
 from s4token_model.evaluation.prompts import Prompts, digest
 
 if TYPE_CHECKING:
-    from s4token_model.segmenter import Segmentation, Segmenter
+    from s4token_model.segmenter import Segmenter
+    from s4token_model.vocabulary import Vocabulary
 
 # What is scored beside the model, in the order of the table
 MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED = "model", "synonyms", "rules", "chance", "oracle", "provided"
@@ -48,6 +49,7 @@ class _Tally:
     names: tuple[str, ...]
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     clouds: list[dict[str, Any]] = field(default_factory=list)
+    provided: int = 0  # clouds with superpoints of the data set
 
     def add(self, method: str, cloud: LabeledCloud, labels: np.ndarray) -> metrics.Scores:
         """Add the confusion of one cloud's labels (H,); returns its scores."""
@@ -55,12 +57,19 @@ class _Tally:
         self.counts[method] = self.counts.get(method, 0) + counts
         return metrics.scores(counts)
 
-    def add_model(self, cloud: LabeledCloud, found: Segmentation, seconds: float) -> None:
-        """Add the model's labels of one cloud, and the oracle of its superpoints."""
-        scores = self.add(MODEL, cloud, found.labels)
-        oracle = self.add(ORACLE, cloud, metrics.oracle_labels(found.superpoints, cloud.label))
+    def add_model(self, cloud: LabeledCloud, segmenter: Segmenter, vocabularies: dict[str, Vocabulary]) -> np.ndarray:
+        """Label one cloud under each vocabulary, add it and the oracles, and return the labels under MODEL's."""
+        started = time.perf_counter()
+        encoded = segmenter.encode(cloud.xyz, cloud.rgb)
+        predicted = segmenter.label(encoded, vocabularies[MODEL])
+        seconds = time.perf_counter() - started
+        scores = self.add(MODEL, cloud, predicted.labels)
+        oracle = self.add(ORACLE, cloud, metrics.oracle_labels(predicted.superpoints, cloud.label))
         if cloud.superpoint is not None:
             self.add(PROVIDED, cloud, metrics.oracle_labels(cloud.superpoint, cloud.label))
+            self.provided += 1
+        if SYNONYMS in vocabularies:
+            self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
         self.clouds.append(
             {
                 "name": cloud.name,
@@ -68,13 +77,14 @@ class _Tally:
                 "miou": scores.miou,
                 "accuracy": scores.accuracy,
                 "oracle_miou": oracle.miou,
-                "superpoints": int(found.superpoint_count),
-                "tokens": int(found.tokens),
-                "unlabeled": float((found.labels == constants.UNLABELED).mean()),
+                "superpoints": int(predicted.superpoint_count),
+                "tokens": int(predicted.tokens),
+                "unlabeled": float((predicted.labels == constants.UNLABELED).mean()),
                 "seconds": seconds,
-                "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
+                "stages_ms": {stage: float(ms) for stage, ms in predicted.stages_ms.items()},
             }
         )
+        return predicted.labels
 
 
 def evaluate(
@@ -84,7 +94,7 @@ def evaluate(
     prompts: Prompts | Sequence[str] | None = None,
     synonyms: Sequence[str] | None = None,
     rules: tuple[str, str, str] | None = INDOOR_RULES,
-    out: str | Path | None = None,
+    out: Path | None = None,
 ) -> dict[str, Any]:
     """Label clouds and score them by the confusion pooled over all clouds; returns JSON-ready figures.
 
@@ -94,40 +104,24 @@ def evaluate(
         synonyms: other words for the same classes, scored as one more method from the same encodings.
         rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out.
         out: folder for one picture per cloud and the confusion matrix.
-
-    Returns:
-        methods {name: figures}, clouds [figures], times, sizes, `skipped`; with `synonyms` also `renamed`.
     """
     names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
     prompted = frozen.names if frozen else tuple(prompts or names)
-    vocabulary = segmenter.make_vocabulary(prompted, frozen.templates if frozen else None)
-    synonym_vocabulary = None if synonyms is None else segmenter.make_vocabulary(tuple(synonyms))
-    tally, superpoints_provided = _Tally(names), True
+    vocabularies = {MODEL: segmenter.make_vocabulary(prompted, frozen.templates if frozen else None)}
+    if synonyms is not None:
+        vocabularies[SYNONYMS] = segmenter.make_vocabulary(tuple(synonyms))
+    tally = _Tally(names)
     for cloud in clouds:
-        started = time.perf_counter()
-        encoded = segmenter.encode(cloud.xyz, cloud.rgb)
-        found = segmenter.label(encoded, vocabulary)
-        tally.add_model(cloud, found, time.perf_counter() - started)
-        superpoints_provided &= cloud.superpoint is not None
-        if synonym_vocabulary is not None:
-            tally.add(SYNONYMS, cloud, segmenter.label(encoded, synonym_vocabulary).labels)
+        labels = tally.add_model(cloud, segmenter, vocabularies)
         if rules is not None:
             tally.add(RULES, cloud, height_and_normal(cloud.xyz, names, *rules))
         if out is not None:
-            _save_picture(Path(out), cloud, found.labels, names)
-    if not tally.clouds:
-        raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
-    if not superpoints_provided:
-        tally.counts.pop(PROVIDED, None)  # an oracle over other clouds cannot be compared
+            _save_picture(out, cloud, labels, names)
     result = _summary(tally, tuple(synonyms or prompted))
-    result |= frozen.metadata() if frozen else {"prompts_sha256": digest(prompted, vocabulary.templates)}
+    result |= frozen.metadata() if frozen else {"prompts_sha256": digest(prompted, vocabularies[MODEL].templates)}
     result["skipped"] = clouds.skipped if isinstance(clouds, SampleLoader) else []
-    if synonyms is not None:
-        result["renamed"] = _renamed(result)
     if out is not None:
-        from s4token_model.pictures.plots import save_confusion_picture
-
-        save_confusion_picture(Path(out) / "confusion.png", tally.counts[MODEL], names)
+        _save_confusion(out, tally)
     return result
 
 
@@ -145,8 +139,12 @@ def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:
+    if not tally.clouds:
+        raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
     names, support = tally.names, tally.counts[MODEL].sum(1)
     counts = tally.counts | {CHANCE: chance_confusion(support)}
+    if tally.provided < len(tally.clouds):
+        counts.pop(PROVIDED, None)  # an oracle over other clouds cannot be compared
     order = [method for method in (MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if method in counts]
     total = max(int(support.sum()), 1)
     return {
@@ -163,7 +161,7 @@ def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _renamed(result: dict[str, Any]) -> dict[str, Any]:
+def renamed(result: dict[str, Any]) -> dict[str, Any]:
     """Mean IoU over the classes that occur and have a synonym, under their names and under the synonyms."""
     pairs = zip(result["classes"], result["prompts"], strict=True)
     names = [name for name, synonym in pairs if name != synonym and result["share"][name] > 0]
@@ -184,3 +182,9 @@ def _save_picture(out: Path, cloud: LabeledCloud, labels: np.ndarray, names: tup
     ]
     legend = Legend(np.concatenate([cloud.label, scored]), names, colors)
     save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=legend)
+
+
+def _save_confusion(out: Path, tally: _Tally) -> None:
+    from s4token_model.pictures.plots import save_confusion_picture
+
+    save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)

@@ -29,17 +29,17 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
 
 def segmentation_table(result: dict[str, Any], model: str) -> str:
     """The table of `segmentation.evaluate`: a column per method, scores and the IoU of every class that occurs."""
-    methods, share, titles = result["methods"], result["share"], {"model": model} | TITLES
+    methods, fractions, titles = result["methods"], result["share"], {"model": model} | TITLES
     rows: list[list[Any]] = [
         [title, *(scores[key] for scores in methods.values()), None]
         for title, key in (("mIoU", "miou"), ("mAcc", "macc"), ("accuracy", "accuracy"))
     ]
     for name, prompt in zip(result["classes"], result["prompts"], strict=True):
-        if share[name] > 0:
+        if fractions[name] > 0:
             title = name if name == prompt else f"{name} (as “{prompt}”)"
-            rows.append([title, *(scores["iou"][name] for scores in methods.values()), share[name]])
+            rows.append([title, *(scores["iou"][name] for scores in methods.values()), fractions[name]])
     lines = [table(rows, ["percent", *(titles[method] for method in methods), "share of points"])]
-    if absent := [name for name in result["classes"] if not share[name]]:
+    if absent := [name for name in result["classes"] if not fractions[name]]:
         lines.append(f"not in the truth: {', '.join(absent)}")
     seconds, superpoints = result["seconds_per_cloud"], result["superpoints_per_cloud"]
     lines.append(
