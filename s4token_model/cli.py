@@ -241,12 +241,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
     options = dict(vars(arguments))
     _, name, as_json = (options.pop(key) for key in ("run", "benchmark", "json"))
-    _run_benchmark(name, as_json=as_json, out=options.pop("pictures", None), **options)
+    from s4token_model.evaluation import benchmarks
 
-
-def _run_benchmark(name: str, **options: Any) -> None:
-    module = {"procedural": "synthetic", "shapenetpart": "part_segmentation"}.get(name, name)
-    importlib.import_module(f"s4token_model.evaluation.{module}").run(**options)
+    benchmarks.run(name, as_json=as_json, out=options.pop("pictures", None), **options)
 
 
 if __name__ == "__main__":

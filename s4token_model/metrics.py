@@ -1,4 +1,4 @@
-"""Segmentation metrics from a confusion matrix pooled over clouds, and the oracle of a partition."""
+"""Segmentation metrics from a confusion matrix pooled over clouds, the oracle of a partition, and part IoU."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from s4token_model import constants
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures in [0, 1]; iou and recall (C,) are NaN for classes absent from the ground truth, which the means leave
-    out.
+    """Scores in [0, 1] of a labeling.
 
-    miou: mean IoU over the classes that occur in the ground truth (a class predicted but absent lowers the others
-    through their false negatives, not the mean); macc: mean recall over the same classes; accuracy: share of annotated
-    points labeled right; support (C,): annotated points per class.
+    Args:
+        miou: mean IoU over the classes that occur in the ground truth. Predicting an absent class lowers the IoU of
+            others through their false negatives, not the mean.
+        macc: mean recall over the same classes.
+        accuracy: fraction of the annotated points labeled correctly.
+        iou: (C,), NaN for classes absent from the ground truth.
+        recall: (C,), NaN for classes absent from the ground truth.
+        support: (C,) annotated points per class.
     """
 
     miou: float
@@ -30,8 +34,7 @@ class Scores:
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
     """Count points per (true class, predicted class): (C, C + 1) int64, the last column for predictions of no class.
 
-    truth (H,) and prediction (H,) integers; points whose truth is no class (65535) are ignored, predictions of no class
-    (65535, unlabeled) count as wrong.
+    Points of truth (H,) that are of no class (65535) are ignored; predictions (H,) of no class (65535) count as wrong.
     """
     truth, prediction = np.asarray(truth).astype(np.int64), np.asarray(prediction).astype(np.int64)
     if truth.shape != prediction.shape:
@@ -44,7 +47,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
 
 
 def scores(counts: np.ndarray) -> Scores:
-    """Compute the figures of a confusion matrix (C, C + 1), counts or expected counts."""
+    """Compute the scores of a confusion matrix (C, C + 1) of counts or expected counts."""
     counts = np.asarray(counts, np.float64)
     hit, support = np.diagonal(counts), counts.sum(1)
     union = support + counts[:, : len(counts)].sum(0) - hit
@@ -64,10 +67,16 @@ def scores(counts: np.ndarray) -> Scores:
 
 
 def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Give each superpoint its most frequent true label: the best labeling the partition allows.
+    """Give each superpoint its most frequent true label: the best labeling that the partition allows.
 
-    superpoints (H,) integer ids; truth (H,) labels, 65535 = not annotated (does not vote; superpoints without any
-    annotated point stay 65535). Ties go to the lower label. Returns (H,) uint32.
+    Ties go to the lower label; superpoints without an annotated point get 65535.
+
+    Args:
+        superpoints: (H,) integer ids.
+        truth: (H,) labels, 65535 = not annotated.
+
+    Returns:
+        (H,) uint32 labels.
     """
     superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
     _, inverse = np.unique(superpoints, return_inverse=True)
@@ -77,6 +86,21 @@ def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     if annotated.any():
         base = int(truth[annotated].max()) + 1
         pairs, votes = np.unique(inverse[annotated] * base + truth[annotated], return_counts=True)
-        order = np.lexsort((-pairs, votes))  # ascending votes, then descending label: the last write is the winner
+        order = np.lexsort((-pairs, votes))  # ascending votes, descending label: the last write wins
         best[pairs[order] // base] = (pairs[order] % base).astype(np.uint32)
     return best[inverse]
+
+
+def part_ious(truth: np.ndarray, prediction: np.ndarray, parts: int) -> np.ndarray:
+    """IoU (parts,) of the labels of one shape; 1 for a part that is neither in the truth nor predicted."""
+    hit = np.bincount(truth[truth == prediction], minlength=parts)[:parts]
+    predicted = np.bincount(prediction[prediction < parts], minlength=parts)[:parts]
+    union = np.bincount(truth, minlength=parts)[:parts] + predicted - hit
+    return np.where(union > 0, hit / np.maximum(union, 1), 1.0)
+
+
+def chance_part_ious(truth: np.ndarray, parts: int) -> np.ndarray:
+    """IoU (parts,) of uniform guesses from expected counts: n/P hits, n + N/P - n/P points in the union."""
+    size = np.bincount(truth, minlength=parts)[:parts] / 1.0
+    hit = size / parts
+    return hit / (size + len(truth) / parts - hit)

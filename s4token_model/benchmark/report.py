@@ -1,4 +1,4 @@
-"""The benchmark as a document: tables in Markdown beside a picture of time against points."""
+"""The benchmark's figures as lines of text, and as a document: tables in Markdown and a plot of time against points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,56 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from s4token_model.benchmark.scaling import slope
+import numpy as np
+
+from s4token_model.pictures.plots import save_scaling_plot
+
+INTRODUCTION = (
+    "Milliseconds are medians; ours and the peer run in turn in one process on the same cloud, with the same numbers of"
+    " tokens and class names. Ratios carry over to other machines better than milliseconds do. The reference is the"
+    " paper's pipeline built from libraries: Open3D normals, scipy neighbors, pgeof, cut-pursuit-py, farthest point"
+    " sampling as a torch loop, dense propagation, the same ViT in fp32."
+)
+GATES = (
+    "What each kernel and each precision saves, end to end: the total would be longer by that percentage with the"
+    " alternative in its place. fpsample does not weight its points."
+)
+LIVE = (
+    "Written by `s4token benchmark --live`: node, sensor and listener are processes on this machine. Age: from the"
+    " stamp of a cloud to the arrival of the labeled one. Relabeled: from set_vocabulary with 20 class names that the"
+    " text tower has seen to the arrival of the last cloud. Encoded: decode, append labels and publish"
+    " 130,000 points of 32 bytes."
+)
+
+
+def text_table(result: dict[str, Any]) -> str:
+    """The figures of one run of the benchmark as lines of text."""
+    ours, peer = result["ours_ms"], result["reference_ms"] or {}
+    lines = [
+        "{cloud}: {points} points, {tokens} tokens, {model}; {hardware}".format(**result),
+        f"{'stage':<14}{'ours ms':>10}{'reference ms':>14}{'ratio':>8}",
+        *(
+            f"{stage:<14}{ours[stage]:>10.1f}{_milliseconds(peer, stage):>14}{_ratio(peer, ours, stage):>8}"
+            for stage in ours
+        ),
+    ]
+    part = result["partition"]
+    for value in part["energy_ratio"]:
+        count = part["superpoints"][value]
+        lines.append(
+            f"partition, lambda {value}: {part['speed_ratio'][value]} x the speed of cut-pursuit-py at "
+            f"{part['energy_ratio'][value]} of its energy; {count['ours']} and {count['cut_pursuit']} superpoints"
+        )
+    wfps, dense = result["wfps"], result["propagation"]
+    exact = "equal to brute force" if wfps["exact"] else "NOT equal to brute force"
+    lines.append(f"weighted FPS {wfps['ours_ms']} ms, {exact}; fpsample, unweighted: {wfps['fpsample_ms']} ms")
+    lines.append("propagation {ours_ms} ms, dense {dense_ms} ms, largest difference {max_abs_diff:.1e}".format(**dense))
+    for row in result["precisions"]:
+        lines.append(
+            f"precision {row['precision']}: encoder {row['encoder_ms']:.1f} ms, total {row['total_ms']:.1f} ms,"
+            f" {100 * row['labels_as_fp32']:.2f} % of the labels as in fp32"
+        )
+    return "\n".join(lines)
 
 
 def write(
@@ -19,25 +68,27 @@ def write(
     live: Sequence[dict[str, Any]] = (),
     scores: dict[str, Any] | None = None,
 ) -> None:
-    """Write the figures of `benchmark.run` (one per cloud and model), of `growth.measure`, of
-    `s4token_ros.live_benchmark` and of `scannet.run` to `path`.
+    """Write the document to `path`, and the plot beside it with the suffix .png.
 
-    The picture goes beside it, with the suffix .png.
+    Args:
+        results: of `speed.run`, one per cloud and model.
+        rows: of `scaling.measure`.
+        command: the command line that made the figures.
+        live: what `s4token benchmark --live --out` wrote.
+        scores: of the benchmark `scannet`.
     """
     versions = ", ".join(f"{name} {number}" for name, number in results[0]["versions"].items() if number)
     parts = [
         "# Benchmark",
         f"Written by `{command}` on {date.today()}: {_processor()}, {results[0]['hardware']}. {versions}.",
-        "Milliseconds are medians; ours and the peer run in turn in one process on the same cloud, with the same"
-        " numbers of tokens and words. Ratios hold on other machines better than milliseconds do. The reference is the"
-        " paper's pipeline as libraries give it: Open3D normals, scipy neighbors, pgeof, cut-pursuit-py, farthest"
-        " point sampling as a torch loop, dense propagation, the same ViT in fp32.",
+        INTRODUCTION,
         *(_cloud(result) for result in results),
+        "\n\n".join(["## Gates", GATES, *(_gates(result) for result in results)]),
     ]
     if rows:
         picture = path.with_suffix(".png")
-        plot(picture, rows)
-        parts.append(_growth(list(rows), picture.name))
+        save_scaling_plot(picture, rows)
+        parts.append(_scaling(rows, picture.name))
     if live:
         parts.append(_live(live))
     if scores is not None:
@@ -46,135 +97,149 @@ def write(
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Draw time against points, both logarithmic, per stage and in total."""
-    import matplotlib
+def slope(rows: Sequence[dict[str, Any]]) -> float:
+    """Least-squares slope of log time against log points; 1 is linear growth."""
+    points, times = ([row[key] for row in rows] for key in ("points", "total_ms"))
+    return float(np.polyfit(np.log(points), np.log(times), 1)[0])
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    points = [row["points"] for row in rows]
-    for stage in rows[0]["stages_ms"]:
-        axes.loglog(points, [max(row["stages_ms"][stage], 0.1) for row in rows], marker=".", label=stage)
-    totals = [row["total_ms"] for row in rows]
-    axes.loglog(points, totals, color="black", marker="o", linewidth=2, label="total")
-    linear = [totals[-1] * p / points[-1] for p in points]
-    axes.loglog(points, linear, color="gray", linestyle=":", label="linear")
-    axes.set(xlabel="points", ylabel="milliseconds", title="Time to label a cloud")
-    axes.grid(True, which="both", alpha=0.2)
-    axes.legend(loc="lower right", ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first column left, the others right."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(header) - 1), *lines[1:]])
 
 
 def _cloud(result: dict[str, Any]) -> str:
-    ours, peer = result["ours_ms"], result["reference_ms"]
-    lines = [
-        f"## {Path(result['cloud']).name}: {result['points']:,} points, {result['model']}, {result['tokens']} tokens",
-        "",
-        f"Our tokenizer and the ViT's blocks compute in {result['precision']}, the reference's in fp32.",
-        "",
-        "| stage | ours, ms | reference, ms | ratio |",
-        "|---|---:|---:|---:|",
-        *(f"| {s} | {ours[s]:.1f} | {peer[s]:.1f} | {peer[s] / max(ours[s], 1e-3):.1f} |" for s in ours),
-        "",
-        "| partition, solve alone | speed against cut-pursuit-py | its energy = 1 | superpoints, ours / peer |",
-        "|---|---:|---:|---:|",
-    ]
-    part = result["partition"]
-    for strength, energy in part["energy_ratio"].items():
-        count = part["superpoints"][strength]
-        speed = part["speed_ratio"][strength]
-        lines.append(f"| lambda {strength} | {speed} x | {energy} | {count['ours']:,} / {count['cut_pursuit']:,} |")
-    wfps, spread = result["wfps"], result["propagation"]
-    exact = "equal to brute force, index for index" if wfps["exact"] else "NOT equal to brute force"
-    peer_text = "not installed" if wfps["fpsample_ms"] is None else f"{wfps['fpsample_ms']:.1f} ms"
-    lines += [
-        "",
-        *_further(result),
-        f"- Weighted farthest point sampling: {wfps['ours_ms']:.1f} ms, {exact};"
-        f" fpsample's unweighted bucket_fps_kdline: {peer_text}.",
-        f"- Propagation of class scores: {spread['ours_ms']:.1f} ms, the dense formula {spread['dense_ms']:.0f} ms"
-        f" ({spread['dense_ms'] / spread['ours_ms']:.0f} x); largest difference {spread['max_abs_diff']:.1e}.",
-    ]
-    return "\n".join(lines)
+    """The section of one cloud."""
+    ours, peer, part = result["ours_ms"], result["reference_ms"] or {}, result["partition"]
+    stages = [[stage, f"{ours[stage]:.1f}", _milliseconds(peer, stage), _ratio(peer, ours, stage)] for stage in ours]
+    solver = []
+    for value, energy in part["energy_ratio"].items():
+        count = part["superpoints"][value]
+        counts = f"{count['ours']:,} / {count['cut_pursuit']:,}"
+        solver.append([f"lambda {value}", f"{part['speed_ratio'][value]} x", str(energy), counts])
+    header = ["partition, solve alone", "speed against cut-pursuit-py", "its energy = 1", "superpoints, ours / peer"]
+    title = (
+        f"## {Path(result['cloud']).name}: {result['points']:,} points, {result['model']}, {result['tokens']} tokens"
+    )
+    precision = f"Our tokenizer and the ViT's blocks compute in {result['precision']}, the reference's in fp32."
+    parts = [title, precision, _table(["stage", "ours, ms", "reference, ms", "ratio"], stages)]
+    if not peer:
+        parts.append("The reference was not measured: it needs open3d and cut-pursuit-py.")
+    if solver:
+        parts.append(_table(header, solver))
+    return "\n\n".join([*parts, "\n".join(_further(result))])
 
 
 def _further(result: dict[str, Any]) -> list[str]:
-    """Lines on the peers that not every result has."""
-    part, lines = result["partition"], []
-    if "whole_ratio" in part:
+    """Lines on single stages and their peers, which not every result has."""
+    part, geometry, lines = result["partition"], result.get("geometry", {}), []
+    if part.get("whole_ratio"):
         lines.append(
             f"- Geometry, graph and solving together: {part['whole_ours_ms']:.0f} ms, with the libraries and"
             f" cut-pursuit-py {part['whole_cut_pursuit_ms']:.0f} ms ({part['whole_ratio']} x)."
         )
-    if result.get("geometry", {}).get("pgeof_ms"):
-        found = result["geometry"]
+    if geometry.get("pgeof_ms"):
         lines.append(
-            f"- Neighbors, normals, eigen-features and graph: {found['ours_ms']:.0f} ms; pgeof's neighbors and"
-            f" features: {found['pgeof_ms']:.0f} ms."
+            f"- Neighbors, normals, eigen-features and graph: {geometry['ours_ms']:.0f} ms; pgeof's neighbors and"
+            f" features: {geometry['pgeof_ms']:.0f} ms."
         )
     if part.get("pycut_pursuit_ms"):
         lines.append(
             f"- pycut-pursuit at the largest lambda: {part['pycut_pursuit_ms']:.0f} ms; our energy is"
-            f" {part['pycut_pursuit_energy_ratio']} of its own."
+            f" {part['pycut_pursuit_energy_ratio']} of its energy."
         )
-    return lines
-
-
-def _live(live: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        "## Live",
-        "",
-        "Written by `s4token benchmark --live`: node, sensor and listener are processes on this machine. Age: from the"
-        " stamp of a cloud to the arrival of the labeled one. Relabeled: from set_vocabulary with 20 words that the"
-        " text tower has seen to the arrival of the last cloud. Encoded: decode, append labels and publish"
-        " 130,000 points of 32 bytes.",
-        "",
-        "| clouds, settings | played, Hz | labeled, Hz | dropped | age p50, ms | p95, ms | relabeled, ms |"
-        " encoded, ms |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    wfps, dense = result["wfps"], result["propagation"]
+    exact = "equal to brute force, index for index" if wfps["exact"] else "NOT equal to brute force"
+    peer = "not installed" if wfps["fpsample_ms"] is None else f"{wfps['fpsample_ms']:.1f} ms"
+    return [
+        *lines,
+        f"- Weighted farthest point sampling: {wfps['ours_ms']:.1f} ms, {exact};"
+        f" fpsample's unweighted bucket_fps_kdline: {peer}.",
+        f"- Propagation of class scores: {dense['ours_ms']:.1f} ms, the dense formula {dense['dense_ms']:.0f} ms"
+        f" ({dense['dense_ms'] / dense['ours_ms']:.0f} x); largest difference {dense['max_abs_diff']:.1e}.",
     ]
-    for one in live:
-        name = ", ".join([Path(one["input"]).name, one["model"], *one["settings"]])
-        lines.append(
-            f"| {name} | {one['played_hz']:g} | {one['labeled_hz']} | {one['dropped']} of {one['received']} |"
-            f" {one['age_p50_ms']:.0f} | {one['age_p95_ms']:.0f} | {one['relabel_ms']:.0f} |"
-            f" {one['decode_encode_publish_ms']:.1f} |"
-        )
-    return "\n".join(lines)
 
 
-def _accuracy(scores: dict[str, Any]) -> str:
-    """The result of `evaluation.scannet.run` as a sentence."""
-    own = scores["methods"]["model"]
-    return (
-        "## Accuracy at this speed\n\n"
-        f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
-        f" {100 * own['miou']:.1f} % mIoU, {100 * own['accuracy']:.1f} % of the points right."
+def _gates(result: dict[str, Any]) -> str:
+    """Kernels beside their alternatives, and precisions, each by what it saves of the total."""
+    part, geometry, total = result["partition"], result.get("geometry", {}), result["ours_ms"]["total"]
+    wfps, dense = result["wfps"], result["propagation"]
+    kernels = [
+        ("neighbors, normals, eigen-features", "pgeof", geometry.get("ours_ms"), geometry.get("pgeof_ms")),
+        ("l0 partition, lambda 0.3", "cut-pursuit-py", part.get("ours_ms"), part.get("cut_pursuit_ms")),
+        ("farthest point sampling", "fpsample", wfps["ours_ms"], wfps["fpsample_ms"]),
+        ("propagation", "dense formula, torch", dense["ours_ms"], dense["dense_ms"]),
+    ]
+    rows = [
+        [name, f"{ours:.1f}", peer_name, f"{peer:.1f}", f"{100 * (peer - ours) / total:+.0f} %"]
+        for name, peer_name, ours, peer in kernels
+        if ours and peer
+    ]
+    precisions = [
+        [row["precision"], f"{row['encoder_ms']:.1f}", f"{row['total_ms']:.1f}", f"{100 * row['labels_as_fp32']:.2f} %"]
+        for row in result["precisions"]
+    ]
+    return "\n\n".join(
+        [
+            f"### {Path(result['cloud']).name}",
+            _table(["kernel", "ours, ms", "alternative", "its ms", "total with it"], rows),
+            _table(["precision", "encoder, ms", "total, ms", "labels as in fp32"], precisions),
+        ]
     )
 
 
-def _growth(rows: list[dict[str, Any]], picture: str) -> str:
-    lines = [
-        "## Growth with the number of points",
-        "",
-        f"A row of procedural rooms; slope of log time against log points {slope(rows):.2f}. Clouds of"
-        " more than `input.max_points` go through the network at one point per voxel, all their points are labeled.",
-        "",
-        f"![time against points]({picture})",
-        "",
-        "| points | ms | ms per 100,000 points | peak memory above the input, bytes per point |",
-        "|---:|---:|---:|---:|",
-        *(
-            f"| {row['points']:,} | {row['total_ms']:.0f} | {1e5 * row['total_ms'] / row['points']:.0f} |"
-            f" {row['peak_bytes_per_point']:.0f} |"
-            for row in rows
-        ),
+def _scaling(rows: Sequence[dict[str, Any]], picture: str) -> str:
+    figures = []
+    for row in rows:
+        numbers = [row["total_ms"], 1e5 * row["total_ms"] / row["points"], row["peak_bytes_per_point"]]
+        figures.append([f"{row['points']:,}", *(f"{number:.0f}" for number in numbers)])
+    header = ["points", "ms", "ms per 100,000 points", "peak memory above the input, bytes per point"]
+    return "\n\n".join(
+        [
+            "## Scaling with the number of points",
+            f"A row of procedural rooms; slope of log time against log points {slope(rows):.2f}. Clouds of more than"
+            " `input.max_points` go through the network at one point per voxel; all their points are labeled.",
+            f"![time against points]({picture})",
+            _table(header, figures),
+        ]
+    )
+
+
+def _live(live: Sequence[dict[str, Any]]) -> str:
+    header = ["clouds, settings", "played, Hz", "labeled, Hz", "dropped", "age p50, ms", "p95, ms", "relabeled, ms"]
+    rows = [
+        [
+            ", ".join([Path(one["input"]).name, one["model"], *one["settings"]]),
+            f"{one['played_hz']:g}",
+            str(one["labeled_hz"]),
+            f"{one['dropped']} of {one['received']}",
+            f"{one['age_p50_ms']:.0f}",
+            f"{one['age_p95_ms']:.0f}",
+            f"{one['relabel_ms']:.0f}",
+            f"{one['decode_encode_publish_ms']:.1f}",
+        ]
+        for one in live
     ]
-    return "\n".join(lines)
+    return "\n\n".join(["## Live", LIVE, _table([*header, "encoded, ms"], rows)])
+
+
+def _accuracy(scores: dict[str, Any]) -> str:
+    """The result of the benchmark `scannet` as a sentence."""
+    model = scores["methods"]["model"]
+    return (
+        "## Accuracy at this speed\n\n"
+        f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
+        f" {100 * model['miou']:.1f} % mIoU, {100 * model['accuracy']:.1f} % of the points correct."
+    )
+
+
+def _milliseconds(stages: dict[str, float], stage: str) -> str:
+    return f"{stages[stage]:.1f}" if stage in stages else "-"
+
+
+def _ratio(peer: dict[str, float], ours: dict[str, float], stage: str) -> str:
+    return f"{peer[stage] / max(ours[stage], 1e-3):.1f}" if stage in peer else "-"
 
 
 def _processor() -> str:

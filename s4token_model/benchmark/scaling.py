@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of points: one process per size, so that no peak hides another."""
+"""Time and memory against the number of points: one process per size, so that no peak hides another."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from s4token_model import checkpoint
+from s4token_model.benchmark import inputs
+from s4token_model.segmenter import Segmenter
 
 SIZES = (20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000)
 
 
 def measure(sizes: tuple[int, ...] = SIZES, model: str = checkpoint.MINI, repeats: int = 3) -> list[dict[str, Any]]:
-    """Label procedural rooms of each number of points in total; one row per size, see `measure_one`.
-
-    Raises RuntimeError with the child's own words when one of the processes fails.
-    """
+    """Label a row of procedural rooms of each number of points; returns one row of `measure_one` per size."""
     rows = []
-    for size in tqdm(sizes, "growth", unit="size"):
+    for size in tqdm(sizes, "scaling", unit="size"):
         command = [sys.executable, "-m", __name__, str(size), "--model", model, "--repeats", str(repeats)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -35,48 +34,26 @@ def measure(sizes: tuple[int, ...] = SIZES, model: str = checkpoint.MINI, repeat
 
 def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     """Median milliseconds per stage, and the peak of resident memory above the loaded input, in bytes per point."""
-    from s4token_model.benchmark.speed import thinned
-    from s4token_model.segmenter import Segmenter
-
-    xyz = building(size)
     segmenter = Segmenter.load(model)
+    xyz = inputs.row_of_rooms(size)
     for _ in range(3):
-        segmenter.segment(thinned(xyz, 20_000))
+        segmenter.segment(inputs.subsample(xyz, 20_000))
     before = _reset_peak()
-    rows, times = [], []
+    stages, times = [], []
     for _ in range(repeats):
         begin = time.perf_counter()
-        rows.append(segmenter.segment(xyz).stages_ms)
+        stages.append(segmenter.segment(xyz).stages_ms)
         times.append(1000 * (time.perf_counter() - begin))
     return {
         "points": len(xyz),
         "total_ms": round(float(np.median(times)), 1),
-        "stages_ms": {stage: round(float(np.median([row[stage] for row in rows])), 1) for stage in rows[0]},
+        "stages_ms": {stage: round(float(np.median([one[stage] for one in stages])), 1) for stage in stages[0]},
         "peak_bytes_per_point": round((_status("VmHWM") - before) / len(xyz), 1),
     }
 
 
-def building(points: int) -> np.ndarray:
-    """A row of procedural rooms, (points, 3) float32, as many rooms as it takes."""
-    from s4token_model.benchmark.speed import thinned
-    from s4token_model.procedural import scenes
-    from s4token_model.sensors import scans
-
-    rooms: list[np.ndarray] = []
-    while sum(map(len, rooms)) < points:
-        scan = scans.scan_depth(scenes.make_room(len(rooms)), np.random.default_rng(0), 200_000)
-        rooms.append(scan.xyz + np.float32([15 * len(rooms), 0, 0]))
-    return np.ascontiguousarray(thinned(np.concatenate(rooms), points), np.float32)
-
-
-def slope(rows: list[dict[str, Any]]) -> float:
-    """Least-squares slope of log time against log points; 1 is linear growth."""
-    points, times = ([row[key] for row in rows] for key in ("points", "total_ms"))
-    return float(np.polyfit(np.log(points), np.log(times), 1)[0])
-
-
 def _reset_peak() -> int:
-    """Forget the process's memory peak (Linux) and return its present resident memory, bytes."""
+    """Reset the process's memory peak (Linux) and return its resident memory in bytes."""
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 

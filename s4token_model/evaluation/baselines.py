@@ -1,10 +1,26 @@
-"""Baselines without any learning: chance, and rules on height and normal."""
+"""Baselines without training: chance, rules on height and normal, and CLIP on projected depth pictures."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from s4token_model.pipeline import geometry
+import numpy as np
+from scipy.spatial import cKDTree
+
+from s4token_model import checkpoint, constants, vocabulary
+from s4token_model.config import Config
+from s4token_model.pipeline import clip, geometry
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.segmenter import checked_device
+from s4token_model.training import targets, targets_depth_views
+from s4token_model.vocabulary import Vocabulary
+
+GROUND_HEIGHT = 0.3  # m above the 2nd percentile of height
+MAX_TILT = 30.0  # degrees from vertical
 
 
 def chance_confusion(support: np.ndarray) -> np.ndarray:
@@ -19,14 +35,67 @@ def height_and_normal(
 ) -> np.ndarray:
     """Label level points near the ground `floor`, upright surfaces `wall` and all others `rest`.
 
-    xyz (H, 3) m, z up; the ground is the 2nd percentile of height, near is within 0.3 m, upright surfaces are within 30
-    degrees of vertical. The default `rest` is the single class that scores best on the real rooms: a choice made in the
-    baseline's favor. Returns (H,) uint32 indices into `names`.
+    The default `rest` is the single class that scores best on real rooms, a choice in the baseline's favor.
+
+    Args:
+        xyz: (H, 3) m, z up.
+        names: the class names; `floor`, `wall` and `rest` are among them.
+
+    Returns:
+        (H,) uint32 indices into `names`.
     """
     normals = geometry.describe(xyz, None, 20, 8).normals
-    upright = np.abs(normals[:, 2]) < np.sin(np.radians(30.0))
-    low = xyz[:, 2] < np.percentile(xyz[:, 2], 2) + 0.3
+    upright = np.abs(normals[:, 2]) < np.sin(np.radians(MAX_TILT))
+    low = xyz[:, 2] < np.percentile(xyz[:, 2], 2) + GROUND_HEIGHT
     labels = np.full(len(xyz), names.index(rest), np.uint32)
     labels[upright] = names.index(wall)
     labels[low & ~upright] = names.index(floor)
     return labels
+
+
+@dataclass(frozen=True)
+class ProjectedCloud:
+    """Features of a cloud: valid (H,) bool, finite points; features (F, E) of these and cls (E,), float32 unit."""
+
+    valid: np.ndarray
+    features: np.ndarray
+    cls: np.ndarray
+
+
+class DepthProjection:
+    """PointCLIPv2's baseline: CLIP on depth pictures of a single object, read back to its points.
+
+    f_i = normalize( sum over the views that see point i of CLIP's dense feature there ),  f = mean of the views' [cls].
+    A point that no view sees takes the feature of the nearest visible point. Used in place of a Segmenter.
+    """
+
+    def __init__(self, encoder: FrozenClip, config: Config, device: str = "cpu"):
+        self.clip, self.config = encoder.to(checked_device(device)), config
+
+    @classmethod
+    def load(cls, model: str | Path = checkpoint.MINI, device: str = "cpu") -> DepthProjection:
+        """Load the CLIP of a checkpoint."""
+        config = checkpoint.read_config(model)
+        return cls(clip.load(config.clip, checkpoint.resolve(model)), config, device)
+
+    def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
+        """Encode class names by CLIP's text tower, like Segmenter.make_vocabulary."""
+        templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
+        return vocabulary.build(names, templates, 0.0, self.clip.encode_text)
+
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> ProjectedCloud:
+        """Render depth pictures and encode them; xyz (H, 3), z up, any unit; colors are not used."""
+        valid = np.isfinite(xyz).all(axis=1)
+        points = np.asarray(xyz)[valid]
+        if not len(points):
+            raise ValueError("the cloud has no finite point; nothing can be projected")
+        views = targets_depth_views.look(points, np.arange(len(points)), self.clip.image_size)
+        visible, features, cls = targets.superpoint_features(views, self.clip)
+        _, nearest = cKDTree(points[visible]).query(points)
+        return ProjectedCloud(valid, features[nearest], cls)
+
+    def label(self, encoded: ProjectedCloud, words: Vocabulary) -> Any:
+        """Labels (H,) uint32 of the nearest class name, 65535 on points that are not finite."""
+        labels = np.full(len(encoded.valid), constants.UNLABELED, np.uint32)
+        labels[encoded.valid] = (encoded.features @ words.text.T).argmax(axis=1)
+        return SimpleNamespace(labels=labels)

@@ -1,4 +1,4 @@
-"""Zero-shot classification: the word nearest to the global feature of an object (method: Tab. 5)."""
+"""Zero-shot classification: the class name nearest to an object's global feature (the paper's Table 5)."""
 
 from __future__ import annotations
 
@@ -9,33 +9,81 @@ from typing import Any
 import numpy as np
 
 from s4token_model import metrics
-from s4token_model.evaluation.loading import Readable, skipped_line
+from s4token_model.datasets import modelnet40, scanobjectnn
+from s4token_model.evaluation import prompts
+from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.prompts import Prompts
-from s4token_model.evaluation.tables import save_confusion_picture, table
-from s4token_model.pictures.gallery import Tile, save_gallery
+from s4token_model.evaluation.tables import table
 
 
-def evaluate(
-    things: Iterable[Any], names: Sequence[str], prompts: Prompts, labeller: Any, out: str | Path | None = None
-) -> dict[str, Any]:
-    """Classify objects (each with name, xyz and category, an index into `names`) and return JSON-ready figures.
+def modelnet40_objects(
+    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
+) -> tuple[dict[str, Any], str]:
+    """ModelNet40 with the names of all 40 categories; returns the result and its table."""
+    objects = SampleLoader(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
+    frozen = prompts.load("modelnet40", modelnet40.NAMES)
+    figures = classify(objects, modelnet40.NAMES, frozen, setup.labeler(method), setup.out)
+    result = {"task": "modelnet40", "model": str(setup.model), "method": method, "split": split, **figures}
+    return result, classification_table(result, setup.title(method))
 
-    accuracy is top-1 over objects, macc its mean over the categories that occur, chance that of a uniform guess.
-    labeller: a Segmenter, or a Projection. out: folder for the confusion matrix and a gallery of objects.
+
+def scanobjectnn_objects(
+    setup: Setup,
+    root: str | Path,
+    split: str = "test",
+    method: str = METHODS[0],
+    variants: str | Sequence[str] | None = None,
+) -> tuple[dict[str, Any], str]:
+    """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all there are; returns result and tables.
+
+    The result's `variants` holds the figures of `classify` for every variant; its pictures are in OUT/VARIANT.
     """
-    text = labeller.make_vocabulary(prompts.words, prompts.templates).text
-    truth, found, tiles = [], [], []
-    for thing in things:
-        truth.append(thing.category)
-        found.append(int((text @ labeller.encode(thing.xyz).cls).argmax()))
-        if out is not None and truth.count(thing.category) == 1:
-            tiles.append(Tile(thing.xyz, names[thing.category], prompts.words[found[-1]], found[-1] == thing.category))
+    wanted = [v.strip() for v in variants.split(",")] if isinstance(variants, str) else variants
+    names = list(wanted) if wanted else scanobjectnn.available(root, split)
+    for name in names:
+        scanobjectnn.find(root, name, split)  # a missing file is an error before the model is loaded
+    labeler = setup.labeler(method)
+    frozen = prompts.load("scanobjectnn", scanobjectnn.NAMES)
+    figures, tables = {}, []
+    for name in dict.fromkeys(names):
+        objects = SampleLoader(scanobjectnn.load(root, name, split), _checked, "objects")
+        out = None if setup.out is None else setup.out / name
+        figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, out)
+        tables.append(classification_table(figures[name], f"{name.upper()}: {setup.title(method)}"))
+    result = {"task": "scanobjectnn", "model": str(setup.model), "method": method, "split": split, "variants": figures}
+    return result, "\n".join(tables)
+
+
+def _checked(item: tuple[str, Any]) -> scanobjectnn.Object:
+    if isinstance(item[1], ValueError):
+        raise item[1]
+    return item[1]
+
+
+def classify(
+    objects: Iterable[Any], names: Sequence[str], frozen: Prompts, labeler: Any, out: str | Path | None = None
+) -> dict[str, Any]:
+    """Classify objects and return JSON-ready figures.
+
+    Args:
+        objects: each with name, xyz and category, an index into `names`.
+        labeler: a Segmenter or a DepthProjection.
+        out: folder for the confusion matrix and a gallery of objects.
+
+    Returns:
+        accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of a uniform guess; ...
+    """
+    text = labeler.make_vocabulary(frozen.names, frozen.templates).text
+    truth, predicted, examples = [], [], {}
+    for item in objects:
+        truth.append(item.category)
+        predicted.append(int((text @ labeler.encode(item.xyz).cls).argmax()))
+        examples.setdefault(item.category, (item.xyz, predicted[-1]))
     if not truth:
         raise ValueError("no objects to evaluate; check the root and the split")
-    counts = metrics.confusion(np.array(truth), np.array(found), len(names))
+    counts = metrics.confusion(np.array(truth), np.array(predicted), len(names))
     if out is not None:
-        save_confusion_picture(Path(out) / "confusion.png", counts, prompts.words)
-        save_gallery(Path(out) / "objects.png", tiles)
+        _save_pictures(Path(out), counts, names, frozen.names, examples)
     scores = metrics.scores(counts)
     return {
         "objects": len(truth),
@@ -45,18 +93,37 @@ def evaluate(
         "class_accuracy": {n: float(v) for n, v in zip(names, scores.recall, strict=True) if not np.isnan(v)},
         "class_objects": {n: int(v) for n, v in zip(names, scores.support, strict=True) if v},
         "confusion": counts.tolist(),
-        "prompts": list(prompts.words),
-        **prompts.said(),
-        "skipped": things.skipped if isinstance(things, Readable) else [],
+        "prompts": list(frozen.names),
+        **frozen.metadata(),
+        "skipped": objects.skipped if isinstance(objects, SampleLoader) else [],
     }
 
 
-def text_of(result: dict[str, Any], title: str) -> str:
-    """The result as a table."""
+def classification_table(result: dict[str, Any], title: str) -> str:
+    """The result of `classify` as a table."""
     rows: list[list[Any]] = [
         ["top-1 accuracy", result["accuracy"], str(result["objects"])],
         ["mean over categories", result["macc"], None],
         ["chance", result["chance"], None],
     ]
     rows += [[name, value, str(result["class_objects"][name])] for name, value in result["class_accuracy"].items()]
-    return "\n".join([table(rows, ["percent", title, "objects"]), *skipped_line(result["skipped"])])
+    return "\n".join([table(rows, ["percent", title, "objects"]), *skipped_lines(result["skipped"])])
+
+
+def _save_pictures(
+    out: Path,
+    counts: np.ndarray,
+    names: Sequence[str],
+    prompted: Sequence[str],
+    examples: dict[int, tuple[np.ndarray, int]],
+) -> None:
+    """Draw the confusion matrix and the first object of every category with its prediction."""
+    from s4token_model.pictures.figures import Tile, save_gallery
+    from s4token_model.pictures.plots import save_confusion_picture
+
+    save_confusion_picture(out / "confusion.png", counts, prompted)
+    tiles = [
+        Tile(xyz, names[category], prompted[predicted], predicted == category)
+        for category, (xyz, predicted) in examples.items()
+    ]
+    save_gallery(out / "objects.png", tiles)

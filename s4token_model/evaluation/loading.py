@@ -1,41 +1,75 @@
-"""Samples of a benchmark read one after the other: what cannot be read is reported, counted and left out."""
+"""What a benchmark is run with: the model, and samples of which unreadable ones are reported and left out."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from s4token_model import checkpoint
 
-class Readable:
-    """Iterates over load(name) for all names; a ValueError of one is kept in `skipped` [{name, reason}].
+METHODS = ("s4token", "projection")
 
-    ValueError at the end when not a single one could be read.
+
+@dataclass(frozen=True)
+class Setup:
+    """The model to measure, by name or folder or already loaded (`segmenter`), and the folder for pictures."""
+
+    model: str | Path = checkpoint.MINI
+    device: str = "cpu"
+    out: Path | None = None
+    segmenter: Any = None
+
+    def labeler(self, method: str = METHODS[0]) -> Any:
+        """Load a Segmenter of the model, or a DepthProjection with the model's CLIP."""
+        if method not in METHODS:
+            raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+        if self.segmenter is not None:
+            return self.segmenter
+        if method == "projection":
+            from s4token_model.evaluation.baselines import DepthProjection
+
+            return DepthProjection.load(self.model, device=self.device)
+        from s4token_model.segmenter import Segmenter
+
+        return Segmenter.load(self.model, device=self.device)
+
+    def title(self, method: str = METHODS[0]) -> str:
+        """The heading of the model's column in a table."""
+        return str(self.model) if method == METHODS[0] else f"{method} with the CLIP of {self.model}"
+
+
+class SampleLoader:
+    """Iterate over load(name) for all names; samples that raise ValueError are kept in `skipped` [{name, reason}].
+
+    Raises ValueError at the end when no sample could be read.
     """
 
-    def __init__(self, names: Iterable[Any], load: Callable[[Any], Any], what: str = "samples"):
-        self.names, self.load, self.what = names, load, what
+    def __init__(self, names: Iterable[Any], load: Callable[[Any], Any], unit: str = "samples"):
+        self.names, self.load, self.unit = names, load, unit
         self.skipped: list[dict[str, str]] = []
 
     def __iter__(self) -> Iterator[Any]:
         self.skipped.clear()
         read = 0
-        for name in tqdm(self.names, self.what, disable=None):
+        for name in tqdm(self.names, self.unit, disable=None):
             try:
-                item = self.load(name)
+                sample = self.load(name)
             except ValueError as reason:
                 label = str(name[0] if isinstance(name, tuple) else name)
                 self.skipped.append({"name": label, "reason": " ".join(str(reason).split())})
                 tqdm.write(f"left out: {reason}", file=sys.stderr)
                 continue
             read += 1
-            yield item
+            yield sample
         if not read and self.skipped:
-            raise ValueError(f"none of the {self.what} could be read; the first: {self.skipped[0]['reason']}")
+            raise ValueError(f"none of the {self.unit} could be read; the first: {self.skipped[0]['reason']}")
 
 
-def skipped_line(skipped: list[dict[str, str]]) -> list[str]:
-    """A line for the end of a table; none when nothing was skipped."""
+def skipped_lines(skipped: list[dict[str, str]]) -> list[str]:
+    """One line for the end of a table, or none when nothing was skipped."""
     return [f"left out, not in these figures: {len(skipped)}, e.g. {skipped[0]['reason']}"] if skipped else []

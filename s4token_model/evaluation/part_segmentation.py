@@ -1,8 +1,7 @@
-"""Open-vocabulary part segmentation on ShapeNetPart: the parts of a shape's category are the words (method: Tab. 3)."""
+"""Open-vocabulary part segmentation on ShapeNetPart: a shape's parts are the class names (the paper's Table 3)."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,119 +9,133 @@ import numpy as np
 
 from s4token_model import metrics
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation import methods, prompts
-from s4token_model.evaluation.loading import Readable, skipped_line
-from s4token_model.evaluation.parts import chance_ious, part_ious, save_shape
-from s4token_model.evaluation.tables import save_confusion_picture, table
+from s4token_model.evaluation import prompts
+from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.tables import table
 
 PARTS = sum(len(parts) for _, parts in shapenetpart.CATEGORIES.values())
-# The categories that PointCLIPv2's table, and the paper's, shows one by one.
+# The categories that the tables of PointCLIPv2 and of the paper list
 POINTCLIP = ("airplane", "bag", "cap", "chair", "earphone", "guitar", "knife", "laptop", "mug", "table")
+# The model; every point labeled as the most frequent part of its category; uniform guesses
+KINDS = ("", "whole_", "chance_")
 PICTURES = 2  # shapes drawn per category
 
 
-def run(
-    root: str | Path,
-    split: str = "test",
-    model: str = "s4token-mini",
-    as_json: bool = False,
-    device: str = "cpu",
-    out: str | Path | None = None,
-    method: str = "s4token",
-    segmenter: Any = None,
-) -> dict[str, Any]:
-    """Score a model on the shapes of a split and print a table, or one JSON object.
+def shapenetpart_parts(
+    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
+) -> tuple[dict[str, Any], str]:
+    """Score a model on the shapes of a split; returns the result and its table.
 
-    miou_i averages the IoU over shapes, miou_c over categories, miou_pointclipv2 over the categories that PointCLIPv2
-    lists; averaged_over says how many of them the data hold. The IoU of a shape is the mean over its category's parts,
-    a part neither there nor predicted counting 1. Beside them stand `whole_`, the score of giving every point the part
-    that is most frequent in its category, and `chance_`, that of uniform guesses. macc and accuracy are over all
-    points, the former the mean over parts. ValueError on a folder without shapes; shapes that cannot be read are
-    counted and left out.
+    The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1.
+
+    Returns:
+        miou_i: mean IoU over shapes; miou_c: over categories; miou_pointclipv2: over the categories of POINTCLIP.
+        averaged_over: how many categories of each list the data hold.
+        whole_miou_*, chance_miou_*: the same for the baselines of KINDS.
+        macc, accuracy: over all points, macc as the mean over parts.
     """
-    shapes = Readable(shapenetpart.list_shapes(root, split), shapenetpart.load_shape, "shapes")
-    labeller = segmenter or methods.load(method, model, device)
+    shapes = SampleLoader(shapenetpart.list_shapes(root, split), shapenetpart.load_shape, "shapes")
+    labeler = setup.labeler(method)
     counts_of = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
-    words = prompts.load_parts("shapenetpart", counts_of)
-    rows, counts = _score(shapes, labeller, words, out)
-    result = {"task": "shapenetpart", "model": str(model), "method": method, "split": split, **_summary(rows)}
+    frozen = prompts.load_parts("shapenetpart", counts_of)
+    rows, counts = _score(shapes, labeler, frozen, setup.out)
     scores = metrics.scores(counts)
-    result |= {"macc": scores.macc, "accuracy": scores.accuracy, **prompts.said_of_parts(words)}
+    result = {"task": "shapenetpart", "model": str(setup.model), "method": method, "split": split, **_summary(rows)}
+    result |= {"macc": scores.macc, "accuracy": scores.accuracy, **prompts.parts_metadata(frozen)}
     result["skipped"] = shapes.skipped
-    if out is not None:
-        names = [f"{name}: {part}" for name in words for part in shapenetpart.parts(name)]
-        save_confusion_picture(Path(out) / "confusion.png", counts, names)
-    print(json.dumps(result) if as_json else _text(result, methods.title(method, model)))
-    return result
+    if setup.out is not None:
+        from s4token_model.pictures.plots import save_confusion_picture
+
+        names = [f"{name}: {part}" for name in frozen for part in shapenetpart.parts(name)]
+        save_confusion_picture(setup.out / "confusion.png", counts, names)
+    return result, _table(result, setup.title(method))
 
 
 def _score(
-    shapes: Readable, labeller: Any, words: dict[str, prompts.Prompts], out: str | Path | None
+    shapes: SampleLoader, labeler: Any, frozen: dict[str, prompts.Prompts], out: Path | None
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """One row per shape (category, truth, IoU of its parts), and the confusion (50, 51) of all points."""
     vocabularies: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     total = np.zeros((PARTS, PARTS + 1), np.int64)
     for shape in shapes:
-        own = words[shape.category]
-        if shape.category not in vocabularies:
-            vocabularies[shape.category] = labeller.make_vocabulary(own.words, own.templates)
-        found = labeller.label(labeller.encode(shape.xyz), vocabularies[shape.category]).labels
-        parts, first = len(own.words), shapenetpart.first_label(shape.category)
-        rows.append({"category": shape.category, "truth": shape.label, "iou": part_ious(shape.label, found, parts)})
-        guess = np.where(found < parts, found + first, PARTS)
-        total += metrics.confusion(shape.label.astype(np.int64) + first, guess, PARTS)
-        if out is not None and sum(row["category"] == shape.category for row in rows) <= PICTURES:
-            save_shape(Path(out), shape, found)
+        category, names = shape.category, frozen[shape.category].names
+        if category not in vocabularies:
+            vocabularies[category] = labeler.make_vocabulary(names, frozen[category].templates)
+        predicted = labeler.label(labeler.encode(shape.xyz), vocabularies[category]).labels
+        iou = metrics.part_ious(shape.label, predicted, len(names))
+        rows.append({"category": category, "truth": shape.label, "iou": iou})
+        # In the confusion, parts are numbered through all categories
+        first = shapenetpart.first_label(category)
+        numbered = np.where(predicted < len(names), predicted + first, PARTS)
+        total += metrics.confusion(shape.label.astype(np.int64) + first, numbered, PARTS)
+        if out is not None and sum(row["category"] == category for row in rows) <= PICTURES:
+            _save_shape(out, shape, predicted)
     return rows, total
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     categories = {}
     for name in shapenetpart.CATEGORIES:
-        own = [row for row in rows if row["category"] == name]
-        if own:
-            categories[name] = _category(name, own)
-    shapes = np.array([c["shapes"] for c in categories.values()])
-    out: dict[str, Any] = {"shapes": int(shapes.sum()), "categories": categories}
+        of_category = [row for row in rows if row["category"] == name]
+        if of_category:
+            categories[name] = _category(name, of_category)
+    shapes = np.array([category["shapes"] for category in categories.values()])
+    summary: dict[str, Any] = {"shapes": int(shapes.sum()), "categories": categories}
     lists = {"c": list(categories), "pointclipv2": [name for name in POINTCLIP if name in categories]}
-    out["averaged_over"] = {key: len(names) for key, names in lists.items()}
-    for kind in ("", "whole_", "chance_"):
-        values = {name: c[f"{kind}miou"] for name, c in categories.items()}
+    summary["averaged_over"] = {key: len(names) for key, names in lists.items()}
+    for kind in KINDS:
+        values = {name: category[f"{kind}miou"] for name, category in categories.items()}
         for key, names in lists.items():
-            out[f"{kind}miou_{key}"] = float(np.mean([values[name] for name in names])) if names else None
-        out[f"{kind}miou_i"] = float((np.array(list(values.values())) * shapes).sum() / shapes.sum())
-    return out
+            summary[f"{kind}miou_{key}"] = float(np.mean([values[name] for name in names])) if names else None
+        summary[f"{kind}miou_i"] = float((np.array(list(values.values())) * shapes).sum() / shapes.sum())
+    return summary
 
 
 def _category(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    parts = len(shapenetpart.parts(name))
-    common = int(np.bincount(np.concatenate([row["truth"] for row in rows])).argmax())
-    whole = [part_ious(row["truth"], np.full_like(row["truth"], common), parts).mean() for row in rows]
+    """The figures of one category."""
+    parts = shapenetpart.parts(name)
+    most_frequent = int(np.bincount(np.concatenate([row["truth"] for row in rows])).argmax())
+    whole = [
+        metrics.part_ious(row["truth"], np.full_like(row["truth"], most_frequent), len(parts)).mean() for row in rows
+    ]
+    chance = [metrics.chance_part_ious(row["truth"], len(parts)).mean() for row in rows]
     ious = np.array([row["iou"] for row in rows])
     return {
         "shapes": len(rows),
         "miou": float(ious.mean()),
         "whole_miou": float(np.mean(whole)),
-        "chance_miou": float(np.mean([chance_ious(row["truth"], parts).mean() for row in rows])),
-        "parts": dict(zip(shapenetpart.parts(name), map(float, ious.mean(axis=0)), strict=True)),
+        "chance_miou": float(np.mean(chance)),
+        "parts": dict(zip(parts, map(float, ious.mean(axis=0)), strict=True)),
     }
 
 
-def _text(result: dict[str, Any], title: str) -> str:
-    kinds, held = ("", "whole_", "chance_"), result["averaged_over"]
-    names = {
+def _table(result: dict[str, Any], title: str) -> str:
+    held = result["averaged_over"]
+    titles = {
         "miou_c": f"mIoU over {held['c']} of 16 categories",
         "miou_pointclipv2": f"mIoU over {held['pointclipv2']} of PointCLIPv2's 10",
         "miou_i": "mIoU over shapes",
     }
-    rows: list[list[Any]] = [[text, *(result[f"{k}{key}"] for k in kinds), None] for key, text in names.items()]
+    rows: list[list[Any]] = [[text, *(result[f"{kind}{key}"] for kind in KINDS), None] for key, text in titles.items()]
     rows[-1][-1] = str(result["shapes"])
-    rows += [
-        [text, result[key], None, None, None] for text, key in (("mAcc of parts", "macc"), ("accuracy", "accuracy"))
-    ]
-    rows += [[name, *(c[f"{k}miou"] for k in kinds), str(c["shapes"])] for name, c in result["categories"].items()]
+    for text, key in (("mAcc of parts", "macc"), ("accuracy", "accuracy")):
+        rows.append([text, result[key], None, None, None])
+    for name, category in result["categories"].items():
+        rows.append([name, *(category[f"{kind}miou"] for kind in KINDS), str(category["shapes"])])
     absent = [name for name in shapenetpart.CATEGORIES if name not in result["categories"]]
     lines = [table(rows, ["percent", title, "one part for all", "chance", "shapes"])]
     lines += [f"not in the data: {', '.join(absent)}"] if absent else []
-    return "\n".join(lines + skipped_line(result["skipped"]))
+    return "\n".join(lines + skipped_lines(result["skipped"]))
+
+
+def _save_shape(out: Path, shape: shapenetpart.Shape, predicted: np.ndarray) -> None:
+    """Draw the predicted parts of a shape beside the true ones, into OUT/CATEGORY_NAME.png."""
+    from s4token_model.palette import index_colors
+    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+
+    names = shapenetpart.parts(shape.category)
+    colors = index_colors(np.arange(len(names)))
+    columns = [("prediction", label_colors(predicted, colors)), ("truth", label_colors(shape.label, colors))]
+    path = out / f"{shape.category}_{shape.name}.png"
+    save_comparison(path, shape.xyz, columns, size=(560, 460), legend=Legend(shape.label, names, colors))

@@ -12,20 +12,28 @@ import numpy as np
 
 from s4token_model import constants, metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
-from s4token_model.evaluation.loading import Readable
+from s4token_model.evaluation.loading import SampleLoader
 from s4token_model.evaluation.prompts import Prompts, digest
 
 if TYPE_CHECKING:
-    from s4token_model.segmenter import Segmentation, Segmenter
+    from s4token_model.segmenter import Segmenter
+    from s4token_model.vocabulary import Vocabulary
 
-SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED = "synonyms", "rules", "chance", "oracle", "provided"
-INDOOR = ("floor", "wall", "cabinet")
+# What is scored beside the model, in the order of the table
+MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED = "model", "synonyms", "rules", "chance", "oracle", "provided"
+INDOOR_RULES = ("floor", "wall", "cabinet")
 
 
 @dataclass(frozen=True)
 class LabeledCloud:
-    """xyz (H, 3) m, z up; rgb (H, 3) in [0, 1] or None; label (H,) index into the benchmark's classes, 65535 =
-    ignored; superpoint (H,) that the data set provides, or None."""
+    """A cloud with its ground truth.
+
+    Args:
+        xyz: (H, 3) m, z up.
+        rgb: (H, 3) in [0, 1], or None.
+        label: (H,) index into the benchmark's classes, 65535 = not scored.
+        superpoint: (H,) superpoints that the data set provides, or None.
+    """
 
     name: str
     xyz: np.ndarray
@@ -36,14 +44,47 @@ class LabeledCloud:
 
 @dataclass
 class _Tally:
-    """What is summed over clouds: confusions per method, and one row of figures per cloud."""
+    """Sums over clouds: a confusion (C, C + 1) per method, and one row of figures per cloud."""
 
+    names: tuple[str, ...]
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     clouds: list[dict[str, Any]] = field(default_factory=list)
-    provided: int = 0
+    provided: int = 0  # clouds with superpoints of the data set
 
-    def add(self, method: str, counts: np.ndarray) -> None:
+    def add(self, method: str, cloud: LabeledCloud, labels: np.ndarray) -> metrics.Scores:
+        """Add the confusion of one cloud's labels (H,); returns its scores."""
+        counts = metrics.confusion(cloud.label, labels, len(self.names))
         self.counts[method] = self.counts.get(method, 0) + counts
+        return metrics.scores(counts)
+
+    def add_model(self, cloud: LabeledCloud, segmenter: Segmenter, vocabularies: dict[str, Vocabulary]) -> np.ndarray:
+        """Label one cloud under each vocabulary, add it and the oracles, and return the labels under MODEL's."""
+        started = time.perf_counter()
+        encoded = segmenter.encode(cloud.xyz, cloud.rgb)
+        predicted = segmenter.label(encoded, vocabularies[MODEL])
+        seconds = time.perf_counter() - started
+        scores = self.add(MODEL, cloud, predicted.labels)
+        oracle = self.add(ORACLE, cloud, metrics.oracle_labels(predicted.superpoints, cloud.label))
+        if cloud.superpoint is not None:
+            self.add(PROVIDED, cloud, metrics.oracle_labels(cloud.superpoint, cloud.label))
+            self.provided += 1
+        if SYNONYMS in vocabularies:
+            self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
+        self.clouds.append(
+            {
+                "name": cloud.name,
+                "points": len(cloud.xyz),
+                "miou": scores.miou,
+                "accuracy": scores.accuracy,
+                "oracle_miou": oracle.miou,
+                "superpoints": int(predicted.superpoint_count),
+                "tokens": int(predicted.tokens),
+                "unlabeled": float((predicted.labels == constants.UNLABELED).mean()),
+                "seconds": seconds,
+                "stages_ms": {stage: float(ms) for stage, ms in predicted.stages_ms.items()},
+            }
+        )
+        return predicted.labels
 
 
 def evaluate(
@@ -52,119 +93,98 @@ def evaluate(
     segmenter: Segmenter,
     prompts: Prompts | Sequence[str] | None = None,
     synonyms: Sequence[str] | None = None,
-    rules: tuple[str, str, str] | None = INDOOR,
-    out: str | Path | None = None,
+    rules: tuple[str, str, str] | None = INDOOR_RULES,
+    out: Path | None = None,
 ) -> dict[str, Any]:
-    """Label clouds with the vocabulary `names` and score them, the confusion pooled over all clouds.
+    """Label clouds and score them by the confusion pooled over all clouds; returns JSON-ready figures.
 
-    prompts: the word given to the model for each name, default the names themselves; as Prompts with their templates.
-    synonyms: other words for the same classes, scored as one more method from the same encodings. rules: the
-    height-and-normal baseline's classes for ground, upright surfaces and the rest, None to leave it out. out: folder
-    for one picture per cloud (prediction beside truth) and the confusion matrix. Returns a JSON-ready dict: methods
-    {name: figures}, clouds [figures], times and sizes, what was skipped.
+    Args:
+        names: the benchmark's class names.
+        prompts: the prompted name of each class, default `names`; as Prompts also the templates.
+        synonyms: other words for the same classes, scored as one more method from the same encodings.
+        rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out.
+        out: folder for one picture per cloud and the confusion matrix.
     """
-    names = tuple(names)
-    frozen = prompts if isinstance(prompts, Prompts) else None
-    words = frozen.words if frozen else tuple(prompts or names)
-    vocabulary = segmenter.make_vocabulary(words, frozen.templates if frozen else None)
-    others = None if synonyms is None else segmenter.make_vocabulary(tuple(synonyms))
-    tally = _Tally()
+    names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
+    prompted = frozen.names if frozen else tuple(prompts or names)
+    vocabularies = {MODEL: segmenter.make_vocabulary(prompted, frozen.templates if frozen else None)}
+    if synonyms is not None:
+        vocabularies[SYNONYMS] = segmenter.make_vocabulary(tuple(synonyms))
+    tally = _Tally(names)
     for cloud in clouds:
-        started = time.perf_counter()
-        encoding = segmenter.encode(cloud.xyz, cloud.rgb)
-        found = segmenter.label(encoding, vocabulary)
-        _score(tally, cloud, found, len(names), time.perf_counter() - started)
-        if others is not None:
-            guess = segmenter.label(encoding, others).labels
-            tally.add(SYNONYMS, metrics.confusion(cloud.label, guess, len(names)))
+        labels = tally.add_model(cloud, segmenter, vocabularies)
         if rules is not None:
-            guess = height_and_normal(cloud.xyz, names, *rules)
-            tally.add(RULES, metrics.confusion(cloud.label, guess, len(names)))
+            tally.add(RULES, cloud, height_and_normal(cloud.xyz, names, *rules))
         if out is not None:
-            _picture(Path(out), cloud, found, names)
-    if not tally.clouds:
-        raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
-    result = _summary(tally, names, tuple(synonyms or words))
-    result |= frozen.said() if frozen else {"prompts_sha256": digest(words, vocabulary.templates)}
-    result["skipped"] = clouds.skipped if isinstance(clouds, Readable) else []
+            _save_picture(out, cloud, labels, names)
+    result = _summary(tally, tuple(synonyms or prompted))
+    result |= frozen.metadata() if frozen else {"prompts_sha256": digest(prompted, vocabularies[MODEL].templates)}
+    result["skipped"] = clouds.skipped if isinstance(clouds, SampleLoader) else []
     if out is not None:
-        from s4token_model.evaluation.tables import save_confusion_picture
-
-        save_confusion_picture(Path(out) / "confusion.png", tally.counts["model"], names)
+        _save_confusion(out, tally)
     return result
-
-
-def _score(tally: _Tally, cloud: LabeledCloud, found: Segmentation, classes: int, seconds: float) -> None:
-    counts = metrics.confusion(cloud.label, found.labels, classes)
-    best = metrics.confusion(cloud.label, metrics.oracle_labels(found.superpoints, cloud.label), classes)
-    tally.add("model", counts)
-    tally.add(ORACLE, best)
-    if cloud.superpoint is not None:
-        tally.add(
-            PROVIDED, metrics.confusion(cloud.label, metrics.oracle_labels(cloud.superpoint, cloud.label), classes)
-        )
-        tally.provided += 1
-    tally.clouds.append(
-        {
-            "name": cloud.name,
-            "points": len(cloud.xyz),
-            "miou": metrics.scores(counts).miou,
-            "accuracy": metrics.scores(counts).accuracy,
-            "oracle_miou": metrics.scores(best).miou,
-            "superpoints": int(found.superpoint_count),
-            "tokens": int(found.tokens),
-            "unlabeled": float((found.labels == constants.UNLABELED).mean()),
-            "seconds": seconds,
-            "stages_ms": {stage: float(ms) for stage, ms in found.stages_ms.items()},
-        }
-    )
-
-
-def _summary(tally: _Tally, names: tuple[str, ...], prompts: tuple[str, ...]) -> dict[str, Any]:
-    support = tally.counts["model"].sum(1)
-    tally.counts[CHANCE] = chance_confusion(support)
-    if tally.provided < len(tally.clouds):
-        tally.counts.pop(PROVIDED, None)  # the oracles of other clouds cannot be compared
-    order = [m for m in ("model", SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if m in tally.counts]
-    total = max(int(support.sum()), 1)
-    return {
-        "classes": list(names),
-        "prompts": list(prompts),
-        "methods": {method: figures(tally.counts[method], names) for method in order},
-        "share": {name: float(n / total) for name, n in zip(names, support, strict=True)},
-        "clouds": tally.clouds,
-        "points": sum(c["points"] for c in tally.clouds),
-        "annotated_points": int(support.sum()),
-        "superpoints_per_cloud": float(np.mean([c["superpoints"] for c in tally.clouds])),
-        "seconds_per_cloud": float(np.mean([c["seconds"] for c in tally.clouds])),
-        "confusion": tally.counts["model"].astype(int).tolist(),
-    }
 
 
 def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """JSON-ready scores of a confusion matrix; classes absent from the ground truth have IoU and accuracy None."""
-    s = metrics.scores(counts)
-    rounded = [None if np.isnan(v) else float(v) for v in s.iou]
-    recall = [None if np.isnan(v) else float(v) for v in s.recall]
+    scores = metrics.scores(counts)
+    iou, recall = ([None if np.isnan(v) else float(v) for v in values] for values in (scores.iou, scores.recall))
     return {
-        "miou": s.miou,
-        "macc": s.macc,
-        "accuracy": s.accuracy,
-        "iou": dict(zip(names, rounded, strict=True)),
+        "miou": scores.miou,
+        "macc": scores.macc,
+        "accuracy": scores.accuracy,
+        "iou": dict(zip(names, iou, strict=True)),
         "class_accuracy": dict(zip(names, recall, strict=True)),
     }
 
 
-def _picture(out: Path, cloud: LabeledCloud, found: Segmentation, names: tuple[str, ...]) -> None:
-    from s4token_model.pictures.colors import palette
-    from s4token_model.pictures.figures import label_colors, save_comparison
+def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:
+    if not tally.clouds:
+        raise ValueError("no clouds to evaluate; check the root and the names of the rooms")
+    names, support = tally.names, tally.counts[MODEL].sum(1)
+    counts = tally.counts | {CHANCE: chance_confusion(support)}
+    if tally.provided < len(tally.clouds):
+        counts.pop(PROVIDED, None)  # an oracle over other clouds cannot be compared
+    order = [method for method in (MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if method in counts]
+    total = max(int(support.sum()), 1)
+    return {
+        "classes": list(names),
+        "prompts": list(prompted),
+        "methods": {method: figures(counts[method], names) for method in order},
+        "share": {name: float(n / total) for name, n in zip(names, support, strict=True)},
+        "clouds": tally.clouds,
+        "points": sum(cloud["points"] for cloud in tally.clouds),
+        "annotated_points": int(support.sum()),
+        "superpoints_per_cloud": float(np.mean([cloud["superpoints"] for cloud in tally.clouds])),
+        "seconds_per_cloud": float(np.mean([cloud["seconds"] for cloud in tally.clouds])),
+        "confusion": counts[MODEL].astype(int).tolist(),
+    }
 
-    colors = palette(len(names))
-    ignored = cloud.label == constants.UNLABELED
-    shown = np.where(ignored, constants.UNLABELED, found.labels)
+
+def renamed(result: dict[str, Any]) -> dict[str, Any]:
+    """Mean IoU over the classes that occur and have a synonym, under their names and under the synonyms."""
+    pairs = zip(result["classes"], result["prompts"], strict=True)
+    names = [name for name, synonym in pairs if name != synonym and result["share"][name] > 0]
+    ious = {method: [result["methods"][method]["iou"][name] for name in names] for method in (MODEL, SYNONYMS)}
+    return {"classes": names, **{method: float(np.mean(v)) if v else None for method, v in ious.items()}}
+
+
+def _save_picture(out: Path, cloud: LabeledCloud, labels: np.ndarray, names: tuple[str, ...]) -> None:
+    """Draw the predicted labels of a cloud beside the ground truth."""
+    from s4token_model.palette import index_colors
+    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+
+    colors = index_colors(np.arange(len(names)))
+    scored = np.where(cloud.label == constants.UNLABELED, constants.UNLABELED, labels)
     columns = [
-        (f"{cloud.name}: prediction", label_colors(found.labels, colors)),
+        (f"{cloud.name}: prediction", label_colors(labels, colors)),
         ("truth (gray: not annotated)", label_colors(cloud.label, colors)),
     ]
-    both = np.concatenate([cloud.label, shown])
-    save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=(both, names, colors))
+    legend = Legend(np.concatenate([cloud.label, scored]), names, colors)
+    save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=legend)
+
+
+def _save_confusion(out: Path, tally: _Tally) -> None:
+    from s4token_model.pictures.plots import save_confusion_picture
+
+    save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)

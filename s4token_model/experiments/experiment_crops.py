@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.datasets import scannet
-from s4token_model.evaluation.synthetic import scans
+from s4token_model.evaluation.procedural_rooms import held_out_scans as scans
 from s4token_model.experiments.effort import Effort
 from s4token_model.experiments.experiment_rooms import first_scans
 from s4token_model.experiments.experiment_shapes import Shape

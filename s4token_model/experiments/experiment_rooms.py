@@ -12,8 +12,8 @@ from s4token_model import constants, metrics, vocabulary
 from s4token_model.config import Config
 from s4token_model.datasets import s3dis, scannet
 from s4token_model.evaluation import prompts
+from s4token_model.evaluation.procedural_rooms import held_out_clouds as held_out
 from s4token_model.evaluation.segmentation import LabeledCloud
-from s4token_model.evaluation.synthetic import held_out
 from s4token_model.experiments import teacher_clip
 from s4token_model.experiments.effort import Effort
 from s4token_model.experiments.experiment import Lab
@@ -63,7 +63,7 @@ def _counts(segmenter: Segmenter, seen: list[Encoded], words: Vocabulary) -> np.
 def s3dis_words(segmenter: Segmenter) -> Vocabulary:
     """S3DIS's 13 classes in the prompts of `s4token evaluate s3dis`."""
     prompt = prompts.load("s3dis", s3dis.NAMES)
-    return segmenter.make_vocabulary(prompt.words, prompt.templates, 0.0)
+    return segmenter.make_vocabulary(prompt.names, prompt.templates, 0.0)
 
 
 @lru_cache(maxsize=1)

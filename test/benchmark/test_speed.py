@@ -1,11 +1,14 @@
-"""The benchmark's document and the growth of time and memory."""
+"""The benchmark's document, and time and memory against the number of points."""
+
+from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from s4token_model.benchmark import report, scaling, speed
+from s4token_model.benchmark import inputs, reference, report, scaling, speed
 from s4token_model.evaluation import segmentation
 
 RESULT = {
@@ -21,6 +24,10 @@ RESULT = {
         "speed_ratio": {"0.3": 9.5},
         "superpoints": {"0.3": {"ours": 40, "cut_pursuit": 42}},
     },
+    "precisions": [
+        {"precision": "fp32", "encoder_ms": 5.0, "total_ms": 9.0, "labels_as_fp32": 1.0},
+        {"precision": "bf16", "encoder_ms": 2.0, "total_ms": 6.0, "labels_as_fp32": 0.9987},
+    ],
     "wfps": {"ours_ms": 1.0, "exact": True, "fpsample_ms": None},
     "propagation": {"ours_ms": 2.0, "dense_ms": 100.0, "max_abs_diff": 1e-7},
     "hardware": "2 threads",
@@ -35,6 +42,18 @@ def test_document_holds_the_figures(tmp_path):
     assert "| total | 2.0 | 50.0 | 25.0 |" in text
     assert "| lambda 0.3 | 9.5 x | 0.98 | 40 / 42 |" in text
     assert "not installed" in text and "(50 x)" in text and "pgeof None" not in text
+    assert "| propagation | 2.0 | dense formula, torch | 100.0 | +4900 % |" in text
+    assert "| bf16 | 2.0 | 6.0 | 99.87 % |" in text
+    assert "precision bf16: encoder 2.0 ms, total 6.0 ms, 99.87 %" in report.text_table(RESULT)
+
+
+def test_the_reference_is_left_out_if_its_packages_are_missing(tmp_path):
+    part = {"energy_ratio": {}, "speed_ratio": {}, "superpoints": {}, "whole_ours_ms": 90.0, "whole_ratio": None}
+    result = RESULT | {"reference_ms": None, "ratio_total": None, "partition": part}
+    report.write(tmp_path / "b.md", [result], [], "s4token benchmark")
+    text = (tmp_path / "b.md").read_text()
+    assert "| total | 2.0 | - | - |" in text and "needs open3d and cut-pursuit-py" in text
+    assert "total" in report.text_table(result)
 
 
 def test_plot_is_drawn(tmp_path):
@@ -50,7 +69,7 @@ def test_plot_is_drawn(tmp_path):
 
 def test_slope_of_a_power_law():
     rows = [{"points": n, "total_ms": 3 * n**1.5} for n in (10, 100, 1000)]
-    assert scaling.slope(rows) == pytest.approx(1.5)
+    assert report.slope(rows) == pytest.approx(1.5)
 
 
 def test_one_size_in_a_process_of_its_own():
@@ -65,12 +84,12 @@ def test_a_failing_size_is_told():
         scaling.measure((4000,), model="no-such-model", repeats=1)
 
 
-def test_thinning_keeps_order_and_is_seeded():
+def test_subsampling_keeps_order_and_is_seeded():
     xyz = np.arange(300, dtype=np.float32).reshape(100, 3)
-    few = speed.thinned(xyz, 10)
+    few = inputs.subsample(xyz, 10)
     assert len(few) == 10 and (np.diff(few[:, 0]) > 0).all()
-    assert np.array_equal(few, speed.thinned(xyz, 10))
-    assert speed.thinned(xyz, 100) is xyz
+    assert np.array_equal(few, inputs.subsample(xyz, 10))
+    assert inputs.subsample(xyz, 100) is xyz
 
 
 LIVE = {
@@ -114,3 +133,22 @@ def test_json_has_every_key_of_the_contract(tiny_model, tmp_path, capsys):
     assert part <= found["partition"].keys()
     assert {"ours_ms", "fpsample_ms", "exact"} <= found["wfps"].keys() and found["wfps"]["exact"]
     assert {"ours_ms", "dense_ms", "max_abs_diff"} <= found["propagation"].keys()
+    assert found["precisions"][0]["precision"] == "fp32" and found["precisions"][0]["labels_as_fp32"] == 1
+
+
+def test_the_benchmark_runs_without_the_packages_of_the_reference(tiny_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reference, "missing_packages", lambda: ["cut-pursuit-py"])
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).random((3000, 3)).astype(np.float32))
+    words = ["--input", str(tmp_path / "cloud.npy"), "--model", str(tiny_model), "--repeats", "1"]
+    assert speed.main([*words, "--json"]) == 0 and speed.main(words) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert found["reference_ms"] is None and found["partition"]["cut_pursuit_ms"] is None
+    assert found["partition"]["ours_ms"] > 0 and found["wfps"]["exact"]
+
+
+def test_the_live_benchmark_is_an_entry_point(monkeypatch):
+    monkeypatch.setattr(speed, "entry_points", lambda group, name: [SimpleNamespace(load=lambda: len)])
+    assert speed.main(["--live", "--rate", "5"]) == 3
+    monkeypatch.setattr(speed, "entry_points", lambda group, name: [])
+    with pytest.raises(ImportError, match="s4token_ros"):
+        speed.main(["--live"])

@@ -10,7 +10,7 @@ import pytest
 from real_data import real
 
 from s4token_model.datasets import modelnet40
-from s4token_model.evaluation import modelnet as evaluation
+from s4token_model.evaluation import benchmarks
 
 
 class Knowing:
@@ -42,19 +42,21 @@ def test_resampled_layout_and_scores(tmp_path, capsys):
     assert [modelnet40.NAMES[t.category] for t in things] == ["bed", "chair", "chair", "night_stand"]
     np.testing.assert_allclose(things[0].xyz, [[2, 0, 1], [8, 6, 7]])  # y is up in the files, z here
     right = [t.category for t in things]
-    result = evaluation.run(tmp_path, segmenter=Knowing(right[:2] + [0] + right[3:]), as_json=True, out=tmp_path)
+    result = benchmarks.run(
+        "modelnet", root=tmp_path, segmenter=Knowing(right[:2] + [0] + right[3:]), as_json=True, out=tmp_path
+    )
     assert json.loads(capsys.readouterr().out) == result
     assert result["accuracy"] == 0.75 and result["macc"] == pytest.approx((1 + 0.5 + 1) / 3)
     assert result["class_accuracy"] == {"bed": 1.0, "chair": 0.5, "night_stand": 1.0}
     assert (tmp_path / "confusion.png").stat().st_size > 1000 and (tmp_path / "objects.png").stat().st_size > 1000
     assert len(result["prompts_sha256"]) == 64 and result["chance"] == 1 / 40
     (tmp_path / "bed" / "bed_0516.txt").write_text("1,nan,3\n")
-    result = evaluation.run(tmp_path, segmenter=Knowing(right[1:]))
+    result = benchmarks.run("modelnet", root=tmp_path, segmenter=Knowing(right[1:]))
     assert result["objects"] == 3 and "bed_0516.txt" in result["skipped"][0]["reason"]
     assert "left out, not in these figures: 1" in capsys.readouterr().out
     (tmp_path / "modelnet40_test.txt").write_text("bed_0516")
     with pytest.raises(ValueError, match="none of the objects could be read"):
-        evaluation.run(tmp_path, segmenter=Knowing([]))
+        benchmarks.run("modelnet", root=tmp_path, segmenter=Knowing([]))
 
 
 def write_hdf5(root, labels, xyz):

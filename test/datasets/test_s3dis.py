@@ -12,7 +12,7 @@ from real_data import real
 
 from s4token_model.constants import UNLABELED
 from s4token_model.datasets import s3dis
-from s4token_model.evaluation import s3dis as evaluation
+from s4token_model.evaluation import benchmarks
 from s4token_model.segmenter import Segmenter
 
 RNG = np.random.default_rng(0)
@@ -106,7 +106,9 @@ def test_the_command(tmp_path, tiny_model, capsys):
     xyz, part = room(0.1)
     np.save(tmp_path / "Area_5_hall_1.npy", np.c_[xyz, 255 * np.ones_like(xyz), np.array([1, 2, 8, 0])[part]])
     np.save(tmp_path / "Area_5_hall_2.npy", np.c_[XYZ, RGB, CLASS + 5])
-    result = evaluation.run(tmp_path, as_json=True, segmenter=Segmenter.load(tiny_model), out=tmp_path / "out")
+    result = benchmarks.run(
+        "s3dis", root=tmp_path, as_json=True, segmenter=Segmenter.load(tiny_model), out=tmp_path / "out"
+    )
     assert json.loads(capsys.readouterr().out) == result
     assert result["methods"]["rules"]["iou"]["floor"] > 0.8 and set(result["methods"]) == {
         "model", "rules", "chance", "oracle",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from s4token_model.datasets import scanobjectnn, validation
-from s4token_model.evaluation import scanobjectnn as evaluation
+from s4token_model.evaluation import benchmarks
 
 h5py = pytest.importorskip("h5py")
 XYZ = np.random.default_rng(0).normal(size=(3, 2048, 3)).astype(np.float32)
@@ -66,17 +66,17 @@ def test_the_command_scores_every_variant(tmp_path, capsys):
     xyz = np.concatenate([XYZ, XYZ[:1] * np.nan])
     write(tmp_path / "main_split_nobg" / "test_objectdataset.h5", (14, 14, 4, 4), xyz)
     write(tmp_path / "main_split" / "test_objectdataset.h5")
-    result = evaluation.run(tmp_path, as_json=True, segmenter=Knowing(), out=tmp_path / "out")
+    result = benchmarks.run("scanobjectnn", root=tmp_path, as_json=True, segmenter=Knowing(), out=tmp_path / "out")
     assert json.loads(capsys.readouterr().out) == result and list(result["variants"]) == ["obj_only", "obj_bg"]
     only = result["variants"]["obj_only"]
     assert (only["objects"], only["accuracy"], only["macc"]) == (3, pytest.approx(2 / 3), 0.5)
     assert only["chance"] == pytest.approx(1 / 15) and [s["name"] for s in only["skipped"]] == ["obj_only_0003"]
     assert only["class_accuracy"] == {"chair": 0.0, "toilet": 1.0} and "scanobjectnn version 1" in only["prompt_set"]
     assert (tmp_path / "out" / "obj_bg" / "objects.png").exists()
-    evaluation.run(tmp_path, variants="obj_bg", segmenter=Knowing())
+    benchmarks.run("scanobjectnn", root=tmp_path, variants="obj_bg", segmenter=Knowing())
     assert "OBJ_BG" in capsys.readouterr().out
     with pytest.raises(ValueError, match="pb_t50_rs"):
-        evaluation.run(tmp_path, variants="pb_t50_rs", segmenter=Knowing())
+        benchmarks.run("scanobjectnn", root=tmp_path, variants="pb_t50_rs", segmenter=Knowing())
 
 
 def test_what_is_wrong_is_named(tmp_path, monkeypatch):

@@ -9,11 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from real_data import real
-from sklearn.metrics import jaccard_score
 
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation import part_segmentation as evaluation
-from s4token_model.evaluation import parts
+from s4token_model.evaluation import benchmarks
 from s4token_model.segmenter import Segmenter
 
 
@@ -60,21 +58,6 @@ def test_what_is_wrong_is_named(tmp_path):
             shapenetpart.load_shape(tmp_path / f"{file}.txt")
 
 
-def test_iou_of_parts_agrees_with_scikit_learn():
-    rng = np.random.default_rng(3)
-    truth, found = rng.integers(0, 3, 500), rng.integers(0, 3, 500)
-    expected = jaccard_score(truth, found, labels=[0, 1, 2], average=None)
-    np.testing.assert_allclose(parts.part_ious(truth, found, 4), [*expected, 1.0], atol=1e-12)
-    found[:100] = 65535  # unlabeled points are wrong
-    assert parts.part_ious(truth, found, 4)[:3].max() < expected.max()
-
-
-def test_chance_is_the_iou_of_uniform_guesses():
-    rng = np.random.default_rng(0)
-    truth, found = np.repeat([0, 1], [60000, 20000]), rng.integers(0, 3, 80000)
-    np.testing.assert_allclose(parts.chance_ious(truth, 3), parts.part_ious(truth, found, 3), atol=0.01)
-
-
 class Knowing:
     """Stands in for a Segmenter: labels every point with the first word."""
 
@@ -96,7 +79,7 @@ def test_averages_of_both_lists_and_a_skipped_shape(tmp_path, capsys):
     ):  # mugs and a rocket
         write(tmp_path / "test" / f"{name}.txt", labels)
     (tmp_path / "test" / "d.txt").write_text("1 2 nan 4 5 6 36")
-    result = evaluation.run(tmp_path, segmenter=Knowing())
+    result = benchmarks.run("shapenetpart", root=tmp_path, segmenter=Knowing())
     mug, rocket = (0.5 + 0 + 0.25 + 0) / 4, 1.0  # of the rocket's parts two are neither there nor found
     assert result["miou_c"] == pytest.approx((mug + rocket) / 2) and result["miou_pointclipv2"] == pytest.approx(mug)
     assert result["miou_i"] == pytest.approx((2 * mug + rocket) / 3) and result["averaged_over"]["pointclipv2"] == 1
@@ -106,7 +89,9 @@ def test_averages_of_both_lists_and_a_skipped_shape(tmp_path, capsys):
 
 def test_the_command_on_real_caps(tiny_model, capsys, tmp_path):
     root = real("shapenetpart_cap")
-    result = evaluation.run(root, "val", as_json=True, segmenter=Segmenter.load(str(tiny_model)), out=tmp_path)
+    result = benchmarks.run(
+        "shapenetpart", root=root, split="val", as_json=True, segmenter=Segmenter.load(str(tiny_model)), out=tmp_path
+    )
     assert json.loads(capsys.readouterr().out) == result
     assert len(list(tmp_path.glob("cap_*.png"))) == 2 and (tmp_path / "confusion.png").exists()
     assert result["shapes"] == 5 and list(result["categories"]) == ["cap"]

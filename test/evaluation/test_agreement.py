@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from s4token_model import constants
-from s4token_model.evaluation import agreement
+from s4token_model.evaluation import agreement, benchmarks
 from s4token_model.io import files
 
 
@@ -42,14 +42,14 @@ def clouds(folder, count: int = 3):
 
 
 def test_labels_that_do_not_depend_on_the_view_agree(tmp_path):
-    result = agreement.run(clouds(tmp_path), segmenter=ByHeight(), as_json=True)
+    result = benchmarks.run("agreement", root=clouds(tmp_path), segmenter=ByHeight(), as_json=True)
     assert result["agreement"] == 1 and result["kappa"] == 1 and result["clouds"] == 3
     assert 0.5 < result["chance"] < 0.52
     assert result["points"] == pytest.approx(3 * 3000 * 0.95 * 0.64, rel=0.05), "points that both views hold and label"
 
 
 def test_random_labels_agree_by_chance(tmp_path):
-    result = agreement.run(clouds(tmp_path), segmenter=ByHeight(noise=1.0), as_json=True)
+    result = benchmarks.run("agreement", root=clouds(tmp_path), segmenter=ByHeight(noise=1.0), as_json=True)
     assert abs(result["agreement"] - 0.5) < 0.03 and abs(result["kappa"]) < 0.06
 
 
@@ -59,15 +59,15 @@ def test_figures_are_those_of_scikit_learn():
     second[:300] = first[:300]
     counts = np.zeros((4, 4), np.int64)
     np.add.at(counts, (first, second), 1)
-    found = agreement.figures(counts)
+    found = agreement.agreement_figures(counts)
     assert found["kappa"] == pytest.approx(cohen_kappa_score(first, second), abs=1e-12)
     assert found["agreement"] == pytest.approx((first == second).mean(), abs=1e-12)
 
 
 def test_nothing_to_measure_is_said(tmp_path):
     with pytest.raises(ValueError, match="holds no clouds"):
-        agreement.run(tmp_path, segmenter=ByHeight())
+        benchmarks.run("agreement", root=tmp_path, segmenter=ByHeight())
     with pytest.raises(ValueError, match="no point was labeled"):
-        agreement.figures(np.zeros((2, 2), np.int64))
+        agreement.agreement_figures(np.zeros((2, 2), np.int64))
     with pytest.raises(ValueError, match="--pictures"):
-        agreement.run(tmp_path, segmenter=ByHeight(), out="x")
+        benchmarks.run("agreement", root=tmp_path, segmenter=ByHeight(), out="x")

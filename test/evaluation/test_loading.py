@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s4token_model.evaluation.loading import Readable, skipped_line
+from s4token_model.evaluation.loading import SampleLoader, skipped_lines
 
 
 def halves(number):
@@ -14,11 +14,11 @@ def halves(number):
 
 
 def test_the_good_ones_come_and_the_bad_ones_are_counted(capsys):
-    found = Readable(range(5), halves)
+    found = SampleLoader(range(5), halves)
     assert list(found) == [0, 1, 2] == list(found)
     assert found.skipped == [{"name": "1", "reason": "1 is odd"}, {"name": "3", "reason": "3 is odd"}]
     assert (
-        skipped_line(found.skipped) == ["left out, not in these figures: 2, e.g. 1 is odd"] and skipped_line([]) == []
+        skipped_lines(found.skipped) == ["left out, not in these figures: 2, e.g. 1 is odd"] and skipped_lines([]) == []
     )
     printed = capsys.readouterr()
     assert printed.out == "" and "left out: 3 is" in printed.err  # stdout may hold a JSON object
@@ -26,4 +26,4 @@ def test_the_good_ones_come_and_the_bad_ones_are_counted(capsys):
 
 def test_none_is_an_error():
     with pytest.raises(ValueError, match="none of the rooms could be read; the first: 1 is odd"):
-        list(Readable([1, 3], halves, "rooms"))
+        list(SampleLoader([1, 3], halves, "rooms"))

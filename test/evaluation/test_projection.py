@@ -11,8 +11,8 @@ from real_data import real
 
 from s4token_model import cli
 from s4token_model import config as configs
-from s4token_model.evaluation import methods
-from s4token_model.evaluation.projection import Projection
+from s4token_model.evaluation.baselines import DepthProjection
+from s4token_model.evaluation.loading import Setup
 
 
 class Rows:
@@ -37,7 +37,7 @@ def ball(count=3000, seed=0):
 
 def test_points_get_the_feature_of_where_they_are_seen():
     xyz = ball()
-    found = Projection(Rows(), configs.Config()).encode(xyz)
+    found = DepthProjection(Rows(), configs.Config()).encode(xyz)
     side = np.abs(xyz[:, 2]) < 0.7  # what only the views from above and below see has rows of another direction
     high, low = side & (xyz[:, 2] > 0.35), side & (xyz[:, 2] < -0.35)
     assert (found.features[high, 0] > found.features[high, 1]).mean() > 0.85
@@ -49,11 +49,11 @@ def test_points_get_the_feature_of_where_they_are_seen():
 def test_scale_and_place_do_not_matter_and_hidden_points_borrow():
     inside = np.array([[0.0, 0.0, 0.95], [np.nan, 0, 0]], np.float32)
     xyz = np.concatenate([ball(), inside])
-    one, two = (Projection(Rows(), configs.Config()).encode(x) for x in (xyz, 50 * xyz + 7))
+    one, two = (DepthProjection(Rows(), configs.Config()).encode(x) for x in (xyz, 50 * xyz + 7))
     np.testing.assert_allclose(one.features, two.features, atol=1e-4)
     assert one.valid.sum() == len(xyz) - 1 and len(one.features) == len(xyz) - 1
     with pytest.raises(ValueError, match="no finite point"):
-        Projection(Rows(), configs.Config()).encode(inside[1:])
+        DepthProjection(Rows(), configs.Config()).encode(inside[1:])
 
 
 def test_commands_take_the_method(tiny_model, capsys, tmp_path):
@@ -66,4 +66,4 @@ def test_commands_take_the_method(tiny_model, capsys, tmp_path):
         cli.main(["evaluate", "scannet", "--root", str(tmp_path), "--method", "projection"])
     assert "unrecognized arguments: --method projection" in capsys.readouterr().err
     with pytest.raises(ValueError, match="unknown method"):
-        methods.load("other", tiny_model)
+        Setup(tiny_model).labeler("other")

@@ -30,19 +30,19 @@ FROZEN = {
 @pytest.mark.parametrize("name", CLASSES)
 def test_words_are_frozen(name):
     found = prompts.load(name, CLASSES[name])
-    assert (found.version, prompts.digest(found.words, found.templates)) == FROZEN[name]
-    assert all(template.count("{}") == 1 for template in found.templates) and len(set(found.words)) == len(found.words)
+    assert (found.version, prompts.digest(found.names, found.templates)) == FROZEN[name]
+    assert all(template.count("{}") == 1 for template in found.templates) and len(set(found.names)) == len(found.names)
 
 
 def test_words_of_parts_are_frozen():
     found = prompts.load_parts("shapenetpart", COUNTS)
-    assert found["mug"].words == ("handle", "cup") and found["mug"].templates == ("the {} of a mug",)
-    assert (found["mug"].version, prompts.said_of_parts(found)["prompts_sha256"]) == FROZEN["shapenetpart"]
+    assert found["mug"].names == ("handle", "cup") and found["mug"].templates == ("the {} of a mug",)
+    assert (found["mug"].version, prompts.parts_metadata(found)["prompts_sha256"]) == FROZEN["shapenetpart"]
 
 
 def test_scannet_is_asked_as_the_node_asks():
     found = prompts.load("scannet20", scannet.NAMES)
-    assert found.words == read_names("scannet20") and found.templates == read_templates("default")
+    assert found.names == read_names("scannet20") and found.templates == read_templates("default")
 
 
 def test_digest_is_sha256_of_the_json():

@@ -13,7 +13,7 @@ from real_data import real
 
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
-from s4token_model.evaluation import scannet, semantickitti, superpoint_oracle, synthetic, tables
+from s4token_model.evaluation import benchmarks, procedural_rooms, superpoint_oracle, tables
 from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.segmenter import Segmenter
 
@@ -99,14 +99,16 @@ def test_table_aligns_and_rounds():
 def test_scannet_with_a_real_pipeline(tmp_path, tiny_model, capsys):
     write_votenet(tmp_path, "scene0001_00")
     write_votenet(tmp_path, "scene0002_00")
-    result = scannet.run(tmp_path, "0001", str(tiny_model), as_json=True, out=tmp_path / "out")
+    result = benchmarks.run(
+        "scannet", root=tmp_path, rooms="0001", model=str(tiny_model), as_json=True, out=tmp_path / "out"
+    )
     assert json.loads(capsys.readouterr().out) == result
     assert result["rooms"] == ["scene0001_00"] and set(result["methods"]) == {"model", "rules", "chance", "oracle"}
     assert result["methods"]["oracle"]["miou"] > 0.9
     assert result["methods"]["rules"]["iou"]["floor"] > 0.85
     assert {"superpoints", "sampling", "patches", "encoder", "propagation"} <= set(result["clouds"][0]["stages_ms"])
     assert (tmp_path / "out" / "scene0001_00.png").exists() and (tmp_path / "out" / "confusion.png").exists()
-    scannet.run(tmp_path, ["0001"], str(tiny_model))
+    benchmarks.run("scannet", root=tmp_path, rooms=["0001"], model=str(tiny_model))
     assert "mIoU" in capsys.readouterr().out
 
 
@@ -119,7 +121,7 @@ def test_semantickitti_with_a_real_pipeline(tmp_path, tiny_model, capsys):
     ):
         (folder / kind).mkdir(parents=True)
         data.tofile(folder / kind / ("000000.bin" if kind == "velodyne" else "000000.label"))
-    result = semantickitti.run(tmp_path, segmenter=Segmenter.load(tiny_model))
+    result = benchmarks.run("semantickitti", root=tmp_path, segmenter=Segmenter.load(tiny_model))
     assert result["methods"]["rules"]["iou"]["road"] > 0.8 and "traffic sign" in capsys.readouterr().out
     assert tuple(result["classes"]) == kitti.NAMES
 
@@ -160,13 +162,18 @@ def test_partition_says_what_it_looked_for(tmp_path):
 
 
 def test_procedural_rooms_are_held_out_and_asked_for_by_synonyms(tiny_model, capsys):
-    result = synthetic.run(1, str(tiny_model))
+    result = benchmarks.run("procedural", rooms=1, model=str(tiny_model))
     assert "renamed classes" in capsys.readouterr().out
     words = dict(zip(result["classes"], result["prompts"], strict=True))
     assert words["sofa"] == "couch" and words["chair"] == "chair"
     assert {"model", "synonyms", "oracle"} <= set(result["methods"])
     assert result["methods"]["oracle"]["accuracy"] > 0.8
-    one, two = (next(synthetic.held_out(1, "frame")) for _ in range(2))
+    one, two = (next(procedural_rooms.held_out_clouds(1, "frame")) for _ in range(2))
     np.testing.assert_array_equal(one.xyz, two.xyz)
     with pytest.raises(ValueError, match="rooms=0"):
-        synthetic.run(0)
+        benchmarks.run("procedural", rooms=0)
+
+
+def test_an_unknown_benchmark_is_named():
+    with pytest.raises(ValueError, match="unknown benchmark 'scanet'; choose from scannet, s3dis"):
+        benchmarks.run("scanet", root="somewhere")

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from box_room import room
 from PIL import Image
 
+from s4token_model import constants
+from s4token_model.palette import index_colors
 from s4token_model.pictures import camera as viewpoint
-from s4token_model.pictures import colors, figures, renderer
+from s4token_model.pictures import colors, figures, plots, renderer
 
 SIZE = (160, 120)
+
+
+def palette(count: int) -> np.ndarray:
+    return index_colors(np.arange(count))
+
+
+def oklab_lightness(rgb: np.ndarray) -> np.ndarray:
+    """Oklab's L of sRGB (..., 3) in [0, 1], see https://bottosson.github.io/posts/oklab."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_lms = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    return np.cbrt(linear @ to_lms.T) @ np.array([0.2104542553, 0.7936177850, -0.0040720468])
 
 
 def square(z: float, half: float = 1.0, count: int = 60) -> np.ndarray:
@@ -25,7 +46,7 @@ def test_the_nearer_surface_hides_the_farther():
     raster = renderer.trace(xyz, SIZE, "object")
     image = renderer.paint(raster, tint)
     column, row, _ = raster.camera.project(np.array([[0.0, 0.0, 1.0], [0.9, -0.9, 0.0]]))
-    at = (np.stack([row, column], 1) / raster.supersample).astype(int)
+    at = (np.stack([row, column], 1) / renderer.SUPERSAMPLE).astype(int)
     assert image[tuple(at[0])].argmax() == 1 and image[tuple(at[1])].argmax() == 0
     assert (image[0, 0] == 255).all()
 
@@ -47,7 +68,7 @@ def test_cameras_stand_upright_and_are_not_mirrored():
     column, row, _ = camera.project(np.array([[0.5, 0.5, 0.5], [0.6, 0.5, 0.5], [0.5, 0.5, 0.6]]))
     assert column[1] > column[0] and row[2] < row[0]
     np.testing.assert_allclose(np.linalg.det(camera.axes), 1.0)
-    optical = viewpoint.look_at(xyz + [0, 0, 1], -90.0, 10.0, SIZE, up=np.array([0.0, -1.0, 0.0]))
+    optical = viewpoint.look_at(xyz + [0, 0, 1], -90.0, 10.0, SIZE, viewpoint.OPTICAL)
     column, row, depth = optical.project(np.array([[0.5, 0.5, 1.5], [0.6, 0.5, 1.5], [0.5, 0.6, 1.5], [0.5, 0.5, 1.6]]))
     assert column[1] > column[0] and row[2] > row[0] and depth[3] > depth[0]
 
@@ -94,7 +115,7 @@ def test_pictures_do_not_depend_on_scale_or_place():
     ],
 )
 def test_degenerate_clouds_give_a_picture(xyz):
-    image = figures.render(xyz, np.zeros((len(xyz), 3), np.uint8), SIZE)
+    image = renderer.render(xyz, np.zeros((len(xyz), 3), np.uint8), SIZE)
     assert image.shape == (120, 160, 3) and image.dtype == np.uint8
     assert (image < 255).any() == bool(np.isfinite(xyz).all(1).any())
 
@@ -109,36 +130,16 @@ def test_bad_arguments_are_named():
 
 
 def test_heat_is_perceptually_uniform():
-    levels = colors.rgb_to_oklab(colors.heat(np.linspace(0, 1, 65)) / 255.0)[:, 0]
+    levels = oklab_lightness(colors.heat(np.linspace(0, 1, 65)) / 255.0)
     assert (np.diff(levels) > 0).all()
     np.testing.assert_allclose(np.diff(levels), np.diff(levels).mean(), atol=0.008)
-    assert tuple(colors.heat(np.array(np.nan))) == colors.UNLABELED_COLOR
+    assert tuple(colors.heat(np.array(np.nan))) == constants.UNLABELED_COLOR
 
 
-def test_oklab_round_trip():
-    rgb = np.random.default_rng(4).random((100, 3))
-    np.testing.assert_allclose(colors.oklab_to_rgb(colors.rgb_to_oklab(rgb)), rgb, atol=2e-4)
-
-
-def test_superpoint_colors_are_stable_and_differ():
-    ids = np.arange(2000)
-    tints = colors.random_colors(ids)
-    np.testing.assert_array_equal(tints[::-1], colors.random_colors(ids[::-1]))
-    steps = np.abs(np.diff(tints.astype(int), axis=0)).sum(1)
-    assert np.median(steps) > 90 and len(np.unique(tints, axis=0)) > 1900
-
-
-def test_palette_is_distinct_and_does_not_shuffle():
-    tints = colors.palette(40)
-    np.testing.assert_array_equal(tints[:20], colors.palette(20))
-    assert len(np.unique(tints, axis=0)) == 40
-    assert len(colors.palette(2000)) == 2000
-
-
-def test_legend_lists_only_what_occurs_by_share():
+def test_legend_lists_only_what_occurs_by_frequency():
     labels = np.array([2] * 6 + [0] * 3 + [65535])
-    entries = figures._shares(labels, ("chair", "bed", "wall"), colors.palette(3))
-    assert [(name, round(share, 2)) for name, _, share in entries] == [
+    entries = figures._legend_entries(figures.Legend(labels, ("chair", "bed", "wall"), palette(3)))
+    assert [(name, round(fraction, 2)) for name, _, fraction in entries] == [
         ("wall", 0.6),
         ("chair", 0.3),
         ("unlabeled", 0.1),
@@ -148,20 +149,23 @@ def test_legend_lists_only_what_occurs_by_share():
 def test_pictures_are_written(tmp_path):
     xyz, part = room(0.1)
     xyz[7] = np.nan
-    names, tints = ("floor", "wall", "ceiling", "писалка"), colors.palette(4)
+    names, tints = ("floor", "wall", "ceiling", "писалка"), palette(4)
     labels = np.where(np.arange(len(part)) % 50 == 0, 65535, part)
-    figures.save_labels_picture(tmp_path / "new" / "labels.png", xyz, labels, names, tints, "a room", SIZE)
+    figures.save_labels_picture(
+        tmp_path / "new" / "labels.png", xyz, labels, names, tints, "a room", figures.trace(xyz, SIZE)
+    )
     with Image.open(tmp_path / "new" / "labels.png") as picture:
         assert picture.size == (SIZE[0] + figures.PANEL, SIZE[1] + 52)
     ids = np.where(np.isfinite(xyz).all(1), part, 4294967295).astype(np.uint32)
-    figures.save_superpoints_picture(tmp_path / "superpoints.png", xyz, ids, size=SIZE)
+    figures.save_superpoints_picture(tmp_path / "superpoints.png", xyz, ids, raster=figures.trace(xyz, SIZE))
     columns = [("a", figures.label_colors(labels, tints)), ("b", np.full((len(xyz), 3), 0.5))]
-    figures.save_comparison(tmp_path / "both.png", xyz, columns, SIZE, (labels, names, tints))
+    figures.save_comparison(tmp_path / "both.png", xyz, columns, SIZE, figures.Legend(labels, names, tints))
     with Image.open(tmp_path / "both.png") as picture:
         assert picture.size == (2 * SIZE[0] + figures.PANEL, SIZE[1] + 52)
     many = [f"class {i}" for i in range(100)]
+    raster = figures.trace(xyz, SIZE)
     figures.save_labels_picture(
-        tmp_path / "many.png", xyz, np.arange(len(xyz)) % 100, many, colors.palette(100), size=SIZE
+        tmp_path / "many.png", xyz, np.arange(len(xyz)) % 100, many, palette(100), raster=raster
     )
 
 
@@ -176,3 +180,14 @@ def test_the_best_superpoint_is_marked(tmp_path):
     rows, columns = np.nonzero(np.abs(plain - marked).sum(2))
     column, row, _ = raster.camera.project(xyz[part == 3].mean(0, keepdims=True))
     assert abs(rows.mean() - 52 - row[0] / 2) < 20 and abs(columns.mean() - column[0] / 2) < 20
+
+
+def test_a_confusion_matrix_is_drawn_or_says_what_is_missing(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="matplotlib belongs to the train requirements")
+    counts = np.array([[5, 1, 0, 2], [0, 0, 0, 0], [3, 0, 9, 0]])
+    plots.save_confusion_picture(tmp_path / "new" / "confusion.png", counts, ("wall", "floor", "bed"))
+    with Image.open(tmp_path / "new" / "confusion.png") as picture:
+        assert min(picture.size) > 100
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        plots.new_figure(1, 1)

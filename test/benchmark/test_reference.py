@@ -1,4 +1,4 @@
-"""Peers of the benchmark that are not always there."""
+"""Peers of the benchmark that are not always installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from s4token_model.benchmark import peers
+from s4token_model.benchmark import comparisons, reference
 from s4token_model.config import Config
 from s4token_model.pipeline import superpoints
 
@@ -29,29 +29,27 @@ def graph() -> tuple[np.ndarray, np.ndarray]:
 def test_pycut_pursuit_runs_in_its_own_interpreter(tmp_path, monkeypatch):
     (tmp_path / "pycut_pursuit").mkdir()
     (tmp_path / "pycut_pursuit" / "cp_d0_dist.py").write_text(MODULE)
-    monkeypatch.setenv(peers.VARIABLE, sys.executable)
+    monkeypatch.setenv(reference.PYCUT_PURSUIT, sys.executable)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     features, edges = graph()
-    found = peers.pycut_pursuit(features, edges, 0.3, 2)
+    found = reference.pycut_pursuit(features, edges, 0.3, 2)
     assert found["ms"] >= 0
     assert found["energy"] == pytest.approx(superpoints.energy(features, edges, np.repeat([0, 1], 10), 0.3))
 
 
 def test_pycut_pursuit_is_left_out_or_says_what_is_wrong(monkeypatch):
-    monkeypatch.delenv(peers.VARIABLE, raising=False)
-    assert peers.pycut_pursuit(*graph(), 0.3, 1) is None
-    monkeypatch.setenv(peers.VARIABLE, sys.executable)
+    monkeypatch.delenv(reference.PYCUT_PURSUIT, raising=False)
+    assert reference.pycut_pursuit(*graph(), 0.3, 1) is None
+    monkeypatch.setenv(reference.PYCUT_PURSUIT, sys.executable)
     with pytest.raises(RuntimeError, match="pycut_pursuit"):
-        peers.pycut_pursuit(*graph(), 0.3, 1)
+        reference.pycut_pursuit(*graph(), 0.3, 1)
 
 
 def test_geometry_is_timed_with_and_without_pgeof(monkeypatch):
     xyz = np.random.default_rng(0).random((400, 3)).astype(np.float32)
 
-    def timed(call, repeats):
-        return float(repeats), call()
-
-    both = peers.geometry(xyz, Config(), 3, timed)
+    monkeypatch.setattr(comparisons, "timed", lambda call, repeats: (float(repeats), call()))
+    both = comparisons.compare_geometry(xyz, Config(), 3)
     assert both["ours_ms"] == 3 and both["pgeof_ms"] in (3, None)
     monkeypatch.setitem(sys.modules, "pgeof", None)
-    assert peers.geometry(xyz, Config(), 3, timed)["pgeof_ms"] is None
+    assert comparisons.compare_geometry(xyz, Config(), 3)["pgeof_ms"] is None

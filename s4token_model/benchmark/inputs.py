@@ -1,0 +1,67 @@
+"""Clouds and models for the speed benchmark."""
+
+from __future__ import annotations
+
+import numpy as np
+import open_clip
+import torch
+
+from s4token_model import checkpoint
+from s4token_model import config as configs
+from s4token_model.io import files
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.segmenter import Segmenter
+
+RANDOM = "random:"  # model "random:ViT-B-16": an open_clip architecture with random weights, for the time alone
+MIN_POINTS = 100
+
+
+def load_points(path: str | None, count: int | None) -> np.ndarray:
+    """Finite points (H, 3) float32 of a file, or of a procedural room; at most `count`, drawn at random."""
+    if path is None:
+        from s4token_model.procedural import scenes
+        from s4token_model.sensors import scans
+
+        xyz = scans.scan_depth(scenes.make_room(0), np.random.default_rng(0), count or 80000).xyz
+    else:
+        xyz = files.read_cloud(path).xyz
+    xyz = np.ascontiguousarray(xyz[np.isfinite(xyz).all(axis=1)], np.float32)
+    if count is not None:
+        xyz = subsample(xyz, count)
+    if len(xyz) < MIN_POINTS:
+        raise ValueError(f"{path} has {len(xyz)} finite points; a benchmark needs at least {MIN_POINTS}")
+    return xyz
+
+
+def row_of_rooms(count: int) -> np.ndarray:
+    """A row of procedural rooms, (count, 3) float32, as many rooms as it takes."""
+    from s4token_model.procedural import scenes
+    from s4token_model.sensors import scans
+
+    rooms: list[np.ndarray] = []
+    while sum(map(len, rooms)) < count:
+        scan = scans.scan_depth(scenes.make_room(len(rooms)), np.random.default_rng(0), 200_000)
+        rooms.append(scan.xyz + np.float32([15 * len(rooms), 0, 0]))
+    return np.ascontiguousarray(subsample(np.concatenate(rooms), count), np.float32)
+
+
+def subsample(xyz: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the points, drawn at random with a fixed seed, in their order."""
+    if len(xyz) <= count:
+        return xyz
+    return xyz[np.sort(np.random.default_rng(0).choice(len(xyz), count, replace=False))]
+
+
+def load_model(model: str, tokens: int | None = None, precision: str | None = None) -> Segmenter:
+    """Load a checkpoint, or build an open_clip architecture with random weights; None keeps the model's setting."""
+    settings = {"sampling.tokens": tokens, "clip.precision": precision}
+    changes = {key: value for key, value in settings.items() if value is not None}
+    if not model.startswith(RANDOM):
+        return Segmenter.load(model, configs.replace(checkpoint.read_config(model), changes))
+    name = model.removeprefix(RANDOM)
+    config = configs.replace(configs.Config(), {"clip.name": name, "clip.pretrained": ""} | changes)
+    torch.manual_seed(0)  # the same weights in every precision
+    network, tokenize = open_clip.create_model(name, pretrained=None), open_clip.get_tokenizer(name)
+    frozen = FrozenClip(network, tokenize, (0.5,) * 3, (0.25,) * 3, config.clip.precision)
+    return Segmenter(Tokenizer(config.tokenizer, frozen.width), frozen, config)

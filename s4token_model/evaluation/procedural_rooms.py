@@ -1,0 +1,31 @@
+"""Held-out procedural rooms: scenes of the kind the model was trained on, under seeds that training never draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from s4token_model.evaluation.segmentation import LabeledCloud
+from s4token_model.procedural import scenes
+from s4token_model.procedural.captions import HELD_OUT
+from s4token_model.procedural.classes import INDOOR
+from s4token_model.procedural.types import Scan
+from s4token_model.sensors import scans
+
+FIRST_SEED = 1_900_000_000  # far above every seed that training counts up from
+NAMES = INDOOR
+# The first synonym of every class that training never saw, e.g. couch for sofa; the name itself if it has none
+SYNONYMS = tuple(HELD_OUT[name][0] if HELD_OUT.get(name) else name for name in NAMES)
+
+
+def held_out_scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:
+    """Yield seed and scan, with instances, of `rooms` procedural rooms; `kind` as in `sensors.scans.scan`."""
+    for number in range(seed, seed + rooms):
+        yield number, scans.scan(scenes.make_room(number), np.random.default_rng(number), kind)
+
+
+def held_out_clouds(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[LabeledCloud]:
+    """Yield the clouds of `held_out_scans`, the same for the same seed."""
+    for number, scan in held_out_scans(rooms, kind, seed):
+        yield LabeledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)

@@ -1,0 +1,63 @@
+"""Plots by matplotlib, which belongs to the extras `train` and `bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def save_confusion_picture(path: str | Path, counts: np.ndarray, names: Sequence[str]) -> None:
+    """Draw a confusion matrix (C, C or C + 1), rows the true classes that occur, each row in percent of its points."""
+    counts = np.asarray(counts, float)
+    titles = [*names, "unlabeled"][: counts.shape[1]]
+    rows = np.flatnonzero(counts.sum(1) > 0)
+    columns = np.flatnonzero((counts.sum(0) > 0) | np.isin(np.arange(counts.shape[1]), rows))
+    fraction = counts[rows][:, columns] / counts[rows].sum(1, keepdims=True)
+    figure = new_figure(2.2 + 0.42 * len(columns), 2.2 + 0.42 * len(rows))
+    axes = figure.add_subplot()
+    axes.imshow(fraction**0.6, cmap="Blues", vmin=0, vmax=1)  # the power shows small confusions, too
+    for (y, x), value in np.ndenumerate(fraction):
+        if value >= 0.005:
+            ink = "white" if value > 0.5 else "black"
+            axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", color=ink, fontsize=9)
+    axes.set_xticks(range(len(columns)), [titles[j] for j in columns], rotation=90)
+    axes.set_yticks(range(len(rows)), [titles[i] for i in rows])
+    axes.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(1, len(columns)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    axes.set_xlabel("rows: truth, columns: prediction, percent of the row", color="gray", labelpad=10)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.2)
+
+
+def save_scaling_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Draw time against points, both logarithmic, per stage and in total."""
+    figure = new_figure(8, 5)
+    axes = figure.add_subplot()
+    points = [row["points"] for row in rows]
+    for stage in rows[0]["stages_ms"]:
+        axes.loglog(points, [max(row["stages_ms"][stage], 0.1) for row in rows], marker=".", label=stage)
+    totals = [row["total_ms"] for row in rows]
+    axes.loglog(points, totals, color="black", marker="o", linewidth=2, label="total")
+    linear = [totals[-1] * count / points[-1] for count in points]
+    axes.loglog(points, linear, color="gray", linestyle=":", label="linear")
+    axes.set(xlabel="points", ylabel="milliseconds", title="Time to label a cloud")
+    axes.grid(True, which="both", alpha=0.2)
+    axes.legend(loc="lower right", ncols=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A matplotlib figure of this size in inches; ImportError that names the package if it is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as reason:
+        raise ImportError("this picture needs matplotlib: pip install matplotlib") from reason
+    return Figure(figsize=(width, height), layout="constrained")
