@@ -73,6 +73,7 @@ def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: s
         silence: why no cloud arrives, "" if clouds arrive.
         problem: why the node could not be configured, "" if it could.
     """
+    # The first problem found is reported, so the most serious ones come first
     if problem:
         return DiagnosticStatus.ERROR, problem
     if state != "active":

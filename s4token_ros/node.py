@@ -5,6 +5,7 @@ This module holds parameters, lifecycle, services and diagnostics; worker.py pro
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
@@ -19,6 +20,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -83,6 +85,7 @@ class S4TokenNode(LifecycleNode):
         self._version = 0  # of the last vocabulary before the node was cleaned up
         self._phase, self._problem = "unconfigured", ""
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
+        # Clouds, services and diagnostics run in different threads, each one call at a time
         self._cloud_group = MutuallyExclusiveCallbackGroup()
         self._service_group = MutuallyExclusiveCallbackGroup()
         self._watch_group = MutuallyExclusiveCallbackGroup()
@@ -94,7 +97,8 @@ class S4TokenNode(LifecycleNode):
         ):
             self.create_service(kind, f"~/{name}", self._service_callback(answer), callback_group=self._service_group)
         self._watch_timer = self._create_watch_timer()
-        if self._settings.node.autostart:  # from within spin, so that signals and services work in the meantime
+        if self._settings.node.autostart:
+            # From within spin, so that signals and services work while the model loads
             self._start_timer = self.create_timer(0.01, self._autostart, MutuallyExclusiveCallbackGroup())
 
     def _create_watch_timer(self) -> Any:
@@ -306,7 +310,7 @@ def main(
     base_config: Callable[[str], Config] = saved_config,
 ) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
-    # Signals only end the loop, so that the worker never loses its context in the middle of a cloud
+    # Signals only end the loop, so that the worker never loses its context during a cloud
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -321,7 +325,8 @@ def main(
     executor.add_node(node)
     try:
         while not stop.is_set():
-            executor.spin_once(timeout_sec=0.2)
+            with contextlib.suppress(InvalidHandle):  # rclpy raises it if a callback destroys a subscription just now
+                executor.spin_once(timeout_sec=0.2)
     finally:
         executor.shutdown()
         node.halt()

@@ -52,10 +52,12 @@ class Worker:
         self.publishers = publishers
         self.stats = Statistics()
         self._now, self._report_error = now, report_error
+        # The message that waits, and the cloud that was encoded last
         self._messages = Mailbox()
-        self._frame: Frame | None = None  # the newest encoded cloud
+        self._frame: Frame | None = None
         self._unpublished = False  # a query encoded `_frame` while nobody subscribed
         self._query_texts: tuple[str, ...] = ()
+        # Locks and threads
         self._publishing = threading.RLock()  # guards model, publishers and the order of what is published
         self._encoding = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()

@@ -5,6 +5,7 @@ python test/helpers/ros_helpers.py --ros-args ...      runs the node with the fa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -130,7 +132,8 @@ class Peer:
 
     def _spin(self) -> None:
         while self._running:
-            self.executor.spin_once(timeout_sec=0.05)
+            with contextlib.suppress(InvalidHandle):  # a test has just destroyed a subscription
+                self.executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         self._running = False

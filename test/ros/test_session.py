@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_environment_of_a_session(monkeypatch, tmp_path):
     for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
-    found = session.environment()
-    assert 1 <= int(found["ROS_DOMAIN_ID"]) <= 100 and found["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    assert Path(found["FASTDDS_DEFAULT_PROFILES_FILE"]).name == session.PROFILE
+    variables = session.environment()
+    assert 1 <= int(variables["ROS_DOMAIN_ID"]) <= 100 and variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert Path(variables["FASTDDS_DEFAULT_PROFILES_FILE"]).name == session.PROFILE
     monkeypatch.setenv("ROS_DISTRO", "humble")
-    found = session.environment()
-    assert found["ROS_LOCALHOST_ONLY"] == "1" and "FASTRTPS_DEFAULT_PROFILES_FILE" in found
+    variables = session.environment()
+    assert variables["ROS_LOCALHOST_ONLY"] == "1" and "FASTRTPS_DEFAULT_PROFILES_FILE" in variables
     mine = tmp_path / "mine.xml"
     mine.write_text("<dds/>")
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(mine))
