@@ -148,19 +148,24 @@ class Peer:
 
     def connect(self, *topics: Collected, publisher=None) -> None:
         """Send small clouds until one has come back on every topic, so that the node has matched them all."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
+
+        def send():
             probe = cloud(room(10))
             (publisher or self.points).publish(probe)
-            retry = time.monotonic() + 0.5
-            while time.monotonic() < retry:
-                if all(topic.by_stamp(probe.header.stamp) for topic in topics):
-                    for topic in topics:  # answers come in order, so no probe is left on its way
-                        topic.clear()
-                        topic.matched = True
-                    return
-                time.sleep(0.005)
-        raise AssertionError(f"no cloud came back on {[topic.subscription.topic_name for topic in topics]}")
+            return probe.header.stamp
+
+        end, retry = time.monotonic() + 60, 0.0
+        while not all(topics):
+            assert time.monotonic() < end, [t.subscription.topic_name for t in topics if not t]
+            if time.monotonic() > retry:
+                send()
+                retry = time.monotonic() + 0.2
+            time.sleep(0.005)
+        last = send()  # clouds are answered in order, so no probe is on its way after this one
+        wait_for(lambda: all(topic.by_stamp(last) for topic in topics), 30, "the answer to the last probe")
+        for topic in topics:
+            topic.clear()
+            topic.matched = True
 
     def collect(self, kind, topic: str, qos=None) -> Collected:
         return Collected(self.node, kind, topic, qos or cloud_qos("reliable", 10))
