@@ -10,8 +10,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchDescription
 
-CONFIG = Path(__file__).resolve().parents[1] / "config"  # of the source tree, or of share/s4token_ros
-# Fast DDS 3 warns about the name that Fast DDS 2, of Humble and Jazzy, reads
+CONFIG = Path(__file__).resolve().parents[1] / "config"  # in the source tree, or in share/s4token_ros
+# Fast DDS 2 (Humble, Jazzy) and Fast DDS 3 read different variables, and 3 warns about the old one
 PROFILE_VARIABLE = (
     "FASTRTPS_DEFAULT_PROFILES_FILE"
     if os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
@@ -20,7 +20,7 @@ PROFILE_VARIABLE = (
 
 
 def generate_launch_description():
-    """Arguments, the shared-memory profile for large clouds, the node and, if asked for, RViz."""
+    """Return the launch arguments, the Fast DDS profile for large clouds, the node and, on request, RViz."""
     rviz = Node(
         package="rviz2",
         executable="rviz2",
@@ -32,13 +32,13 @@ def generate_launch_description():
         [
             DeclareLaunchArgument("input", default_value="points", description="PointCloud2 topic to label"),
             DeclareLaunchArgument(
-                "config", default_value="node", description="parameter file, or the name of one in config/: node, live"
+                "config", default_value="node", description="parameter file, or node or live for the one in config/"
             ),
-            DeclareLaunchArgument("model", default_value="", description="checkpoint; empty: as the config says"),
+            DeclareLaunchArgument("model", default_value="", description="checkpoint; empty: as in the config"),
             DeclareLaunchArgument(
-                "vocabulary", default_value="", description="words separated by commas; empty: as the config says"
+                "vocabulary", default_value="", description="comma-separated class names; empty: as in the config"
             ),
-            DeclareLaunchArgument("rviz", default_value="false", description="true: also start RViz"),
+            DeclareLaunchArgument("rviz", default_value="false", description="whether to start RViz, too"),
             SetEnvironmentVariable(PROFILE_VARIABLE, profile),
             OpaqueFunction(function=_node),
             rviz,
@@ -47,7 +47,7 @@ def generate_launch_description():
 
 
 def _node(context):
-    """The node; arguments that are empty leave the parameter to the config file."""
+    """Return the node; an empty launch argument leaves its parameter to the config file."""
 
     def argument(name):
         return LaunchConfiguration(name).perform(context)
@@ -57,9 +57,9 @@ def _node(context):
     overrides = {}
     if argument("model"):
         overrides["model"] = argument("model")
-    words = [word.strip() for word in argument("vocabulary").split(",") if word.strip()]
-    if words:
-        overrides["vocabulary.names"] = words
+    names = [name.strip() for name in argument("vocabulary").split(",") if name.strip()]
+    if names:
+        overrides["vocabulary.names"] = names
     return [
         Node(
             package="s4token_ros",

@@ -1,7 +1,7 @@
-"""PointCloud2 messages to arrays and back: free functions, no node.
+"""PointCloud2 messages to arrays and back, without a node.
 
-The memory layout is decoded in `s4token_model.io.pointcloud2`, shared with the bag reader; this file adds what only a
-message has: header, shape, and the cheap way to hand numpy memory to rclpy.
+The memory layout is decoded by `s4token_model.io.pointcloud2`, which the bag reader shares; this module adds header,
+shape, and a fast way to pass numpy memory to rclpy.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from s4token_model.io import pointcloud2
 class Cloud:
     """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again.
 
-    `points` (H,) structured, every field and padding byte of the input; `xyz` (H, 3) float32, or float64 where the
-    input is wider [m]; `rgb` (H, 3) float32 in [0, 1] or None.
+    Attributes:
+        header, height, width, is_dense: as in the message.
+        points: (H,) structured, with every field and padding byte of the input.
+        xyz: (H, 3) float32, or float64 if the input is wider [m].
+        rgb: (H, 3) float32 in [0, 1], or None.
     """
 
     header: Header
@@ -38,39 +41,26 @@ class Cloud:
 
     @property
     def finite(self) -> np.ndarray:
-        """(H,) bool: points whose x, y and z are all finite."""
+        """(H,) bool, whether x, y and z of a point are all finite."""
         x, y, z = (np.isfinite(self.xyz[:, i]) for i in range(3))
         return x & y & z
 
 
 def decode(message: PointCloud2) -> Cloud:
-    """Read any PointCloud2: any fields, byte order, row padding and shape; xyz float32, float64 or integer.
+    """Decode a PointCloud2 with any fields, byte order, row padding and shape; xyz float32, float64 or integer.
 
-    Raises ValueError that names the value and the fix: no x, y or z; data shorter than the shape says; a field
-    outside the point; a datatype that PointField does not know.
+    Raises:
+        ValueError: x, y or z is missing; the data is shorter than the shape requires; a field lies outside the point;
+            PointField has no such datatype. It names the value and the fix.
     """
-    points = pointcloud2.decode(
-        message.fields,
-        message.data,
-        message.width,
-        message.height,
-        message.point_step,
-        message.row_step,
-        message.is_bigendian,
-    )
-    return Cloud(
-        message.header,
-        message.height,
-        message.width,
-        message.is_dense,
-        points,
-        pointcloud2.xyz(points),
-        pointcloud2.rgb(points),
-    )
+    m = message
+    points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
+    xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
+    return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb)
 
 
 def encode(points: np.ndarray, header: Header, height: int | None = None, is_dense: bool = False) -> PointCloud2:
-    """Return a structured array (H,) as a PointCloud2 of `height` rows (default: one), without row padding."""
+    """Return a structured array (H,) as a PointCloud2 of `height` rows (default 1), without row padding."""
     fields, point_step, is_bigendian = pointcloud2.layout(points)
     height = 1 if height is None else height
     width = len(points) // height if height else 0
@@ -83,7 +73,7 @@ def encode(points: np.ndarray, header: Header, height: int | None = None, is_den
 
 
 def _byte_array(points: np.ndarray) -> array.array:
-    """Copy into the one type whose assignment to a message is free; rclpy checks any other byte by byte."""
+    """Copy into an array.array, the only type that rclpy assigns to a message without checking every byte."""
     data = array.array("B")
     if points.nbytes:
         data.frombytes(np.ascontiguousarray(points).view(np.uint8).data)
@@ -93,11 +83,17 @@ def _byte_array(points: np.ndarray) -> array.array:
 def labeled_points(
     cloud: Cloud, labels: np.ndarray, confidence: np.ndarray, superpoints: np.ndarray, colors: np.ndarray
 ) -> np.ndarray:
-    """Return the points of `cloud` with fields label, confidence, superpoint and rgb appended, structured (H,).
+    """Return the points of `cloud`, structured (H,), with fields label, confidence, superpoint and rgb appended.
 
-    labels (H,) uint32, 65535 where unlabeled; confidence (H,) float32; superpoints (H,) uint32; colors (C, 3) uint8 of
-    the classes. rgb is the color of the class, gray where unlabeled. An input field that has one of these names is
-    kept as `input_<name>`, e.g. the camera's color as `input_rgb`; of a cloud that was labeled before, only that.
+    An existing input field with one of these names is renamed to `input_<name>`, e.g. the camera's color to
+    `input_rgb`. If the cloud was labeled before, its old labels are replaced and its `input_<name>` fields stay.
+
+    Args:
+        cloud: the decoded input of H points.
+        labels: (H,) uint32, 65535 if unlabeled.
+        confidence: (H,) float32.
+        superpoints: (H,) uint32.
+        colors: (C, 3) uint8 of the classes, for rgb; unlabeled points are gray.
     """
     palette = pointcloud2.pack_rgb(
         np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
@@ -112,32 +108,32 @@ def labeled_points(
 
 
 def labeled_cloud(cloud: Cloud, points: np.ndarray) -> PointCloud2:
-    """Return `points` (H,), from `labeled_points`, in the shape, frame and with the stamp of the input."""
+    """Return `points` (H,), from `labeled_points`, with the shape, frame and stamp of the input."""
     return encode(points, cloud.header, cloud.height, cloud.is_dense)
 
 
 def class_cloud(cloud: Cloud, points: np.ndarray, label: int) -> PointCloud2:
-    """Return the labeled `points` of one class as an unorganized cloud; empty when there are none."""
+    """Return the labeled `points` of one class as an unorganized cloud, possibly empty."""
     return encode(points[points["label"] == label], cloud.header, is_dense=True)
 
 
 def similarity_cloud(cloud: Cloud, texts: Sequence[str], scores: np.ndarray) -> PointCloud2:
-    """Return the input with one float32 field `similarity_<text>` per text; scores (H, len(texts)), NaN if invalid."""
+    """Return the input plus a float32 field `similarity_<text>` per text; scores (H, len(texts)), NaN if invalid."""
     names = [f"similarity_{n}" for n in ros_names(texts, fallback="text")]
     columns = {name: np.ascontiguousarray(scores[:, i], np.float32) for i, name in enumerate(names)}
     return encode(pointcloud2.append(cloud.points, columns), cloud.header, cloud.height, cloud.is_dense)
 
 
-def ros_names(words: Iterable[str], fallback: str = "class") -> list[str]:
-    """Turn words into distinct ROS name tokens, e.g. "Café table" -> "cafe_table".
+def ros_names(texts: Iterable[str], fallback: str = "class") -> list[str]:
+    """Turn texts into distinct ROS name tokens, e.g. "Café table" -> "cafe_table".
 
-    A token is [a-z][a-z0-9_]*, at most 60 long, without double or trailing underscores. Words without any Latin
-    letter or digit become `<fallback>_<index>`; repeats get _2, _3, ... in order.
+    A token is [a-z][a-z0-9_]*, at most 60 characters long, without double or trailing underscores. Texts without any
+    Latin letter or digit become `<fallback>_<index>`; repeats get _2, _3, ... in order.
     """
     taken: set[str] = set()
     names = []
-    for index, word in enumerate(words):
-        base = _token(word) or f"{fallback}_{index}"
+    for index, text in enumerate(texts):
+        base = _token(text) or f"{fallback}_{index}"
         name, repeat = base, 1
         while name in taken:
             repeat += 1
@@ -147,7 +143,7 @@ def ros_names(words: Iterable[str], fallback: str = "class") -> list[str]:
     return names
 
 
-def _token(word: str) -> str:
-    latin = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode().lower()
+def _token(text: str) -> str:
+    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     token = re.sub(r"[^a-z0-9]+", "_", latin).strip("_")[:60].rstrip("_")
     return f"n{token}" if token[:1].isdigit() else token

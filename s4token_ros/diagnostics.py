@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics: rate, latency per stage, drops, and why nothing happens."""
+"""What the node reports on /diagnostics: rate, latency per stage, drops, and why nothing happens."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-WINDOW_S = 10.0  # rates and latencies are means over this long
+WINDOW_S = 10.0  # rates and latencies are averaged over this time
 
 
 @dataclass
 class Statistics:
-    """Counters since activation and the recent past. Times are monotonic seconds, latencies milliseconds."""
+    """Counters since activation, and the most recent frames; times are monotonic [s], latencies [ms]."""
 
     received: int = 0
     labeled: int = 0
-    stale: int = 0  # replaced by a newer cloud before the worker came to it
-    idle: int = 0  # replaced while nobody subscribed to any output
+    stale: int = 0  # replaced by a newer cloud before the worker took it
+    idle: int = 0  # replaced while no output had a subscriber
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
     last_received: float | None = None
@@ -30,18 +30,18 @@ class Statistics:
     recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))
 
     def receive(self) -> None:
-        """Count a cloud that arrived."""
+        """Count an arrived cloud."""
         self.received += 1
         self.last_received = time.monotonic()
 
     def succeed(self, stages_ms: dict[str, float]) -> None:
-        """Count a labeled cloud and its latency per stage."""
+        """Count a labeled cloud and record its latency per stage."""
         self.labeled += 1
         self.failing = False
         self.recent.append((time.monotonic(), dict(stages_ms)))
 
     def fail(self, error: str) -> None:
-        """Count a cloud that was dropped because of an error."""
+        """Count a cloud dropped because of an error."""
         self.failed += 1
         self.failing = True
         self.last_error = error
@@ -56,7 +56,7 @@ class Statistics:
         return sum(now - t < WINDOW_S for t, _ in list(self.recent)) / min(WINDOW_S, max(now - self.started, 1.0))
 
     def stages_ms(self) -> dict[str, float]:
-        """Mean milliseconds per stage over the last WINDOW_S seconds, or of the newest frame when that is older."""
+        """Mean time per stage [ms] over the last WINDOW_S seconds, or of the newest frame if that is older."""
         recent = list(self.recent)
         frames = [s for t, s in recent if time.monotonic() - t < WINDOW_S] or [s for _, s in recent[-1:]]
         names = dict.fromkeys(name for stages in frames for name in stages)
@@ -64,10 +64,16 @@ class Statistics:
 
 
 def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: str) -> tuple[bytes, str]:
-    """Return the level and the one-line message; the first thing that is wrong, most serious first.
+    """Return the level and a one-line message about the most serious problem.
 
-    `silence` says why no cloud comes ("" when they come), `problem` why the node could not be configured.
+    Args:
+        stats: the worker's statistics.
+        state: lifecycle state, e.g. "active".
+        wanted: whether any output has a subscriber.
+        silence: why no cloud arrives, "" if clouds arrive.
+        problem: why the node could not be configured, "" if it could.
     """
+    # The first problem found is reported, so the most serious ones come first
     if problem:
         return DiagnosticStatus.ERROR, problem
     if state != "active":
@@ -77,17 +83,17 @@ def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: s
     if silence:
         return DiagnosticStatus.WARN, silence
     if not wanted:
-        return DiagnosticStatus.OK, "idle: nobody subscribes to any output"
+        return DiagnosticStatus.OK, "idle: no output has a subscriber"
     if stats.unlabeled_reason:
-        return DiagnosticStatus.WARN, f"nothing labeled in the last cloud: {stats.unlabeled_reason}"
+        return DiagnosticStatus.WARN, f"no point of the last cloud was labeled: {stats.unlabeled_reason}"
     if stats.frame_id_missing:
-        return DiagnosticStatus.WARN, "clouds come with an empty frame_id; RViz and tf cannot place them"
+        return DiagnosticStatus.WARN, "clouds have an empty frame_id; RViz and tf cannot place them"
     total = sum(stats.stages_ms().values())
     return DiagnosticStatus.OK, f"labeling at {stats.rate_hz():.1f} Hz, {total:.0f} ms per cloud"
 
 
 def values(stats: Statistics) -> dict[str, str]:
-    """Return the figures of `stats` as text, ready for KeyValues."""
+    """Return the statistics as text, ready for KeyValues."""
     stages = stats.stages_ms()
     return {
         "rate_hz": f"{stats.rate_hz():.2f}",
@@ -105,11 +111,11 @@ def values(stats: Statistics) -> dict[str, str]:
 
 
 def array_message(
-    stamp, name: str, hardware: str, level: bytes, message: str, figures: dict[str, str]
+    stamp, name: str, hardware: str, level: bytes, message: str, pairs: dict[str, str]
 ) -> DiagnosticArray:
     """Return a DiagnosticArray with one status."""
     status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=message)
-    status.values = [KeyValue(key=key, value=value) for key, value in figures.items()]
+    status.values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp
     return array

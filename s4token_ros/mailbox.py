@@ -1,4 +1,4 @@
-"""The newest cloud, and nothing older: a one-place mailbox between the subscriptions and the worker thread."""
+"""A mailbox with room for one message, the newest: between the subscriptions and the worker thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 
-class Inbox:
+class Mailbox:
     """Holds at most one message; a newer one replaces it."""
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Inbox:
         self._message: Any = None
 
     def put(self, message: Any) -> bool:
-        """Store `message`; return whether an older one that nobody had taken was replaced."""
+        """Store `message`; return whether it replaced an older one that nobody had taken."""
         with self._changed:
             replaced = self._message is not None
             self._message = message
@@ -22,7 +22,7 @@ class Inbox:
         return replaced
 
     def put_back(self, message: Any) -> None:
-        """Store `message` unless a newer one has come since it was taken."""
+        """Store a message again after `take`, unless a newer one has arrived since."""
         with self._changed:
             if self._message is None:
                 self._message = message
@@ -38,7 +38,7 @@ class Inbox:
             return self._changed.wait_for(lambda: self._message is None, timeout)
 
     def take(self) -> Any:
-        """Return the message and forget it; None when there is none."""
+        """Remove and return the message; None if there is none."""
         with self._changed:
             message, self._message = self._message, None
             self._changed.notify_all()

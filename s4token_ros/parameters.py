@@ -1,6 +1,6 @@
 """ROS parameters, declared from the frozen dataclasses that hold every default.
 
-Those of the pipeline are the dotted paths of `s4token_model.config.Config`; those only a node has are `NodeConfig`.
+Pipeline parameters are the dotted paths of `s4token_model.config.Config`; `NodeConfig` has those of the node alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rclpy.exceptions import ParameterException
 
 from s4token_model.config import Config, option, options, replace
 
-START_ONLY = ("autostart", "overlap", "model")  # of the last, the defaults of all other parameters come from the model
+READ_ONLY = ("autostart", "overlap", "model")  # the model's saved config is the default of all pipeline parameters
 RELIABILITIES = ("reliable", "best_effort")
 
 
@@ -23,43 +23,47 @@ RELIABILITIES = ("reliable", "best_effort")
 class InputConfig:
     """Where clouds come from."""
 
-    topics: tuple[str, ...] = option(("points",), "PointCloud2 topics; the newest cloud of any is labeled next")
+    topics: tuple[str, ...] = option(
+        ("points",), "PointCloud2 topics to subscribe to; the newest cloud of any of them is labeled next"
+    )
     reliability: str = option(
-        "auto", "auto follows what the publishers offer, also when they change", choices=("auto", *RELIABILITIES)
+        "auto", "auto adapts to the publishers, even when they change", choices=("auto", *RELIABILITIES)
     )
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """What is published; an output without subscribers costs nothing either way."""
+    """What is published; an output without subscribers costs nothing."""
 
     labeled: bool = option(True, "publish the labeled cloud on ~/labeled")
-    classes: bool = option(True, "publish the summary per class on ~/classes")
-    similarity: bool = option(True, "publish similarities with the texts of the last query on ~/similarity")
-    class_topics: int = option(64, "at most this many topics ~/class/<name>; 0 is none", 0, 1000)
+    classes: bool = option(True, "publish a summary per class on ~/classes")
+    similarity: bool = option(True, "publish similarities to the texts of the last query on ~/similarity")
+    class_topics: int = option(64, "maximum number of topics ~/class/<name>; 0 for none", 0, 1000)
     reliability: str = option("reliable", "reliability offered on the cloud topics", choices=RELIABILITIES)
 
 
 @dataclass(frozen=True)
 class DiagnosticsConfig:
-    """What is said on /diagnostics."""
+    """Diagnostics settings."""
 
-    period: float = option(1.0, "seconds between two messages", 0.05, 60.0)
+    period: float = option(1.0, "seconds between messages on /diagnostics", 0.05, 60.0)
     stale_after: float = option(3.0, "warn after this many seconds without a cloud", 0.1, 3600.0)
 
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """Parameters that only the node has."""
+    """The node itself."""
 
-    autostart: bool = option(True, "configure and activate at start; false: wait for lifecycle transitions")
-    model: str = option("s4token-mini", "s4token-mini, or the directory of a checkpoint")
-    device: str = option("cpu", "where the network runs: cpu, cuda or cuda:<n>")
+    autostart: bool = option(True, "configure and activate at startup; false: wait for lifecycle transitions")
+    model: str = option("s4token-mini", "s4token-mini, or a checkpoint directory")
+    device: str = option("cpu", "device of the network: cpu, cuda or cuda:<n>")
     warm_up: bool = option(
-        True, "run on a made-up cloud when configuring, so that the first real one is as fast as the tenth"
+        True, "process a synthetic cloud when configuring, so that the first real cloud is not slower than later ones"
     )
     overlap: bool = option(
-        False, "cut the next cloud into tokens while the network runs on this one: more clouds per second, each older"
+        False,
+        "build the patches of the next cloud while the network processes the current one: more clouds per second, "
+        "each with a higher latency",
     )
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -68,13 +72,13 @@ class NodeConfig:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the parameters say."""
+    """The values of all parameters."""
 
     node: NodeConfig = field(default_factory=NodeConfig)
     pipeline: Config = field(default_factory=Config)
 
     def changed(self, changes: dict[str, Any]) -> Settings:
-        """Return a copy with dotted paths changed; paths that are not ours, e.g. use_sim_time, are skipped.
+        """Return a copy with dotted paths changed; other paths, e.g. use_sim_time, are ignored.
 
         Raises ValueError that names the path, the value and what is allowed.
         """
@@ -93,21 +97,21 @@ class Settings:
         return {path for path in mine if mine[path] != theirs[path]}
 
     def flat(self) -> dict[str, Any]:
-        """Return {dotted path: value} over both parts."""
+        """Return {dotted path: value} of both parts."""
         both = {**options(self.node), **options(self.pipeline)}
         return {path: value for path, (value, _) in both.items()}
 
 
 def _plain(value: Any) -> Any:
-    """Undo the [""] that stands for an empty list: rclpy takes [] for a list of bytes."""
+    """Undo the [""] that stands for an empty list; rclpy would take [] for a list of bytes."""
     return [v for v in value if v != ""] if isinstance(value, (list, tuple)) else value
 
 
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
-    """Declare every path on a rclpy node and return what files and the command line made of them.
+    """Declare every parameter on an rclpy node; return the values after parameter files and command line.
 
-    `base_config` gives the config that the model was saved with: the defaults. Raises ValueError for a value out of
-    range or of the wrong type.
+    `base_config` returns the config that a model was saved with, which holds the pipeline's defaults. Raises ValueError
+    for a value of the wrong type or out of range.
     """
     defaults = Settings()
     values = _declare(node, options(defaults.node))
@@ -117,24 +121,24 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
 
 def _declare(node, paths: dict[str, tuple[Any, dataclasses.Field]]) -> dict[str, Any]:
     values = {}
-    for path, (value, item) in paths.items():
-        default = (list(value) or [""]) if isinstance(value, tuple) else value
+    for path, (saved, item) in paths.items():
+        default = (list(saved) or [""]) if isinstance(saved, tuple) else saved
         try:
-            given = node.declare_parameter(path, default, describe(path, item, value)).value
+            value = node.declare_parameter(path, default, describe(path, item, saved)).value
         except ParameterException as error:
             raise ValueError(str(error)) from error
-        values[path] = default if given is None else given  # [] in a parameter file arrives as nothing at all
+        values[path] = default if value is None else value  # [] in a parameter file arrives as None
     return values
 
 
 def describe(path: str, item: dataclasses.Field, value: Any) -> ParameterDescriptor:
-    """Return the ROS descriptor of a config field: text, choices and range."""
+    """Return the ROS descriptor of a config field: description, choices and range."""
     low, high, choices = (item.metadata.get(k) for k in ("low", "high", "choices"))
     descriptor = ParameterDescriptor(
         description=item.metadata["doc"],
         additional_constraints=f"one of: {', '.join(choices)}" if choices else "",
-        read_only=path in START_ONLY,
-        # lets `1` stand for `1.0` and [] for no words; Settings.changed checks types and says what is wrong
+        read_only=path in READ_ONLY,
+        # allows `1` for `1.0` and [] for an empty list; Settings.changed checks types with better messages
         dynamic_typing=isinstance(value, (float, tuple)),
     )
     if low is not None and isinstance(value, float):

@@ -1,8 +1,8 @@
-"""Quality of service: what to ask of the publishers of clouds, what to offer, and what to say when nothing arrives.
+"""Quality of service: what to request from publishers of clouds, what to offer, and why nothing may arrive.
 
-The input does not use BEST_AVAILABLE: that is resolved once, when the subscription is made, and without a publisher it
-becomes RELIABLE, which never matches a best-effort sensor that starts later. `input_qos` is asked again as publishers
-come and go.
+The input does not use BEST_AVAILABLE: it is resolved only once, when the subscription is created, and without a
+publisher it becomes RELIABLE, which never matches a best-effort sensor that starts later. `input_qos` is evaluated
+again as publishers come and go.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rclpy.qos import (
 )
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
-INPUT_DEPTH = 5  # so that clouds that came while Python was busy are seen, and counted as stale, not lost unseen
+INPUT_DEPTH = 5  # clouds that arrive while Python is busy are then counted as stale instead of lost silently
 
 LATCHED = QoSProfile(
     depth=1,
@@ -31,7 +31,7 @@ LATCHED = QoSProfile(
 
 
 def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSProfile:
-    """Return keep-last QoS; reliability is "reliable" or "best_effort"."""
+    """Return keep-last QoS; `reliability` is "reliable" or "best_effort"."""
     return QoSProfile(
         depth=depth,
         history=HistoryPolicy.KEEP_LAST,
@@ -41,10 +41,10 @@ def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSPro
 
 
 def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfile:
-    """Return the most that all publishers offer, so that every one of them matches.
+    """Return the strictest QoS that every publisher (rclpy TopicEndpointInfo) can satisfy.
 
-    `publishers` are rclpy TopicEndpointInfo. Reliable if all are (large clouds need it without shared memory), latched
-    if all are (a map that is published once). `reliability` other than "auto" is asked for as it is.
+    It is reliable if all publishers are (large clouds need that without shared memory), and latched if all are (a map
+    that is published once). A `reliability` other than "auto" is requested as is.
     """
     offers = [p.qos_profile for p in publishers if p.topic_type == CLOUD_TYPE]
     if reliability == "auto":
@@ -54,30 +54,30 @@ def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfil
     return cloud_qos(reliability, INPUT_DEPTH, latched)
 
 
-def same(a: QoSProfile, b: QoSProfile) -> bool:
-    """Whether two input profiles ask for the same."""
+def same_request(a: QoSProfile, b: QoSProfile) -> bool:
+    """Return whether two input profiles request the same QoS."""
     return a.reliability == b.reliability and a.durability == b.durability
 
 
-def silence_hint(topic: str, publishers: Sequence[Any], asked: QoSProfile) -> str:
+def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile) -> str:
     """Say why no cloud may be arriving on `topic`, and what to do."""
     if not publishers:
-        return f"nobody publishes {topic}; remap points or set input.topics"
-    wrong = sorted({p.topic_type for p in publishers if p.topic_type != CLOUD_TYPE})
-    if wrong:
-        return f"{topic} is published as {', '.join(wrong)}, not {CLOUD_TYPE}"
-    reasons = [reason for p in publishers for reason in [_mismatch(p.qos_profile, asked)] if reason]
+        return f"no publisher on {topic}; remap points or set input.topics"
+    other_types = sorted({p.topic_type for p in publishers if p.topic_type != CLOUD_TYPE})
+    if other_types:
+        return f"{topic} is published as {', '.join(other_types)}, not {CLOUD_TYPE}"
+    reasons = [reason for p in publishers for reason in [_mismatch(p.qos_profile, requested)] if reason]
     if reasons:
         return (
             f"{len(reasons)} of {len(publishers)} publishers of {topic} offer incompatible QoS ({reasons[0]}); "
             "set input.reliability to auto"
         )
     return (
-        f"{len(publishers)} publisher(s) of {topic}, QoS fits, nothing arrives: is it publishing? Best-effort clouds "
-        "over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
+        f"{len(publishers)} publisher(s) of {topic} with compatible QoS, but nothing arrives: is it publishing? "
+        "Best-effort clouds over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
     )
 
 
-def _mismatch(offered: QoSProfile, asked: QoSProfile) -> str:
-    compatible, reason = qos_check_compatible(offered, asked)
+def _mismatch(offered: QoSProfile, requested: QoSProfile) -> str:
+    compatible, reason = qos_check_compatible(offered, requested)
     return reason.strip().rstrip(";") if compatible == QoSCompatibility.ERROR else ""

@@ -1,4 +1,4 @@
-"""The subscriptions to clouds; they follow what the publishers offer, and can say why nothing arrives."""
+"""The subscriptions to clouds: they adapt to the QoS of the publishers, and can explain why nothing arrives."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from s4token_ros import qos
 from s4token_ros.parameters import InputConfig
 
 
-class Inputs:
-    """One subscription per topic of `config`; call `follow` now and then."""
+class Subscriptions:
+    """One subscription per topic of `config`; call `follow` periodically."""
 
     def __init__(self, node: Any, config: InputConfig, receive: Callable[[PointCloud2], None], group: Any) -> None:
         self._node, self._config, self._receive, self._group = node, config, receive, group
         self._subscriptions: dict[str, Any] = {}
-        self._lock = threading.Lock()  # follow runs in a timer, destroy in a transition or a change of parameters
+        self._lock = threading.Lock()  # `follow` runs in a timer, `destroy` in a lifecycle transition or service call
         self._closed = False
         self.follow()
 
     def follow(self) -> None:
-        """Create the subscriptions, again where publishers now offer something else than what was asked."""
+        """Create the subscriptions, or recreate those whose publishers have changed their QoS."""
         with self._lock:
             for topic in [] if self._closed else map(self._node.resolve_topic_name, self._config.topics):
                 self._follow(topic)
@@ -31,7 +31,7 @@ class Inputs:
     def _follow(self, topic: str) -> None:
         profile = qos.input_qos(self._node.get_publishers_info_by_topic(topic), self._config.reliability)
         old = self._subscriptions.get(topic)
-        if old is not None and qos.same(old.qos_profile, profile):
+        if old is not None and qos.same_request(old.qos_profile, profile):
             return
         self._subscriptions[topic] = self._node.create_subscription(
             PointCloud2, topic, self._receive, profile, callback_group=self._group
@@ -39,8 +39,8 @@ class Inputs:
         if old is not None:
             self._node.destroy_subscription(old)
 
-    def silence(self) -> str:
-        """Why no cloud may be arriving, per topic."""
+    def explain_silence(self) -> str:
+        """Return for each topic why no cloud may be arriving."""
         return "; ".join(
             qos.silence_hint(topic, self._node.get_publishers_info_by_topic(topic), subscription.qos_profile)
             for topic, subscription in list(self._subscriptions.items())

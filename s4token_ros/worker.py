@@ -1,251 +1,205 @@
-"""The work on clouds, off the executor: newest cloud -> decode -> encode -> label -> publish, in one worker
-thread, or two that overlap.
+"""The worker: decode the newest cloud, build patches, encode, label and publish, all off the ROS executor.
 
-The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds: a cloud is labeled
-wholly by one version, and none with an older version's labels follows the message of a newer vocabulary.
+The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds. So every cloud is
+labeled by exactly one vocabulary version, and no labels of an older version follow the announcement of a newer one.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from s4token_model.kernels import parallel
-from s4token_ros import cloud_messages, summaries
+from s4token_ros import summaries
 from s4token_ros.diagnostics import Statistics
-from s4token_ros.mailbox import Inbox
-from s4token_ros.publishers import Outputs
+from s4token_ros.frame_source import POLL_S, Frame, OverlappedSource, SequentialSource, build_frame, encode_frame
+from s4token_ros.mailbox import Mailbox
+from s4token_ros.publishers import Publishers
 
-IDLE_POLL_S = 0.1
+JOIN_S = 20.0
 
 
 @dataclass(frozen=True)
 class Model:
-    """What labels a cloud: a `s4token_model.segmenter.Segmenter` and a Vocabulary it made."""
+    """What labels a cloud: a `s4token_model.segmenter.Segmenter` and a Vocabulary that it made."""
 
     segmenter: Any
     vocabulary: Any
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A cloud and what the network of `segmenter` made of it."""
-
-    message: Any
-    cloud: cloud_messages.Cloud
-    encoding: Any
-    segmenter: Any
-    decode_ms: float
-
-
-@dataclass(frozen=True)
-class PatchedFrame:
-    """A cloud cut into tokens, on its way to the network."""
-
-    message: Any
-    cloud: cloud_messages.Cloud
-    geometry: Any
-    segmenter: Any
-    decode_ms: float
-
-
-class Labeler:
-    """Labels the newest cloud whenever somebody listens.
-
-    With `overlap` a second thread cuts the next cloud into tokens while the network is at this one; it starts on none
-    before the network has taken the last, so that no cloud waits longer than the one in front of it needs. Each of the
-    two computes on half of the processors: on all of them they would wait for each other.
-
-    `now` gives the ROS time as a message; `report` is called with the text of a frame's error.
-    """
+class Worker:
+    """Labels the newest cloud while any output has a subscriber."""
 
     def __init__(
         self,
         model: Model,
-        outputs: Outputs,
+        publishers: Publishers,
         now: Callable[[], Any],
-        report: Callable[[str], None],
+        report_error: Callable[[str], None],
         overlap: bool = False,
     ) -> None:
+        """Prepare the worker; it starts with `start`.
+
+        Args:
+            model: the first model; its vocabulary has been announced already.
+            publishers: the outputs; `replace_publishers` exchanges them.
+            now: returns the ROS time as a message.
+            report_error: called with the reason when a cloud is dropped.
+            overlap: build the next cloud's patches in a second thread, see `OverlappedSource`.
+        """
         self.model = model
-        self.outputs = outputs
+        self.publishers = publishers
         self.stats = Statistics()
-        self._now, self._report = now, report
-        self._inbox = Inbox()
+        self._now, self._report_error = now, report_error
+        # The message that waits, and the cloud that was encoded last
+        self._messages = Mailbox()
         self._frame: Frame | None = None
-        self._unpublished = False  # a query encoded the frame while nobody listened
+        self._unpublished = False  # a query encoded `_frame` while nobody subscribed
         self._query_texts: tuple[str, ...] = ()
-        self._publishing = threading.RLock()  # guards model, outputs and the order of what is published
-        self._working = threading.Lock()  # one cloud is encoded at a time
+        # Locks and threads
+        self._publishing = threading.RLock()  # guards model, publishers and the order of what is published
+        self._encoding = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()
-        self._workers: list[threading.Thread] = []
-        self._overlap = overlap
-        self._formed = Inbox()  # of what waits for the network
+        self._thread: threading.Thread | None = None
+        self._source: SequentialSource | OverlappedSource
+        if overlap:
+            self._source = OverlappedSource(self._messages, self._build, self._wanted, self._stop, self._drop)
+        else:
+            self._source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
 
     def start(self) -> None:
-        """Start the worker threads with fresh statistics."""
+        """Start the threads with fresh statistics."""
         self.stats = Statistics()
         self._stop.clear()
-        loops = [self._form_ahead, self._finish] if self._overlap else [self._work]
-        self._workers = [threading.Thread(target=loop, name=f"s4token {loop.__name__}", daemon=True) for loop in loops]
-        for worker in self._workers:
-            worker.start()
+        self._source.start()
+        self._thread = threading.Thread(target=self._run, name="s4token worker", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the worker threads after the cloud it is at, and forget waiting clouds."""
+        """End the threads after the current cloud, and drop waiting clouds."""
+        if self._thread is None:
+            return
         self._stop.set()
-        for worker in self._workers:
-            worker.join(timeout=20.0)
-        self._workers = []
-        self._inbox.take()
-        self._formed.take()
+        self._source.join(JOIN_S)
+        self._thread.join(JOIN_S)
+        self._thread = None
+        self._messages.take()
 
     def receive(self, message: Any) -> None:
-        """Take a PointCloud2; an older one that waits is dropped and counted."""
+        """Take a PointCloud2; an older one that is still waiting is dropped and counted."""
         self.stats.receive()
-        if self._inbox.put(message):
-            if self.outputs.wanted():
+        if self._messages.put(message):
+            if self._wanted():
                 self.stats.stale += 1
             else:
                 self.stats.idle += 1
 
     def swap(self, model: Model) -> bool:
-        """Make `model` the current one, under the next version; return whether the last cloud was published again.
+        """Make `model` the current one, with the next version; return whether the last cloud was relabeled.
 
-        With the same segmenter the last cloud's encoding is reused; with another one the cloud is queued again.
+        With the same segmenter the last cloud's encoding is reused; with another one its message is queued again.
         """
         with self._publishing:
             version = self.model.vocabulary.version + 1
             self.model = replace(model, vocabulary=replace(model.vocabulary, version=version))
-            self.outputs.announce(self.model.vocabulary, self._now())
+            self.publishers.announce(self.model.vocabulary, self._now())
             frame = self._frame
             if frame is None:
                 return False
             if frame.segmenter is not model.segmenter:
                 self._frame = None
-                self._inbox.put_back(frame.message)
+                self._messages.put_back(frame.message)
                 return False
-            return self.outputs.wanted() and self._publish(frame, relabel=True)
+            return self._wanted() and self._publish(frame, relabel=True)
 
-    def replace_outputs(self, make: Callable[[], Outputs]) -> None:
+    def replace_publishers(self, make: Callable[[], Publishers]) -> None:
         """Destroy the publishers and use those that `make` creates."""
         with self._publishing:
-            self.outputs.destroy()
-            self.outputs = make()
-            self.outputs.announce(self.model.vocabulary, self._now())
+            self.publishers.destroy()
+            self.publishers = make()
+            self.publishers.announce(self.model.vocabulary, self._now())
 
     def query(self, texts: Sequence[str], limit: int) -> tuple[Any, list[Any]]:
-        """Return (header, matches): per text the `limit` superpoints of the last cloud that fit best.
+        """Return (header, matches): for each text the `limit` best superpoints of the last cloud.
 
-        ValueError when no cloud was received yet. From now on ~/similarity shows these texts.
+        From now on ~/similarity shows these texts. Raises ValueError if no cloud has been received yet.
         """
         frame = self._last_frame()
-        scores = frame.segmenter.similarity(frame.encoding, texts)
+        scores = frame.segmenter.similarity(frame.encoded, texts)
         with self._publishing:
             self._query_texts = tuple(texts)
-            self.outputs.publish_similarity(frame.cloud, texts, scores)
-        found = summaries.matches(texts, scores, frame.encoding.superpoints, frame.cloud.xyz, limit)
-        return frame.cloud.header, found
+            self.publishers.publish_similarity(frame.cloud, texts, scores)
+        matches = summaries.matches(texts, scores, frame.encoded.superpoints, frame.cloud.xyz, limit)
+        return frame.cloud.header, matches
+
+    def _wanted(self) -> bool:
+        return self.publishers.wanted()
+
+    def _build(self, message: Any) -> Frame:
+        return build_frame(message, self.model.segmenter)
 
     def _last_frame(self) -> Frame:
-        """Return the newest encoded cloud; while nobody listens, encode the newest received one first."""
-        while (frame := self._frame) is None or not self.outputs.wanted():
-            if not self._working.acquire(timeout=IDLE_POLL_S):
-                continue  # the worker is at a cloud; it may be the frame we wait for
+        """Return the newest encoded cloud; while nobody subscribes, encode the newest received one first."""
+        while (frame := self._frame) is None or not self._wanted():
+            if not self._encoding.acquire(timeout=POLL_S):
+                continue  # the worker is busy, perhaps with the frame needed here
             try:
-                message = self._inbox.take()
+                message = self._messages.take()
                 if message is not None:
-                    self._frame, self._unpublished = self._encode(message), True
+                    self._frame = encode_frame(self._build(message))
+                    self._unpublished = True
                 frame = self._frame
                 break
             finally:
-                self._working.release()
+                self._encoding.release()
         if frame is None:
             raise ValueError("no cloud received yet; see /diagnostics for the reason")
         return frame
 
-    def _work(self) -> None:
+    def _run(self) -> None:
+        self._source.limit_worker_threads()
         while not self._stop.is_set():
-            waiting = self._inbox.wait(IDLE_POLL_S)
-            if not self.outputs.wanted():
-                self._stop.wait(IDLE_POLL_S)
-            elif waiting or self._unpublished:
-                with self._working:
-                    self._process(self._inbox.take())
+            if self._source.wait(POLL_S) or (self._unpublished and self._wanted()):
+                with self._encoding:
+                    self._process_next()
 
-    def _form_ahead(self) -> None:
-        """With `overlap`, the first thread: from a message to tokens."""
-        parallel.set_thread_limit(parallel.processors() - parallel.processors() // 2)
-        while not self._stop.is_set():
-            if not self.outputs.wanted() or not self._formed.wait_empty(IDLE_POLL_S):
-                self._stop.wait(0.0 if self.outputs.wanted() else IDLE_POLL_S)
-            elif self._inbox.wait(IDLE_POLL_S) and (message := self._inbox.take()) is not None:
-                try:
-                    self._formed.put(self._form(message))
-                except Exception as error:
-                    self._drop(error)
-
-    def _finish(self) -> None:
-        """With `overlap`, the second thread: from tokens to a published cloud."""
-        parallel.set_thread_limit(max(1, parallel.processors() // 2))
-        while not self._stop.is_set():
-            if self._formed.wait(IDLE_POLL_S) or (self._unpublished and self.outputs.wanted()):
-                with self._working:
-                    self._process(self._formed.take())
-
-    def _process(self, work: Any) -> None:
-        """Label and publish one cloud, a message or formed already; None: the one that a query has encoded."""
+    def _process_next(self) -> None:
+        """Encode, label and publish the next frame, or publish the one that a query has encoded."""
         try:
-            if work is not None:
-                self._frame = self._embed(work) if isinstance(work, PatchedFrame) else self._encode(work)
+            if (frame := self._source.take()) is not None:
+                self._frame = encode_frame(frame)
             self._unpublished = False
             if self._frame is not None and not self._publish(self._frame):
-                self._inbox.put_back(self._frame.message)  # the segmenter was replaced meanwhile
-        except Exception as error:  # the one place where a frame may fail: say why, drop it, go on
+                self._messages.put_back(self._frame.message)  # the segmenter was replaced in the meantime
+        except Exception as error:  # a frame may fail here and nowhere else: report it, drop it, continue
             self._drop(error)
 
     def _drop(self, error: Exception) -> None:
         self.stats.fail(str(error) or repr(error))
-        self._report(f"cloud dropped: {error}")
-
-    def _encode(self, message: Any) -> Frame:
-        return self._embed(self._form(message))
-
-    def _form(self, message: Any) -> PatchedFrame:
-        start = time.perf_counter()
-        cloud = cloud_messages.decode(message)
-        decode_ms = (time.perf_counter() - start) * 1e3
-        segmenter = self.model.segmenter
-        return PatchedFrame(message, cloud, segmenter.form(cloud.xyz, cloud.rgb), segmenter, decode_ms)
-
-    def _embed(self, formed: PatchedFrame) -> Frame:
-        encoding = formed.segmenter.embed(formed.geometry, len(formed.cloud.xyz))
-        return Frame(formed.message, formed.cloud, encoding, formed.segmenter, formed.decode_ms)
+        self._report_error(f"cloud dropped: {error}")
 
     def _publish(self, frame: Frame, relabel: bool = False) -> bool:
-        """Label and publish a frame by the current model; False when another segmenter encoded it."""
+        """Label and publish a frame with the current model; False if another segmenter encoded it."""
         with self._publishing:
             model = self.model
             if frame.segmenter is not model.segmenter:
                 return False
-            segmentation = model.segmenter.label(frame.encoding, model.vocabulary)
-            publish_ms = self.outputs.publish(frame.cloud, segmentation, frame.encoding.unlabeled_reason)
+            segmentation = model.segmenter.label(frame.encoded, model.vocabulary)
+            publish_ms = self.publishers.publish(frame.cloud, segmentation, frame.encoded.unlabeled_reason)
             if not relabel:
-                self._show_similarity(frame)
+                self._publish_similarity(frame)
                 self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
         return True
 
-    def _show_similarity(self, frame: Frame) -> None:
-        if self._query_texts and self.outputs.similarity_wanted():
-            scores = frame.segmenter.similarity(frame.encoding, self._query_texts)
-            self.outputs.publish_similarity(frame.cloud, self._query_texts, scores)
+    def _publish_similarity(self, frame: Frame) -> None:
+        if self._query_texts and self.publishers.similarity_wanted():
+            scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
+            self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
 
     def _count(self, frame: Frame, stages_ms: dict[str, float]) -> None:
         self.stats.succeed(stages_ms)
         now, stamp = self._now(), frame.cloud.header.stamp
         self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
-        self.stats.unlabeled_reason = frame.encoding.unlabeled_reason
+        self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

@@ -57,7 +57,7 @@ def test_every_scan_goes_through_the_node(tmp_path):
 
     paths = [path for kind in ("rooms", "sweeps", "frames") for path in sources(kind)]
     paths += [real("bags", "kitti_seq00_6scans"), real("bags", "watercan_ros2")]
-    domain = ros.unused_domain()
+    domain = ros.claim_domain()
     process = ros.NodeProcess(
         domain, tmp_path / "log", command=(sys.executable, "-m", "s4token_ros.node", "--ros-args")
     )

@@ -5,48 +5,45 @@ python test/helpers/ros_helpers.py --ros-args ...      runs the node with the fa
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from s4token_interfaces.msg import SceneClasses, Vocabulary
+from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
+from s4token_model import constants, vocabulary
+from s4token_model.config import Config
+from s4token_ros import cloud_messages, session
+from s4token_ros.qos import LATCHED, cloud_qos
+from s4token_ros.session import claim_domain  # noqa: F401
+
 ROOT = Path(__file__).parents[2]
-PROFILE = str(ROOT / "config" / "fastdds_large_clouds.xml")
-OLD_FASTDDS = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Fast DDS 3 warns about the old name
-os.environ.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
-os.environ["FASTRTPS_DEFAULT_PROFILES_FILE" if OLD_FASTDDS else "FASTDDS_DEFAULT_PROFILES_FILE"] = PROFILE
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-
-import numpy as np  # noqa: E402
-import rclpy  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from sensor_msgs.msg import PointCloud2  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
-
-from s4token_interfaces.msg import SceneClasses, Vocabulary  # noqa: E402
-from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary  # noqa: E402
-from s4token_model import constants, vocabulary  # noqa: E402
-from s4token_model.config import Config  # noqa: E402
-from s4token_ros import cloud_messages  # noqa: E402
-from s4token_ros.qos import LATCHED, cloud_qos  # noqa: E402
+if __name__ != "__main__":  # the node's process inherits it
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        os.environ.pop(name, None)
+    os.environ.update(session.environment())
 
 FAILING_POINTS = 13  # a cloud of so many points makes the fake segmenter fail
-_next_domain = iter(range(1000))
-
-
-def unused_domain() -> int:
-    """A ROS domain that no other test of this process uses, from a range that depends on the process."""
-    return 1 + (os.getpid() * 16 + next(_next_domain)) % 96
 
 
 class FakeSegmenter:
-    """Every 100 points are a superpoint s; its label is (s + vocabulary.version) % words, its confidence tells how many
-    clouds were encoded (n / 1000), and it resembles a text when s == len(text)."""
+    """A segmenter whose results follow from the order of the points.
+
+    Every 100 points are a superpoint s. Its label is (s + vocabulary.version) % classes, its confidence is the number
+    of clouds encoded so far / 1000, and it is similar to a text if s == len(text).
+    """
 
     def __init__(self, model: str, config: Config, device: str) -> None:
         if device != "cpu":
@@ -86,14 +83,14 @@ class FakeSegmenter:
             stages_ms={"superpoints": 2.0, "encoder": 1.0},
         )
 
-    def label(self, encoding, words=None):
-        words = words or self.vocabulary
-        labels = ((encoding.superpoints + np.uint32(words.version)) % len(words.names)).astype(np.uint32)
+    def label(self, encoding, vocabulary=None):
+        vocabulary = vocabulary or self.vocabulary
+        labels = ((encoding.superpoints + np.uint32(vocabulary.version)) % len(vocabulary.names)).astype(np.uint32)
         return SimpleNamespace(
             labels=np.where(encoding.valid, labels, constants.UNLABELED).astype(np.uint32),
             confidence=np.where(encoding.valid, encoding.number / 1000, 0).astype(np.float32),
             superpoints=encoding.superpoints,
-            vocabulary=words,
+            vocabulary=vocabulary,
             stages_ms={**encoding.stages_ms, "propagation": 0.5},
         )
 
@@ -107,30 +104,16 @@ class FakeSegmenter:
         return np.where(encoding.valid[:, None], np.where(hits, 0.9, 0.1), np.nan).astype(np.float32)
 
 
-class NodeProcess:
-    """The node as a process; stdout and stderr go to `log`."""
+class NodeProcess(session.ChildProcess):
+    """The node as a process; by default this file, with the fake segmenter."""
+
+    grace_s = 60.0
 
     def __init__(self, domain: int, log: Path, *args: str, command: tuple[str, ...] = (), **env: str) -> None:
         command = command or (sys.executable, str(Path(__file__).resolve()), "--ros-args")
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": str(ROOT), **env}
-        environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
-        self.log = log
-        with log.open("w") as out:
-            self.process = subprocess.Popen([*command, *args], env=environment, stdout=out, stderr=subprocess.STDOUT)
-
-    def stop(self, sig: int = signal.SIGINT, timeout: float = 60.0) -> int:
-        """Send a signal and return the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(sig)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-
-    def text(self) -> str:
-        return self.log.read_text()
+        super().__init__(
+            "node", [*command, *args], log, **{"PYTHONPATH": str(ROOT), **env, "ROS_DOMAIN_ID": str(domain)}
+        )
 
 
 class Peer:
@@ -149,7 +132,8 @@ class Peer:
 
     def _spin(self) -> None:
         while self._running:
-            self.executor.spin_once(timeout_sec=0.05)
+            with contextlib.suppress(InvalidHandle):  # a test has just destroyed a subscription
+                self.executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         self._running = False
@@ -157,8 +141,31 @@ class Peer:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
+    points = None  # a publisher of clouds, for `connect`
+
     def publisher(self, topic: str = "points", qos=None):
         return self.node.create_publisher(PointCloud2, topic, qos or cloud_qos("reliable", 10))
+
+    def connect(self, *topics: Collected, publisher=None) -> None:
+        """Send small clouds until one has come back on every topic, so that the node has matched them all."""
+
+        def send():
+            probe = cloud(room(10))
+            (publisher or self.points).publish(probe)
+            return probe.header.stamp
+
+        end, retry = time.monotonic() + 60, 0.0
+        while not all(topics):
+            assert time.monotonic() < end, [t.subscription.topic_name for t in topics if not t]
+            if time.monotonic() > retry:
+                send()
+                retry = time.monotonic() + 0.2
+            time.sleep(0.005)
+        last = send()  # clouds are answered in order, so no probe is on its way after this one
+        wait_for(lambda: all(topic.by_stamp(last) for topic in topics), 30, "the answer to the last probe")
+        for topic in topics:
+            topic.clear()
+            topic.matched = True
 
     def collect(self, kind, topic: str, qos=None) -> Collected:
         return Collected(self.node, kind, topic, qos or cloud_qos("reliable", 10))
@@ -200,6 +207,8 @@ class Peer:
 
 class Collected(list):
     """Messages of one topic; `close` unsubscribes."""
+
+    matched = False  # set by Peer.connect
 
     def __init__(self, node, kind, topic: str, qos) -> None:
         super().__init__()

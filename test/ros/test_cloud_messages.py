@@ -156,7 +156,7 @@ def valid():
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    "change, reason",
     [
         ({"fields": []}, "no field 'x'"),
         ({"fields": [field("x", 0), field("y", 4)]}, "no field 'z'"),
@@ -173,11 +173,11 @@ def valid():
         ({"width": 2**32 - 1, "height": 2**32 - 1}, "row_step"),
     ],
 )
-def test_wrong_messages_are_refused_with_the_value(change, said):
+def test_wrong_messages_are_refused_with_the_value(change, reason):
     message = valid()
     for name, value in change.items():
         setattr(message, name, value)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=reason):
         cloud_messages.decode(message)
 
 

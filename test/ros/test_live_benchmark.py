@@ -14,8 +14,8 @@ pytest.importorskip("s4token_interfaces.msg")
 
 from s4token_model import cli
 from s4token_ros import live_benchmark
-from s4token_ros.live_benchmark import Ear
-from s4token_ros.node import made_up_room
+from s4token_ros.live_benchmark import Listener
+from s4token_ros.node import warm_up_cloud
 
 
 @pytest.mark.timeout(240)
@@ -23,8 +23,19 @@ def test_figures_of_a_real_node(tmp_path, tiny_model, capsys, monkeypatch):
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     source, out = tmp_path / "cloud.npy", tmp_path / "live.json"
     np.save(source, np.random.default_rng(0).random((2000, 3)).astype(np.float32))
-    words = ["benchmark", "--live", "--input", str(source), "--model", str(tiny_model), "--rate", "4", "--seconds", "2"]
-    assert cli.main([*words, "--set", "sampling.tokens=16", "--json", "--out", str(out)]) == 0
+    command = [
+        "benchmark",
+        "--live",
+        "--input",
+        str(source),
+        "--model",
+        str(tiny_model),
+        "--rate",
+        "4",
+        "--seconds",
+        "2",
+    ]
+    assert cli.main([*command, "--set", "sampling.tokens=16", "--json", "--out", str(out)]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result == json.loads(out.read_text())
     assert result["labeled_hz"] > 0 and result["received"] >= 1 and result["settings"] == ["sampling.tokens=16"]
@@ -42,12 +53,12 @@ def test_a_node_that_cannot_start_is_told(tmp_path, monkeypatch, capsys):
 
 def test_age_is_read_from_the_wire():
     stamp = time.time() - 0.25
-    ear = Ear()
-    ear.cloud(b"\x00\x01\x00\x00" + struct.pack("<iI", int(stamp), int(1e9 * (stamp % 1))) + b"rest")
-    assert 0.24 < ear.clouds[0][1] < 2
+    listener = Listener()
+    listener.on_cloud(b"\x00\x01\x00\x00" + struct.pack("<iI", int(stamp), int(1e9 * (stamp % 1))) + b"rest")
+    assert 0.24 < listener.clouds[0][1] < 2
 
 
 def test_the_cloud_of_the_warm_up_is_a_sensors():
-    xyz = made_up_room()
+    xyz = warm_up_cloud()
     assert xyz.shape == (60_000, 3) and xyz.dtype == np.float32 and np.isfinite(xyz).all()
-    assert np.array_equal(xyz, made_up_room())
+    assert np.array_equal(xyz, warm_up_cloud())

@@ -25,9 +25,9 @@ from s4token_ros.qos import cloud_qos
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    domain = ros.unused_domain()
+    domain = ros.claim_domain()
     log = tmp_path_factory.mktemp("node") / "log"
-    arguments = ("-p", "diagnostics.period:=0.2", "-p", "diagnostics.stale_after:=1.0")
+    arguments = ("-p", "diagnostics.period:=0.1", "-p", "diagnostics.stale_after:=1.0")
     process = ros.NodeProcess(domain, log, *arguments, FAKE_SECONDS="0.02")
     peer = ros.Peer(domain)
     vocabulary = peer.vocabulary()
@@ -47,7 +47,7 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def peer(running):
-    """The peer, with the words every test starts from; what a test subscribed to is gone afterwards."""
+    """The peer, with the vocabulary every test starts from; a test's subscriptions are gone afterwards."""
     assert running.set_vocabulary("floor", "wall", "chair", thresholds=[0.0]).success
     before = set(running.node.subscriptions)
     yield running
@@ -55,12 +55,11 @@ def peer(running):
         running.node.destroy_subscription(subscription)
 
 
-def labelled(peer, message, collected=None, timeout=30.0):
+def label_cloud(peer, message, collected=None, timeout=30.0):
     """Publish a cloud and return its labeled answer."""
     mine = collected if collected is not None else peer.labeled()
-    wait_for(mine.connected)
-    wait_for(lambda: peer.node.count_subscribers("/s4token/labeled") > 0)
-    time.sleep(0.15)  # until the node, too, has seen the subscription
+    if not mine.matched:
+        peer.connect(mine)
     peer.points.publish(message)
     wait_for(lambda: mine.by_stamp(message.header.stamp), timeout, "a labeled cloud")
     answer = mine.by_stamp(message.header.stamp)[-1]
@@ -89,7 +88,7 @@ def test_fields_shape_stamp_and_frame_are_kept(peer):
     points = room(1200)
     points["x"][7] = np.nan
     message = cloud(points, "lidar_top", height=4)
-    answer = labelled(peer, message)
+    answer = label_cloud(peer, message)
     assert answer.header == message.header and (answer.height, answer.width) == (4, 300)
     assert [f.name for f in answer.fields][:6] == list(points.dtype.names)
     back = arrays(answer)
@@ -116,10 +115,10 @@ def test_vocabulary_is_latched_for_late_joiners(peer):
     assert answer.success and answer.vocabulary.names == ["sofa", "lamp"] and answer.vocabulary.version == version
 
 
-def test_new_words_relabel_the_last_cloud_without_the_network(peer):
+def test_a_new_vocabulary_relabels_the_last_cloud_without_the_network(peer):
     collected, classes = peer.labeled(), peer.classes()
-    wait_for(classes.connected)
-    first = labelled(peer, cloud(room()), collected)
+    peer.connect(collected, classes)
+    first = label_cloud(peer, cloud(room()), collected)
     answer = peer.set_vocabulary("one", "two", "three", "four", "five")
     assert answer.success and answer.relabeled
     wait_for(lambda: len(collected.by_stamp(first.header.stamp)) == 2)
@@ -131,7 +130,7 @@ def test_new_words_relabel_the_last_cloud_without_the_network(peer):
 
 
 @pytest.mark.parametrize(
-    "names, more, said",
+    "names, more, reason",
     [
         ([], {}, "empty"),
         (["chair", " "], {}, "empty word"),
@@ -142,33 +141,33 @@ def test_new_words_relabel_the_last_cloud_without_the_network(peer):
         (["chair"], {"thresholds": [float("nan")]}, "[0, 1]"),
     ],
 )
-def test_bad_words_are_refused_with_the_reason(peer, names, more, said):
+def test_a_bad_vocabulary_is_rejected_with_the_reason(peer, names, more, reason):
     before = peer.get_vocabulary().vocabulary
     answer = peer.set_vocabulary(*names, **more)
     assert not answer.success and answer.version == before.version
-    assert said in answer.message, answer.message
+    assert reason in answer.message, answer.message
     assert peer.get_vocabulary().vocabulary.names == before.names
 
 
-def test_words_of_all_kinds(peer):
+def test_class_names_of_all_kinds(peer):
     answer = peer.set_vocabulary(*[f"word {i}" for i in range(1000)], "椅子", "3D printer")
     assert answer.success
     assert len(peer.get_vocabulary().vocabulary.names) == 1002
     wait_for(lambda: sum(t.startswith("/s4token/class/") for t in peer.topics()) == 64)  # output.class_topics
-    assert status(peer)["vocabulary_words"] == "1002"
+    assert status(peer)["vocabulary_size"] == "1002"
     assert peer.set_vocabulary("椅子").success
     wait_for(lambda: "/s4token/class/class_0" in peer.topics())
 
 
-def test_class_topics_live_as_long_as_their_words(peer):
+def test_class_topics_live_as_long_as_their_classes(peer):
     peer.set_vocabulary("chair", "coffee table")
     wait_for(lambda: {"/s4token/class/chair", "/s4token/class/coffee_table"} <= peer.topics())
     wait_for(lambda: "/s4token/class/wall" not in peer.topics(), what="the end of an old topic")
     chairs = peer.collect(PointCloud2, "/s4token/class/chair")
-    wait_for(chairs.connected)
-    whole = arrays(labelled(peer, cloud(room())))
+    peer.connect(chairs)
+    labeled = arrays(label_cloud(peer, cloud(room())))
     wait_for(lambda: chairs)
-    np.testing.assert_array_equal(arrays(chairs[-1]), whole[whole["label"] == 0])
+    np.testing.assert_array_equal(arrays(chairs[-1]), labeled[labeled["label"] == 0])
     peer.set_vocabulary("lamp")
     chairs.close()
     wait_for(lambda: "/s4token/class/chair" not in peer.topics(), what="the end of the topic")
@@ -176,8 +175,8 @@ def test_class_topics_live_as_long_as_their_words(peer):
 
 def test_classes_agree_with_the_labeled_cloud(peer):
     classes = peer.classes()
-    wait_for(classes.connected)
-    answer = labelled(peer, cloud(room(1050)))
+    peer.connect(classes)
+    answer = label_cloud(peer, cloud(room(1050)))
     wait_for(lambda: classes.by_stamp(answer.header.stamp))
     message = classes.by_stamp(answer.header.stamp)[0]
     assert message.header == answer.header and message.points == 1050 and message.unlabeled == 0
@@ -188,10 +187,10 @@ def test_classes_agree_with_the_labeled_cloud(peer):
 
 def test_query_ranks_superpoints_and_shows_similarity(peer):
     points = room()
-    answer = labelled(peer, cloud(points, "kitchen"))
+    answer = label_cloud(peer, cloud(points, "kitchen"))
     similarity = peer.collect(PointCloud2, "/s4token/similarity")
-    wait_for(similarity.connected)
-    time.sleep(0.15)
+    wait_for(lambda: peer.query("sofa").success and similarity, what="similarities, once the subscription is known")
+    similarity.clear()
     found = peer.query("mug", "lamps", max_matches=3)  # the fake likes superpoints 3 and 5
     assert found.success and found.header == answer.header
     assert [m.text for m in found.matches] == ["mug"] * 3 + ["lamps"] * 3
@@ -225,7 +224,7 @@ def test_no_work_without_subscribers_but_a_query_is_answered(peer):
     assert after["clouds_labeled"] == before["clouds_labeled"]
     assert int(after["skipped_without_subscribers"]) >= int(before["skipped_without_subscribers"]) + 4
     assert after["dropped_stale"] == before["dropped_stale"]
-    assert "nobody subscribes" in after["message"] and after["level"] == "0"
+    assert "no output has a subscriber" in after["message"] and after["level"] == "0"
     assert peer.query("sofa").header == last.header  # the newest cloud was kept
     collected = peer.labeled()
     wait_for(lambda: collected.by_stamp(last.header.stamp), what="the cloud that the query encoded")
@@ -239,9 +238,9 @@ def test_the_last_cloud_waits_for_a_subscriber(peer):
     wait_for(lambda: collected.by_stamp(message.header.stamp))
 
 
-def test_words_change_atomically_under_load(peer):
+def test_the_vocabulary_changes_atomically_under_load(peer):
     collected, classes = peer.labeled(), peer.classes()
-    wait_for(lambda: collected.connected() and classes.connected())
+    peer.connect(collected, classes)
     sizes = {}
     clouds = [cloud(room(2000, seed)) for seed in range(60)]
     for i, message in enumerate(clouds):
@@ -251,8 +250,7 @@ def test_words_change_atomically_under_load(peer):
             names = [f"w{n}" for n in range(3 + i % 5)]
             answer = peer.set_vocabulary(*names)
             sizes[answer.version] = len(names)
-    wait_for(lambda: classes.by_stamp(clouds[-1].header.stamp))
-    time.sleep(0.3)
+    wait_for(lambda: classes.by_stamp(clouds[-1].header.stamp) and collected.by_stamp(clouds[-1].header.stamp))
     versions = {}
     for message in classes:
         versions.setdefault((message.header.stamp.sec, message.points), set()).add(message.vocabulary_version)
@@ -270,7 +268,7 @@ def test_words_change_atomically_under_load(peer):
 
 def test_stale_clouds_are_dropped_and_counted(peer):
     collected = peer.labeled()
-    labelled(peer, cloud(room()), collected)
+    label_cloud(peer, cloud(room()), collected)
     before = status(peer)
     burst = [cloud(room(30_000)) for _ in range(20)]
     for message in burst:
@@ -285,10 +283,10 @@ def test_stale_clouds_are_dropped_and_counted(peer):
 
 
 def test_diagnostics(peer):
-    labelled(peer, cloud(room()))
+    label_cloud(peer, cloud(room()))
     collected = peer.labeled()
     for _ in range(5):
-        labelled(peer, cloud(room()), collected)
+        label_cloud(peer, cloud(room()), collected)
     found = status(peer)
     assert found["level"] == "0" and "labeling at" in found["message"]
     assert float(found["rate_hz"]) > 0 and found["device"] == "cpu" and found["state"] == "active"
@@ -297,7 +295,7 @@ def test_diagnostics(peer):
     assert int(found["vocabulary_version"]) == peer.get_vocabulary().vocabulary.version
     wait_for(lambda: "no cloud for" in status(peer)["message"], what="a hint after the clouds stopped")
     found = status(peer)
-    assert found["level"] == "1" and "1 publisher(s) of /points, QoS fits" in found["message"]
+    assert found["level"] == "1" and "1 publisher(s) of /points with compatible QoS" in found["message"]
 
 
 def bad(**changes):
@@ -312,7 +310,7 @@ def xyz_field(name, offset, datatype=PointField.FLOAT32):
 
 
 @pytest.mark.parametrize(
-    "make, said",
+    "make, reason",
     [
         (lambda: bad(fields=[xyz_field("y", 4), xyz_field("z", 8)]), "no field 'x'"),
         (lambda: bad(fields=[]), "no field 'x'"),
@@ -323,17 +321,17 @@ def xyz_field(name, offset, datatype=PointField.FLOAT32):
         (lambda: cloud(room(ros.FAILING_POINTS)), "too unlucky"),
     ],
 )
-def test_a_bad_cloud_is_reported_and_the_node_goes_on(peer, make, said):
+def test_a_bad_cloud_is_reported_and_the_node_goes_on(peer, make, reason):
     collected = peer.labeled()
-    labelled(peer, cloud(room()), collected)
+    label_cloud(peer, cloud(room()), collected)
     failed = int(status(peer)["dropped_failed"])
     message = make()
     peer.points.publish(message)
     wait_for(lambda: int(status(peer)["dropped_failed"]) == failed + 1)
     found = status(peer)
-    assert found["level"] == "2" and said in found["message"], found["message"]
+    assert found["level"] == "2" and reason in found["message"], found["message"]
     assert not collected.by_stamp(message.header.stamp)
-    labelled(peer, cloud(room()), collected)
+    label_cloud(peer, cloud(room()), collected)
     assert status(peer)["level"] == "0"
 
 
@@ -366,18 +364,18 @@ def odd_clouds():
 @pytest.mark.parametrize("case", list(odd_clouds()))
 def test_odd_clouds_are_labeled_as_far_as_possible(peer, case):
     message, expected = odd_clouds()[case]
-    answer = labelled(peer, message)
+    answer = label_cloud(peer, message)
     assert answer.header == message.header and (answer.height, answer.width) == (message.height, message.width)
     points = arrays(answer)
     assert (points["label"] != constants.UNLABELED).sum() == expected
     np.testing.assert_array_equal(points["x"], arrays(message)["x"])
     if case == "empty frame":
         collected = peer.labeled()
-        labelled(peer, cloud(room(), frame=""), collected)
+        label_cloud(peer, cloud(room(), frame=""), collected)
         assert "frame_id" in status(peer)["message"]
     if case == "all NaN":
         collected = peer.labeled()
-        labelled(peer, message, collected)
+        label_cloud(peer, message, collected)
         assert "no point of the cloud is finite" in status(peer)["message"]
 
 
@@ -399,7 +397,7 @@ def test_every_config_path_is_a_parameter_with_range_and_text(peer):
 
 
 @pytest.mark.parametrize(
-    "name, value, said",
+    "name, value, reason",
     [
         ("sampling.tokens", 0, "sampling.tokens"),
         ("superpoints.regularization", -1.0, "superpoints.regularization"),
@@ -416,32 +414,32 @@ def test_every_config_path_is_a_parameter_with_range_and_text(peer):
         ("diagnostics.period", 0.0, "diagnostics.period"),
     ],
 )
-def test_wrong_parameters_are_rejected_with_the_reason(peer, name, value, said):
+def test_wrong_parameters_are_rejected_with_the_reason(peer, name, value, reason):
     before = peer.call(GetParameters, "/s4token/get_parameters", names=[name]).values[0]
     result = set_parameter(peer, name, value)
-    assert not result.successful and said in result.reason, result.reason
+    assert not result.successful and reason in result.reason, result.reason
     assert peer.call(GetParameters, "/s4token/get_parameters", names=[name]).values[0] == before
 
 
 def test_parameters_change_the_running_node(peer):
     version = peer.get_vocabulary().vocabulary.version
-    assert set_parameter(peer, "sampling.tokens", 256).successful  # another segmenter, the same words
-    words = peer.get_vocabulary().vocabulary
-    assert words.version == version + 1 and words.names == ["floor", "wall", "chair"]
+    assert set_parameter(peer, "sampling.tokens", 256).successful  # another segmenter, the same vocabulary
+    kept = peer.get_vocabulary().vocabulary
+    assert kept.version == version + 1 and kept.names == ["floor", "wall", "chair"]
     assert set_parameter(peer, "superpoints.regularization", 1).successful  # an integer for a number
     assert set_parameter(peer, "vocabulary.names", ["sofa", "bed"]).successful
     assert peer.get_vocabulary().vocabulary.names == ["sofa", "bed"]
     assert set_parameter(peer, "output.class_topics", 1).successful
     wait_for(lambda: {t for t in peer.topics() if "/class/" in t} == {"/s4token/class/sofa"})
     assert set_parameter(peer, "output.class_topics", 64).successful
-    labelled(peer, cloud(room()))
+    label_cloud(peer, cloud(room()))
     other = peer.publisher("elsewhere")
     assert set_parameter(peer, "input.topics", ["elsewhere"]).successful
     wait_for(lambda: other.get_subscription_count() == 1 and peer.points.get_subscription_count() == 0)
     assert set_parameter(peer, "input.topics", ["points"]).successful
     wait_for(lambda: peer.points.get_subscription_count() == 1)
     peer.node.destroy_publisher(other)
-    labelled(peer, cloud(room()))
+    label_cloud(peer, cloud(room()))
 
 
 def test_subscription_follows_best_effort_publishers(peer):
@@ -449,9 +447,8 @@ def test_subscription_follows_best_effort_publishers(peer):
     try:
         wait_for(lambda: best_effort.get_subscription_count() == 1, what="a best-effort subscription")
         collected = peer.labeled()
-        wait_for(collected.connected)
+        peer.connect(collected, publisher=best_effort)
         message = cloud(room())
-        time.sleep(0.2)
         best_effort.publish(message)
         wait_for(lambda: collected.by_stamp(message.header.stamp))
     finally:
@@ -465,8 +462,8 @@ def test_large_best_effort_clouds_arrive(peer):
     assert points.nbytes > 4e6 * 0.8
     collected = peer.collect(PointCloud2, "/s4token/labeled", cloud_qos("best_effort", 5))
     try:
-        wait_for(lambda: best_effort.get_subscription_count() == 1 and collected.connected())
-        time.sleep(0.3)
+        wait_for(lambda: best_effort.get_subscription_count() == 1)
+        peer.connect(collected, publisher=best_effort)
         sent = []
         for _ in range(10):
             sent.append(cloud(points))

@@ -1,0 +1,142 @@
+"""Where the worker gets its frames: clouds cut into patches, in the worker's own thread or ahead of it in another one.
+
+`SequentialSource` and `OverlappedSource` have the same methods, so that the worker knows nothing of the difference.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from s4token_model.kernels import parallel
+from s4token_ros import cloud_messages
+from s4token_ros.mailbox import Mailbox
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A cloud on its way through the pipeline.
+
+    Attributes:
+        message: the PointCloud2 as received.
+        cloud: the decoded message.
+        segmenter: the Segmenter that built the patches; no other may encode them.
+        patches: its PatchedCloud.
+        decode_ms: time to decode the message.
+        encoded: its EncodedCloud, None until the network has run.
+    """
+
+    message: Any
+    cloud: cloud_messages.Cloud
+    segmenter: Any
+    patches: Any
+    decode_ms: float
+    encoded: Any = None
+
+
+def build_frame(message: Any, segmenter: Any) -> Frame:
+    """Decode a PointCloud2 and run everything before the network; ValueError if the message is malformed."""
+    start = time.perf_counter()
+    cloud = cloud_messages.decode(message)
+    decode_ms = (time.perf_counter() - start) * 1e3
+    return Frame(message, cloud, segmenter, segmenter.form(cloud.xyz, cloud.rgb), decode_ms)
+
+
+def encode_frame(frame: Frame) -> Frame:
+    """Run the network."""
+    return replace(frame, encoded=frame.segmenter.embed(frame.patches, len(frame.cloud.xyz)))
+
+
+class SequentialSource:
+    """Builds a frame when the worker takes it, in the worker's thread: `messages` -> `build` -> worker."""
+
+    def __init__(
+        self, messages: Mailbox, build: Callable[[Any], Frame], wanted: Callable[[], bool], stop: threading.Event
+    ) -> None:
+        self._messages, self._build, self._wanted, self._stop = messages, build, wanted, stop
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def join(self, timeout: float) -> None:
+        """Nothing to wait for."""
+
+    def limit_worker_threads(self) -> None:
+        """The worker computes on all processors."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds, longer while no output is wanted; return whether there is a frame to take."""
+        ready = self._messages.wait(timeout)
+        if not self._wanted():  # the message stays in the mailbox, for a subscriber or a query to come
+            self._stop.wait(timeout)
+            return False
+        return ready
+
+    def take(self) -> Frame | None:
+        """Build and return the newest frame; None if a query took the message in the meantime."""
+        message = self._messages.take()
+        return None if message is None else self._build(message)
+
+
+class OverlappedSource:
+    """Builds the next frame in a second thread while the worker's network runs on the current one.
+
+    No frame is built before the worker has taken the last, so that none waits longer than the network needs for one.
+    Each of the two threads computes on half of the processors; on all of them they would wait for each other.
+    """
+
+    def __init__(
+        self,
+        messages: Mailbox,
+        build: Callable[[Any], Frame],
+        wanted: Callable[[], bool],
+        stop: threading.Event,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._messages, self._build, self._wanted, self._stop = messages, build, wanted, stop
+        self._on_error = on_error
+        self._frames = Mailbox()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="s4token patches", daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to end after `stop` was set, and drop a waiting frame."""
+        self._thread.join(timeout)
+        self._frames.take()
+
+    def limit_worker_threads(self) -> None:
+        """Leave half of the processors to the other thread; called in the worker's thread."""
+        parallel.set_thread_limit(max(1, parallel.processors() // 2))
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds; return whether there is a frame to take."""
+        return self._frames.wait(timeout)
+
+    def take(self) -> Frame | None:
+        """Return the frame and let the thread start on the next one."""
+        return self._frames.take()
+
+    def _run(self) -> None:
+        parallel.set_thread_limit(parallel.processors() - parallel.processors() // 2)
+        while not self._stop.is_set():
+            if not self._wanted():
+                self._stop.wait(POLL_S)
+            elif self._frames.wait_empty(POLL_S) and self._messages.wait(POLL_S):
+                self._build_next()
+
+    def _build_next(self) -> None:
+        message = self._messages.take()
+        if message is None:  # a query took it
+            return
+        try:
+            self._frames.put(self._build(message))
+        except Exception as error:
+            self._on_error(error)
