@@ -219,10 +219,10 @@ class Labeler:
         cloud = cloud_messages.decode(message)
         decode_ms = (time.perf_counter() - start) * 1e3
         segmenter = self.model.segmenter
-        return PatchedFrame(message, cloud, segmenter.form(cloud.xyz, cloud.rgb), segmenter, decode_ms)
+        return PatchedFrame(message, cloud, segmenter.build_patches(cloud.xyz, cloud.rgb), segmenter, decode_ms)
 
     def _embed(self, formed: PatchedFrame) -> Frame:
-        encoding = formed.segmenter.embed(formed.geometry, len(formed.cloud.xyz))
+        encoding = formed.segmenter.encode_patches(formed.geometry, len(formed.cloud.xyz))
         return Frame(formed.message, formed.cloud, encoding, formed.segmenter, formed.decode_ms)
 
     def _publish(self, frame: Frame, relabel: bool = False) -> bool:

@@ -230,7 +230,7 @@ def propagation_figures(xyz: np.ndarray, segmenter: Segmenter, repeats: int) -> 
     """Class scores by the sparse form beside the dense formula, on points whose superpoint holds a token."""
     encoding = segmenter.encode(xyz)
     assert encoding.geometry is not None
-    points, ids, anchors = encoding.geometry.working.xyz, encoding.geometry.superpoints, encoding.anchors
+    points, ids, anchors = encoding.geometry.working.xyz, encoding.geometry.superpoints, encoding.centers
     text = segmenter.vocabulary.text
     sparse_ms, ours = _timed(
         lambda: propagation.propagate(
