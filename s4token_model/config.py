@@ -106,8 +106,8 @@ class ClipConfig:
     pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option(
         "auto",
-        "arithmetic of tokenizer and ViT on a CPU; auto: the quickest that the CPU has instructions for",
-        choices=("auto", "fp32", "bf16", "int8"),
+        "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",
+        choices=("auto", "fp32", "bf16"),
     )
 
 

@@ -118,13 +118,10 @@ class Segmenter:
     >>> result = segmenter.segment(xyz)  # labels in result.labels, class names in result.vocabulary.names
     """
 
-    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config, device: str = "cpu"):
-        self.config = config
-        self.device = checked_device(device)
+    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config):
+        """Compute on the device of `clip`, where the tokenizer is moved."""
+        self.config, self.clip, self.device = config, clip, clip.device
         self.tokenizer = tokenizer.eval().to(self.device)
-        self.clip = clip.to(self.device)
-        if self.clip.precision == "int8" and self.device.type == "cpu":
-            self.tokenizer.quantize()
         self._text_cache: dict[str, np.ndarray] = {}
         self._last_query: Vocabulary | None = None
         self.vocabulary = self.make_vocabulary(
@@ -134,7 +131,7 @@ class Segmenter:
     @classmethod
     def load(cls, model: str | Path = checkpoint.MINI, config: Config | None = None, device: str = "cpu") -> Segmenter:
         """Load a checkpoint by directory or built-in name; `config` replaces the saved one, see `read_config`."""
-        return cls(*checkpoint.load(model, config), device)
+        return cls(*checkpoint.load(model, config, checked_device(device)))
 
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
         """Label every finite point of a cloud with the current vocabulary.
@@ -307,7 +304,7 @@ def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
 
 
 def checked_device(device: str) -> torch.device:
-    """Return the torch device, or raise ValueError where it does not exist."""
+    """Return the torch device, or raise ValueError if this machine does not have it."""
     try:
         chosen = torch.device(device)
     except RuntimeError as error:

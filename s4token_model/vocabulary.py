@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import dataclasses
 import hashlib
 import os
 import sys
@@ -101,11 +100,6 @@ def checked_thresholds(thresholds: Sequence[float] | float, count: int) -> np.nd
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"thresholds {values.tolist()} must lie in [0, 1]")
     return values
-
-
-def renumbered(vocabulary: Vocabulary, version: int) -> Vocabulary:
-    """Return the vocabulary under another version number."""
-    return dataclasses.replace(vocabulary, version=version)
 
 
 def color(name: str) -> tuple[int, int, int]:

@@ -139,7 +139,7 @@ def in_fp32(clip: FrozenClip) -> FrozenClip:
     """The same CLIP in single precision, as the reference pipeline runs it."""
     exact = copy.deepcopy(clip)
     exact.model.float()
-    exact.precision, exact.uses_bf16, exact._int8 = "fp32", False, None
+    exact.precision = "fp32"
     return exact
 
 

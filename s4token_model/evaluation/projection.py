@@ -36,14 +36,14 @@ class Projected:
 class Projection:
     """Labels clouds of single objects; stands where a Segmenter does in the evaluation."""
 
-    def __init__(self, encoder: FrozenClip, config: Config, device: str = "cpu"):
-        self.clip, self.config = encoder.to(checked_device(device)), config
+    def __init__(self, encoder: FrozenClip, config: Config):
+        self.clip, self.config = encoder, config
 
     @classmethod
     def load(cls, model: str | Path = checkpoint.MINI, device: str = "cpu") -> Projection:
         """Load the CLIP of a checkpoint."""
         config = checkpoint.read_config(model)
-        return cls(clip.load(config.clip, checkpoint.resolve(model)), config, device)
+        return cls(clip.load(config.clip, checkpoint.resolve(model), checked_device(device)), config)
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode words by CLIP's text tower, as Segmenter.make_vocabulary."""
