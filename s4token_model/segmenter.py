@@ -309,7 +309,7 @@ def checked_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device {device!r} is unknown; use cpu, cuda or cuda:0") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {device!r} is not available on this machine; use cpu")
     return chosen
 
