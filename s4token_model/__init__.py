@@ -1,3 +1,37 @@
-"""S4Token: open-vocabulary labels for every point of a point cloud."""
+"""S4Token: open-vocabulary labels for every point of a point cloud.
 
-__version__ = "0.1.0"
+>>> from s4token_model import Segmenter
+>>> result = Segmenter.load().segment(xyz)  # xyz (H, 3); see result.labels and result.vocabulary.names
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from s4token_model.config import Config
+    from s4token_model.pipeline.superpoints import partition
+    from s4token_model.segmenter import Segmenter
+
+__all__ = ["Config", "Segmenter", "partition"]
+_MODULES = {"Config": "config", "Segmenter": "segmenter", "partition": "pipeline.superpoints"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what users need at its first use, so that `import s4token_model` loads neither torch nor numba."""
+    if name == "__version__":
+        return _version()
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def _version() -> str:
+    """The version in the package.xml of a source checkout, else the installed one."""
+    manifest = Path(__file__).parents[1] / "package.xml"
+    if manifest.is_file():
+        return str(ElementTree.parse(manifest).getroot().findtext("version"))
+    return metadata.version("s4token_ros")

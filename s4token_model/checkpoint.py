@@ -1,8 +1,8 @@
-"""Checkpoints: a directory with the tokenizer's weights, the whole config, and where they come from.
+"""Checkpoints: a directory with the tokenizer's weights, the config and their provenance.
 
-config.json            {"format": 1, "config": {dotted path: value}, "provenance": {...}}
-tokenizer.safetensors  the adapter and position embedding
-clip/                  optional: the frozen CLIP as an open_clip directory, when config clip.name is "clip"
+config.json            {"format": 1, "config": {dotted path: value}, "provenance": {data, command, figures}}
+tokenizer.safetensors  weights of the tokenizer
+clip/                  optional: the frozen CLIP as an open_clip directory, if config clip.name is "clip"
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from s4token_model import config as configs
@@ -57,16 +58,11 @@ def read_config(model: str | Path) -> Config:
     try:
         return configs.from_dict(content["config"])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; use a matching s4token or retrain") from error
-
-
-def read_provenance(model: str | Path) -> dict[str, Any]:
-    """Return what the checkpoint says of its origin: data, command, figures."""
-    return json.loads((resolve(model) / "config.json").read_text(encoding="utf-8")).get("provenance", {})
+        raise ValueError(f"{path}: {error}; correct that key, or use the s4token that saved it") from error
 
 
 def save(directory: str | Path, tokenizer: Tokenizer, config: Config, provenance: dict[str, Any]) -> None:
-    """Write a checkpoint; every file appears whole or not at all, config.json last."""
+    """Write a checkpoint; every file appears complete or not at all, config.json last."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tokenizer.state_dict().items()}
@@ -80,7 +76,7 @@ def save(directory: str | Path, tokenizer: Tokenizer, config: Config, provenance
 
 
 def bundle_clip(directory: Path, config: Config, root: Path | None) -> Config:
-    """Copy a CLIP that is a directory into the checkpoint `directory`, so that it can be moved; returns its config."""
+    """Copy a CLIP that is a directory into the checkpoint, to make it self-contained; returns the changed config."""
     source = clip_directory(config.clip.name, root)
     if source is None:
         return config
@@ -88,16 +84,24 @@ def bundle_clip(directory: Path, config: Config, root: Path | None) -> Config:
     return configs.replace(config, {"clip.name": "clip", "clip.pretrained": ""})
 
 
-def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, FrozenClip, Config]:
-    """Load tokenizer, CLIP and config, on the CPU, in evaluation mode.
+def load(
+    model: str | Path, config: Config | None = None, device: str | torch.device = "cpu"
+) -> tuple[Tokenizer, FrozenClip, Config]:
+    """Load tokenizer, CLIP and config of a checkpoint, in evaluation mode.
 
-    `config` replaces the saved one where the weights do not depend on it; a mismatch in tokenizer.* or clip.name is a
-    ValueError that lists the keys.
+    Args:
+        model: a directory, or the name of a built-in checkpoint.
+        config: replaces the saved one; the keys that the weights depend on (tokenizer.*, clip.name and
+            clip.pretrained) must be the same.
+        device: where to load the weights.
+
+    Raises:
+        ValueError: a file is missing or damaged, or `config` does not fit the weights.
     """
     directory, saved = resolve(model), read_config(model)
     config = saved if config is None else config
     _check_compatible(directory, saved, config)
-    clip = load_clip(config.clip, directory)
+    clip = load_clip(config.clip, directory, device)
     tokenizer = Tokenizer(config.tokenizer, clip.width)
     path = directory / "tokenizer.safetensors"
     try:
@@ -109,7 +113,7 @@ def load(model: str | Path, config: Config | None = None) -> tuple[Tokenizer, Fr
         more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
         reason = "; ".join(problems[:2]) + more
         raise ValueError(f"{path} does not fit its config: {reason}; copy the whole checkpoint again") from error
-    return tokenizer.eval(), clip, config
+    return tokenizer.eval().to(device), clip, config
 
 
 def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:
@@ -122,5 +126,5 @@ def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file of weights, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,6 +1,6 @@
-"""Every default of the pipeline, one frozen dataclass per stage, composed in `Config`.
+"""Every default of the pipeline: one frozen dataclass per stage, composed in `Config`.
 
-ROS parameters, checkpoints and `config/*.yaml` are all derived from these classes, so a default is written once.
+ROS parameters, checkpoints and `config/*.yaml` are derived from these classes, so that a default is written once.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from s4token_model import tokenizer_variants
 
 
 def option(default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()):
-    """A dataclass field that carries its description, inclusive range and choices as metadata."""
+    """Return a dataclass field that carries its description, inclusive range and choices as metadata."""
     return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What of a cloud goes through the network."""
+    """Which points of a cloud go through the network, and what is up."""
 
     up: str = option(
         "z",
@@ -29,13 +29,13 @@ class InputConfig:
     )
     level: float = option(
         0.0,
-        "clouds tilted by at most this many degrees are leveled by their floor; 0 takes the vertical as it is",
+        "clouds tilted by at most this many degrees are rotated until their floor is horizontal; 0 leaves them as is",
         0.0,
         45.0,
     )
     max_points: int = option(
         200000,
-        "larger clouds are processed at one point per voxel; all their points are still labeled",
+        "larger clouds are downsampled to one point per voxel; every point still gets a label",
         1000,
         10000000,
     )
@@ -43,7 +43,7 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class SuperpointConfig:
-    """The l0 partition (method: Sec. 3.2, App. A.1)."""
+    """The l0 partition into superpoints (Sec. 3.2, App. A.1 of the paper)."""
 
     solver: str = option(
         "merge", "solver of the l0 energy: our own, or the package cut-pursuit-py", choices=("merge", "cut_pursuit")
@@ -51,14 +51,14 @@ class SuperpointConfig:
     regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)
     anchors: str = option(
         "all",
-        "points the eigen-features are computed from: all, one per voxel, or farthest points",
+        "points that the eigen-features are computed from: all, one per voxel, or farthest points",
         choices=("all", "voxel", "fps"),
     )
-    anchor_count: int = option(20000, "number of anchors aimed at by anchors: voxel or fps", 16, 1000000)
+    anchor_count: int = option(20000, "target number of anchors for anchors: voxel or fps", 16, 1000000)
     feature_neighbors: int = option(20, "nearest anchors per point for normals and eigen-features", 3, 128)
     graph_neighbors: int = option(8, "nearest points linked to each point in the partition graph", 1, 64)
     min_points: int = option(10, "superpoints smaller than this are merged into a neighbor", 1, 100000)
-    rgb_weight: float = option(0.0, "weight of color in the partition; 0 is geometry alone", 0.0, 10.0)
+    rgb_weight: float = option(0.0, "weight of color in the partition; 0 uses only geometry", 0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,19 @@ class SamplingConfig:
 
     tokens: int = option(512, "number of tokens per cloud", 1, 16384)
     gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
-    min_superpoint: int = option(1, "superpoints with fewer points are no candidates", 1, 100000)
+    min_superpoint: int = option(1, "superpoints with fewer points get no token", 1, 100000)
     seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """Grouping around each centroid and its normalization (Eq. 3)."""
+    """Grouping around each token center and its normalization (Eq. 3)."""
 
     grouping: str = option(
         "ball+spt", "which points form a patch", choices=("knn", "ball", "spt", "knn+spt", "ball+spt")
     )
     points: int = option(32, "points per patch, M", 1, 1024)
-    alpha: float = option(1.0, "patch radius in units of the mean centroid spacing", 0.01, 100.0)
+    alpha: float = option(1.0, "patch radius in units of the mean spacing of the token centers", 0.01, 100.0)
     normalize: bool = option(True, "divide offsets by the radius (RPN)")
 
 
@@ -87,15 +87,15 @@ class PatchConfig:
 class TokenizerConfig:
     """The adapter that turns patches into tokens."""
 
-    width: int = option(128, "channels of the first layer of the mini-PointNet; the others follow", 8, 1024)
-    features: str = option("none", "point features beside the offset", choices=("none", "rgb"))
-    context: bool = option(True, "add a wide patch and the superpoint's own shape to each token")
+    width: int = option(128, "channels of the first layer of the mini-PointNet; the others are multiples", 8, 1024)
+    features: str = option("none", "point features in addition to the offset", choices=("none", "rgb"))
+    context: bool = option(True, "add a wide patch and a descriptor of the superpoint to each token")
     context_radius: float = option(4.0, "radius of the wide patch, in patch radii", 1.0, 100.0)
     context_points: int = option(48, "points of the wide patch", 1, 1024)
-    layers: int = option(0, "self-attention layers between the tokens, trained, in front of the frozen ViT", 0, 12)
+    layers: int = option(0, "trained self-attention layers over the tokens, in front of the frozen ViT", 0, 12)
     position: str = option("sincos", "position embedding", choices=("none", "sincos"))
-    position_scaled: bool = option(True, "divide positions by the radius, so that scale does not matter")
-    position_octaves: int = option(6, "frequencies of the position embedding, each twice the one before", 1, 16)
+    position_scaled: bool = option(True, "divide positions by the radius, so that the cloud's scale does not matter")
+    position_octaves: int = option(6, "frequencies of the position embedding, each twice the previous one", 1, 16)
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,21 @@ class ClipConfig:
     pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option(
         "auto",
-        "arithmetic of tokenizer and ViT on a CPU; auto: the quickest that the CPU has instructions for",
-        choices=("auto", "fp32", "bf16", "int8"),
+        "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",
+        choices=("auto", "fp32", "bf16"),
     )
 
 
 @dataclass(frozen=True)
 class VocabularyConfig:
-    """The words that label the points."""
+    """The class names that label the points."""
 
     labels: str = option("scannet20", "a file of names, one per line, or the name of one in config/labels")
-    names: tuple[str, ...] = option((), "the words themselves; take precedence over labels")
+    names: tuple[str, ...] = option((), "the class names themselves; they take precedence over labels")
     templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
     threshold: float = option(0.0, "confidence below which a point stays unlabeled", 0.0, 1.0)
     temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
-    vote: bool = option(False, "one label per superpoint, by the mean of its points' cosines, instead of one per point")
+    vote: bool = option(False, "one label per superpoint, from its points' mean cosines, instead of one per point")
 
 
 @dataclass(frozen=True)
@@ -201,10 +201,12 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
 
 
 def replace(config: Any, changes: dict[str, Any]) -> Any:
-    """Return a copy of `config` with dotted paths changed, each value checked.
+    """Return a copy of `config` with dotted paths changed and every value checked.
 
-    `variant` in a pipeline's Config stands for all keys of a tokenizer of the paper's tables, see `variants`. Raises
-    ValueError that names the path, the value and what is allowed.
+    In a Config, the key `variant` stands for all keys of one tokenizer of the paper, see tokenizer_variants.
+
+    Raises:
+        ValueError: an unknown path or a value out of range; names the path, the value and what is allowed.
     """
     known = options(config)
     for path, value in (tokenizer_variants.expanded(changes) if isinstance(config, Config) else changes).items():

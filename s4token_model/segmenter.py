@@ -1,10 +1,8 @@
-"""The whole pipeline: a cloud in, an open-vocabulary label on every point out (the paper's Fig. 1, without
-training)."""
+"""The pipeline of the paper's Fig. 1: a point cloud in, an open-vocabulary label for every point out."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +25,24 @@ from s4token_model.pipeline import (
 )
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer, token_input
+from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class PatchedCloud:
-    """A cloud cut into tokens, before any network: superpoint of every working point, patches and their context."""
+    """A cloud cut into patches, before the network.
+
+    Attributes:
+        working: the finite points in canonical order and unit scale, F of them.
+        superpoints: (F,) int32, superpoint of every working point.
+        patches: the points of each of the N patches.
+        context: what surrounds each patch.
+        stages_ms: milliseconds of each stage.
+    """
 
     working: preprocess.WorkingCloud
-    superpoints: np.ndarray  # (F,) int32
+    superpoints: np.ndarray
     patches: patches.Patches
     context: token_context.Context
     stages_ms: dict[str, float]
@@ -43,11 +50,17 @@ class PatchedCloud:
 
 @dataclass(frozen=True)
 class EncodedCloud:
-    """What the network made of one cloud of H points; labels under any vocabulary follow from it without the network.
+    """Token features of one cloud of H points; any vocabulary can label it without running the network again.
 
-    valid (H,) bool, finite points; superpoints (H,) uint32, 4294967295 on invalid points; tokens (N, E) float32 unit
-    rows in CLIP's joint space; cls (E,) unit global feature; stages_ms, the time of each stage; unlabeled_reason, ""
-    or why no point can be labeled.
+    Attributes:
+        valid: (H,) bool, finite points.
+        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
+        superpoint_count: number of superpoints.
+        tokens: (N, E) float32 unit rows in CLIP's joint space.
+        cls: (E,) float32, unit global feature.
+        stages_ms: milliseconds of each stage.
+        unlabeled_reason: why no point can be labeled; empty if points can.
+        geometry: what the network read; None if there is no finite point.
     """
 
     valid: np.ndarray
@@ -60,8 +73,8 @@ class EncodedCloud:
     geometry: PatchedCloud | None = None
 
     @property
-    def anchors(self) -> propagation.TokenCenters:
-        """Where the tokens sit, for propagation."""
+    def centers(self) -> propagation.TokenCenters:
+        """Center, superpoint and radius of the tokens, for propagation."""
         assert self.geometry is not None
         grouped = self.geometry.patches
         return propagation.TokenCenters(grouped.centers, grouped.superpoint, grouped.radius)
@@ -69,8 +82,16 @@ class EncodedCloud:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels of one cloud of H points: labels (H,) uint32 index into vocabulary.names, 65535 = unlabeled; confidence
-    (H,) float32 in [0, 1], 0 on invalid points; superpoints (H,) uint32."""
+    """Labels of one cloud of H points.
+
+    Attributes:
+        labels: (H,) uint32, index into vocabulary.names, or constants.UNLABELED.
+        confidence: (H,) float32 in [0, 1], 0 on points that are not finite.
+        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
+        vocabulary: the class names the points were labeled with.
+        encoding: the token features; label them again with `Segmenter.label`.
+        stages_ms: milliseconds of each stage.
+    """
 
     labels: np.ndarray
     confidence: np.ndarray
@@ -91,86 +112,90 @@ class Segmentation:
 
 
 class Segmenter:
-    """Labels clouds with the words of a vocabulary.
+    """Labels point clouds with the class names of a vocabulary.
 
     >>> segmenter = Segmenter.load()
-    >>> result = segmenter.segment(xyz)            # labels in result.labels, names in result.vocabulary.names
+    >>> result = segmenter.segment(xyz)  # labels in result.labels, class names in result.vocabulary.names
     """
 
-    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config, device: str = "cpu"):
-        self.config = config
-        self.device = checked_device(device)
+    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config):
+        """Compute on the device of `clip`, where the tokenizer is moved."""
+        self.config, self.clip, self.device = config, clip, clip.device
         self.tokenizer = tokenizer.eval().to(self.device)
-        self.clip = clip.to(self.device)
-        self._texts: dict[str, np.ndarray] = {}
-        if self.clip.precision == "int8" and self.device.type == "cpu":
-            self.tokenizer.quantize()
-        names = config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
-        self.vocabulary = self.make_vocabulary(names)
-        self._asked: Vocabulary | None = None
+        self._text_cache: dict[str, np.ndarray] = {}
+        self._last_query: Vocabulary | None = None
+        self.vocabulary = self.make_vocabulary(
+            config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
+        )
 
     @classmethod
     def load(cls, model: str | Path = checkpoint.MINI, config: Config | None = None, device: str = "cpu") -> Segmenter:
-        """Load a checkpoint by directory or built-in name; `config` (see checkpoint.read_config) replaces the saved
-        one."""
-        return cls(*checkpoint.load(model, config), device)
+        """Load a checkpoint by directory or built-in name; `config` replaces the saved one, see `read_config`."""
+        return cls(*checkpoint.load(model, config, checked_device(device)))
 
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
-        """Label every finite point. xyz (H, 3), z up, any unit; rgb (H, 3) in [0, 1], used where the model has
-        color."""
+        """Label every finite point of a cloud with the current vocabulary.
+
+        Args:
+            xyz: (H, 3) numbers, z up (see config input.up), in any unit.
+            rgb: (H, 3) in [0, 1]; ignored unless the model reads color.
+        """
         return self.label(self.encode(xyz, rgb))
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> EncodedCloud:
-        """Run partition, sampling, grouping, tokenizer and frozen CLIP."""
-        return self.embed(self.form(xyz, rgb), len(xyz))
+        """Compute the token features of a cloud: partition, sampling, grouping, tokenizer and frozen CLIP."""
+        return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
-    def form(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
-        """The first half of `encode`, before the network; may run while another thread is in the second."""
+    def build_patches(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
+        """First half of `encode`, before the network; may run while another thread is in `encode_patches`."""
         return build_patches(xyz, rgb, self.config)
 
-    def embed(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
-        """The second half of `encode`: the network, on what `form` made of a cloud of `count` points."""
+    def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
+        """Second half of `encode`: run the network on the patches of a cloud of `count` points."""
+        # Scatter the working points back to the cloud's order
         valid = np.zeros(count, bool)
         valid[geometry.working.source] = True
         ids = np.full(count, constants.NO_SUPERPOINT, np.uint32)
         ids[geometry.working.source] = geometry.superpoints
         if not valid.any():
-            nothing = np.zeros((0, self.clip.dim), np.float32)
+            no_tokens = np.zeros((0, self.clip.dim), np.float32)
+            no_cls = np.zeros(self.clip.dim, np.float32)
             reason = "the cloud has no points" if count == 0 else "no point of the cloud is finite"
-            return EncodedCloud(valid, ids, 0, nothing, np.zeros(self.clip.dim, np.float32), geometry.stages_ms, reason)
-        clock = _Clock(geometry.stages_ms)
+            return EncodedCloud(valid, ids, 0, no_tokens, no_cls, geometry.stages_ms, reason)
+        # Patches to tokens to features in CLIP's joint space
+        timer = StageTimer(geometry.stages_ms)
         tokens, cls = self._encode_tokens(geometry)
-        clock("encoder")
-        pieces = int(geometry.superpoints.max()) + 1
-        return EncodedCloud(valid, ids, pieces, tokens, cls, clock.stages_ms, geometry=geometry)
+        timer("encoder")
+        superpoint_count = int(geometry.superpoints.max()) + 1
+        return EncodedCloud(valid, ids, superpoint_count, tokens, cls, timer.stages_ms, geometry=geometry)
 
     def label(self, encoding: EncodedCloud, words: Vocabulary | None = None) -> Segmentation:
-        """Label a cloud from its encoding; no network runs. `words` defaults to the current vocabulary.
+        """Label an encoded cloud without running the network; `words` defaults to the current vocabulary.
 
-        The confidence is the softmax of cosines over the words at vocabulary.temperature; with a single word, the
-        cosine clipped to [0, 1]. Points below their word's threshold stay unlabeled.
+        The confidence is the softmax of the cosines over all class names at vocabulary.temperature, or, with a single
+        name, the cosine clipped to [0, 1]. Points below the threshold of their class stay unlabeled.
         """
         words = words or self.vocabulary
-        clock = _Clock(encoding.stages_ms)
+        timer = StageTimer(encoding.stages_ms)
         labels = np.full(len(encoding.valid), constants.UNLABELED, np.uint32)
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
             source = encoding.geometry.working.source
             for points, best, sure in self._decisions(encoding, words.text):
                 labeling.place(points, source, best, sure, words.thresholds, labels, confidence)
-        clock("propagation")
-        return Segmentation(labels, confidence, encoding.superpoints, words, encoding, clock.stages_ms)
+        timer("propagation")
+        return Segmentation(labels, confidence, encoding.superpoints, words, encoding, timer.stages_ms)
 
     def similarity(self, encoding: EncodedCloud, texts: Sequence[str]) -> np.ndarray:
         """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points.
 
-        The features of the last texts are kept: asked again for the next cloud, the text tower does not run.
+        The features of the last texts are cached, so that the same query on the next cloud skips the text tower.
         """
-        if self._asked is None or self._asked.names != vocabulary.checked_names(texts):
-            self._asked = self.make_vocabulary(texts)
+        if self._last_query is None or self._last_query.names != vocabulary.checked_names(texts):
+            self._last_query = self.make_vocabulary(texts)
         out = np.full((len(encoding.valid), len(texts)), np.nan, np.float32)
         if encoding.geometry is not None:
-            for points, cosines in self._cosines(encoding, self._asked.text):
+            for points, cosines in self._cosines(encoding, self._last_query.text):
                 out[encoding.geometry.working.source[points]] = cosines
         return out
 
@@ -180,24 +205,29 @@ class Segmenter:
         templates: Sequence[str] | None = None,
         thresholds: Sequence[float] | float | None = None,
     ) -> Vocabulary:
-        """Encode words by CLIP's text tower; None takes the config's templates and threshold. ValueError on bad
-        words."""
+        """Encode class names with CLIP's text tower; ValueError on bad names, templates or thresholds.
+
+        Args:
+            names: class names, each once.
+            templates: prompts with one {} each; None takes the config's.
+            thresholds: smallest confidence of a label, one for all or one per name; None takes the config's.
+        """
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
         return vocabulary.build(names, templates, limits, self._encode_text)
 
     def _encode_text(self, texts: list[str]) -> np.ndarray:
-        """Rows of CLIP's text tower, which runs for texts it has not seen in the last vocabulary."""
-        new = [text for text in texts if text not in self._texts]
-        rows = self._texts | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
-        self._texts = {text: rows[text] for text in texts}
+        """Rows of CLIP's text tower, which runs only for texts that the previous vocabulary did not have."""
+        new = [text for text in texts if text not in self._text_cache]
+        rows = self._text_cache | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
+        self._text_cache = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
 
     def _encode_tokens(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
+        """Unit features (N, E) of the tokens and (E,) of the whole cloud."""
         inputs = network_input(geometry, self.config).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.uses_bf16)
         with torch.inference_mode():
-            with half:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.uses_bf16):
                 tokens = self.tokenizer(inputs)
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
@@ -205,7 +235,7 @@ class Segmenter:
     def _decisions(
         self, encoding: EncodedCloud, text: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Points (h,), the word of each and how sure it is, in blocks; all points once."""
+        """Blocks of points (h,), the class of each and its confidence, until all points had their turn."""
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
         if self.config.vocabulary.vote:
@@ -216,11 +246,12 @@ class Segmenter:
             yield points, *labeling.decide(cosines, temperature)
 
     def _cosines(self, encoding: EncodedCloud, text: np.ndarray):
+        """Blocks of points (h,) and their cosines (h, C) with the class names."""
         assert encoding.geometry is not None
         xyz, ids = encoding.geometry.working.xyz, encoding.geometry.superpoints
-        tokens = torch.from_numpy(encoding.tokens)  # the threads of numpy's BLAS spin on after a product
+        tokens = torch.from_numpy(encoding.tokens)  # torch, since the threads of numpy's BLAS keep spinning afterwards
         scores, gram = tokens @ torch.from_numpy(text).T, tokens @ tokens.T
-        return propagation.score_blocks(xyz, ids, encoding.anchors, scores.numpy(), gram.numpy())
+        return propagation.score_blocks(xyz, ids, encoding.centers, scores.numpy(), gram.numpy())
 
 
 def build_patches(
@@ -230,24 +261,24 @@ def build_patches(
     rng: np.random.Generator | None = None,
 ) -> PatchedCloud:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
-    clock = _Clock({})
+    timer = StageTimer()
     working = preprocess.prepare(preprocess.upright(xyz, config.input.up), rgb, config.input.max_points)
     core = working.xyz[working.core]
     if len(core) == 0:
-        return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), clock.stages_ms)
+        return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), timer.stages_ms)
     color = None if working.rgb is None else working.rgb[working.core]
     settings = _thinned(config.superpoints, working)
     labels, normals, eigen = superpoints.partition_shapes(core, color, settings)
     if config.input.level:
         working, normals = _leveled(working, normals, config.input.level)
         core = working.xyz[working.core]
-    clock("superpoints")
+    timer("superpoints")
     chosen = sampling.sample(core, labels, config.sampling)
-    clock("sampling")
+    timer("sampling")
     grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
     around = token_context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
-    clock("patches")
-    return PatchedCloud(working, labels[working.nearest_core], grouped, around, clock.stages_ms)
+    timer("patches")
+    return PatchedCloud(working, labels[working.nearest_core], grouped, around, timer.stages_ms)
 
 
 def _leveled(
@@ -273,12 +304,12 @@ def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
 
 
 def checked_device(device: str) -> torch.device:
-    """Return the torch device, or raise ValueError where it does not exist."""
+    """Return the torch device, or raise ValueError if this machine does not have it."""
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device {device!r} is unknown; use cpu, cuda or cuda:0") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {device!r} is not available on this machine; use cpu")
     return chosen
 
@@ -290,16 +321,3 @@ def _no_tokens() -> tuple[patches.Patches, token_context.Context]:
     return empty, token_context.Context(
         np.zeros((0, 1, token_context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape
     )
-
-
-class _Clock:
-    """Adds the milliseconds since the last call to a copy of `stages_ms`."""
-
-    def __init__(self, stages_ms: dict[str, float]):
-        self.stages_ms = dict(stages_ms)
-        self._last = time.perf_counter()
-
-    def __call__(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.stages_ms[stage] = 1000 * (now - self._last)
-        self._last = now

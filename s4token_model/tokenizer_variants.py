@@ -1,18 +1,19 @@
-"""The tokenizers that the paper compares in its Tables 1 and 2, by name: what each changes in a config.
+"""The tokenizers that the paper compares in its Tables 1 and 2, by name, as changes of a config.
 
-Wherever a config is changed, `variant` stands for all keys of one: `s4token train c.yaml variant=knn+rpn`, `s4token
-prepare ... --set variant=knn`, `variant: knn` in YAML. A checkpoint keeps the keys, never the name.
+Wherever a config is changed, the key `variant` stands for all keys of one of them: `s4token train c.yaml
+variant=knn+rpn`, `s4token prepare ... --set variant=knn`, `variant: knn` in YAML. A checkpoint stores the keys, not the
+name.
 
-    knn, ball, spt           patches of the M nearest points, of a ball, of a superpoint; offsets p_j - p_t, positions
-                             p_t - mean as they are, in the unit of the cloud
-    +rpn                     relative position normalization (Eq. 3): both divided by r = alpha * s, so that a token
-                             does not change when the cloud is scaled, moved, or both
-    knn+rpn+spt              the nearest points of the own superpoint
-    ball+rpn+spt, s4token    the ball within the own superpoint: the paper's S4Token
-    point-bert               Point-BERT's tokenizer, which is knn
+    knn, ball, spt           patches of the M nearest points, of a ball, of a superpoint; offsets p_j - p_t and
+                             positions p_t - mean in the unit of the cloud
+    +rpn                     relative position normalization (Eq. 3): both are divided by r = alpha * s, so that
+                             scaling or moving the cloud does not change a token
+    knn+rpn+spt              the nearest points within the superpoint
+    ball+rpn+spt, s4token    the ball within the superpoint: the paper's S4Token
+    point-bert               Point-BERT's tokenizer, the same as knn
 
-Without spt no superpoint is read: centroids are farthest points (gamma = 0), from a first one that depends on the seed.
-All are the paper's bare tokens, without our wide patch (tokenizer.context).
+Variants without spt ignore superpoints: their centers are farthest points (gamma = 0) from a first one that depends on
+the seed. All are the paper's tokens, without our wide patch and descriptor (tokenizer.context).
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ KEY = "variant"
 TABLE_1 = ("knn", "ball", "spt", "knn+rpn", "ball+rpn", "spt+rpn", "knn+rpn+spt", "ball+rpn+spt")
 ALIASES = {"s4token": "ball+rpn+spt", "point-bert": "knn"}
 NAMES = (*TABLE_1, *ALIASES)
-# Wavelengths of the position embedding: 64 down to 2 radii, or down to 0.25 of the cloud's own unit. With some 128
-# tokens on an object in the unit sphere, r is about 0.12, so that both see the same detail.
+# Wavelengths of the position embedding: 64 down to 2 radii, or 64 down to 0.25 of the cloud's unit. With 128 tokens on
+# an object in the unit sphere, r is about 0.12, so that both resolve the same detail.
 OCTAVES, RAW_OCTAVES = 6, 9
 
 
 def changes(name: str) -> dict[str, Any]:
-    """Return {dotted path: value} of a variant. ValueError when there is none of that name."""
+    """Return {dotted path: value} of a variant; ValueError if the name is unknown."""
     if name not in NAMES:
         raise ValueError(f"{KEY}={name!r} is not one of {', '.join(NAMES)}")
     parts = ALIASES.get(name, name).split("+")
@@ -44,7 +45,7 @@ def changes(name: str) -> dict[str, Any]:
 
 
 def expanded(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace the key `variant` by what it stands for; the other keys of `values` take precedence."""
+    """Replace the key `variant` by the keys it stands for; the other keys of `values` take precedence."""
     if KEY not in values:
         return values
     return changes(str(values[KEY])) | {path: value for path, value in values.items() if path != KEY}

@@ -1,9 +1,8 @@
-"""Vocabularies: class names and prompt templates to a matrix of text features (method: Sec. 4)."""
+"""Vocabularies: class names and prompt templates to a matrix of text features (Sec. 4 of the paper)."""
 
 from __future__ import annotations
 
 import colorsys
-import dataclasses
 import hashlib
 import os
 import sys
@@ -33,10 +32,15 @@ COLORS = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and their text features.
+    """Class names and their text features.
 
-    names (C,); templates (T,), each with one {}; thresholds (C,) float32 in [0, 1], the least confidence of a label;
-    colors (C, 3) uint8; text (C, E) float32 unit rows; version counts the swaps of a live node.
+    Attributes:
+        names: C class names.
+        templates: T prompts, each with one {}.
+        thresholds: (C,) float32 in [0, 1], smallest confidence of a label.
+        colors: (C, 3) uint8, sRGB.
+        text: (C, E) float32 unit rows in CLIP's joint space.
+        version: counts the vocabulary changes of a live node.
     """
 
     names: tuple[str, ...]
@@ -54,10 +58,17 @@ def build(
     encode_text: Callable[[list[str]], np.ndarray],
     version: int = 1,
 ) -> Vocabulary:
-    """Encode names x templates: features are normalized, averaged over templates, and normalized again.
+    """Encode every name in every template and average over the templates.
 
-    Raises ValueError on an empty vocabulary, an empty or repeated name, a template without {}, or a wrong number of
-    thresholds.
+    Args:
+        names: class names; surrounding blanks are removed.
+        templates: prompts with one {} each.
+        thresholds: smallest confidence of a label in [0, 1], one for all or one per name.
+        encode_text: texts to (T, E) unit rows, CLIP's text tower.
+        version: of the vocabulary that is returned.
+
+    Raises:
+        ValueError: no name, an empty or repeated name, a template without {}, or a wrong number of thresholds.
     """
     names = checked_names(names)
     templates = tuple(templates)
@@ -73,7 +84,7 @@ def build(
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names stripped, or raise ValueError."""
+    """Return the names without surrounding blanks; ValueError if there is none, or one is empty or repeated."""
     if isinstance(names, str):
         raise ValueError(f"the vocabulary is the text {names!r}; give a list of words")
     names = tuple(name.strip() for name in names)
@@ -103,15 +114,10 @@ def checked_thresholds(thresholds: Sequence[float] | float, count: int) -> np.nd
     return values
 
 
-def renumbered(vocabulary: Vocabulary, version: int) -> Vocabulary:
-    """Return the vocabulary under another version number."""
-    return dataclasses.replace(vocabulary, version=version)
-
-
 def color(name: str) -> tuple[int, int, int]:
-    """Return a color that depends on the name alone, so that a class looks the same in every vocabulary and run.
+    """Return the sRGB color of a class name, the same in every vocabulary and run.
 
-    Common words have chosen colors that are easy to tell apart; others get one from a hash.
+    Common names have chosen colors that are easy to tell apart; the others get one from a hash.
     """
     if name.strip().lower() in COLORS:
         return COLORS[name.strip().lower()]
@@ -125,12 +131,12 @@ def color(name: str) -> tuple[int, int, int]:
 
 
 def read_names(labels: str) -> tuple[str, ...]:
-    """Read class names, one per line, # starts a comment; `labels` is a file or the name of one in config/labels."""
+    """Read class names, one per line (# starts a comment), from a file or the name of one in config/labels."""
     return _read_lines(labels, "labels")
 
 
 def read_templates(templates: str) -> tuple[str, ...]:
-    """Read prompt templates, one per line; `templates` is a file or the name of one in config/templates."""
+    """Read prompt templates, one per line (# starts a comment), from a file or the name of one in config/templates."""
     return _read_lines(templates, "templates")
 
 
@@ -154,7 +160,7 @@ def _text(path: Path) -> str:
 
 
 def config_roots() -> list[Path]:
-    """Folders that may hold labels/ and templates/: the source checkout's config, then those of installations."""
+    """Return the folders that may hold labels/ and templates/: the source checkout's, then those of installations."""
     shares = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
     roots = [Path(__file__).parents[1] / "config", *(p / "share" / "s4token_ros" / "config" for p in shares)]
     return [root for root in roots if root.is_dir()]

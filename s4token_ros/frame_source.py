@@ -44,12 +44,12 @@ def build_frame(message: Any, segmenter: Any) -> Frame:
     start = time.perf_counter()
     cloud = cloud_messages.decode(message)
     decode_ms = (time.perf_counter() - start) * 1e3
-    return Frame(message, cloud, segmenter, segmenter.form(cloud.xyz, cloud.rgb), decode_ms)
+    return Frame(message, cloud, segmenter, segmenter.build_patches(cloud.xyz, cloud.rgb), decode_ms)
 
 
 def encode_frame(frame: Frame) -> Frame:
     """Run the network."""
-    return replace(frame, encoded=frame.segmenter.embed(frame.patches, len(frame.cloud.xyz)))
+    return replace(frame, encoded=frame.segmenter.encode_patches(frame.patches, len(frame.cloud.xyz)))
 
 
 class SequentialSource:

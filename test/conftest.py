@@ -13,6 +13,14 @@ from s4token_model import config as configs
 from s4token_model.pipeline.tokenizer import Tokenizer
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `cuda` on a machine without a GPU."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="torch finds no CUDA device"))
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """Directory of a random checkpoint (untrained: labels mean nothing, everything else is real)."""

@@ -60,6 +60,7 @@ def test_text_and_numbers_become_the_type_of_the_default(path, given, kept):
         ("sampling.gamma", float("nan"), "below its minimum"),
         ("sampling.gamma", "fast", "must be of type float"),
         ("patches.normalize", 1, "must be of type bool"),
+        ("clip.precision", "int8", "'int8' is not one of auto, fp32, bf16"),
         ("patches.grouping", "cube", "'cube' is not one of knn, ball, spt"),
         ("clip.name", 3, "must be of type str"),
     ],

@@ -91,7 +91,7 @@ def compare_propagation(xyz: np.ndarray, segmenter: Segmenter, repeats: int) -> 
     """Class scores by the sparse form beside the dense formula, on points whose superpoint holds a token."""
     encoded, text = segmenter.encode(xyz), segmenter.vocabulary.text
     assert encoded.geometry is not None
-    points, ids, centers = encoded.geometry.working.xyz, encoded.geometry.superpoints, encoded.anchors
+    points, ids, centers = encoded.geometry.working.xyz, encoded.geometry.superpoints, encoded.centers
     tokens, scores, gram = encoded.tokens, encoded.tokens @ text.T, encoded.tokens @ encoded.tokens.T
     ours_ms, ours = timed(lambda: propagation.propagate(points, ids, centers, scores, gram), repeats)
     dense_ms, dense = timed(lambda: reference.propagate(points, ids, centers, tokens, text), 2)

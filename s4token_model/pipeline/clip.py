@@ -1,89 +1,117 @@
-"""The frozen CLIP behind an open_clip name or directory: tokens, images and text to one joint space (method: Sec. 4).
+"""The frozen CLIP: tokens, images and texts to features in one joint space (Sec. 4 of the paper).
 
-Our tokens enter where CLIP's patch embeddings would: the patch convolution and the position table of the patches are
-replaced, the class embedding (with its own position), ln_pre, the blocks, ln_post and the projection stay as they are.
+Our tokens replace CLIP's patch embeddings: the patch convolution and the positions of the patches are left out, while
+the class embedding with its own position, ln_pre, the blocks, ln_post and the projection stay as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, normalize
+from torch.nn.functional import linear, normalize, scaled_dot_product_attention
 
 from s4token_model.config import ClipConfig
-from s4token_model.kernels import int8
-from s4token_model.kernels.attention import attend
 from s4token_model.kernels.parallel import cpu_flags
 
-TEXT_BATCH = 256
+TEXT_BATCH = 256  # texts per run of the text tower
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
 
 
 class FrozenClip(nn.Module):
     """A CLIP whose tensors never change: no gradient reaches its weights, and train() keeps it in evaluation mode.
 
-    Attributes: width (D, of the tokens), dim (E, of the joint space), image_size (px), patch_size (px).
+    Args:
+        model: a CLIP of open_clip with a plain ViT, in fp32, on the device where it will compute.
+        tokenize: open_clip's tokenizer, texts to (T, context length) ids.
+        mean, std: normalization of the three color channels.
+        precision: auto, fp32 or bf16, the arithmetic of the ViT's blocks; `auto` depends on the device of `model`.
+
+    Attributes:
+        precision: fp32 or bf16.
+        width: D, width of the tokens.
+        dim: E, width of the joint space.
+        image_size, patch_size: edges in pixels.
     """
 
-    def __init__(self, model: nn.Module, tokenize, mean, std, precision: str = "fp32"):
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenize: Callable[[list[str]], Tensor] | None,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        precision: str = "fp32",
+    ):
         super().__init__()
         visual = model.visual
-        if (
-            not isinstance(visual, open_clip.transformer.VisionTransformer)
-            or visual.attn_pool is not None
-            or (visual.pool_type not in ("tok", "avg"))
-        ):
+        plain = isinstance(visual, open_clip.transformer.VisionTransformer) and visual.attn_pool is None
+        if not plain or visual.pool_type not in ("tok", "avg"):
             kind = type(visual).__name__
             raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
-        plain = all(_is_plain(block) and int8.supported(block) for block in visual.transformer.resblocks)
-        quick = plain and (precision == "int8" or (precision == "auto" and int8.is_quick()))
-        self.precision = "int8" if quick else resolve_precision("auto" if precision == "int8" else precision)
-        self._int8 = int8.Int8Blocks(visual.transformer.resblocks) if quick else None
-        self.uses_bf16 = (
-            resolve_precision("auto" if quick else self.precision) == "bf16"
-        )  # wherever 8 bits do not serve
+        self.precision = resolve_precision(precision, visual.proj.device.type)
         visual.transformer.to(torch.bfloat16 if self.uses_bf16 else torch.float32)
         self.width, self.dim = visual.proj.shape
         self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", visual.proj.new_tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", visual.proj.new_tensor(std).view(3, 1, 1), persistent=False)
         self.eval()
+
+    @property
+    def uses_bf16(self) -> bool:
+        """Whether the blocks compute in bf16."""
+        return self.precision == "bf16"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.visual.proj.device
 
     def train(self, mode: bool = True) -> FrozenClip:
         """Stay in evaluation mode whatever `mode` is."""
         return super().train(False)
 
     def encode_tokens(self, tokens: Tensor, skip_blocks: bool = False) -> tuple[Tensor, Tensor]:
-        """tokens (B, N, D) -> per-token features (B, N, E) and the global feature (B, E), not normalized.
+        """Run the ViT on tokens (B, N, D); gradients flow to the tokens, never into CLIP.
 
-        Gradients flow through to the tokens, never into CLIP. The global feature is the class token's, or the mean for
-        towers that pool by averaging. `skip_blocks` leaves out the transformer blocks, a start for training.
+        Args:
+            tokens: (B, N, D) float32.
+            skip_blocks: leave out the transformer blocks, for the start of a training.
+
+        Returns:
+            Features of the tokens (B, N, E) and of the cloud (B, E), not normalized. The latter is the class token's,
+            or the mean over the tokens if the tower pools by averaging.
         """
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
         hidden = visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
-        if skip_blocks:
-            return self._project(hidden)
-        if self._int8 is not None and hidden.device.type == "cpu" and not torch.is_grad_enabled():
-            return self._project(self._int8(hidden))
-        return self._project(self._blocks(hidden))
+        return self._project(hidden if skip_blocks else self._blocks(hidden))
 
     @torch.no_grad()
     def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """images (B, h, w, 3) uint8, any size -> dense features (B, g, g, E) of the patch grid and global (B, E)."""
+        """Images (B, h, w, 3) uint8 of any size -> features of the patch grid (B, g, g, E) and of the image (B, E)."""
         visual = self.model.visual
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.mean.device).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
         features, pooled = self._project(self._blocks(visual._embeds((pixels - self.mean) / self.std)))
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> np.ndarray:
+        """Texts -> (T, E) float32 unit rows; a text longer than the context is cut, as in CLIP."""
+        rows = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            ids = self.tokenize(texts[start : start + TEXT_BATCH]).to(self.device)
+            rows.append(normalize(self.model.encode_text(ids).float(), dim=-1).cpu())
+        return torch.cat(rows).numpy()
 
     def _blocks(self, hidden: Tensor) -> Tensor:
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
@@ -102,15 +130,6 @@ class FrozenClip(nn.Module):
             return projected[:, 1:], visual.ln_post(hidden[:, 1:].mean(dim=1)) @ visual.proj
         return projected[:, 1:], projected[:, 1:].mean(dim=1)
 
-    @torch.no_grad()
-    def encode_text(self, texts: list[str]) -> np.ndarray:
-        """texts -> (T, E) float32 unit rows. Longer texts than the context are cut at it, as CLIP does."""
-        rows = []
-        for begin in range(0, len(texts), TEXT_BATCH):
-            ids = self.tokenize(texts[begin : begin + TEXT_BATCH]).to(self.mean.device)
-            rows.append(normalize(self.model.encode_text(ids).float(), dim=-1).cpu())
-        return torch.cat(rows).numpy()
-
 
 def _is_plain(block: nn.Module) -> bool:
     """Whether a block of open_clip is the usual pre-norm one, which `run_block` computes."""
@@ -128,27 +147,35 @@ def run_block(block: nn.Module, hidden: Tensor) -> Tensor:
     """A pre-norm ViT block, (B, N, D) -> (B, N, D), without nn.MultiheadAttention.
 
     That module transposes its input, and torch multiplies a transposed input by a weight without gradient through a
-    copy of the weight per token: two fifths of a training step in front of a frozen ViT.
+    copy of the weight per token, which dominates a training step in front of a frozen ViT.
     """
     attention = block.attn
     qkv = linear(block.ln_1(hidden), attention.in_proj_weight, attention.in_proj_bias)
     heads = qkv.unflatten(-1, (3, attention.num_heads, -1)).transpose(1, 3).unbind(2)
-    mixed = attention.out_proj(attend(*heads).transpose(1, 2).flatten(2))
+    mixed = attention.out_proj(scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
     hidden = hidden + block.ls_1(mixed)
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 
 
-def resolve_precision(precision: str) -> str:
-    """Return fp32 or bf16; auto is bf16 where the processor computes in it, since elsewhere it would be slower."""
+def resolve_precision(precision: str, device_type: str = "cpu") -> str:
+    """Return fp32 or bf16; `auto` is bf16 if the CPU or GPU that computes has instructions for it, else fp32."""
     if precision != "auto":
         return precision
-    return "bf16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
+    if device_type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device_type == "cpu" and cpu_flags() & BF16_FLAGS else "fp32"
 
 
-def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:
-    """Load a CLIP: a directory `config.name` (also looked up below `root`, the checkpoint's), or an open_clip pair.
+def load(config: ClipConfig, root: Path | None = None, device: str | torch.device = "cpu") -> FrozenClip:
+    """Load a CLIP from the directory `config.name`, also searched below `root`, or as an open_clip pair.
 
-    Raises ValueError when the name is unknown, or the weights are neither on disk nor can be downloaded.
+    Args:
+        config: name, pretrained tag and precision.
+        root: directory of the checkpoint that names the CLIP.
+        device: where to load it; decides on what `precision: auto` means.
+
+    Raises:
+        ValueError: the name is unknown, or the weights are neither on disk nor can be downloaded.
     """
     directory = clip_directory(config.name, root)
     name = f"local-dir:{directory}" if directory else config.name
@@ -165,11 +192,11 @@ def load(config: ClipConfig, root: Path | None = None) -> FrozenClip:
             "clip.name to a directory with open_clip_config.json and open_clip_model.safetensors"
         ) from error
     norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
-    return FrozenClip(model, open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
+    return FrozenClip(model.to(device), open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
 
 
 def clip_directory(name: str, root: Path | None = None) -> Path | None:
-    """The directory of a CLIP in open_clip's layout, below `root` or as given; None for any other name."""
+    """Return the directory of a CLIP in open_clip's layout, below `root` or as given; None for any other name."""
     for candidate in ([root / name] if root else []) + [Path(name)]:
         if (candidate / "open_clip_config.json").is_file():
             return candidate.resolve()

@@ -1,4 +1,4 @@
-"""The tokenizer: patches and their context to tokens for the frozen ViT (method: Sec. 3.2, Eq. 3 and 12)."""
+"""The tokenizer: patches and their context to tokens for the frozen ViT (Sec. 3.2, Eq. 3 and 12 of the paper)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from s4token_model.config import TokenizerConfig
-from s4token_model.kernels.attention import attend
-from s4token_model.kernels.int8 import Int8PointNet
 from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTOR_DIM
 
-CACHED = 128  # patches that a PointNet reads at once on a CPU
+PATCH_BLOCK = 128  # patches per pass of a PointNet on a CPU; their features fit into its cache
 
 
 @dataclass(frozen=True)
 class TokenInput:
     """What the tokenizer reads, for a batch of B clouds with N tokens each.
 
-    patch (B, N, M, 3 + F) offsets and point features, mask (B, N, M) bool; context (B, N, C, 5), context_mask (B, N, C)
-    bool; shape (B, N, 24); position (B, N, 3), (p_t - mean of centroids) / r.
+    Attributes:
+        patch: (B, N, M, 3 + F), offsets of the patch points in units of the radius, and F point features.
+        mask: (B, N, M) bool, False on padding.
+        context: (B, N, C, 5), points of the wide patch, see token_context.
+        context_mask: (B, N, C) bool, False on padding.
+        shape: (B, N, 24), descriptor of the token's superpoint.
+        position: (B, N, 3), (p_t - mean of all p_t) / r.
     """
 
     patch: Tensor
@@ -50,35 +54,31 @@ class PointNet(nn.Module):
         self.own = nn.Linear(2 * width, 4 * width)
         self.pooled = nn.Linear(2 * width, 4 * width, bias=False)
         self.out = nn.Sequential(nn.LayerNorm(4 * width), nn.ReLU(), nn.Linear(4 * width, out))
-        self.int8: Int8PointNet | None = None
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
-        """points (..., M, channels), mask (..., M) with a True per row -> (..., out). Padding does not change it."""
+        """Points (..., M, channels), mask (..., M) bool -> (..., out); zero for a patch without a point."""
         if torch.is_grad_enabled() or points.device.type != "cpu":
             return self._pooled(points, mask)
-        if self.int8 is not None:
-            tokens = self.int8(_padded(points, mask).flatten(0, -3)).unflatten(0, points.shape[:-2])
-            return tokens.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
-        # A few patches at a time stay in the processor's cache; those of a whole cloud go to memory and back.
-        parts = zip(points.flatten(0, -3).split(CACHED), mask.flatten(0, -2).split(CACHED), strict=True)
-        return torch.cat([self._pooled(*part) for part in parts]).unflatten(0, points.shape[:-2])
+        # On a CPU, block by block: the features of all patches at once would go to memory and back.
+        blocks = zip(points.flatten(0, -3).split(PATCH_BLOCK), mask.flatten(0, -2).split(PATCH_BLOCK), strict=True)
+        return torch.cat([self._pooled(*block) for block in blocks]).unflatten(0, points.shape[:-2])
 
     def _pooled(self, points: Tensor, mask: Tensor) -> Tensor:
         points = self.local(_padded(points, mask))
         pooled = points.amax(dim=-2)
-        # [pooled, own] W = pooled W1 + own W2: the pooled half is the same for all points of a patch
+        # [pooled, own] W = pooled W1 + own W2, and the first product is the same for all points of a patch
         points = self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2))
         return points.amax(dim=-2).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
 
 
 def _padded(points: Tensor, mask: Tensor) -> Tensor:
-    """Padding becomes a copy of a point of the patch, which no maximum notices: cheaper than masks on wide layers."""
-    stand_in = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
-    return torch.where(mask.unsqueeze(-1), points, points.gather(-2, stand_in))
+    """Replace padding by a copy of the patch's first point: it changes no maximum, and the wide layers need no mask."""
+    first = mask.byte().argmax(dim=-1)[..., None, None].expand(*mask.shape[:-1], 1, points.shape[-1])
+    return torch.where(mask.unsqueeze(-1), points, points.gather(-2, first))
 
 
 class PositionEmbedding(nn.Module):
-    """Sines and cosines of omega * dp (Eq. 12), wavelengths 64, 32, ... radii, projected to the token width."""
+    """Sines and cosines of omega * dp (Eq. 12) at wavelengths of 64, 32, ... radii, projected to the token width."""
 
     def __init__(self, octaves: int, out: int):
         super().__init__()
@@ -86,12 +86,13 @@ class PositionEmbedding(nn.Module):
         self.project = nn.Linear(6 * octaves, out, bias=False)
 
     def forward(self, position: Tensor) -> Tensor:
+        """Positions (B, N, 3) -> (B, N, out)."""
         phase = (position.unsqueeze(-1) * self.omega).flatten(-2)
         return self.project(torch.cat([phase.sin(), phase.cos()], dim=-1))
 
 
 class Layer(nn.Module):
-    """A pre-norm transformer layer over the tokens of a cloud; starts near the identity (LayerScale 0.3)."""
+    """A pre-norm transformer layer over the tokens of a cloud, near the identity at first (LayerScale 0.3)."""
 
     def __init__(self, width: int, head_width: int = 64):
         super().__init__()
@@ -102,15 +103,15 @@ class Layer(nn.Module):
         self.scale = nn.Parameter(torch.full((2, width), 0.3))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """tokens (B, N, D) -> (B, N, D)."""
+        """Tokens (B, N, D) -> (B, N, D)."""
         qkv = self.qkv(self.before_attention(tokens)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
-        mixed = attend(*qkv.unbind(2)).transpose(1, 2).flatten(2)
+        mixed = scaled_dot_product_attention(*qkv.unbind(2)).transpose(1, 2).flatten(2)
         tokens = tokens + self.scale[0] * self.joined(mixed)
         return tokens + self.scale[1] * self.mlp(self.before_mlp(tokens))
 
 
 class Tokenizer(nn.Module):
-    """Adapter + position embedding; `out` is the width D of the ViT."""
+    """PointNets of patch and context, the superpoint's descriptor and the position; `out` is the width D of the ViT."""
 
     def __init__(self, config: TokenizerConfig, out: int):
         super().__init__()
@@ -128,12 +129,6 @@ class Tokenizer(nn.Module):
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
         self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
 
-    def quantize(self) -> Tokenizer:
-        """Compute the PointNets in 8 bits from now on, where no gradient is asked for; the weights stay."""
-        for net in (self.patch, self.context) if self.config.context else (self.patch,):
-            net.int8 = Int8PointNet(net)
-        return self
-
     def forward(self, inputs: TokenInput) -> Tensor:
         """Return tokens (B, N, D)."""
         tokens = self.patch(inputs.patch, inputs.mask)
@@ -148,9 +143,13 @@ class Tokenizer(nn.Module):
 
 
 def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfig) -> TokenInput:
-    """Stack `patches.Patches` and `context.Context` of one cloud to a batch of one.
+    """Turn the patches of one cloud into a batch of one.
 
-    rgb (H, 3) in [0, 1] is read only when the tokenizer uses color; gray stands in where the cloud has none.
+    Args:
+        patches: patches.Patches.
+        context: token_context.Context.
+        rgb: (H, 3) in [0, 1]; read only if the tokenizer uses color, and gray if None.
+        config: settings of the tokenizer.
     """
     mask = patches.index >= 0
     patch = patches.offsets

@@ -137,8 +137,7 @@ class Trainer:
         share = how.batch // processes
         self.positions = range(rank * share, (rank + 1) * share)
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
-        precision = resolve_precision(how.precision) if self.device.type == "cpu" else how.precision
-        self.half = precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
+        self.half = resolve_precision(how.precision, self.device.type) == "bf16"
 
     def draw(self, samples: Prepared, step: int) -> list[tuple[Batch, Tensor, Tensor]]:
         """Draw the micro-batches of this process for a step, with their masks."""

@@ -59,15 +59,15 @@ class FakeSegmenter:
         return vocabulary.build(names, templates or ("a photo of a {}.",), limits, lambda t: np.ones((len(t), 4)))
 
     def encode(self, xyz, rgb=None):
-        return self.embed(self.form(xyz, rgb), len(xyz))
+        return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
-    def form(self, xyz, rgb=None):
+    def build_patches(self, xyz, rgb=None):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
         time.sleep(self.forming)
         return xyz
 
-    def embed(self, xyz, count):
+    def encode_patches(self, xyz, count):
         self.encoded += 1
         time.sleep(self.seconds)
         valid = np.isfinite(xyz).all(axis=1)

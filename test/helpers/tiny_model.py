@@ -16,10 +16,10 @@ TINY_CLIP = {
 }
 
 
-def write_tiny_clip(directory: Path) -> None:
-    """Write a random CLIP as an open_clip directory."""
+def write_tiny_clip(directory: Path, settings: dict = TINY_CLIP) -> None:
+    """Write a CLIP with random weights as an open_clip directory."""
     torch.manual_seed(0)
-    model = open_clip.CLIP(**TINY_CLIP)
+    model = open_clip.CLIP(**settings)
     directory.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(model.state_dict(), directory / "open_clip_model.safetensors")
-    (directory / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY_CLIP, "preprocess_cfg": {}}))
+    (directory / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings, "preprocess_cfg": {}}))

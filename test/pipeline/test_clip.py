@@ -137,11 +137,27 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
         clip.load(ClipConfig(name=str(tmp_path), pretrained=""))
 
 
-def test_auto_precision_follows_the_processor(monkeypatch):
-    for flags, expected in (("fpu avx512f avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx2", "fp32")):
-        monkeypatch.setattr(parallel.Path, "read_text", lambda *a, flags=flags, **k: f"flags : {flags}")
-        assert clip.resolve_precision("auto") == expected
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx512f avx512_bf16", "bf16"),
+        ("fpu amx_bf16", "bf16"),
+        ("fpu avx512_vnni amx_int8", "fp32"),
+        ("fpu avx2", "fp32"),
+    ],
+)
+def test_auto_precision_follows_the_processor(monkeypatch, flags, expected):
+    monkeypatch.setattr(parallel.Path, "read_text", lambda *a, **k: f"flags : {flags}")
+    assert clip.resolve_precision("auto") == frozen(precision="auto").precision == expected
     assert clip.resolve_precision("fp32") == "fp32" and clip.resolve_precision("bf16") == "bf16"
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_precision_on_a_gpu_follows_the_gpu(monkeypatch, supported, expected):
+    monkeypatch.setattr(clip, "cpu_flags", lambda: {"avx2"} if supported else {"amx_bf16"})
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    assert clip.resolve_precision("auto", "cuda") == expected
+    assert clip.resolve_precision("fp32", "cuda") == "fp32" and clip.resolve_precision("bf16", "cuda") == "bf16"
 
 
 def test_images_in_half_precision_are_close_to_single():

@@ -245,7 +245,7 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     arguments = [*sizes.split(), "batch=2", "tokens=16", "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
     arguments += [f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}"]
     mini.main(arguments)
-    provenance = checkpoint.read_provenance(tmp_path / "out")
+    provenance = json.loads((tmp_path / "out" / "config.json").read_text())["provenance"]
     assert len(provenance["clip_sha256"]) == 64 and provenance["training"]["steps"] == 2
     xyz = np.random.default_rng(0).random((800, 3))
     result = Segmenter.load(tmp_path / "out").segment(xyz)
@@ -259,7 +259,7 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
     pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
     assert all(torch.allclose(tensor, pairs[1][name], atol=1e-5) for name, tensor in pairs[0].items())
-    found = checkpoint.read_provenance(tmp_path / "third")
+    found = json.loads((tmp_path / "third" / "config.json").read_text())["provenance"]
     assert found["clip_sha256"] == provenance["clip_sha256"]
     assert found["start_sha256"] == checkpoint.digest(tmp_path / "out" / "tokenizer.safetensors")
     with pytest.raises(ValueError, match=r"tokenizer\.width"):

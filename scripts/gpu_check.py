@@ -1,0 +1,284 @@
+"""Check this machine's GPU against its CPU and time both; prints one JSON object, progress on stderr.
+
+    python scripts/gpu_check.py             # minutes; or: make gpu-check
+    python scripts/gpu_check.py --fast      # a small cloud and s4token-mini only
+
+Runs from a plain checkout without ROS and network, with torch, numba, numpy and scipy. What needs more is skipped and
+says so: labels and training need open_clip_torch, safetensors, PyYAML and tqdm, the sample room laspy and lazrs, the
+tests pytest. Exit code 1 if CPU and GPU disagree or a test fails; 0 if there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "numba", "numpy", "scipy", "open_clip_torch")
+VIT_B16 = {"image_size": 224, "layers": 12, "width": 768, "patch_size": 16}
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
+TOKENS = 64  # per cloud and training step
+MIN_EQUAL_LABELS = 0.99  # fraction of the points, in fp32
+MAX_DIFFERENCE = 1e-3  # of features in fp32, and relative of the first loss
+
+
+def main() -> int:
+    """Run every check that this machine allows, and print what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--fast", action="store_true", help="a small cloud, s4token-mini only, few repetitions")
+    fast = parser.parse_args().fast
+    if importlib.util.find_spec("torch") is None:
+        print(json.dumps({"cuda": None, "reason": "torch is not installed; pip install -r requirements.txt"}))
+        return 0
+    sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]
+    found = machine()
+    devices = ["cpu", "cuda"] if found["cuda"] else ["cpu"]
+    with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as folder:
+        sections: dict[str, Callable[[], Any]] = {
+            "tests": lambda: run_tests(devices),
+            "tokenizer": lambda: compare_tokenizer(devices),
+            "labels": lambda: compare_labels(devices, Path(folder), fast),
+            "training": lambda: time_training(devices, Path(folder), fast),
+        }
+        for name, run in sections.items():
+            say(name)
+            try:
+                found[name] = run()
+            except ImportError as error:
+                found[name] = {"skipped": f"{error.name or error} is not installed"}
+    found["agree"] = agree(found)
+    print(json.dumps(found, indent=1))
+    return 0 if found["agree"] else 1
+
+
+def machine() -> dict[str, Any]:
+    """The GPU, or why there is none, the CPU and the versions of the libraries."""
+    import torch
+
+    gpu, reason = None, ""
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        gpu = {"name": properties.name, "memory_gib": round(properties.total_memory / 2**30, 1)}
+        gpu |= {"bf16": torch.cuda.is_bf16_supported(including_emulation=False)}
+        gpu |= {"runtime": torch.version.cuda or torch.version.hip}
+    elif torch.version.cuda is None and torch.version.hip is None:
+        reason = f"torch {torch.__version__} is built for CPUs only"
+    else:
+        reason = "torch finds no GPU; is there one, with its driver?"
+    cpu = {"name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {"cuda": gpu, "reason": reason, "cpu": cpu, "versions": versions}
+
+
+def run_tests(devices: list[str]) -> dict[str, Any]:
+    """Run the tests marked `cuda` in a process of their own."""
+    if "cuda" not in devices:
+        return {"skipped": "no GPU"}
+    if importlib.util.find_spec("pytest") is None:
+        return {"skipped": "pytest is not installed"}
+    command = [sys.executable, "-m", "pytest", "test/test_cuda.py", "-m", "cuda", "-o", "addopts=", "-rfEs"]
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | path, capture_output=True, text=True)
+    say(done.stdout + done.stderr)
+    lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
+    failures = [line for line in lines if re.match("FAILED|ERROR", line)]
+    return {"exit_code": done.returncode, "summary": lines[-1].strip("= "), "failures": failures}
+
+
+def compare_tokenizer(devices: list[str]) -> list[dict[str, Any]]:
+    """Tokens of random patches in fp32, beside those of the CPU, and milliseconds; needs no CLIP."""
+    import torch
+
+    from s4token_model.config import TokenizerConfig
+    from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTOR_DIM
+    from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(TokenizerConfig(layers=2), VIT_B16["width"]).eval()
+    mask, wide = torch.rand(1, 512, 32) < 0.9, torch.rand(1, 512, 48) < 0.9
+    parts = torch.randn(1, 512, 32, 3), mask, torch.randn(1, 512, 48, CHANNELS), wide
+    inputs = TokenInput(*parts, torch.randn(1, 512, DESCRIPTOR_DIM), torch.randn(1, 512, 3))
+    rows, exact = [], None
+    for device in devices:
+        here, times = inputs.to(device), []
+        with torch.inference_mode():
+            for _ in range(4):
+                start = time.perf_counter()
+                tokens = tokenizer.to(device)(here)
+                synchronize(device)
+                times.append(1000 * (time.perf_counter() - start))
+        exact = tokens if exact is None else exact
+        difference = float((tokens.cpu() - exact).abs().max())
+        rows.append({"device": device, "ms": round(sorted(times[1:])[1], 2), "max_difference": difference})
+    return rows
+
+
+def compare_labels(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
+    """Label one room on every device in fp32 and auto: labels beside fp32 on the CPU, milliseconds per stage."""
+    import numpy as np
+    import torch
+
+    from s4token_model import checkpoint, config
+    from s4token_model.segmenter import Segmenter
+
+    xyz, cloud = room(fast)
+    rows = []
+    for name, path in models(folder, fast).items():
+        exact = None
+        for device, precision in itertools.product(devices, ("fp32", "auto")):
+            say(f"{name} in {precision} on {device}")
+            settings = config.replace(checkpoint.read_config(path), {"clip.precision": precision})
+            model, runs = Segmenter.load(path, settings, device), []
+            for _ in range(3 if fast else 8):
+                synchronize(device)
+                start = time.perf_counter()
+                result = model.segment(xyz)
+                synchronize(device)
+                runs.append(result.stages_ms | {"total": 1000 * (time.perf_counter() - start)})
+            exact = exact or result
+            row: dict[str, Any] = {"model": name, "device": device, "precision": model.clip.precision, "cloud": cloud}
+            row |= {"points": len(xyz), "tokens": result.tokens, "stages_ms": medians(runs[1:])}
+            row["labels_equal"] = round(float((result.labels == exact.labels).mean()), 5)
+            row["superpoints_equal"] = bool(np.array_equal(result.superpoints, exact.superpoints))
+            row["max_confidence_difference"] = float(np.abs(result.confidence - exact.confidence).max())
+            if device == "cuda":
+                row["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+                torch.cuda.reset_peak_memory_stats()
+            rows.append(row)
+    return rows
+
+
+def time_training(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
+    """Losses and seconds of the same steps of `s4token train` on every device, and of the paper's batch on a GPU."""
+    import numpy as np
+
+    from s4token_model.training import prepare
+
+    # Parts of the room along x stand for clouds to train on
+    clouds = folder / "clouds"
+    clouds.mkdir()
+    xyz, _ = room(fast)
+    for number, part in enumerate(np.array_split(xyz[np.argsort(xyz[:, 0])], 4 if fast else 8)):
+        np.save(clouds / f"{number}.npy", part)
+    rows = []
+    for name, model in models(folder, fast).items():
+        say(f"samples for {name}")
+        samples = folder / f"samples {len(rows)}"
+        arguments = ["objects", str(clouds), "--out", str(samples), "--model", model]
+        prepare.main([*arguments, "--set", "sampling.tokens=128", "--set", "clip.precision=fp32"])
+        for device in devices:
+            for precision, batch in (("fp32", 4), *([("auto", 128)] if device == "cuda" and not fast else [])):
+                say(f"training in front of {name} on {device} in {precision}, batch {batch}")
+                settings = {"init": model, "data": str(samples), "run": str(folder / f"run {len(rows)}")}
+                settings |= {"device": device, "precision": precision, "batch": batch, "steps": 2 if fast else 5}
+                log = train(settings)
+                row = {"model": name, "device": device, "precision": precision, "batch": batch, "tokens": TOKENS}
+                row |= {"losses": [step["loss"] for step in log]}
+                compute = [{"s": step["seconds/step"] - step["seconds/data"]} for step in log[1:]]
+                data = [{"s": step["seconds/data"]} for step in log[1:]]
+                rows.append(row | {"step_s": medians(compute)["s"], "data_s": medians(data)["s"]})
+    return rows
+
+
+def train(settings: dict[str, Any]) -> list[dict[str, float]]:
+    """The log of a short training: losses and seconds of every step."""
+    from s4token_model.training import train as command
+
+    run = Path(settings["run"])
+    run.mkdir()
+    settings = settings | {"tokens": TOKENS, "points": 256, "clusters": 8, "held_out": 0.0, "save_every": 1}
+    (run / "train.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    command.main([str(run / "train.yaml")])
+    return [json.loads(line) for line in (run / "state.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def agree(found: dict[str, Any]) -> bool:
+    """Whether the tests pass, and tokens, labels and first losses in fp32 are those of the CPU."""
+    tokenizer, labels, training = (
+        found[name] if isinstance(found[name], list) else [] for name in ("tokenizer", "labels", "training")
+    )
+    good = [found["tests"].get("exit_code", 0) == 0]
+    good += [row["max_difference"] < MAX_DIFFERENCE for row in tokenizer]
+    good += [row["labels_equal"] >= MIN_EQUAL_LABELS for row in labels if row["precision"] == "fp32"]
+    first = {(row["model"], row["device"], row["precision"]): row["losses"][0] for row in training}
+    for (model, device, precision), loss in first.items():
+        if device == "cuda" and precision == "fp32":
+            good.append(abs(loss / first[model, "cpu", "fp32"] - 1) < MAX_DIFFERENCE)
+    return all(good)
+
+
+def models(folder: Path, fast: bool) -> dict[str, str]:
+    """Checkpoints to check by name; the ViT-B/16 is written to `folder`."""
+    return {"s4token-mini": "s4token-mini"} | (
+        {} if fast else {"ViT-B/16, random weights": str(random_vit_b16(folder))}
+    )
+
+
+def random_vit_b16(folder: Path) -> Path:
+    """A checkpoint with the paper's tokenizer and a ViT-B/16, both at random weights, in `folder`; made once."""
+    import torch
+    from tiny_model import write_tiny_clip
+
+    from s4token_model import checkpoint, config
+    from s4token_model.pipeline.tokenizer import Tokenizer
+
+    directory = folder / "vit-b-16"
+    if not directory.is_dir():
+        write_tiny_clip(directory / "clip", {"embed_dim": 512, "vision_cfg": VIT_B16, "text_cfg": TEXT})
+        changes = {"variant": "s4token", "clip.name": "clip", "clip.pretrained": "", "sampling.tokens": 128}
+        settings = config.replace(config.Config(), changes)
+        torch.manual_seed(0)
+        checkpoint.save(directory, Tokenizer(settings.tokenizer, VIT_B16["width"]), settings, {})
+    return directory
+
+
+def room(fast: bool):
+    """Points (H, 3) of the sample room and its name; a room of boxes if the file cannot be read here."""
+    from box_room import room as room_of_boxes
+
+    try:
+        from s4token_model.io.files import read_cloud
+
+        xyz, name = read_cloud(ROOT / "s4token_model" / "samples" / "room.laz").xyz, "sample room"
+    except (ImportError, ValueError) as error:
+        xyz, name = room_of_boxes()[0], f"a room of boxes; the sample room cannot be read: {error}"
+    return (xyz[:: max(1, len(xyz) // 5000)] if fast else xyz), name
+
+
+def medians(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The median of every column."""
+    return {key: round(sorted(row[key] for row in rows)[len(rows) // 2], 2) for key in rows[0]}
+
+
+def synchronize(device: str) -> None:
+    """Wait for the GPU."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(f"gpu-check: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

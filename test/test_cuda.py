@@ -1,0 +1,104 @@
+"""What a GPU computes beside what the CPU computes; run by `make gpu-check`, skipped without a GPU."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from box_room import room
+
+from s4token_model import checkpoint
+from s4token_model import config as configs
+from s4token_model.config import ClipConfig
+from s4token_model.pipeline import clip
+from s4token_model.segmenter import Segmenter, build_patches, checked_device, network_input
+
+pytestmark = pytest.mark.cuda
+
+
+def load(model, precision: str, device: str) -> Segmenter:
+    return Segmenter.load(model, configs.replace(checkpoint.read_config(model), {"clip.precision": precision}), device)
+
+
+def test_labels_in_fp32_are_those_of_the_cpu():
+    xyz = room()[0]
+    cpu, gpu = (load(checkpoint.MINI, "fp32", device).segment(xyz) for device in ("cpu", "cuda"))
+    assert np.array_equal(cpu.superpoints, gpu.superpoints)
+    assert (cpu.labels == gpu.labels).mean() > 0.999
+    np.testing.assert_allclose(cpu.confidence, gpu.confidence, atol=1e-3)
+    np.testing.assert_allclose(cpu.encoding.tokens, gpu.encoding.tokens, atol=1e-3)
+
+
+def test_labels_in_bf16_are_close_to_those_of_the_cpu():
+    xyz = room()[0]
+    cpu, gpu = load(checkpoint.MINI, "fp32", "cpu").segment(xyz), load(checkpoint.MINI, "bf16", "cuda").segment(xyz)
+    assert (cpu.labels == gpu.labels).mean() > 0.97
+    assert np.abs(cpu.confidence - gpu.confidence).max() < 0.05
+
+
+def test_new_words_and_queries_on_a_gpu_are_those_of_the_cpu():
+    xyz, words = room()[0], ["chair", "a red box"]
+    found = []
+    for device in ("cpu", "cuda"):
+        model = load(checkpoint.MINI, "fp32", device)
+        encoding = model.encode(xyz)
+        found.append((model.make_vocabulary(words).text, model.similarity(encoding, words)))
+    for cpu, gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(cpu, gpu, atol=1e-3)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 0.05)])
+def test_features_of_tokens_images_and_texts_are_those_of_the_cpu(tiny_model, precision, tolerance):
+    config = ClipConfig(name=str(tiny_model / "clip"), pretrained="", precision=precision)
+    tokens = torch.randn(2, 9, 48, generator=torch.Generator().manual_seed(0))
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 30, 3), np.uint8)
+    found = []
+    for device in ("cpu", "cuda"):
+        model = clip.load(config, device=device)
+        assert model.device.type == device and model.precision == precision
+        with torch.no_grad():
+            features = [*model.encode_tokens(tokens.to(device)), *model.encode_images(images)]
+        found.append([*features, torch.from_numpy(model.encode_text(["a chair", "стол"]))])
+    for cpu, gpu in zip(*found, strict=True):
+        assert gpu.dtype == torch.float32
+        torch.testing.assert_close(gpu.cpu(), cpu, atol=tolerance, rtol=tolerance)
+
+
+def test_auto_precision_asks_the_gpu(tiny_model):
+    expected = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    model = load(tiny_model, "auto", "cuda")
+    assert model.clip.precision == expected
+    weight = model.clip.model.visual.transformer.resblocks[0].attn.in_proj_weight
+    assert weight.dtype == (torch.bfloat16 if expected == "bf16" else torch.float32)
+
+
+def test_everything_is_on_the_device_that_was_asked_for(tiny_model):
+    model = load(tiny_model, "fp32", "cuda:0")
+    inputs = network_input(build_patches(room()[0], None, model.config), model.config).to(model.device)
+    where = {t.device for t in (*model.tokenizer.parameters(), *model.clip.parameters(), *model.clip.buffers())}
+    assert where | {t.device for t in vars(inputs).values()} == {torch.device("cuda:0")}
+    with pytest.raises(ValueError, match="'cuda:99' is not available"):
+        checked_device("cuda:99")
+
+
+def test_training_on_a_gpu_has_the_losses_of_the_cpu(tiny_model, tmp_path):
+    from s4token_model.training import prepare, train
+
+    (tmp_path / "clouds").mkdir()
+    for number in range(4):
+        np.save(tmp_path / "clouds" / f"{number}.npy", room()[0][number::4])
+    samples = str(tmp_path / "samples")
+    prepare.main(["objects", str(tmp_path / "clouds"), "--out", samples, "--model", str(tiny_model)])
+    settings = {"init": str(tiny_model), "data": samples, "steps": 3, "batch": 2, "tokens": 32, "points": 64}
+    settings |= {"clusters": 4, "held_out": 0.0, "precision": "fp32", "save_every": 1}
+    losses = []
+    for device in ("cpu", "cuda"):
+        run = tmp_path / device
+        (tmp_path / "train.yaml").write_text(json.dumps(settings | {"device": device, "run": str(run)}))
+        train.main([str(tmp_path / "train.yaml")])
+        losses.append([json.loads(line)["loss"] for line in (run / "state.jsonl").read_text().splitlines()])
+    assert len(losses[0]) == 3
+    np.testing.assert_allclose(*losses, rtol=1e-2)
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)
