@@ -6,7 +6,7 @@ ROS parameters, checkpoints and `config/*.yaml` are all derived from these class
 from __future__ import annotations
 
 import dataclasses
-import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -189,6 +189,17 @@ def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.F
     return flat
 
 
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """Parse ["key=value", ...] into {key: value}; the last of a repeated key counts, and a value may be empty."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise ValueError(f"{word!r} is not understood; write key=value, e.g. sampling.tokens=256")
+        found[key] = value
+    return found
+
+
 def replace(config: Any, changes: dict[str, Any]) -> Any:
     """Return a copy of `config` with dotted paths changed, each value checked.
 
@@ -249,7 +260,7 @@ def _typed(path: str, value: Any, current: Any) -> Any:
         return value
     if wanted is bool and str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
-    if wanted is tuple and not isinstance(value, str) and isinstance(value, typing.Iterable):
+    if wanted is tuple and not isinstance(value, str) and isinstance(value, Iterable):
         return tuple(str(v) for v in value)
     if wanted is tuple and isinstance(value, str):
         return tuple(v.strip() for v in value.split(","))

@@ -1,5 +1,11 @@
-"""The values that mark points without a label or superpoint, everywhere: results, messages, files, truth."""
+"""Constants shared by results, messages, files and ground truth."""
 
-UNLABELED = 65535  # as a label; in truth, a point that is not scored
-NO_SUPERPOINT = 2**32 - 1  # as a superpoint: the point is not finite
+UNLABELED = 65535  # label of a point without one; in ground truth, a point that is not scored
 UNLABELED_COLOR = (96, 96, 96)  # sRGB
+NO_SUPERPOINT = 2**32 - 1  # superpoint of a point that is not finite
+
+# The classes of the ScanNet benchmark, in the order of their ids.
+SCANNET20 = (
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
+    "desk", "curtain", "refrigerator", "shower curtain", "toilet", "sink", "bathtub", "other furniture",
+)  # fmt: skip

@@ -69,6 +69,18 @@ def test_bad_values_are_named(path, value, message):
         configs.replace(Config(), {path: value})
 
 
+def test_words_become_keys_and_values():
+    words = ["sampling.tokens=64", "clip.pretrained=", "vocabulary.names=a=b,c", "sampling.tokens=128"]
+    assert configs.pairs(words) == {"sampling.tokens": "128", "clip.pretrained": "", "vocabulary.names": "a=b,c"}
+    assert configs.pairs([]) == {}
+
+
+@pytest.mark.parametrize("word", ["sampling.tokens", "", "=64"])
+def test_words_that_are_no_pair_are_named(word):
+    with pytest.raises(ValueError, match=f"{word!r} is not understood; write key=value"):
+        configs.pairs(["clip.name=x", word])
+
+
 def test_configs_are_frozen_and_copies_leave_the_original_alone():
     base = Config()
     changed = configs.replace(base, {"sampling.tokens": 3})

@@ -17,11 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import constants
+from s4token_model.constants import SCANNET20
 from s4token_model.datasets import validation
 from s4token_model.io.files import read_cloud
-from s4token_model.procedural.classes import SCANNET20, SCANNET20_NYU40
 
 NAMES = SCANNET20
+# NYU40 ids of SCANNET20, in its order; the benchmark ignores every other NYU40 id.
+SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 SPLITS = ("train", "val")
 _PLY, _LABELS_PLY, _SEGMENTS = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply", "{0}_vh_clean_2.0.010000.segs.json"
 _LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0}.txt")

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-SCANNET20 = (
-    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
-    "desk", "curtain", "refrigerator", "shower curtain", "toilet", "sink", "bathtub", "other furniture",
-)  # fmt: skip
-# NYU40 ids of SCANNET20, in its order; every other NYU40 id is ignored by the benchmark.
-SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
+from s4token_model.constants import SCANNET20
 
 # The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modeled.
 INDOOR = SCANNET20[:19] + (

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from real_data import real
 
+from s4token_model.constants import SCANNET20
 from s4token_model.datasets import scannet
-from s4token_model.procedural.classes import SCANNET20
 
 RNG = np.random.default_rng(0)
 XYZ = RNG.random((9, 3)).astype(np.float32)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from s4token_model.constants import SCANNET20
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.pipeline.propagation import TokenCenters, propagate
-from s4token_model.procedural.classes import SCANNET20
 from s4token_model.segmenter import build_patches
 
 results = pytest.importorskip("s4token_model.experiments.__main__", reason="procedural scenes missing")
