@@ -80,3 +80,18 @@ def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
         order = np.lexsort((-pairs, votes))  # ascending votes, then descending label: the last write is the winner
         best[pairs[order] // base] = (pairs[order] % base).astype(np.uint32)
     return best[inverse]
+
+
+def part_ious(truth: np.ndarray, prediction: np.ndarray, parts: int) -> np.ndarray:
+    """IoU (parts,) of the labels of one shape; 1 for a part that is neither in the truth nor predicted."""
+    hit = np.bincount(truth[truth == prediction], minlength=parts)[:parts]
+    predicted = np.bincount(prediction[prediction < parts], minlength=parts)[:parts]
+    union = np.bincount(truth, minlength=parts)[:parts] + predicted - hit
+    return np.where(union > 0, hit / np.maximum(union, 1), 1.0)
+
+
+def chance_part_ious(truth: np.ndarray, parts: int) -> np.ndarray:
+    """IoU (parts,) of uniform guesses from expected counts: n/P hits, n + N/P - n/P points in the union."""
+    size = np.bincount(truth, minlength=parts)[:parts] / 1.0
+    hit = size / parts
+    return hit / (size + len(truth) / parts - hit)

@@ -99,3 +99,19 @@ def test_rules_find_floor_and_walls():
     labels = height_and_normal(np.concatenate([floor, wall, table]).astype(np.float32), names)
     for part, wanted in zip(np.split(labels, 3), (1, 0, 2), strict=True):
         assert (part == wanted).mean() > 0.97
+
+
+def test_iou_of_parts_agrees_with_scikit_learn():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    truth, found = rng.integers(0, 3, 500), rng.integers(0, 3, 500)
+    expected = sklearn.jaccard_score(truth, found, labels=[0, 1, 2], average=None)
+    np.testing.assert_allclose(metrics.part_ious(truth, found, 4), [*expected, 1.0], atol=1e-12)
+    found[:100] = 65535  # unlabeled points are wrong
+    assert metrics.part_ious(truth, found, 4)[:3].max() < expected.max()
+
+
+def test_chance_is_the_iou_of_uniform_guesses():
+    rng = np.random.default_rng(0)
+    truth, found = np.repeat([0, 1], [60000, 20000]), rng.integers(0, 3, 80000)
+    np.testing.assert_allclose(metrics.chance_part_ious(truth, 3), metrics.part_ious(truth, found, 3), atol=0.01)

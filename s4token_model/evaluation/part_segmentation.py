@@ -12,8 +12,9 @@ from s4token_model import metrics
 from s4token_model.datasets import shapenetpart
 from s4token_model.evaluation import methods, prompts
 from s4token_model.evaluation.loading import Readable, skipped_line
-from s4token_model.evaluation.parts import chance_ious, part_ious, save_shape
 from s4token_model.evaluation.tables import save_confusion_picture, table
+from s4token_model.pictures.colors import palette
+from s4token_model.pictures.figures import label_colors, save_comparison
 
 PARTS = sum(len(parts) for _, parts in shapenetpart.CATEGORIES.values())
 # The categories that PointCLIPv2's table, and the paper's, shows one by one.
@@ -69,11 +70,13 @@ def _score(
             vocabularies[shape.category] = labeller.make_vocabulary(own.words, own.templates)
         found = labeller.label(labeller.encode(shape.xyz), vocabularies[shape.category]).labels
         parts, first = len(own.words), shapenetpart.first_label(shape.category)
-        rows.append({"category": shape.category, "truth": shape.label, "iou": part_ious(shape.label, found, parts)})
+        rows.append(
+            {"category": shape.category, "truth": shape.label, "iou": metrics.part_ious(shape.label, found, parts)}
+        )
         guess = np.where(found < parts, found + first, PARTS)
         total += metrics.confusion(shape.label.astype(np.int64) + first, guess, PARTS)
         if out is not None and sum(row["category"] == shape.category for row in rows) <= PICTURES:
-            save_shape(Path(out), shape, found)
+            _save_shape(Path(out), shape, found)
     return rows, total
 
 
@@ -98,13 +101,13 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _category(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     parts = len(shapenetpart.parts(name))
     common = int(np.bincount(np.concatenate([row["truth"] for row in rows])).argmax())
-    whole = [part_ious(row["truth"], np.full_like(row["truth"], common), parts).mean() for row in rows]
+    whole = [metrics.part_ious(row["truth"], np.full_like(row["truth"], common), parts).mean() for row in rows]
     ious = np.array([row["iou"] for row in rows])
     return {
         "shapes": len(rows),
         "miou": float(ious.mean()),
         "whole_miou": float(np.mean(whole)),
-        "chance_miou": float(np.mean([chance_ious(row["truth"], parts).mean() for row in rows])),
+        "chance_miou": float(np.mean([metrics.chance_part_ious(row["truth"], parts).mean() for row in rows])),
         "parts": dict(zip(shapenetpart.parts(name), map(float, ious.mean(axis=0)), strict=True)),
     }
 
@@ -126,3 +129,12 @@ def _text(result: dict[str, Any], title: str) -> str:
     lines = [table(rows, ["percent", title, "one part for all", "chance", "shapes"])]
     lines += [f"not in the data: {', '.join(absent)}"] if absent else []
     return "\n".join(lines + skipped_line(result["skipped"]))
+
+
+def _save_shape(folder: Path, shape: shapenetpart.Shape, found: np.ndarray) -> None:
+    """Draw the predicted parts of a shape beside the true ones, into folder/CATEGORY_NAME.png."""
+    names = shapenetpart.parts(shape.category)
+    colors = palette(len(names))
+    columns = [("prediction", label_colors(found, colors)), ("truth", label_colors(shape.label, colors))]
+    path = folder / f"{shape.category}_{shape.name}.png"
+    save_comparison(path, shape.xyz, columns, size=(560, 460), legend=(shape.label, names, colors))

@@ -23,8 +23,8 @@ from s4token_model import checkpoint
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation.parts import part_ious
 from s4token_model.io.files import atomic
+from s4token_model.metrics import part_ious
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer

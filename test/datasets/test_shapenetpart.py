@@ -9,11 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from real_data import real
-from sklearn.metrics import jaccard_score
 
 from s4token_model.datasets import shapenetpart
 from s4token_model.evaluation import part_segmentation as evaluation
-from s4token_model.evaluation import parts
 from s4token_model.segmenter import Segmenter
 
 
@@ -58,21 +56,6 @@ def test_what_is_wrong_is_named(tmp_path):
     for file, reason in (("03001627/far", "40"), ("test/none", "77"), ("test/nan", "finite"), ("test/cut", "damaged")):
         with pytest.raises(ValueError, match=reason):
             shapenetpart.load_shape(tmp_path / f"{file}.txt")
-
-
-def test_iou_of_parts_agrees_with_scikit_learn():
-    rng = np.random.default_rng(3)
-    truth, found = rng.integers(0, 3, 500), rng.integers(0, 3, 500)
-    expected = jaccard_score(truth, found, labels=[0, 1, 2], average=None)
-    np.testing.assert_allclose(parts.part_ious(truth, found, 4), [*expected, 1.0], atol=1e-12)
-    found[:100] = 65535  # unlabeled points are wrong
-    assert parts.part_ious(truth, found, 4)[:3].max() < expected.max()
-
-
-def test_chance_is_the_iou_of_uniform_guesses():
-    rng = np.random.default_rng(0)
-    truth, found = np.repeat([0, 1], [60000, 20000]), rng.integers(0, 3, 80000)
-    np.testing.assert_allclose(parts.chance_ious(truth, 3), parts.part_ious(truth, found, 3), atol=0.01)
 
 
 class Knowing:
