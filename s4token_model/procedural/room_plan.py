@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from s4token_model.procedural.mesh import Shape, box, join
-from s4token_model.procedural.types import Scene
 
 
 @dataclass
@@ -260,38 +259,3 @@ def slab_shape(plan: Plan, z: float) -> Shape:
     corners = np.stack([np.stack([x, y, flat], 1) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], 1)
     first = np.arange(len(i))[:, None] * 4
     return corners.reshape(-1, 3), np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
-
-
-def camera_positions(scene: Scene, rng: np.random.Generator, n: int, margin: float = 0.2) -> np.ndarray:
-    """Random free positions for a camera, (n, 3) float64 m: over the floor, 0.5 to 1.8 m high, `margin` m off every
-    instance.
-
-    Free is decided on a 10 cm grid from the bounds of the instances; most positions lie in the first (main) floor.
-    Where a room is so full that nothing is free, positions above the furniture are taken. Raises ValueError for a scene
-    without floor.
-    """
-    rows = np.nonzero(scene.label == scene.names.index("floor"))[0]
-    if not len(rows):
-        raise ValueError(f"scene {scene.seed} of kind {scene.kind!r} has no floor to stand on; use a room")
-    corners = scene.vertices[scene.triangles[rows]][..., :2]
-    low, high = corners.min(1), corners.max(1)
-    origin = low.min(0)
-    shape = np.ceil((high.max(0) - origin) / 0.1).astype(int) + 1
-    floor = np.zeros(shape, dtype=np.int8)
-    first = scene.instance[rows] == scene.instance[rows].min()
-    for a, b, main in zip(low, high, first, strict=True):
-        i, j = np.ceil((a - origin) / 0.1).astype(int), np.ceil((b - origin) / 0.1).astype(int)
-        floor[i[0] : j[0], i[1] : j[1]] = np.maximum(floor[i[0] : j[0], i[1] : j[1]], 2 if main else 1)
-    blocked = np.zeros(shape, dtype=bool)
-    for item in scene.instances:
-        if item.name in ("floor", "ceiling", "rug") or item.low[2] > 1.9 or item.high[2] < 0.15:
-            continue
-        i = np.maximum(np.floor((item.low[:2] - margin - origin) / 0.1).astype(int), 0)
-        j = np.maximum(np.ceil((item.high[:2] + margin - origin) / 0.1).astype(int), 0)
-        blocked[i[0] : j[0], i[1] : j[1]] = True
-    weight = np.array([0.0, 0.08, 1.0])[floor] * ~blocked
-    crowded = not (weight > 0.5).any()
-    weight = (floor == 2) * 1.0 if crowded else weight
-    cell = rng.choice(weight.size, size=n, p=(weight / weight.sum()).ravel())
-    xy = origin + (np.stack(np.unravel_index(cell, shape), 1) + rng.uniform(0, 1, (n, 2))) * 0.1
-    return np.column_stack([xy, rng.uniform(1.5, 1.8, n) if crowded else rng.uniform(0.5, 1.8, n)])

@@ -14,13 +14,12 @@ import numpy as np
 from s4token_model.procedural import objects_household, room_layouts, room_plan, room_shell, street_scene
 from s4token_model.procedural.catalog import THINGS, make_thing
 from s4token_model.procedural.furniture_appliances import fan
-from s4token_model.procedural.mesh import turn
 from s4token_model.procedural.room_clutter import WALL_CLUTTER
 from s4token_model.procedural.room_placement import Site, bounds
 from s4token_model.procedural.scene_builder import Assembly
 from s4token_model.procedural.street_ground import add_ground
 from s4token_model.procedural.street_placement import StreetSite
-from s4token_model.procedural.types import Instance, Scene
+from s4token_model.procedural.types import Scene
 
 _CLUTTERED = ("cabinet", "bookshelf", "dresser", "refrigerator", "nightstand", "piano", "bench", "printer")
 # What stands along the walls of a room that has space left.
@@ -137,19 +136,6 @@ def merge(scenes: list[Scene]) -> Scene:
         part=np.concatenate([s.part for s in scenes]),
         color=np.concatenate([s.color for s in scenes]),
     )
-
-
-def transformed(scene: Scene, angle: float = 0.0, offset=(0.0, 0.0, 0.0)) -> Scene:
-    """The scene turned by `angle` rad about z, then moved by `offset` (3,) m; instance bounds are recomputed."""
-    vertices = (turn((scene.vertices.astype(np.float64), scene.triangles), angle)[0] + np.asarray(offset)).astype(
-        np.float32
-    )
-    corners = vertices[scene.triangles]
-    low, high = np.full((len(scene.instances), 3), np.inf), np.full((len(scene.instances), 3), -np.inf)
-    np.minimum.at(low, scene.instance, corners.min(1))
-    np.maximum.at(high, scene.instance, corners.max(1))
-    items = tuple(Instance(i.name, i.attributes, low[k], high[k]) for k, i in enumerate(scene.instances))
-    return replace(scene, vertices=vertices, instances=items)
 
 
 def _finish(site: Site, density: float) -> None:
