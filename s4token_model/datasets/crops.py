@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from s4token_model.io.depth_image import project
 from s4token_model.procedural.types import Instance, View
 from s4token_model.sensors.camera_poses import BUILDING
-from s4token_model.sensors.raycast import project
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels; bottom and right are exclusive
 

@@ -56,8 +56,8 @@ class Projection:
         points = np.asarray(xyz)[valid]
         if not len(points):
             raise ValueError("the cloud has no finite point; nothing can be projected")
-        seen = targets_depth_views.look(points, np.arange(len(points)), self.clip.image_size)
-        ids, features, whole = targets.superpoint_features(seen, self.clip)
+        views = targets_depth_views.render_depth_views(points, np.arange(len(points)), self.clip.image_size)
+        ids, features, whole = targets.superpoint_features(*views, self.clip)
         _, nearest = cKDTree(points[ids]).query(points)
         return Projected(valid, features[nearest], whole)
 
