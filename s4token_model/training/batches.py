@@ -17,6 +17,7 @@ from s4token_model.training.token_samples import TokenSample, load_part, load_sa
 
 log = logging.getLogger(__name__)
 MIN_DISTANCE = 1e-4  # r; added to the distances of Eq. 4
+FALLBACK = 3  # nearest tokens of a point whose superpoint has none, as in pipeline/propagation.py
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,9 @@ def collate(clouds: Sequence[DrawnSample], dim: int = 0) -> Batch:
 def propagation_weights(
     point: np.ndarray, position: np.ndarray, point_superpoint: np.ndarray, token_superpoint: np.ndarray
 ) -> np.ndarray:
-    """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (P, N) float32.
+    """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (P, N) float32; rows sum to 1.
 
-    Rows of zeros where no token shares the superpoint.
+    A point whose superpoint has no token takes the 3 nearest tokens with the same weights, as in inference.
 
     Args:
         point: (P, 3) in units of r.
@@ -205,9 +206,14 @@ def propagation_weights(
         point_superpoint: (P,) ids.
         token_superpoint: (N,) ids.
     """
-    squared = ((point[:, None] - position[None]) ** 2).sum(axis=2)
-    weights = (point_superpoint[:, None] == token_superpoint[None]) / (np.sqrt(squared) + MIN_DISTANCE)
-    return (weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
+    related = point_superpoint[:, None] == token_superpoint[None]
+    without = np.flatnonzero(~related.any(axis=1))
+    count = min(FALLBACK, len(position))
+    nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
+    related[without[:, None], nearest] = True
+    weights = related / (distance + MIN_DISTANCE)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _stack_inputs(clouds: Sequence[DrawnSample]) -> TokenInput:

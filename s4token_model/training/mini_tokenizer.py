@@ -69,10 +69,9 @@ class MiniTrainer:
             features, cls = self.clip.encode_tokens(self.tokenizer(batch.inputs), skip_blocks)
         features, cls = features.float(), cls.float()
         points = batch.weights @ normalize(features, dim=-1)
-        reached = batch.weights.sum(dim=-1) > 0
         row = names.row[batch.label].masked_fill(batch.label < 0, -1)
-        named, weight = reached & (row >= 0), self.class_weight[names.names]
-        local = local_distillation(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
+        named, weight = row >= 0, self.class_weight[names.names]
+        local = local_distillation(points.flatten(0, 1), batch.superpoint.flatten(), batch.target, batch.has_target)
         target = text_loss(points[named], text[names.names], row[named], weight, self.pipeline.vocabulary.temperature)
         return {
             "local": self.config.distill_weight * local,
@@ -101,7 +100,7 @@ class MiniTrainer:
             batch = sampler.draw(draw_config, [np.random.default_rng([seed])] * self.config.batch)
             features, _ = self.clip.encode_tokens(self.mean.module(batch.inputs), skip_blocks)
             points = batch.weights @ normalize(features, dim=-1)
-            counted = (batch.weights.sum(dim=-1) > 0) & (batch.label >= 0) & allowed[batch.label]
+            counted = (batch.label >= 0) & allowed[batch.label]
             scores = (points[counted] @ text.T).masked_fill(~allowed, -torch.inf)
             counts += metrics.confusion(batch.label[counted].numpy(), scores.argmax(dim=-1).numpy(), len(text))
         return metrics.scores(counts).miou

@@ -100,8 +100,8 @@ def compute_losses(
         loss = losses.assignment_loss(gather(features, masked), assignment, clusters.features, config.temperature)
         found["assign"] = config.assign_weight * loss
     if config.local_weight:
-        points, reached = batch.weights @ features, batch.weights.sum(dim=-1) > 0
-        loss = losses.local_distillation(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
+        points = (batch.weights @ features).flatten(0, 1)
+        loss = losses.local_distillation(points, batch.superpoint.flatten(), batch.target, batch.has_target)
         found["local"] = config.local_weight * loss
     if config.global_weight:
         found["global"] = config.global_weight * losses.global_distillation(cls, batch.global_target)

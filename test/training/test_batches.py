@@ -23,10 +23,24 @@ def test_training_propagates_as_inference_does(seed):
     weights = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
     scores = rng.normal(size=(9, 4)).astype(np.float32)
     expected = propagate(point, point_superpoint, TokenCenters(position, token_superpoint, 1.0), scores)
-    reached = weights.sum(axis=1) > 0
-    assert np.array_equal(reached, np.isin(point_superpoint, token_superpoint)) and not reached.all()
-    np.testing.assert_allclose((weights @ scores)[reached], expected[reached], atol=1e-5)
-    np.testing.assert_allclose(weights.sum(axis=1)[reached], 1, atol=1e-5)
+    assert not np.isin(point_superpoint, token_superpoint).all(), "some points take the nearest tokens"
+    np.testing.assert_allclose(weights @ scores, expected, atol=1e-5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 9])
+def test_propagation_weights_are_those_of_the_formula(tokens):
+    rng = np.random.default_rng(tokens)
+    position, point = rng.normal(size=(tokens, 3)), rng.normal(size=(30, 3))
+    token_superpoint, point_superpoint = rng.integers(0, 3, tokens), rng.integers(0, 4, 30)
+    found = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
+    for i, row in enumerate(found):
+        distance = np.linalg.norm(position - point[i], axis=1)
+        members = np.flatnonzero(token_superpoint == point_superpoint[i])
+        members = members if len(members) else np.argsort(distance)[:3]
+        expected = np.zeros(tokens)
+        expected[members] = 1 / (distance[members] + 1e-4)
+        np.testing.assert_allclose(row, expected / expected.sum(), atol=1e-6)
 
 
 def test_superpoints_of_two_clouds_stay_distinct_in_a_batch():
