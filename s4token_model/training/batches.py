@@ -13,7 +13,7 @@ from torch import Tensor
 
 from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
-from s4token_model.training.token_samples import TokenSample, load_part, load_sample, target_path
+from s4token_model.training.token_samples import TokenSample, load_with_targets
 
 log = logging.getLogger(__name__)
 MIN_DISTANCE = 1e-4  # r; added to the distances of Eq. 4
@@ -69,18 +69,14 @@ class Batch:
 class Sampler:
     """Draws batches from samples in memory, or from files that are read when drawn.
 
-    The 2D targets of a file are in it or in a folder "targets" beside its own; samples without any train only L_assign.
-    A damaged file is reported once, counted in `skipped` and replaced by the next one.
-
-    Args:
-        samples: samples or their files.
-        dim: length of the 2D targets; 0 if they are not used.
-        weights: chance of each sample to be drawn in training; None: all alike.
+    The 2D targets of a file, of length `dim` (0: not used), are in it or in a folder "targets" beside its own; samples
+    without any train only L_assign. `weights` are the chances of the samples to be drawn in training; None: all alike.
+    A damaged file is reported once, kept in `damaged` and replaced by the next one.
     """
 
     def __init__(self, samples: Sequence[TokenSample | Path], dim: int = 0, weights: np.ndarray | None = None):
-        self.samples, self.dim, self.weights, self.skipped = samples, dim, weights, 0
-        self._damaged: set[Path] = set()
+        self.samples, self.dim, self.weights = samples, dim, weights
+        self.damaged: set[Path] = set()
 
     def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
         """Draw one cloud per generator; the generators may be one and the same."""
@@ -97,17 +93,13 @@ class Sampler:
             try:
                 return self._load(sample)
             except ValueError as error:
-                if sample not in self._damaged:
-                    self._damaged.add(sample)
-                    self.skipped = len(self._damaged)
+                if sample not in self.damaged:
+                    self.damaged.add(sample)
                     log.warning("%s", error)
         raise ValueError(f"all {len(self.samples)} samples are damaged; run `s4token prepare` again")
 
     def _load(self, path: Path) -> TokenSample:
-        sample = load_sample(path, pictures=False)
-        beside = target_path(path, path.parent.parent / "targets")
-        if sample.targets is None and beside.is_file():
-            sample = replace(sample, targets=load_part(beside, "targets"))
+        sample = load_with_targets(path, path.parent.parent / "targets")
         if sample.targets is not None and self.dim and sample.targets.global_feature.shape != (self.dim,):
             found = len(sample.targets.global_feature)
             raise ValueError(f"{path} has targets of {found} numbers, this CLIP {self.dim}; prepare with the same CLIP")
@@ -131,9 +123,8 @@ def subsample_points(sample: TokenSample, count: int, rng: np.random.Generator) 
     if len(sample.point) == count:
         return sample
     chosen = rng.choice(len(sample.point), count, replace=len(sample.point) < count)
-    label = None if sample.point_label is None else sample.point_label[chosen]
-    superpoint = sample.point_superpoint[chosen]
-    return replace(sample, point=sample.point[chosen], point_superpoint=superpoint, point_label=label)
+    names = ("point", "point_superpoint") + (() if sample.point_label is None else ("point_label",))
+    return replace(sample, **{name: getattr(sample, name)[chosen] for name in names})
 
 
 def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generator) -> DrawnSample:
@@ -154,9 +145,8 @@ def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generato
 def jitter(cloud: DrawnSample, rng: np.random.Generator, strength: float) -> DrawnSample:
     """Disturb the tokens of a cloud, so that nothing fits procedural scenes exactly.
 
-    At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the lengths among the
-    descriptors are scaled together by about 12 %, all descriptors get noise, and a tenth of them, and of those of whole
-    tokens, are set to zero.
+    At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the descriptors' lengths
+    are scaled together by about 12 %, all values get noise, and a tenth of the columns and of the tokens is zeroed.
     """
     stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
     patch = _stretch_points(cloud.patch, cloud.mask, stretch, 0.03 * strength, rng)
@@ -201,10 +191,8 @@ def propagation_weights(
     A point whose superpoint has no token takes the 3 nearest tokens with the same weights, as in inference.
 
     Args:
-        point: (P, 3) in units of r.
-        position: (N, 3) token centers in units of r.
-        point_superpoint: (P,) ids.
-        token_superpoint: (N,) ids.
+        point, position: (P, 3) and (N, 3) points and token centers in units of r.
+        point_superpoint, token_superpoint: (P,) and (N,) ids.
     """
     distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
     related = point_superpoint[:, None] == token_superpoint[None]
@@ -217,10 +205,11 @@ def propagation_weights(
 
 
 def _stack_inputs(clouds: Sequence[DrawnSample]) -> TokenInput:
-    names = ("patch", "mask", "context", "context_mask", "descriptor")
-    positions = [cloud.position * cloud.source.position_scale for cloud in clouds]
-    arrays = [[getattr(cloud, name) for cloud in clouds] for name in names] + [positions]
-    return TokenInput(*(torch.from_numpy(np.stack(array)) for array in arrays))
+    columns = [
+        [getattr(c, name) for c in clouds] for name in ("patch", "mask", "context", "context_mask", "descriptor")
+    ]
+    columns.append([cloud.position * cloud.source.position_scale for cloud in clouds])
+    return TokenInput(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
 def _stack_superpoints(sources: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -258,6 +247,5 @@ def _rotation(rng: np.random.Generator) -> np.ndarray:
 
 def _stretch_points(points, mask, stretch: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
     moved = points[..., :3] * stretch + rng.normal(0, noise, points[..., :3].shape)
-    stretched = points.copy()
-    stretched[..., :3] = np.where(mask[..., None], moved, points[..., :3])
-    return stretched
+    moved = np.where(mask[..., None], moved, points[..., :3])
+    return np.concatenate([moved, points[..., 3:]], axis=-1, dtype=np.float32)

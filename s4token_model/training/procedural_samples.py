@@ -1,7 +1,4 @@
-"""Training samples of procedural scenes: scanned, cut into tokens and photographed, one file per scene.
-
-`TokenSample.seen` holds pixels at which a point of each superpoint is visible in the pictures.
-"""
+"""Training samples of procedural scenes: scanned, cut into tokens and photographed, one file per scene."""
 
 from __future__ import annotations
 
@@ -78,9 +75,7 @@ def prepare(
             failed.append(seed)
             tqdm.write(f"scene {seed} left out: {error}")
     if len(failed) > 0.05 * len(seeds):
-        raise ValueError(
-            f"{len(failed)} of {len(seeds)} scenes failed, first seeds {failed[:5]}; see the messages above"
-        )
+        raise ValueError(f"{len(failed)} of {len(seeds)} scenes failed, e.g. {failed[:5]}; see the messages above")
     return [path for path in paths.values() if path.is_file()]
 
 
@@ -141,8 +136,7 @@ def load_scenes(paths: list[Path], targets: Path, dim: int, balance: float = 0.0
     rooms: list[TokenSample] = []
     streets: list[TokenSample] = []
     for path in paths:
-        sample = token_samples.load_sample(path, pictures=False)
-        sample = replace(sample, targets=token_samples.load_part(token_samples.target_path(path, targets), "targets"))
+        sample = token_samples.load_with_targets(path, targets)
         (streets if is_outdoors(sample) else rooms).append(sample)
     weights = scene_weights([sample.point_label for sample in rooms], balance) if balance and rooms else None
     return SceneSamplers(Sampler(rooms, dim, weights), Sampler(streets, dim))

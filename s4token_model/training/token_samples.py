@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,6 +125,14 @@ def load_sample(path: Path, pictures: bool = True) -> TokenSample:
         raise ValueError(f"{path} holds no {', '.join(missing)}: not a prepared sample; see s4token prepare")
     names = (f.name for f in fields(TokenSample))
     return TokenSample(**{name: _to_part(arrays, name) if name in PARTS else arrays.get(name) for name in names})
+
+
+def load_with_targets(path: Path, folder: Path) -> TokenSample:
+    """Read a sample without pictures; its 2D targets are in itself, in a file of its name in `folder`, or nowhere."""
+    sample, beside = load_sample(path, pictures=False), target_path(path, folder)
+    if sample.targets is None and beside.is_file():
+        return replace(sample, targets=load_part(beside, "targets"))
+    return sample
 
 
 def to_arrays(sample: TokenSample) -> dict[str, np.ndarray]:

@@ -66,7 +66,7 @@ def run(config: TrainConfig, pipeline: Config, rank: int, processes: int, comman
             "command": command,
             "data": f"{len(training)} samples of {config.data}",
             "steps": config.steps,
-            "skipped": samples.skipped,
+            "skipped": len(samples.damaged),
         }
         saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
         checkpoint.save(folder / "model", tokenizer, saved, provenance)

@@ -256,7 +256,7 @@ def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
     samples = Sampler([bad, good], len(load_sample(good).targets.global_feature))
     generators = rngs(4)
     batch = samples.draw(DrawConfig(16, 64, 32, 48), generators)
-    assert samples.skipped == 1 and batch.inputs.patch.shape[:2] == (4, 16)
+    assert samples.damaged == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
     visible, _ = draw_masks(16, 0.5, generators)
     assert torch.equal(gather(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])
     with pytest.raises(ValueError, match="all 1 samples are damaged"):
