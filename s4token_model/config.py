@@ -136,47 +136,6 @@ class Config:
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
 
 
-@dataclass(frozen=True)
-class MiniConfig:
-    """How `make mini-model` trains the embedded default: procedural scenes, a small CLIP, then its tokenizer."""
-
-    scenes: int = option(3600, "procedural scenes to train on", 1, 1000000)
-    seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
-    clip_scenes: int = option(1200, "further scenes, of which only pictures are made, for the small CLIP", 1, 1000000)
-    street_share: float = option(0.2, "share of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
-    views: int = option(6, "pictures rendered per scene", 1, 64)
-    view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
-    points: int = option(2048, "labeled points kept of each scene", 16, 65536)
-    step_points: int = option(768, "points per cloud that the losses of a step look at", 16, 65536)
-    text_steps: int = option(500, "steps that train the text tower alone first, caption against caption", 0, 10000000)
-    clip_steps: int = option(2000, "steps of contrastive training of both towers", 1, 10000000)
-    clip_images: int = option(32, "pictures per step", 2, 4096)
-    clip_regions: int = option(3, "groups of regions per step, in which every class occurs at most once", 1, 64)
-    clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
-    start: str = option("", "checkpoint whose CLIP and tokenizer the training goes on from; none starts from nothing")
-    steps: int = option(9000, "steps of training the tokenizer", 1, 10000000)
-    scene_balance: float = option(1.0, "how much more often rooms with rare classes are drawn; 0: all alike", 0.0, 1.0)
-    street_steps: float = option(0.2, "share of them that see streets alone, where there are streets", 0.0, 1.0)
-    batch: int = option(6, "clouds per step", 1, 4096)
-    rate: float = option(1.3e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
-    last_rate: float = option(
-        0.3, "rate of the last step, as a share of the peak; the mean of the weights is kept", 0, 1
-    )
-    weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
-    tokens: int = option(256, "tokens drawn from each cloud in a step; all of them in the last part", 8, 16384)
-    full_share: float = option(0.1, "share of the steps, at the end, that use all tokens", 0.0, 1.0)
-    skip_share: float = option(0.5, "share of the steps, at the start, that skip the blocks of the CLIP", 0.0, 1.0)
-    patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
-    context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
-    blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0 is none", 0.0, 10.0)
-    distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
-    text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
-    precision: str = option(
-        "auto", "fp32, bf16, or auto: bf16 where the processor has it", choices=("auto", "fp32", "bf16")
-    )
-    save_every: int = option(250, "steps between saved states", 1, 1000000)
-
-
 def options(config: Any, prefix: str = "") -> dict[str, tuple[Any, dataclasses.Field]]:
     """Flatten a config to {dotted path: (value, field)}, e.g. "sampling.tokens": (512, Field)."""
     flat: dict[str, tuple[Any, dataclasses.Field]] = {}

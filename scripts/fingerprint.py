@@ -26,9 +26,15 @@ from s4token_model.datasets import semantickitti
 from s4token_model.io import sample_room
 from s4token_model.procedural import scenes as synthetic
 from s4token_model.segmenter import Segmenter
-from s4token_model.training import prepare, procedural_samples, train, train_mini
+from s4token_model.training import prepare, procedural_samples, token_samples, train, train_mini
+from s4token_model.training.token_samples import TokenSample
 
 DATA = Path(os.environ.get("S4TOKEN_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+# Names of arrays of a sample in files of fingerprints, where they differ from the fields of TokenSample
+ARRAYS = {"descriptor": "shape", "position_scale": "unit", "targets.global_feature": "target_whole"}
+ARRAYS |= {f"targets.{key}": f"target_{key}" for key in ("superpoint", "feature")}
+ARRAYS |= {f"seen.{key}": f"seen_{key}" for key in ("superpoint", "view", "row", "column")}
 
 
 def main() -> int:
@@ -101,10 +107,10 @@ def scenes() -> Iterator[tuple[str, str]]:
 def prepared() -> Iterator[tuple[str, str]]:
     """One prepared sample of every kind, array by array."""
     config = configs.replace(_mini_config("fp32"), {"sampling.tokens": 128})
-    settings = train_mini.parse([])[3]
+    settings = train_mini.parse([]).config
     for seed in range(3):
         yield from _arrays(f"procedural{seed}", procedural_samples.make_sample(seed, config, settings))
-    yield from _arrays("clouds", prepare.make(sample_room.load().xyz, config, 1024, 7))
+    yield from _arrays("clouds", prepare.cloud_sample(sample_room.load().xyz, config, 1024, 7))
     if not DATA.is_dir():
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -117,12 +123,12 @@ def prepared() -> Iterator[tuple[str, str]]:
             out = Path(folder) / kind
             prepare.main([kind, str(source), "--out", str(out), *model, *more])
             for path in sorted(out.glob("*.safetensors")):
-                yield from _arrays(kind, procedural_samples.load_sample(path))
+                yield from _arrays(kind, token_samples.load_sample(path))
 
 
-def _arrays(name: str, content: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
-    for key, value in sorted(content.items()):
-        yield f"{name}/{key}", digest(np.asarray(value))
+def _arrays(name: str, content: TokenSample) -> Iterator[tuple[str, str]]:
+    for key, value in sorted(token_samples.to_arrays(content).items()):
+        yield f"{name}/{ARRAYS.get(key, key.removeprefix('pictures.'))}", digest(np.asarray(value))
 
 
 def losses() -> Iterator[tuple[str, str]]:

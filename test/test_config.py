@@ -7,10 +7,11 @@ import json
 import pytest
 
 from s4token_model import config as configs
-from s4token_model.config import Config, MiniConfig
+from s4token_model.config import Config
+from s4token_model.training.settings import MiniConfig, TrainConfig
 
 
-@pytest.mark.parametrize("config", [Config(), MiniConfig()])
+@pytest.mark.parametrize("config", [Config(), MiniConfig(), TrainConfig()])
 def test_every_default_is_documented_and_passes_its_own_check(config):
     flat = configs.options(config)
     assert configs.replace(config, {path: value for path, (value, _) in flat.items()}) == config

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,8 @@ from s4token_model import tokenizer_variants
 from s4token_model.config import Config
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import build_patches, network_input
-from s4token_model.training import prepare, settings, token_samples
+from s4token_model.training import prepare, settings
+from s4token_model.training.batches import DrawConfig, draw_batch
 
 SMALL = {"sampling.tokens": 24, "patches.points": 16, "superpoints.regularization": 0.1, "tokenizer.width": 16}
 
@@ -135,19 +134,15 @@ def test_single_keys_take_precedence_and_nothing_else_changes():
 def test_a_training_file_names_a_variant(tmp_path):
     path = tmp_path / "train.yaml"
     path.write_text("steps: 3\nvariant: knn\n")
-    how, config = settings.read(path, ["variant=ball+rpn", "sampling.gamma=0.2"])
-    assert how.steps == 3 and config.patches.grouping == "ball" and config.sampling.gamma == 0.2
+    config, pipeline = settings.read(path, ["variant=ball+rpn", "sampling.gamma=0.2"])
+    assert config.steps == 3 and pipeline.patches.grouping == "ball" and pipeline.sampling.gamma == 0.2
 
 
 @pytest.mark.parametrize("name", ["knn", "knn+rpn"])
 def test_training_reads_what_inference_reads(name):
     config = config_of(name)
-    sample = prepare.make(cloud(3), config, 32, 0)
-    sample |= {"point_label": np.zeros(32, np.int16), "target_superpoint": np.zeros(0, np.int32)}
-    sample |= {"target_feature": np.zeros((0, 4), np.float16), "target_whole": np.zeros(4, np.float16)}
-    how = dataclasses.replace(settings.TrainConfig(), patch_points=16)
-    drawn = token_samples.sample_tokens(sample, how, np.random.default_rng(0), 24, train=False)
-    batch = token_samples.collate([drawn])
+    sample = prepare.cloud_sample(cloud(3), config, 32, 0)
+    batch = draw_batch([sample], DrawConfig(24, training=False), [np.random.default_rng(0)])
     wanted = network_input(build_patches(cloud(3), None, config), config)
     torch.testing.assert_close(batch.inputs.position, wanted.position, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(batch.inputs.patch, wanted.patch, rtol=2e-3, atol=2e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from s4token_model.procedural import scenes
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.raycast import Caster
-from s4token_model.training import pretrain, procedural_samples, targets, token_samples
+from s4token_model.training import pretrain, procedural_samples, targets
+from s4token_model.training.batches import Sampler
 from s4token_model.training.loop import Progress
 from s4token_model.training.settings import TrainConfig
+from s4token_model.training.token_samples import Targets, TokenSample
 
 log = logging.getLogger(__name__)
 FIRST_TRAIN, FIRST_TEST = 1_800_000_000, 1_850_000_000
@@ -33,52 +36,26 @@ POINTS = 512  # per object and step, that the losses look at
 
 
 @lru_cache(maxsize=1)
-def objects(lab: Lab) -> list[tuple[experiment_shapes.Shape, dict[str, np.ndarray]]]:
+def objects(lab: Lab) -> list[tuple[experiment_shapes.Shape, Targets]]:
     """Objects of all classes to train on, each with its 2D targets: CLIP's dense features of `views` pictures, meant
     over the pixels that show a superpoint. The partition, and with it the targets, is the same for all tokenizers."""
     return [_with_targets(FIRST_TRAIN + k, TAUGHT[k % len(TAUGHT)], lab) for k in range(lab.effort.pretrain_shapes)]
 
 
-def _with_targets(seed: int, name: str, lab: Lab) -> tuple[experiment_shapes.Shape, dict[str, np.ndarray]]:
+def _with_targets(seed: int, name: str, lab: Lab) -> tuple[experiment_shapes.Shape, Targets]:
     rng, scene = np.random.default_rng(seed), scenes.make_object(seed, name)
     scan = scans.scan_object(scene, np.random.default_rng(seed), lab.effort.points, partial=False)
     shape = experiment_shapes.Shape(experiment_shapes.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
     geometry = build_patches(shape.xyz, None, experiment_shapes.config_of("s4token"))
     frozen, size = teacher_clip.load(lab), (teacher_clip.EDGE, teacher_clip.EDGE)
     pictures = rgbd_views.render_views(scene, rng, lab.effort.views, size, teacher_clip.STYLE, Caster(scene), 50.0)
-    seen = procedural_samples.seen_pixels(geometry, scan, pictures) | {
-        "image": np.stack([view.rgb for view in pictures])
-    }
-    ids, features, whole = targets.superpoint_features(seen, frozen)
-    return shape, {"target_superpoint": ids, "target_feature": features, "target_whole": whole}
-
-
-class Drawn:
-    """Batches from memory, in the form that `pretrain.train` asks for; the same for a step and seed."""
-
-    def __init__(self, items: list[dict[str, np.ndarray]]):
-        self.items = items
-
-    def draw(self, how: TrainConfig, step: int, positions: range):
-        """Return the clouds at `positions` of the batch of a step, and a generator for each."""
-        rngs = [np.random.default_rng([how.seed, step, position]) for position in positions]
-        chosen = [self.items[int(rng.integers(len(self.items)))] for rng in rngs]
-        return token_samples.collate([_some(item, how, rng) for item, rng in zip(chosen, rngs, strict=True)]), rngs
-
-
-def _some(item: dict[str, np.ndarray], how: TrainConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    pick = rng.choice(len(item["point"]), how.points, replace=len(item["point"]) < how.points)
-    few = item | {name: item[name][pick] for name in ("point", "point_superpoint", "point_label")}
-    return token_samples.sample_tokens(few, how, rng, how.tokens, True)
+    seen = procedural_samples.seen_pixels(geometry, scan.xyz, pictures)
+    return shape, targets.superpoint_features(np.stack([view.rgb for view in pictures]), seen, frozen)
 
 
 @lru_cache(maxsize=1)
-def _items(config: Config, lab: Lab) -> list[dict[str, np.ndarray]]:
-    return [
-        item | found | {"point_label": item["part"]}
-        for shape, found in objects(lab)
-        for item in [experiment_shapes.tokenized(shape, config)]
-    ]
+def _items(config: Config, lab: Lab) -> list[TokenSample]:
+    return [replace(experiment_shapes.tokenized(shape, config), targets=found) for shape, found in objects(lab)]
 
 
 def trained(name: str, config: Config, losses: dict, seed: int, lab: Lab) -> Tokenizer:
@@ -95,7 +72,7 @@ def trained(name: str, config: Config, losses: dict, seed: int, lab: Lab) -> Tok
     tokenizer = pretrain.new_tokenizer(config, frozen, seed)
     if _finished(run, tokenizer, frozen, how):
         return tokenizer.eval()
-    return pretrain.train(Drawn(_items(config, lab)), None, tokenizer, frozen, how, 0, 1).eval()  # type: ignore
+    return pretrain.train(Sampler(_items(config, lab), frozen.dim), None, tokenizer, frozen, how).eval()
 
 
 def _finished(run: Path, tokenizer: Tokenizer, frozen: FrozenClip, how: TrainConfig) -> bool:
@@ -114,7 +91,7 @@ def held_out(effort: Effort) -> list[experiment_shapes.Shape]:
 
 
 @lru_cache(maxsize=1)
-def _held_out_items(config: Config, effort: Effort) -> list[dict[str, np.ndarray]]:
+def _held_out_items(config: Config, effort: Effort) -> list[TokenSample]:
     return [experiment_shapes.tokenized(shape, config) for shape in held_out(effort)]
 
 
@@ -124,11 +101,11 @@ def on_objects(tokenizer: Tokenizer, config: Config, lab: Lab) -> dict[str, floa
 
 
 @torch.no_grad()
-def score_objects(tokenizer: Tokenizer, items: list[dict[str, np.ndarray]], lab: Lab) -> dict[str, float]:
+def score_objects(tokenizer: Tokenizer, items: list[TokenSample], lab: Lab) -> dict[str, float]:
     """As `on_objects`, for objects that are tokens already."""
     frozen, text, hits = teacher_clip.load(lab), _text(lab), 0
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
-    batch = lab.effort.batch if len({len(item["point"]) for item in items}) == 1 else 1  # only equal clouds stack
+    batch = lab.effort.batch if len({len(item.point) for item in items}) == 1 else 1  # only equal clouds stack
     for start in range(0, len(items), batch):
         clouds = experiment_shapes.collate(items[start : start + batch])
         features, cls = frozen.encode_tokens(tokenizer(clouds.inputs))
@@ -149,9 +126,9 @@ def from_pictures(lab: Lab) -> dict[str, float]:
         shape, found = _with_targets(FIRST_TEST + k, TAUGHT[k % len(TAUGHT)], lab)
         ids = build_patches(shape.xyz, None, experiment_shapes.config_of("s4token")).superpoints
         word = np.full(ids.max() + 1, len(TAUGHT))
-        word[found["target_superpoint"]] = (found["target_feature"] @ text.T).argmax(axis=1)
+        word[found.superpoint] = (found.feature @ text.T).argmax(axis=1)
         counts[shape.category] += np.bincount(word[ids], minlength=len(TAUGHT) + 1)
-        hits += int((found["target_whole"] @ text.T).argmax() == shape.category)
+        hits += int((found.global_feature @ text.T).argmax() == shape.category)
     return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / lab.effort.held_out}
 
 

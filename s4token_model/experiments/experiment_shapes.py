@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.procedural import scenes
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors import scans
-from s4token_model.training.procedural_samples import local, tokens_of
+from s4token_model.training.batches import subsample_points
+from s4token_model.training.token_samples import TokenSample, make_sample
 
 WITH_PARTS = (
     "chair", "table", "sofa", "bed", "lamp", "toilet", "bookshelf", "desk", "person", "plant", "fan", "bathtub",
@@ -69,36 +70,32 @@ def config_of(variant: str, **more) -> Config:
     return configs.replace(configs.replace(Config(), PIPELINE), {"variant": variant} | named)
 
 
-def tokenized(shape: Shape, config: Config) -> dict[str, np.ndarray]:
-    """The tokens of one object, and all its points in the frame of the tokens: the arrays of a training sample."""
+def tokenized(shape: Shape, config: Config) -> TokenSample:
+    """The tokens of one object, and all its points with their parts."""
     geometry = build_patches(shape.xyz, None, config)
-    return tokens_of(geometry, config.tokenizer.position_scaled) | {
-        "point": local(geometry.working.xyz, geometry),
-        "point_superpoint": geometry.superpoints.astype(np.int32),
-        "part": shape.part[geometry.working.source].astype(np.int16),
-        "category": np.int64(shape.category),
-    }
+    sample = make_sample(geometry, config, np.arange(len(geometry.superpoints)), shape.part, min_tokens=1)
+    return replace(sample, category=np.int64(shape.category))
 
 
-def collate(items: list[dict[str, np.ndarray]], points: int = 0, rng: np.random.Generator | None = None) -> Clouds:
+def collate(items: list[TokenSample], points: int = 0, rng: np.random.Generator | None = None) -> Clouds:
     """Stack objects with equally many tokens; with `rng`, `points` random points of each instead of all."""
     if rng is not None:
-        items = [_drawn(item, points, rng) for item in items]
+        items = [subsample_points(item, points, rng) for item in items]
 
     def stack(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([item[name] for item in items]))
+        return torch.from_numpy(np.stack([getattr(item, name) for item in items]))
 
     patch, context = stack("patch").float(), stack("context").float()
     masks = [
         torch.arange(points.shape[2]) < stack(f"{name}_count").long().unsqueeze(-1)
         for name, points in (("patch", patch), ("context", context))
     ]
-    unit = stack("unit").view(-1, 1, 1)
-    inputs = TokenInput(patch, masks[0], context, masks[1], stack("shape"), stack("position") * unit)
+    unit = stack("position_scale").view(-1, 1, 1)
+    inputs = TokenInput(patch, masks[0], context, masks[1], stack("descriptor"), stack("position") * unit)
     weights = propagation_weights(
         stack("point"), stack("position"), stack("point_superpoint"), stack("token_superpoint")
     )
-    return Clouds(inputs, weights, stack("part").long(), stack("category"))
+    return Clouds(inputs, weights, stack("point_label").long(), stack("category"))
 
 
 def propagation_weights(point: Tensor, token: Tensor, point_superpoint: Tensor, token_superpoint: Tensor) -> Tensor:
@@ -112,8 +109,3 @@ def propagation_weights(point: Tensor, token: Tensor, point_superpoint: Tensor, 
     near = torch.zeros_like(same).scatter_(2, away.topk(min(FALLBACK, away.shape[2]), dim=2, largest=False)[1], True)
     weights = (same | (near & ~same.any(dim=2, keepdim=True))) / (away + 1e-4)
     return weights / weights.sum(dim=2, keepdim=True)
-
-
-def _drawn(item: dict[str, np.ndarray], points: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    chosen = rng.choice(len(item["point"]), points, replace=len(item["point"]) < points)
-    return item | {name: item[name][chosen] for name in ("point", "point_superpoint", "part")}

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model.config import ClipConfig, MiniConfig
+from s4token_model.config import ClipConfig
 from s4token_model.experiments.effort import Effort
 from s4token_model.experiments.experiment import Lab
-from s4token_model.io import files
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.procedural import scenes
@@ -24,7 +23,9 @@ from s4token_model.procedural.catalog import THINGS
 from s4token_model.procedural.classes import PROCEDURAL, SCANNET20
 from s4token_model.sensors import rgbd_views
 from s4token_model.sensors.raycast import Caster
-from s4token_model.training import mini_clip, procedural_samples
+from s4token_model.training import mini_clip, procedural_samples, token_samples
+from s4token_model.training.settings import MiniConfig
+from s4token_model.training.token_samples import Pictures
 
 TAUGHT = tuple(name for name in THINGS if name in SCANNET20)  # what objects are trained on
 KNOWN = (*TAUGHT, "wall", "floor")  # what captions speak of
@@ -48,18 +49,17 @@ def _pictures(folder: Path, effort: Effort) -> list[Path]:
     paths = [procedural_samples.sample_path(folder, FIRST + k) for k in range(effort.clip_scenes)]
     for k, path in enumerate(tqdm(paths, "pictures", disable=all(path.is_file() for path in paths))):
         if not path.is_file():
-            with files.atomic(path) as file:
-                np.savez(file, **_sample(k, effort.views))
+            token_samples.save_arrays(path, token_samples.part_to_arrays(_sample(k, effort.views), "pictures"))
     return paths
 
 
-def _sample(k: int, count: int) -> dict[str, np.ndarray]:
+def _sample(k: int, count: int) -> Pictures:
     """Pictures of an object, two of three times, else of a room."""
     seed = FIRST + k
     scene = scenes.make_room(seed) if k % 3 == 2 else scenes.make_object(seed, TAUGHT[k % len(TAUGHT)])
     rng, edge = np.random.default_rng(seed), (EDGE, EDGE)
-    found = procedural_samples.pictures_of(
+    found = procedural_samples.labeled_pictures(
         scene, rgbd_views.render_views(scene, rng, count, edge, STYLE, Caster(scene), 50.0)
     )
-    spoken = np.append(np.isin(found["instance_label"], [PROCEDURAL.index(name) for name in KNOWN]), False)
-    return found | {"region": np.where(spoken[found["region"]], found["region"], -1).astype(np.int16)}
+    spoken = np.append(np.isin(found.instance_label, [PROCEDURAL.index(name) for name in KNOWN]), False)
+    return found._replace(region=np.where(spoken[found.region], found.region, -1).astype(np.int16))

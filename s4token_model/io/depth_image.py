@@ -1,4 +1,4 @@
-"""Depth images: read them, and unproject them to points. The frame layout is that of 7-Scenes."""
+"""Depth images: unprojection to points and back, and the frame layout of 7-Scenes and ScanNet exports."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None
     if pose is not None:
         points = points @ pose[:3, :3].T + pose[:3, 3]
     return points.astype(np.float32)
+
+
+def project(points: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, 2) as (u, v) and depth (n,) of points (n, 3); pixels with a depth <= 0 mean nothing."""
+    local = (points - pose[:3, 3]) @ pose[:3, :3]
+    depth = local[:, 2]
+    safe = np.where(np.abs(depth) > 1e-9, depth, 1e-9)
+    return local[:, :2] / safe[:, None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2], depth
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:

@@ -104,14 +104,6 @@ def unproject(depth: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> np.nda
     return local @ pose[:3, :3].T + pose[:3, 3]
 
 
-def project(points: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (n, 2) as (u, v) and depth (n,) of points (n, 3); where depth <= 0 the pixels mean nothing."""
-    local = (points - pose[:3, 3]) @ pose[:3, :3]
-    depth = local[:, 2]
-    safe = np.where(np.abs(depth) > 1e-9, depth, 1e-9)
-    return local[:, :2] / safe[:, None] * matrix[[0, 1], [0, 1]] + matrix[:2, 2], depth
-
-
 def look_at(eye: np.ndarray, target: np.ndarray, roll: float | np.ndarray = 0.0) -> np.ndarray:
     """Camera-to-world poses (..., 4, 4) at `eye` (..., 3) facing `target` (..., 3), level but for `roll` radians.
 

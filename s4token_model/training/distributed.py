@@ -1,4 +1,4 @@
-"""Several processes, one training: torchrun's ranks, and means over all of them."""
+"""One training over several processes: torchrun's ranks, and means over all of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 @contextmanager
-def processes(device: str) -> Iterator[tuple[int, int]]:
-    """Join the group torchrun made, when it made one; yields (rank, number of processes)."""
+def process_group(device: str) -> Iterator[tuple[int, int]]:
+    """Join the process group of torchrun, if it started this process; yields (rank, world size)."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield 0, 1
         return
@@ -26,26 +26,26 @@ def processes(device: str) -> Iterator[tuple[int, int]]:
         dist.destroy_process_group()
 
 
-def world() -> int:
+def world_size() -> int:
     """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def shared_mean(values: Tensor) -> Tensor:
-    """Mean of the values (n,) of all processes, n different on each, as a loss under DistributedDataParallel.
+def distributed_mean(values: Tensor) -> Tensor:
+    """Mean over the values (n,) of all processes, n different on each, as a loss under DistributedDataParallel.
 
-    DDP averages gradients over processes, so each returns world * (its sum) / (all counts); zero where nobody has any.
+    DDP averages gradients over processes, so each returns world size * (its sum) / (all counts); 0 without any value.
     """
     count = torch.tensor(float(values.numel()), device=values.device)
-    if world() > 1:
+    if world_size() > 1:
         dist.all_reduce(count)
-    return values.sum() * world() / count.clamp(min=1)
+    return values.sum() * world_size() / count.clamp(min=1)
 
 
-def reduced(losses: dict[str, Tensor]) -> dict[str, float]:
+def reduce_losses(losses: dict[str, Tensor]) -> dict[str, float]:
     """Mean of every loss over the processes, for the log."""
     values = torch.stack([value.detach().float() for value in losses.values()])
-    if world() > 1:
+    if world_size() > 1:
         dist.all_reduce(values)
-        values /= world()
+        values /= world_size()
     return dict(zip(losses, values.tolist(), strict=True))

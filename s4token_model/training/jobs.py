@@ -1,4 +1,4 @@
-"""The same work on many items: in this process, in several on one machine, or on a Ray cluster."""
+"""Apply a function to many items: in this process, in several on one machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 def run(
     function: Callable[[Item], Result], items: list[Item], workers: int = 1, ray_address: str | None = None
 ) -> Iterator[Result]:
-    """Yield function(item) as results come, in any order. `function` is one of a module's; it and the items are sent to
-    other processes. ray_address: "auto", "local" or a cluster's, whose machines see the same files; see Ray's init."""
+    """Yield function(item) as results come, in any order.
+
+    Args:
+        function: a module-level function; it and the items are sent to other processes.
+        items: what it is applied to.
+        workers: processes on this machine; one item, or one worker, needs none.
+        ray_address: "auto", "local" or the address of a cluster whose machines see the same files; see ray.init.
+    """
     if ray_address:
-        yield from _on_ray(function, items, ray_address)
+        yield from _run_on_ray(function, items, ray_address)
     elif workers > 1 and len(items) > 1:
         with get_context("spawn").Pool(min(workers, len(items)), single_threaded) as pool:
             yield from pool.imap_unordered(function, items)
@@ -24,13 +30,13 @@ def run(
 
 
 def single_threaded() -> None:
-    """Let torch use one thread, where there is one process per core."""
+    """Limit torch to one thread, for one process per core."""
     import torch
 
     torch.set_num_threads(1)
 
 
-def _on_ray(function: Callable[[Item], Result], items: list[Item], address: str) -> Iterator[Result]:
+def _run_on_ray(function: Callable[[Item], Result], items: list[Item], address: str) -> Iterator[Result]:
     try:
         import ray
     except ImportError:
@@ -38,11 +44,11 @@ def _on_ray(function: Callable[[Item], Result], items: list[Item], address: str)
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     try:
         remote = ray.remote(function)
-        most = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # in flight, so that a long list is not all sent
+        max_in_flight = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # a long list is not sent all at once
         waiting: list[Item] = list(reversed(items))
         pending: list[Any] = []
         while waiting or pending:
-            while waiting and len(pending) < most:
+            while waiting and len(pending) < max_in_flight:
                 pending.append(remote.remote(waiting.pop()))
             done, pending = ray.wait(pending, num_returns=1)
             yield from (ray.get(reference) for reference in done)

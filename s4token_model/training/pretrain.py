@@ -1,6 +1,9 @@
-"""Self-supervised training: masked modeling with a query decoder, clustering, two-level distillation (Sec. 3.4).
+"""The paper's self-supervised training: masked modeling, clustering and two-level distillation (Sec. 3.4).
 
-L = L_assign + 0.5 L_local + 0.5 L_global,   all weights in TrainConfig
+    L = L_assign + 0.5 L_local + 0.5 L_global,   all weights in TrainConfig
+
+This is what `s4token train` runs by default. The shipped s4token-mini was not trained by it, but with the labels of
+procedural scenes, see train_mini.py.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ import dataclasses
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -19,19 +24,26 @@ from tqdm import tqdm
 from s4token_model.config import Config
 from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
-from s4token_model.training.assignment import assignment_loss
+from s4token_model.training import losses
+from s4token_model.training.batches import Batch, DrawConfig, Sampler
 from s4token_model.training.clustering import spatial_clusters
-from s4token_model.training.distillation import global_distances, local_distances
-from s4token_model.training.distributed import reduced, shared_mean
-from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan, timed
-from s4token_model.training.masking import pick, visible_tokens
-from s4token_model.training.prepared import Prepared
-from s4token_model.training.query_decoder import QueryDecoder
+from s4token_model.training.distributed import reduce_losses
+from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch, timed
+from s4token_model.training.masked_modeling import Masks, QueryDecoder, Teacher, draw_masks, gather, momentum_at
 from s4token_model.training.settings import TrainConfig
-from s4token_model.training.teacher import Teacher, momentum_at
-from s4token_model.training.token_samples import Batch
 
 VALIDATION_STEPS = 4
+
+
+class MaskedBatch(NamedTuple):
+    """Clouds of a micro-batch, and which of their tokens the student sees."""
+
+    batch: Batch
+    masks: Masks
+
+    def to(self, device: torch.device) -> MaskedBatch:
+        """Return a copy on `device`."""
+        return MaskedBatch(self.batch.to(device), Masks(*(indices.to(device) for indices in self.masks)))
 
 
 class Student(nn.Module):
@@ -40,79 +52,86 @@ class Student(nn.Module):
     def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, layers: int):
         super().__init__()
         self.tokenizer, self.decoder = tokenizer, QueryDecoder(clip.dim, layers)
-        self._frozen = [clip]  # in a list: not a part of the state, nor of what DDP sends
+        self._frozen = [clip]  # in a list, so that neither the state nor DDP includes it
 
     def forward(self, inputs: TokenInput, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
-        """visible (B, V), masked (B, M) long -> features of all tokens (B, N, E), masked ones reconstructed, and [cls]
-        (B, E)."""
-        seen = TokenInput(*(pick(getattr(inputs, f.name), visible) for f in dataclasses.fields(inputs)))
+        """Encode the visible tokens and reconstruct the masked ones.
+
+        Args:
+            inputs: all N tokens.
+            visible: (B, V) long.
+            masked: (B, M) long.
+
+        Returns:
+            Unit features of all tokens (B, N, E), and [cls] (B, E).
+        """
+        seen = TokenInput(*(gather(getattr(inputs, f.name), visible) for f in dataclasses.fields(inputs)))
         features, cls = self._frozen[0].encode_tokens(self.tokenizer(seen))
         features = normalize(features.float(), dim=-1)
         scaled = features * features.shape[-1] ** 0.5
-        guessed = self.decoder(scaled, seen.position, pick(inputs.position, masked))
-        whole = features.new_empty(*inputs.position.shape[:2], features.shape[-1])
-        rows = torch.arange(len(whole), device=whole.device).unsqueeze(1)
-        whole = whole.index_put((rows, visible), features)
-        return whole.index_put((rows, masked), normalize(guessed.float(), dim=-1)), cls.float()
+        reconstructed = self.decoder(scaled, seen.position, gather(inputs.position, masked))
+        all_features = features.new_empty(*inputs.position.shape[:2], features.shape[-1])
+        rows = torch.arange(len(all_features), device=features.device).unsqueeze(1)
+        all_features = all_features.index_put((rows, visible), features)
+        return all_features.index_put((rows, masked), normalize(reconstructed.float(), dim=-1)), cls.float()
 
 
-def losses_of(
-    student: nn.Module, teacher: Teacher, clip: FrozenClip, batch: Batch, visible: Tensor, masked: Tensor, how,
-    half: bool = False,
-) -> dict[str, Tensor]:  # fmt: skip
-    """Return the named, weighted losses of a batch; `how` is the TrainConfig. A loss with weight 0 is not computed.
+def compute_losses(
+    student: nn.Module, teacher: Teacher, clip: FrozenClip, drawn: MaskedBatch, config: TrainConfig, bf16: bool = False
+) -> dict[str, Tensor]:
+    """Return the named, weighted losses of a micro-batch; a loss with weight 0 is not computed.
 
-    `half` runs the networks in bf16; the losses are computed in float32.
+    With `bf16` the networks run in bfloat16; the losses are computed in float32 all the same.
     """
+    batch, (visible, masked) = drawn
 
-    def arithmetic():
-        return torch.autocast(batch.weights.device.type, torch.bfloat16, enabled=half)
+    def precision():
+        return torch.autocast(batch.weights.device.type, torch.bfloat16, enabled=bf16)
 
-    with arithmetic():
+    with precision():
         features, cls = student(batch.inputs, visible, masked)
-    losses = {}
-    if how.assign_weight and masked.shape[1]:
-        with torch.no_grad(), arithmetic():
-            seen, _ = clip.encode_tokens(teacher(batch.inputs))
-        found = spatial_clusters(seen.float(), batch.inputs.position, how.clusters, how.rounds)
-        given = pick(found.assignment, masked)
-        losses["assign"] = how.assign_weight * assignment_loss(
-            pick(features, masked), given, found.features, how.temperature
-        )
-    if how.local_weight:
-        points = batch.weights @ features
-        reached = batch.weights.sum(dim=-1) > 0
-        away = local_distances(points[reached], batch.superpoint[reached], batch.target, batch.has_target)
-        losses["local"] = how.local_weight * shared_mean(away)
-    if how.global_weight:
-        losses["global"] = how.global_weight * shared_mean(global_distances(cls, batch.whole))
-    return losses
+    found = {}
+    if config.assign_weight and masked.shape[1]:
+        # The teacher sees all tokens; its clusters tell where the masked ones belong
+        with torch.no_grad(), precision():
+            taught, _ = clip.encode_tokens(teacher(batch.inputs))
+        clusters = spatial_clusters(taught.float(), batch.inputs.position, config.clusters, config.rounds)
+        assignment = gather(clusters.assignment, masked)
+        loss = losses.assignment_loss(gather(features, masked), assignment, clusters.features, config.temperature)
+        found["assign"] = config.assign_weight * loss
+    if config.local_weight:
+        points = (batch.weights @ features).flatten(0, 1)
+        loss = losses.local_distillation(points, batch.superpoint.flatten(), batch.target, batch.has_target)
+        found["local"] = config.local_weight * loss
+    if config.global_weight:
+        found["global"] = config.global_weight * losses.global_distillation(cls, batch.global_target)
+    return found
 
 
 def train(
-    samples: Prepared, held_out: Prepared | None, tokenizer: Tokenizer, clip: FrozenClip, how: TrainConfig, rank: int,
-    processes: int,
+    samples: Sampler, held_out: Sampler | None, tokenizer: Tokenizer, clip: FrozenClip, config: TrainConfig,
+    rank: int = 0, processes: int = 1,
 ) -> Tokenizer:  # fmt: skip
-    """Train `tokenizer` in place and return it. The state in how.run is resumed from when present: a killed run gives
-    the same losses as one that was not. Rank 0 alone writes; beside the losses the seconds of a step, and those waited
-    for its data."""
-    run = Path(how.run)
-    trainer = Trainer(tokenizer, clip, how, rank, processes)
-    writer = _writer(run, trainer.progress.step) if rank == 0 else None
-    steps = range(trainer.progress.step, how.steps)
-    bar = tqdm(steps, "training", how.steps, initial=trainer.progress.step, disable=rank > 0)
-    batches = timed(ahead(lambda s: trainer.draw(samples, s), steps))
-    for step, (micro, waited) in zip(bar, batches, strict=True):
-        begin, values = time.perf_counter(), {}
-        if held_out is not None and (step % how.validate_every == 0):
-            values = trainer.validate(held_out)
-        values = trainer.step(step, micro) | values
+    """Train `tokenizer` in place and return it.
+
+    A state in the folder config.run is resumed: a killed run gives the same losses as one that was not. Only rank 0
+    writes; the log also has the seconds of each step, and those spent waiting for its data.
+    """
+    trainer = Trainer(tokenizer, clip, config, rank, processes)
+    writer = _tensorboard(Path(config.run), trainer.progress.step) if rank == 0 else None
+    steps = range(trainer.progress.step, config.steps)
+    bar = tqdm(steps, "training", config.steps, initial=trainer.progress.step, disable=rank > 0)
+    batches = timed(prefetch(lambda step: trainer.draw(samples, step), steps))
+    for step, (micro_batches, waited) in zip(bar, batches, strict=True):
+        begin = time.perf_counter()
+        validated = trainer.validate(held_out) if held_out is not None and step % config.validate_every == 0 else {}
+        values = trainer.step(step, micro_batches) | validated
         values |= {"seconds/data": waited, "seconds/step": waited + time.perf_counter() - begin}
-        bar.set_postfix({k: round(v, 3) for k, v in values.items() if "/" not in k})
+        bar.set_postfix({name: round(value, 3) for name, value in values.items() if "/" not in name})
         if writer is not None:
             for name, value in values.items():
                 writer.add_scalar(name, value, step)
-        trainer.progress.after_step(step + 1, values, how.save_every, how.steps, write=rank == 0)
+        trainer.progress.after_step(step + 1, values, config.save_every, config.steps, write=rank == 0)
     if writer is not None:
         writer.close()
     return tokenizer
@@ -121,65 +140,58 @@ def train(
 class Trainer:
     """Student, teacher, optimizer and saved state of one process."""
 
-    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, how: TrainConfig, rank: int, processes: int):
-        if how.batch % (processes * how.accumulate):
+    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: TrainConfig, rank: int, processes: int):
+        if config.batch % (processes * config.accumulate):
             raise ValueError(
-                f"batch={how.batch} cannot be split over {processes} processes x accumulate={how.accumulate}"
+                f"batch={config.batch} cannot be split over {processes} processes x accumulate={config.accumulate}"
             )
-        self.how, self.clip = how, clip
-        self.device = torch.device(how.device if how.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
-        torch.manual_seed(how.seed)
-        self.student = Student(tokenizer, clip.to(self.device), how.decoder_layers).to(self.device)
+        self.config, self.clip = config, clip
+        self.device = torch.device(config.device if config.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
+        torch.manual_seed(config.seed)
+        self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
         self.teacher = Teacher(tokenizer)
-        self.optimizer = torch.optim.AdamW(self.student.parameters(), how.rate, weight_decay=how.weight_decay)
-        both = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
-        self.progress = Progress(Path(how.run) / "state.pt", both, self.optimizer)
-        share = how.batch // processes
-        self.positions = range(rank * share, (rank + 1) * share)
+        self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)
+        state = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
+        self.progress = Progress(Path(config.run) / "state.pt", state, self.optimizer)
+        count = config.batch // processes
+        self.positions = range(rank * count, (rank + 1) * count)  # of the clouds of this process in a batch
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
-        self.half = resolve_precision(how.precision, self.device.type) == "bf16"
+        self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
 
-    def draw(self, samples: Prepared, step: int) -> list[tuple[Batch, Tensor, Tensor]]:
-        """Draw the micro-batches of this process for a step, with their masks."""
-        size = len(self.positions) // self.how.accumulate
+    def draw(self, samples: Sampler, step: int) -> list[MaskedBatch]:
+        """Draw the micro-batches of this process for a step: the same batch, however many processes split it."""
+        config, size = self.config, len(self.positions) // self.config.accumulate
+        draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points)
         drawn = []
         for start in range(self.positions.start, self.positions.stop, size):
-            batch, rngs = samples.draw(self.how, step, range(start, start + size))
-            drawn.append((batch, *visible_tokens(size, self.how.tokens, self.how.mask_ratio, rngs)))
+            rngs = [np.random.default_rng([config.seed, step, start + k]) for k in range(size)]
+            batch = samples.draw(draw_config, rngs)
+            drawn.append(MaskedBatch(batch, draw_masks(config.tokens, config.mask_ratio, rngs)))
         return drawn
 
-    def step(self, step: int, micro: list[tuple[Batch, Tensor, Tensor]]) -> dict[str, float]:
+    def step(self, step: int, micro_batches: list[MaskedBatch]) -> dict[str, float]:
         """Take one optimizer step; returns the losses, means over micro-batches and processes."""
-        cosine_rate(self.optimizer, self.how.rate, step, self.how.steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        totals: dict[str, float] = {}
-        for number, drawn in enumerate(micro):
-            losses = self._losses(self.parallel, drawn)
-            stop_on_nan(losses, Path(self.how.run), {"step": step, "batch": drawn[0]})
-            last = number == len(micro) - 1
-            hold = nullcontext() if last or self.parallel is self.student else self.parallel.no_sync()
-            with hold:
-                (torch.stack(list(losses.values())).sum() / len(micro)).backward()
-            for name, value in reduced(losses).items():
-                totals[name] = totals.get(name, 0.0) + value / len(micro)
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        self.optimizer.step()
-        self.teacher.update(self.student.tokenizer, momentum_at(step, self.how.steps, self.how.momentum))
-        return totals | {"loss": sum(totals.values())}
+        config = self.config
+        cosine_rate(self.optimizer, config.rate, step, config.steps)
+        no_sync = nullcontext if self.parallel is self.student else self.parallel.no_sync
+        means = optimizer_step(
+            self.optimizer, lambda b: self._losses(self.parallel, b), micro_batches, Path(config.run), step, no_sync
+        )
+        self.teacher.update(self.student.tokenizer, momentum_at(step, config.steps, config.momentum))
+        return means | {"loss": sum(means.values())}
 
     @torch.no_grad()
-    def validate(self, held_out: Prepared) -> dict[str, float]:
+    def validate(self, held_out: Sampler) -> dict[str, float]:
         """Losses on held-out samples, the same ones with the same masks each time."""
         totals: dict[str, float] = {}
         for number in range(VALIDATION_STEPS):
             for drawn in self.draw(held_out, number):
-                for name, value in reduced(self._losses(self.student, drawn)).items():
-                    totals[name] = totals.get(name, 0.0) + value / (VALIDATION_STEPS * self.how.accumulate)
+                for name, value in reduce_losses(self._losses(self.student, drawn)).items():
+                    totals[name] = totals.get(name, 0.0) + value / (VALIDATION_STEPS * self.config.accumulate)
         return {f"held_out/{name}": value for name, value in totals.items()}
 
-    def _losses(self, student: nn.Module, drawn: tuple[Batch, Tensor, Tensor]) -> dict[str, Tensor]:
-        batch, visible, masked = (part.to(self.device) for part in drawn)
-        return losses_of(student, self.teacher, self.clip, batch, visible, masked, self.how, self.half)
+    def _losses(self, student: nn.Module, drawn: MaskedBatch) -> dict[str, Tensor]:
+        return compute_losses(student, self.teacher, self.clip, drawn.to(self.device), self.config, self.bf16)
 
 
 def new_tokenizer(config: Config, clip: FrozenClip, seed: int) -> Tokenizer:
@@ -188,7 +200,7 @@ def new_tokenizer(config: Config, clip: FrozenClip, seed: int) -> Tokenizer:
     return Tokenizer(config.tokenizer, clip.width)
 
 
-def _writer(run: Path, step: int):
+def _tensorboard(run: Path, step: int):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

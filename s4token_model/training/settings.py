@@ -1,4 +1,4 @@
-"""What `s4token train` is told: every key of its YAML file that is not part of the pipeline's own config."""
+"""Settings of the trainers: every key of their YAML files that does not belong to the pipeline's own config."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ import yaml
 from s4token_model import checkpoint, tokenizer_variants
 from s4token_model import config as configs
 from s4token_model.config import Config, option
+from s4token_model.io import files
 
-MAY_CHANGE = ("save_every", "validate_every", "device", "init", "workers")  # on resuming
+CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Self-supervised training (method: Sec. 6); defaults are the paper's where it gives them."""
+    """Settings of `s4token train`; the defaults are the paper's where it gives them."""
 
     task: str = option("self", "self: without labels; parts: supervised, data=ShapeNetPart", choices=("self", "parts"))
     data: str = option("", "folders of prepared samples (s4token prepare), or bags and clouds, separated by commas")
     run: str = option("runs/train", "folder of states, log and the trained model")
-    init: str = option("", "checkpoint to go on from; its pipeline config is the base. Empty: from nothing")
+    init: str = option("", "checkpoint to start from; its pipeline config is the base. Empty: train from scratch")
     steps: int = option(10000, "optimizer steps", 1, 100000000)
     batch: int = option(128, "clouds per step, over all processes and micro-batches", 1, 1000000)
-    accumulate: int = option(1, "micro-batches that a process splits its share of a step into", 1, 10000)
+    accumulate: int = option(1, "micro-batches that each process splits its clouds of a step into", 1, 10000)
     rate: float = option(5e-4, "peak learning rate", 1e-9, 1.0)
     weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
     tokens: int = option(128, "tokens per cloud and step; a random choice of the prepared ones", 8, 16384)
     patch_points: int = option(32, "points drawn from each patch", 1, 1024)
     context_points: int = option(48, "points drawn from each wide patch", 1, 1024)
-    points: int = option(1024, "points per cloud that the losses look at", 16, 65536)
-    mask_ratio: float = option(0.6, "share of the tokens the student does not see", 0.0, 0.95)
+    points: int = option(1024, "points per cloud that the losses are computed on", 16, 65536)
+    mask_ratio: float = option(0.6, "fraction of the tokens hidden from the student", 0.0, 0.95)
     decoder_layers: int = option(4, "layers of the query decoder", 1, 32)
     clusters: int = option(24, "clusters per cloud, K", 1, 4096)
     rounds: int = option(20, "rounds of the spatially constrained clustering", 1, 1000)
@@ -43,19 +44,74 @@ class TrainConfig:
     assign_weight: float = option(1.0, "weight of L_assign", 0.0, 100.0)
     local_weight: float = option(0.5, "weight of the local distillation", 0.0, 100.0)
     global_weight: float = option(0.5, "weight of the global distillation", 0.0, 100.0)
-    precision: str = option("auto", "auto: bf16 where the device has it", choices=("auto", "fp32", "bf16"))
-    held_out: float = option(0.05, "share of the samples kept for validation", 0.0, 0.9)
-    validate_every: int = option(500, "steps between validations; the first comes before any step", 1, 100000000)
+    precision: str = option("auto", "auto: bf16 if the device supports it", choices=("auto", "fp32", "bf16"))
+    held_out: float = option(0.05, "fraction of the samples kept for validation", 0.0, 0.9)
+    validate_every: int = option(500, "steps between validations; the first is before any step", 1, 100000000)
     save_every: int = option(200, "steps between saved states", 1, 100000000)
-    tune_clip: bool = option(False, "of task=parts: train CLIP's image tower, too (the paper's fully trained)")
-    workers: int = option(1, "of task=parts: processes that cut the shapes into tokens, once", 1, 1024)
+    tune_clip: bool = option(False, "task=parts: also train CLIP's image tower (the paper's fully trained)")
+    workers: int = option(1, "task=parts: processes that cut the shapes into tokens, once", 1, 1024)
     seed: int = option(0, "seed of weights, draws and masks", 0, 2**31 - 1)
     device: str = option("cpu", "cpu, or cuda for one GPU per process")
 
 
-def read(path: str | Path, pairs: list[str]) -> tuple[TrainConfig, Config]:
-    """Return both configs of a YAML file with key=value changes applied; the pipeline's keys hold a dot, or are nested
-    mappings, or `variant`. ValueError names the bad key, value or file."""
+@dataclass(frozen=True)
+class MiniConfig:
+    """Settings of `make mini-model`: procedural scenes, a small CLIP, then the tokenizer in front of it."""
+
+    scenes: int = option(3600, "procedural scenes to train on", 1, 1000000)
+    seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
+    clip_scenes: int = option(1200, "further scenes, pictures only, to train the small CLIP on", 1, 1000000)
+    street_share: float = option(0.2, "fraction of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
+    views: int = option(6, "pictures rendered per scene", 1, 64)
+    view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)
+    points: int = option(2048, "labeled points kept of each scene", 16, 65536)
+    step_points: int = option(768, "points per cloud and step that the losses are computed on", 16, 65536)
+    text_steps: int = option(500, "first steps, that train only the text tower, caption against caption", 0, 10000000)
+    clip_steps: int = option(2000, "further steps, that train only the image tower", 1, 10000000)
+    clip_images: int = option(32, "pictures per step", 2, 4096)
+    clip_regions: int = option(3, "groups of regions per step; a class occurs at most once in each", 1, 64)
+    clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
+    start: str = option("", "checkpoint whose CLIP and tokenizer to start from; empty: train from scratch")
+    steps: int = option(9000, "steps of training the tokenizer", 1, 10000000)
+    scene_balance: float = option(1.0, "how strongly rooms with rare classes are preferred; 0: all alike", 0.0, 1.0)
+    street_steps: float = option(0.2, "fraction of the steps that see only streets, if there are streets", 0.0, 1.0)
+    batch: int = option(6, "clouds per step", 1, 4096)
+    rate: float = option(1.3e-3, "peak learning rate of the tokenizer", 1e-7, 1.0)
+    last_rate: float = option(0.3, "learning rate of the last step, as a fraction of the peak", 0, 1)
+    weight_decay: float = option(0.05, "weight decay of AdamW", 0.0, 1.0)
+    tokens: int = option(256, "tokens drawn from each cloud in a step; the last steps use all", 8, 16384)
+    full_share: float = option(0.1, "fraction of the steps, at the end, that use all tokens", 0.0, 1.0)
+    skip_share: float = option(0.5, "fraction of the steps, at the start, that skip CLIP's blocks", 0.0, 1.0)
+    patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
+    context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
+    blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0: none", 0.0, 10.0)
+    distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
+    text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
+    precision: str = option(
+        "auto", "fp32, bf16, or auto: bf16 if the processor supports it", choices=("auto", "fp32", "bf16")
+    )
+    save_every: int = option(250, "steps between saved states", 1, 1000000)
+
+
+def read(path: str | Path, words: list[str]) -> tuple[TrainConfig, Config]:
+    """Return the training and the pipeline config of a YAML file, changed by key=value words.
+
+    Keys of the pipeline hold a dot, are nested mappings, or are `variant`.
+
+    Raises:
+        ValueError: names the bad key, value or file.
+    """
+    values = read_yaml(path) | configs.pairs(words)
+    if isinstance(values.get("data"), list):
+        values["data"] = ",".join(map(str, values["data"]))
+    pipeline = pop_pipeline(values)
+    config = configs.replace(TrainConfig(), values)
+    base = checkpoint.read_config(config.init) if config.init else Config()
+    return config, configs.replace(base, pipeline)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Return {dotted key: value} of a YAML file. ValueError if it cannot be read or holds anything else."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -64,35 +120,26 @@ def read(path: str | Path, pairs: list[str]) -> tuple[TrainConfig, Config]:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold keys and values, not a {type(content).__name__}")
-    values = configs.flatten(content)
-    for pair in pairs:
-        key, found, value = pair.partition("=")
-        if not found:
-            raise ValueError(f"{pair}: not understood; write key=value")
-        values[key] = value
-    if isinstance(values.get("data"), list):
-        values["data"] = ",".join(map(str, values["data"]))
-    pipeline = {k: values.pop(k) for k in list(values) if "." in k or k == tokenizer_variants.KEY}
-    train = configs.replace(TrainConfig(), values)
-    base = checkpoint.read_config(train.init) if train.init else Config()
-    return train, configs.replace(base, pipeline)
+    return configs.flatten(content)
 
 
-def keep(folder: Path, train: TrainConfig, config: Config) -> None:
-    """Write the resolved config beside the results; refuse to resume a run that was begun with another."""
+def pop_pipeline(values: dict[str, Any]) -> dict[str, Any]:
+    """Remove the keys of the pipeline from `values` and return them."""
+    return {key: values.pop(key) for key in list(values) if "." in key or key == tokenizer_variants.KEY}
+
+
+def save_config(folder: Path, config: TrainConfig, pipeline: Config) -> None:
+    """Write folder/config.yaml; ValueError if the run in that folder was begun with another config."""
     path = folder / "config.yaml"
-    resolved: dict[str, Any] = configs.to_dict(config) | dataclasses.asdict(train)
-    resolved = json.loads(json.dumps(resolved))
+    resolved = json.loads(json.dumps(configs.to_dict(pipeline) | dataclasses.asdict(config)))
     if path.is_file():
-        before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        before = (
-            configs.to_dict(Config()) | dataclasses.asdict(TrainConfig()) | before
-        )  # keys that are newer than the run
-        other = [k for k in resolved if k not in MAY_CHANGE and before.get(k) != resolved[k]]
-        if other:
-            listed = ", ".join(f"{k}: {before.get(k)!r} -> {resolved[k]!r}" for k in other[:4])
+        # Keys that are newer than the run had their defaults
+        defaults = configs.to_dict(Config()) | dataclasses.asdict(TrainConfig())
+        before = defaults | (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        changed = [k for k in resolved if k not in CHANGEABLE and before.get(k) != resolved[k]]
+        if changed:
+            listed = ", ".join(f"{k}: {before.get(k)!r} -> {resolved[k]!r}" for k in changed[:4])
             raise ValueError(f"{folder} was begun with another config ({listed}); choose another run=DIR or delete it")
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(yaml.safe_dump(resolved, sort_keys=True), encoding="utf-8")
-    partial.replace(path)
+    with files.atomic(path) as file:
+        file.write(yaml.safe_dump(resolved, sort_keys=True).encode())

@@ -1,15 +1,20 @@
-"""Supervised part segmentation on ShapeNetPart (the paper's Tables 1 and A): `s4token train` with task=parts.
+"""Supervised part segmentation on ShapeNetPart (Tables 1 and A of the paper): `s4token train` with task=parts.
 
-Tokens, and before them one learned task token per category, go through CLIP (after EPCL); the features come to the
-points by Eq. 4, and a head tells the part:
+One learned task token per category and the tokens go through CLIP (after EPCL); Eq. 4 brings the features to the
+points, and a head classifies them:
 
-logits_i = MLP([ f_i, (p_i - mean of centroids) / r, max over tokens of f, category ]),   loss = cross-entropy over the
-parts of the category
+logits_i = MLP([ f_i, p_i in units of r, max over tokens of f, category ]),   loss = cross-entropy over the category's
+parts
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +28,32 @@ from s4token_model import checkpoint
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
-from s4token_model.io.files import atomic
+from s4token_model.io import files
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
-from s4token_model.training import part_samples, settings
-from s4token_model.training.loop import Progress, ahead, cosine_rate, stop_on_nan
-from s4token_model.training.part_samples import NAMES
-from s4token_model.training.procedural_samples import load_sample
+from s4token_model.segmenter import build_patches
+from s4token_model.training import jobs, settings, token_samples
+from s4token_model.training.batches import Batch, DrawConfig, Sampler, draw_batch
+from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
 from s4token_model.training.settings import TrainConfig
-from s4token_model.training.token_samples import Batch
+from s4token_model.training.token_samples import SUFFIX, TokenSample
 
-COUNTS = tuple(len(shapenetpart.parts(name)) for name in NAMES)
+log = logging.getLogger(__name__)
+CATEGORIES = tuple(shapenetpart.CATEGORIES)
+PART_COUNTS = tuple(len(shapenetpart.parts(name)) for name in CATEGORIES)
+POINTS = 2048  # kept of each shape
+MIN_TOKENS = 4
+
+
+@dataclass(frozen=True)
+class ShapeJob:
+    """One shape to cut into tokens, in any process."""
+
+    source: Path
+    out: Path
+    config: str  # JSON of the pipeline's
 
 
 class PartModel(nn.Module):
@@ -44,91 +62,98 @@ class PartModel(nn.Module):
     def __init__(self, tokenizer: Tokenizer, encoder: FrozenClip, tune_clip: bool):
         super().__init__()
         self.tokenizer = tokenizer
-        self.task = nn.Parameter(torch.randn(len(NAMES), 1, encoder.width) * 0.02)
+        self.task = nn.Parameter(torch.randn(len(CATEGORIES), 1, encoder.width) * 0.02)
         size = encoder.dim
         self.head = nn.Sequential(
-            nn.Linear(2 * size + 3 + len(NAMES), 256), nn.LayerNorm(256), nn.ReLU(),
-            nn.Linear(256, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, max(COUNTS)),
+            nn.Linear(2 * size + 3 + len(CATEGORIES), 256), nn.LayerNorm(256), nn.ReLU(),
+            nn.Linear(256, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, max(PART_COUNTS)),
         )  # fmt: skip
         self.tuned = encoder.model.visual.requires_grad_(True) if tune_clip else None
-        self._encoder = [encoder]  # in a list: frozen, it is no part of the state
+        self._encoder = [encoder]  # in a list, so that the state does not include it
 
-    def forward(self, batch: Batch, at: Tensor, category: Tensor) -> Tensor:
-        """batch; at (B, P, 3), where the points are; category (B,) -> logits (B, P, most parts), -inf beyond the
-        category's."""
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits (B, P, max(PART_COUNTS)), -inf for parts that the category does not have."""
+        category, device = batch.category, batch.category.device
         tokens = torch.cat([self.task[category], self.tokenizer(batch.inputs)], dim=1)
         features = normalize(self._encoder[0].encode_tokens(tokens)[0].float(), dim=-1)
         features = features[:, 1:] * features.shape[-1] ** 0.5
-        whole = torch.cat([features.amax(dim=1), one_hot(category, len(NAMES)).float()], dim=1)
-        whole = whole.unsqueeze(1).expand(-1, at.shape[1], -1)
-        logits = self.head(torch.cat([batch.weights @ features, at, whole], dim=2))
-        beyond = torch.arange(max(COUNTS), device=at.device) >= torch.tensor(COUNTS, device=at.device)[category, None]
-        return logits.masked_fill(beyond.unsqueeze(1), -torch.inf)
+        shape = torch.cat([features.amax(dim=1), one_hot(category, len(CATEGORIES)).float()], dim=1)
+        shape = shape.unsqueeze(1).expand(-1, batch.point.shape[1], -1)
+        logits = self.head(torch.cat([batch.weights @ features, batch.point, shape], dim=2))
+        absent = (
+            torch.arange(max(PART_COUNTS), device=device) >= torch.tensor(PART_COUNTS, device=device)[category, None]
+        )
+        return logits.masked_fill(absent.unsqueeze(1), -torch.inf)
 
 
-def run(how: TrainConfig, config: Config, processes: int, command: str) -> dict[str, Any]:
-    """Train on ShapeNetPart's train and val splits below how.data, test on its test split; writes model/, parts.pt and
-    results.json into how.run, and goes on from the state there."""
+def run(config: TrainConfig, pipeline: Config, processes: int, command: str) -> dict[str, Any]:
+    """Train on ShapeNetPart's train and val splits in config.data, test on its test split.
+
+    Writes model/, parts.pt and results.json into config.run; a state there is resumed.
+    """
     if processes > 1:
         raise ValueError("task=parts trains in one process; start it without torchrun")
-    folder = Path(how.run)
-    settings.keep(folder, how, config)
-    root = checkpoint.resolve(how.init) if how.init else None
-    encoder = clip.load(configs.replace(config.clip, {"precision": "fp32"}), root).to(how.device)
-    torch.manual_seed(how.seed)
-    tokenizer = checkpoint.load(how.init, config)[0].train() if how.init else Tokenizer(config.tokenizer, encoder.width)
+    folder = Path(config.run)
+    settings.save_config(folder, config, pipeline)
+    root = checkpoint.resolve(config.init) if config.init else None
+    encoder = clip.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root).to(config.device)
+    torch.manual_seed(config.seed)
+    if config.init:
+        tokenizer = checkpoint.load(config.init, pipeline)[0].train()
+    else:
+        tokenizer = Tokenizer(pipeline.tokenizer, encoder.width)
     paths = {
-        split: part_samples.prepare(how.data, split, folder / "samples" / split, config, how.workers)
+        split: prepare_shapes(config.data, split, folder / "samples" / split, pipeline, config.workers)
         for split in ("train", "test")
     }
-    model = PartModel(tokenizer, encoder, how.tune_clip).to(how.device)
-    train(model, paths["train"], how)
-    result = {"task": "parts", "steps": how.steps, "tune_clip": how.tune_clip, **test(model, paths["test"], how)}
+    model = PartModel(tokenizer, encoder, config.tune_clip).to(config.device)
+    train(model, paths["train"], config)
+    result = {"task": "parts", "steps": config.steps, "tune_clip": config.tune_clip}
+    result |= test(model, paths["test"], config.device)
     result |= {"train_shapes": len(paths["train"]), "command": command}
-    _save(folder, model, config, root, result)
+    _save(folder, model, pipeline, root, result)
     print(json.dumps({key: value for key, value in result.items() if key != "categories"}))
     return result
 
 
-def train(model: PartModel, paths: list[Path], how: TrainConfig) -> None:
-    """AdamW with a cosine rate; a run goes on from its last saved state with the same draws."""
+def train(model: PartModel, paths: list[Path], config: TrainConfig) -> None:
+    """Train with AdamW and a cosine rate; a run resumes from its last saved state with the same draws."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, how.rate, weight_decay=how.weight_decay)
-    progress = Progress(Path(how.run) / "state.pt", model, optimizer)
-    steps = range(progress.step, how.steps)
+    optimizer = torch.optim.AdamW(trained, config.rate, weight_decay=config.weight_decay)
+    progress = Progress(Path(config.run) / "state.pt", model, optimizer)
+    steps, sampler = range(progress.step, config.steps), Sampler(paths)
+    draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points, rotate=False)
+    accuracy = 0.0
 
-    def draw(step: int) -> tuple[Batch, Tensor, Tensor]:
-        rngs = [np.random.default_rng([how.seed, step, k]) for k in range(how.batch)]
-        items = [load_sample(paths[int(rng.integers(len(paths)))]) for rng in rngs]
-        return part_samples.draw(items, how, rngs)
+    def draw(step: int) -> Batch:
+        return sampler.draw(draw_config, [np.random.default_rng([config.seed, step, k]) for k in range(config.batch)])
 
-    bar = tqdm(steps, "training", how.steps, initial=progress.step)
-    for step, drawn in zip(bar, ahead(draw, steps), strict=True):
-        batch, at, category = (part.to(how.device) for part in drawn)
-        cosine_rate(optimizer, how.rate, step, how.steps)
-        logits = model(batch, at, category)
-        losses = {"parts": cross_entropy(logits.flatten(0, 1), batch.label.flatten())}
-        stop_on_nan(losses, Path(how.run), {"step": step, "batch": batch})
-        optimizer.zero_grad(set_to_none=True)
-        losses["parts"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        values = {"parts": losses["parts"].item(), "accuracy": (logits.argmax(2) == batch.label).float().mean().item()}
+    def compute_losses(batch: Batch) -> dict[str, Tensor]:
+        nonlocal accuracy
+        logits = model(batch)
+        accuracy = (logits.argmax(2) == batch.label).float().mean().item()
+        return {"parts": cross_entropy(logits.flatten(0, 1), batch.label.flatten())}
+
+    bar = tqdm(steps, "training", config.steps, initial=progress.step)
+    for step, batch in zip(bar, prefetch(draw, steps), strict=True):
+        cosine_rate(optimizer, config.rate, step, config.steps)
+        values = optimizer_step(optimizer, compute_losses, [batch.to(config.device)], Path(config.run), step)
         bar.set_postfix(loss=round(values["parts"], 3))
-        progress.after_step(step + 1, values, how.save_every, how.steps)
+        progress.after_step(step + 1, values | {"accuracy": accuracy}, config.save_every, config.steps)
 
 
 @torch.no_grad()
-def test(model: PartModel, paths: list[Path], how: TrainConfig) -> dict[str, Any]:
+def test(model: PartModel, paths: list[Path], device: str) -> dict[str, Any]:
     """mIoU_C and mIoU_I on the points of the samples, as `s4token evaluate shapenetpart` defines them."""
     model.eval()
     found: dict[str, list[float]] = {}
     for path in tqdm(paths, "testing"):
-        item = load_sample(path)
-        batch, at, category = (part.to(how.device) for part in part_samples.whole(item, how))
-        guess = model(batch, at, category)[0].argmax(dim=1).cpu().numpy()
-        name = NAMES[int(item["category"])]
-        ious = part_ious(item["point_label"].astype(np.int64), guess, len(shapenetpart.parts(name)))
+        sample = token_samples.load_sample(path)
+        everything = DrawConfig(len(sample.position), training=False)
+        batch = draw_batch([sample], everything, [np.random.default_rng(0)]).to(device)
+        prediction = model(batch)[0].argmax(dim=1).cpu().numpy()
+        name = CATEGORIES[int(sample.category)]
+        ious = part_ious(sample.point_label.astype(np.int64), prediction, len(shapenetpart.parts(name)))
         found.setdefault(name, []).append(float(ious.mean()))
     model.train()
     categories = {name: {"shapes": len(v), "miou": float(np.mean(v))} for name, v in found.items()}
@@ -140,12 +165,59 @@ def test(model: PartModel, paths: list[Path], how: TrainConfig) -> dict[str, Any
     }
 
 
+def prepare_shapes(root: str | Path, split: str, folder: Path, config: Config, workers: int = 1) -> list[Path]:
+    """Write the missing samples of a split and return all. Shapes that fail are left out; ValueError if all do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = json.dumps(configs.to_dict(config))
+    found = [ShapeJob(p, folder / f"{p.parent.name}_{p.stem}{SUFFIX}", values) for p in _shapes(root, split)]
+    for name, error in jobs.run(prepare_shape, [job for job in found if not job.out.is_file()], workers):
+        if error:
+            log.warning("%s left out: %s", name, error)
+    written = [job.out for job in found if job.out.is_file()]
+    if not written:
+        raise ValueError(f"no shape of the split {split} of {root} can be used; see the messages above")
+    return written
+
+
+def prepare_shape(job: ShapeJob) -> tuple[str, str]:
+    """Write the sample of one shape; returns its name and "" or why there is none."""
+    try:
+        token_samples.save_sample(job.out, shape_sample(shapenetpart.load_shape(job.source), _config(job.config)))
+    except (ValueError, OSError) as error:
+        return job.source.name, str(error)
+    return job.source.name, ""
+
+
+def shape_sample(shape: shapenetpart.Shape, config: Config) -> TokenSample:
+    """Return the sample of a shape. ValueError if it gives too few tokens."""
+    patched = build_patches(shape.xyz, None, config)
+    rng, count = np.random.default_rng(zlib.crc32(shape.name.encode())), len(patched.superpoints)
+    chosen = np.sort(rng.choice(count, min(count, POINTS), replace=False))
+    sample = token_samples.make_sample(patched, config, chosen, shape.label, MIN_TOKENS)
+    return dataclasses.replace(sample, category=np.int32(CATEGORIES.index(shape.category)))
+
+
+def _shapes(root: str | Path, split: str) -> list[Path]:
+    if split != "train":
+        return shapenetpart.list_shapes(root, split)
+    try:
+        validation = shapenetpart.list_shapes(root, "val")  # the usual protocol trains on both
+    except ValueError:
+        validation = []
+    return shapenetpart.list_shapes(root, "train") + validation
+
+
+@lru_cache(maxsize=1)
+def _config(values: str) -> Config:
+    return configs.from_dict(json.loads(values))
+
+
 def _save(folder: Path, model: PartModel, config: Config, root: Path | None, result: dict[str, Any]) -> None:
-    """The tokenizer as a checkpoint (its CLIP unchanged), everything that was trained in parts.pt, the figures."""
+    """Write the tokenizer as a checkpoint with its unchanged CLIP, all trained weights as parts.pt, and the figures."""
     saved = checkpoint.bundle_clip(folder / "model", config, root)
     provenance = {key: result[key] for key in ("command", "steps", "tune_clip", "miou_c", "miou_i")}
     checkpoint.save(folder / "model", model.tokenizer, saved, provenance)
-    with atomic(folder / "parts.pt") as file:
+    with files.atomic(folder / "parts.pt") as file:
         torch.save(model.state_dict(), file)
-    with atomic(folder / "results.json") as file:
+    with files.atomic(folder / "results.json") as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())

@@ -1,62 +1,109 @@
-"""2D targets of scenes from posed RGB-D frames, after Open3DIS (method: Sec. 3.4).
+"""Clouds and 2D targets of scenes from posed RGB-D frames, after Open3DIS (Sec. 3.4).
 
-A point is seen in a frame when the depth measured at its pixel is its own. Each superpoint takes the TOP frames that
-see most of its points; in each, CLIP looks at square crops around it of several scales:
+A point is seen in a frame if the depth measured at its pixel is its own. Each superpoint takes the TOP frames that see
+most of its points; in each, CLIP encodes square crops around it at several scales:
 
-target_s = normalize( mean over frames and scales of normalize(CLIP(crop)) ),   target = the same over whole frames
+target_s = normalize( mean over frames and scales of normalize(CLIP(crop)) ),   global = the same over whole frames
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
+from s4token_model.config import Config
+from s4token_model.datasets import posed_rgbd
 from s4token_model.datasets.posed_rgbd import Frame
+from s4token_model.io import files
+from s4token_model.io.depth_image import project, unproject
+from s4token_model.kernels.voxel_fusion import voxel_fuse
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.sensors.raycast import project
+from s4token_model.segmenter import PatchedCloud, build_patches
+from s4token_model.training.token_samples import Targets
 
 TOP = 5  # frames per superpoint
 SCALES = (1.0, 1.2, 1.4)  # edge of the crop, in edges of the superpoint's box
-FEWEST = 8  # points of a superpoint that a frame must see
-SMALLEST = 24  # pixels, edge of a crop
-NEAR, FAR = 0.04, 0.02  # m, and m per m of depth: how far a measured depth may be off
-TRIM = 0.02  # share of a superpoint's pixels outside of its box on each side
+MIN_POINTS = 8  # of a superpoint, that a frame must see
+MIN_CROP = 24  # pixels, edge of a crop
+DEPTH_TOLERANCE, RELATIVE_TOLERANCE = 0.04, 0.02  # m, and m per m of depth, of a measured depth
+TRIM = 0.02  # fraction of a superpoint's pixels outside of its box on each side
 BATCH = 64
+VOXEL = 0.02  # m, of the fused cloud
+STRIDE = 3  # pixels between the measurements that are fused
+MAX_DEPTH = 6.0  # m; depth cameras of rooms measure nothing useful beyond
+SIGHTING = (
+    "superpoint",
+    "frame",
+    "points",
+    "left",
+    "top",
+    "right",
+    "bottom",
+)  # columns; the box in pixels of the color
 
 
-@dataclass(frozen=True)
-class Sightings:
-    """Where superpoints are seen: rows of superpoint, frame, points, left, top, right, bottom (Q, 7) int32, the box in
-    pixels of the colors."""
+def patch_scene(
+    folder: Path, config: Config, encoder: FrozenClip, every: int = 1
+) -> tuple[PatchedCloud, Targets, list[str]]:
+    """Return the patched cloud of a scene, its 2D targets, and why frames were left out.
 
-    rows: np.ndarray
+    The cloud is the folder's one .ply, else it is fused from every `every`-th frame. ValueError if nothing is usable.
+    """
+    frames, skipped = posed_rgbd.frames(folder, every)
+    xyz, rgb = load_or_fuse(folder, frames)
+    patched = build_patches(xyz, rgb, config)
+    world = xyz[patched.working.source]  # the working cloud is rotated and scaled
+    rows, without_depth = sightings(world, patched.superpoints, frames)
+    targets, without_color = encode_sightings(rows, frames, encoder)
+    return patched, targets, [*skipped, *without_depth, *without_color]
 
-    def best(self, top: int = TOP) -> np.ndarray:
-        """The rows of the `top` frames of each superpoint with most points, the earlier frame on a tie."""
-        rows = self.rows[np.lexsort((self.rows[:, 1], -self.rows[:, 2], self.rows[:, 0]))]
-        start = np.searchsorted(rows[:, 0], rows[:, 0])
-        return rows[np.arange(len(rows)) - start < top]
+
+def load_or_fuse(folder: Path, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray | None]:
+    """xyz (H, 3) float32 m, world frame, and rgb (H, 3) or None, of a scene."""
+    meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
+    if len(meshes) == 1:
+        cloud = files.read_cloud(meshes[0], mesh_points=1)
+        return cloud.xyz.astype(np.float32), cloud.rgb
+    return fuse(frames)
+
+
+def fuse(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
+    """Average the depth measurements of all frames per voxel: xyz (H, 3) float32 m, rgb (H, 3) float32 in [0, 1]."""
+    points, colors = [], []
+    for frame in frames:
+        try:
+            depth, image = frame.depth(), frame.color()
+        except ValueError:
+            continue  # counted where the targets are made
+        depth = np.where(depth < MAX_DEPTH, depth, np.nan)
+        xyz = unproject(depth, frame.depth_matrix, frame.pose)[::STRIDE, ::STRIDE].reshape(-1, 3)
+        measured = np.isfinite(xyz).all(axis=1)
+        points.append(xyz[measured])
+        colors.append(_colors_at(xyz[measured], frame, image))
+    if not points:
+        raise ValueError(f"{frames[0].depth_path.parent}: no frame has depth and colors; export the frames again")
+    xyz, rgb = np.concatenate(points), np.concatenate(colors)
+    xyz, rgb, _, _ = voxel_fuse(xyz, rgb, np.zeros(len(xyz), np.int64), VOXEL)
+    return xyz.astype(np.float32), rgb.astype(np.float32)
 
 
 def visible(xyz: np.ndarray, frame: Frame, depth: np.ndarray) -> np.ndarray:
-    """Indices of the points (H, 3), world frame, whose own depth is measured at their pixel; depth (h, w) m, NaN =
-    none."""
-    pixel, far = project(xyz, frame.pose, frame.depth_matrix)
+    """Indices of the points (H, 3), world frame, that are seen in a frame with depth (h, w) m, NaN = none."""
+    pixel, distance = project(xyz, frame.pose, frame.depth_matrix)
     column, row = (np.rint(np.clip(pixel[:, k], -1e6, 1e6)).astype(np.int64) for k in range(2))
     height, width = depth.shape
-    inside = np.flatnonzero((far > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
-    measured = depth[row[inside], column[inside]]
-    return inside[np.abs(measured - far[inside]) < NEAR + FAR * far[inside]]
+    inside = np.flatnonzero((distance > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
+    error = np.abs(depth[row[inside], column[inside]] - distance[inside])
+    return inside[error < DEPTH_TOLERANCE + RELATIVE_TOLERANCE * distance[inside]]
 
 
-def sightings(xyz: np.ndarray, ids: np.ndarray, frames: list[Frame]) -> tuple[Sightings, list[str]]:
-    """See the superpoints `ids` (H,) of points (H, 3) in every frame; frames without depth are left out, with the
-    reason."""
-    rows, skipped = [np.zeros((0, 7), np.int32)], []
+def sightings(xyz: np.ndarray, superpoints: np.ndarray, frames: list[Frame]) -> tuple[np.ndarray, list[str]]:
+    """Return the rows of SIGHTING (Q, 7) int32 of the superpoints (H,) of points (H, 3), and why frames have none."""
+    rows, skipped = [np.zeros((0, len(SIGHTING)), np.int32)], []
     for number, frame in enumerate(frames):
         try:
             seen = visible(xyz, frame, frame.depth())
@@ -64,58 +111,67 @@ def sightings(xyz: np.ndarray, ids: np.ndarray, frames: list[Frame]) -> tuple[Si
             skipped.append(str(reason))
             continue
         pixel, _ = project(xyz[seen], frame.pose, frame.color_matrix)
-        rows.append(_boxes(ids[seen], pixel, number))
-    return Sightings(np.concatenate(rows)), skipped
+        rows.append(_boxes(superpoints[seen], pixel, number))
+    return np.concatenate(rows), skipped
 
 
-def _boxes(ids: np.ndarray, pixel: np.ndarray, frame: int) -> np.ndarray:
-    """Rows of `Sightings` of one frame, from the superpoint and pixel (Q, 2) of the points it sees."""
-    if not len(ids):
-        return np.zeros((0, 7), np.int32)
-    rows = []
-    order = np.argsort(ids, kind="stable")
-    found, starts = np.unique(ids[order], return_index=True)
-    for superpoint, own in zip(found, np.split(order, starts[1:]), strict=True):
-        if len(own) >= FEWEST:
-            low, high = np.quantile(pixel[own], (TRIM, 1 - TRIM), axis=0)
-            rows.append([superpoint, frame, len(own), *np.floor(low), *np.ceil(high)])
-    return np.array(rows, np.int32).reshape(-1, 7)
+def best_sightings(rows: np.ndarray, top: int = TOP) -> np.ndarray:
+    """The rows of the `top` frames of each superpoint that see most points, the earlier frame on a tie."""
+    rows = rows[np.lexsort((rows[:, 1], -rows[:, 2], rows[:, 0]))]
+    start = np.searchsorted(rows[:, 0], rows[:, 0])
+    return rows[np.arange(len(rows)) - start < top]
 
 
 def square(box: np.ndarray, scale: float, width: int, height: int) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the square crop around a box, moved and shrunk to lie in the picture."""
     left, top, right, bottom = (float(v) for v in box)
-    edge = int(round(min(max(scale * max(right - left, bottom - top), SMALLEST), width, height)))
+    edge = int(round(min(max(scale * max(right - left, bottom - top), MIN_CROP), width, height)))
     x = int(np.clip(round((left + right - edge) / 2), 0, width - edge))
     y = int(np.clip(round((top + bottom - edge) / 2), 0, height - edge))
     return x, y, x + edge, y + edge
 
 
-def features(
-    seen: Sightings, frames: list[Frame], clip: FrozenClip
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return the superpoints (S,) int32, their unit features (S, E) and the scene's (E,), float32, and what could not
-    be read. ValueError when no superpoint is seen."""
-    best = seen.best()
-    ids = np.unique(best[:, 0])
-    sums, whole, skipped = np.zeros((len(ids), clip.dim)), np.zeros(clip.dim), []
+def encode_sightings(rows: np.ndarray, frames: list[Frame], clip: FrozenClip) -> tuple[Targets, list[str]]:
+    """Return the float32 targets of the superpoints in rows of SIGHTING, and why frames could not be read.
+
+    ValueError if no superpoint is seen.
+    """
+    best = best_sightings(rows)
+    superpoint = np.unique(best[:, 0])
+    sums, global_sum, skipped = np.zeros((len(superpoint), clip.dim)), np.zeros(clip.dim), []
     for number in np.unique(best[:, 1]):
         try:
             image = Image.fromarray(frames[number].color())
         except ValueError as reason:
             skipped.append(str(reason))
             continue
-        rows = best[best[:, 1] == number]
-        boxes = [square(row[3:], scale, *image.size) for row in rows for scale in SCALES]
-        found = _encode([image.crop(box) for box in boxes] + [image], clip)
-        np.add.at(sums, np.repeat(np.searchsorted(ids, rows[:, 0]), len(SCALES)), found[:-1])
-        whole += found[-1]
+        # Crops of every superpoint at every scale, and the whole frame last
+        here = best[best[:, 1] == number]
+        boxes = [square(row[3:], scale, *image.size) for row in here for scale in SCALES]
+        features = _encode([image.crop(box) for box in boxes] + [image], clip)
+        np.add.at(sums, np.repeat(np.searchsorted(superpoint, here[:, 0]), len(SCALES)), features[:-1])
+        global_sum += features[-1]
     lengths = np.linalg.norm(sums, axis=1)
     kept = lengths > 0
     if not kept.any():
         raise ValueError("no frame sees a superpoint; are poses, depth and cloud of one scene, and is z up (input.up)?")
-    unit = (sums[kept] / lengths[kept, None]).astype(np.float32)
-    return ids[kept].astype(np.int32), unit, (whole / np.linalg.norm(whole)).astype(np.float32), skipped
+    feature = (sums[kept] / lengths[kept, None]).astype(np.float32)
+    global_feature = (global_sum / np.linalg.norm(global_sum)).astype(np.float32)
+    return Targets(superpoint[kept].astype(np.int32), feature, global_feature), skipped
+
+
+def _boxes(superpoints: np.ndarray, pixel: np.ndarray, frame: int) -> np.ndarray:
+    """Rows of SIGHTING of one frame, from the superpoints (Q,) and pixels (Q, 2) of the points it sees."""
+    if not len(superpoints):
+        return np.zeros((0, len(SIGHTING)), np.int32)
+    rows = []
+    order = np.argsort(superpoints, kind="stable")
+    found, starts = np.unique(superpoints[order], return_index=True)
+    for superpoint, members in zip(found, np.split(order, starts[1:]), strict=True):
+        if len(members) >= MIN_POINTS:
+            low, high = np.quantile(pixel[members], (TRIM, 1 - TRIM), axis=0)
+            rows.append([superpoint, frame, len(members), *np.floor(low), *np.ceil(high)])
+    return np.array(rows, np.int32).reshape(-1, len(SIGHTING))
 
 
 def _encode(images: list[Image.Image], clip: FrozenClip) -> np.ndarray:
@@ -124,3 +180,10 @@ def _encode(images: list[Image.Image], clip: FrozenClip) -> np.ndarray:
     pixels = np.stack([np.asarray(image.resize(edge, Image.Resampling.BICUBIC)) for image in images])
     parts = [clip.encode_images(pixels[k : k + BATCH])[1] for k in range(0, len(pixels), BATCH)]
     return normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
+
+
+def _colors_at(xyz: np.ndarray, frame: Frame, image: np.ndarray) -> np.ndarray:
+    pixel, _ = project(xyz, frame.pose, frame.color_matrix)
+    height, width = image.shape[:2]
+    column, row = (np.clip(np.rint(pixel[:, k]), 0, n - 1).astype(int) for k, n in ((0, width), (1, height)))
+    return image[row, column] / 255.0

@@ -1,216 +1,199 @@
-"""Batches for training a tokenizer on prepared samples: drawn tokens and points, turned and mirrored."""
+"""Training samples: clouds cut into tokens once, and their file format.
+
+A sample holds everything that the losses need, so that a training step computes no geometry. Its coordinates are in
+units of the patch radius r, about the mean of the token centers. All kinds of samples are .safetensors files with one
+array per field of `TokenSample`, e.g. "patch", or of one of its parts, e.g. "targets.feature".
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
+import safetensors
+import safetensors.numpy
 
-from s4token_model.config import MiniConfig
-from s4token_model.pipeline.token_context import LENGTH_DIMS
-from s4token_model.pipeline.tokenizer import TokenInput
-from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
-from s4token_model.training.procedural_samples import load_sample
-from s4token_model.training.targets import target_path
+from s4token_model.config import Config
+from s4token_model.io import files
+from s4token_model.segmenter import PatchedCloud
 
-SEEN_POINTS = 8  # of a class, from which on a scene counts as one that has it
+SUFFIX = ".safetensors"
+MIN_TOKENS = 8  # smaller clouds are left out
+
+
+class Targets(NamedTuple):
+    """2D targets: CLIP's features of the pictures of a cloud (Eq. 8, 9); unit rows, float16 on disk."""
+
+    superpoint: np.ndarray  # (S,) int32, superpoints that some picture shows
+    feature: np.ndarray  # (S, E), mean over the pictures
+    global_feature: np.ndarray  # (E,), of the whole cloud
+
+
+class SeenPixels(NamedTuple):
+    """Pixels that show a point of a superpoint, (Q,) int32 each."""
+
+    superpoint: np.ndarray
+    view: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+
+class Pictures(NamedTuple):
+    """V pictures of a procedural scene and what they show."""
+
+    image: np.ndarray  # (V, h, w, 3) uint8
+    region: np.ndarray  # (V, h, w) int16 instance, or -1
+    instance_label: np.ndarray  # (K,) int16 class of each instance
+    attributes: np.ndarray  # (K,) JSON text of each instance
 
 
 @dataclass(frozen=True)
-class Batch:
-    """B clouds drawn for one step.
+class TokenSample:
+    """A cloud cut into N tokens with M patch points and C context points, and P points that the losses look at."""
 
-    inputs; weights (B, P, N), the propagation of Eq. 4 to P points, rows of zeros where no token shares the superpoint;
-    label (B, P); superpoint (B, P), ids distinct across clouds; target (S, E), has_target (S,), whole (B, E).
+    patch: np.ndarray  # (N, M, 3) float16, offsets over r
+    patch_count: np.ndarray  # (N,) uint16, the valid ones, first in each row
+    context: np.ndarray  # (N, C, 5) float16, the wide patch, see token_context
+    context_count: np.ndarray  # (N,) uint16
+    descriptor: np.ndarray  # (N, 24) float32, see token_context
+    position: np.ndarray  # (N, 3) float32, token centers
+    position_scale: np.ndarray  # () float32 factor of the positions that the tokenizer reads: 1, or r in sensor units
+    token_superpoint: np.ndarray  # (N,) int32
+    point: np.ndarray  # (P, 3) float32
+    point_superpoint: np.ndarray  # (P,) int32
+    point_label: np.ndarray | None = None  # (P,) int16 class, or part within the category; -1: none
+    category: np.ndarray | None = None  # () int32, of shapes with parts
+    targets: Targets | None = None
+    pictures: Pictures | None = None
+    seen: SeenPixels | None = None
+
+
+TEXT = ("pictures.attributes",)  # arrays of text, stored as the bytes of a JSON list
+PARTS = {"targets": Targets, "pictures": Pictures, "seen": SeenPixels}
+
+
+def make_sample(
+    patched: PatchedCloud,
+    config: Config,
+    chosen: np.ndarray,
+    labels: np.ndarray | None = None,
+    min_tokens: int = MIN_TOKENS,
+) -> TokenSample:
+    """Return the sample of a patched cloud. ValueError if it has too few tokens.
+
+    Args:
+        patched: the cloud, cut into patches.
+        config: of the pipeline.
+        chosen: (P,) indices of the working points that the losses look at.
+        labels: of all points of the cloud as it was before `build_patches`.
+        min_tokens: fewer are an error.
     """
-
-    inputs: TokenInput
-    weights: Tensor
-    label: Tensor
-    superpoint: Tensor
-    target: Tensor
-    has_target: Tensor
-    whole: Tensor
-
-    def to(self, device: str | torch.device) -> Batch:
-        """Return a copy on `device`."""
-        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
-
-
-class Samples:
-    """Prepared samples and their targets in memory; the pictures stay on disk. `streets` holds those of streets."""
-
-    def __init__(self, paths: list[Path], targets: Path):
-        self.items: list[dict[str, np.ndarray]] = []
-        self.streets: list[dict[str, np.ndarray]] = []
-        for path in paths:
-            item = without_pictures(load_sample(path)) | load_target(target_path(path, targets))
-            (self.streets if is_outdoors(item) else self.items).append(item)
-        self.shares: dict[float, np.ndarray] = {}
-
-    def draw(
-        self, mini: MiniConfig, rng: np.random.Generator, tokens: int, train: bool = True, outdoors: bool = False
-    ) -> Batch:
-        """Draw a batch with `tokens` tokens per cloud, of rooms and objects, or of streets alone."""
-        source = self.streets if outdoors else self.items
-        if train and mini.scene_balance and not outdoors:
-            chosen = rng.choice(len(source), mini.batch, p=self.share(mini.scene_balance))
-        else:
-            chosen = rng.integers(len(source), size=mini.batch)
-        items = [subsample_points(source[k], mini.step_points, rng) if train else source[k] for k in chosen]
-        clouds = [sample_tokens(item, mini, rng, tokens, train) for item in items]
-        return collate([jitter(cloud, rng, mini.blur) for cloud in clouds] if train and mini.blur else clouds)
-
-    def share(self, balance: float) -> np.ndarray:
-        """Chance (n,) float64 of each room or object to be drawn; see `scene_shares`."""
-        if balance not in self.shares:
-            self.shares[balance] = scene_shares([item["point_label"] for item in self.items], balance)
-        return self.shares[balance]
-
-
-def scene_shares(labels: list[np.ndarray], balance: float) -> np.ndarray:
-    """Chance (n,) float64 to draw each scene, from the classes (P,) of its points: sum_c n_c^-balance over the everyday
-    classes c that it holds, n_c the number of scenes that hold c. At 0 by their number, at 1 every class alike.
-
-    A refrigerator stands in one scene of sixteen, a door in nearly all: drawn alike, the first is hardly learned.
-    """
-    everyday = np.array(scannet20_ids(-1))
-    held = np.zeros((len(labels), len(SCANNET20)))
-    for row, label in zip(held, labels, strict=True):
-        named = everyday[label[label >= 0]]
-        row[:] = np.bincount(named[named >= 0], minlength=len(SCANNET20)) >= SEEN_POINTS
-    share = held @ np.maximum(held.sum(axis=0), 1.0) ** -balance
-    share += share.max() / len(share) if share.any() else 1.0  # a scene of other things is drawn now and then
-    return share / share.sum()
-
-
-def is_outdoors(item: dict[str, np.ndarray]) -> bool:
-    """Whether most labeled points of a sample are of the words of streets."""
-    labels = item["point_label"][item["point_label"] >= 0]
-    return bool(len(labels)) and bool((labels >= len(INDOOR)).mean() > 0.5)
-
-
-def load_target(path: Path) -> dict[str, np.ndarray]:
-    """Read the 2D targets of a sample."""
-    with np.load(path, allow_pickle=False) as content:
-        return {f"target_{name}": content[name] for name in content.files}
-
-
-def collate(clouds: list[dict[str, np.ndarray]]) -> Batch:
-    """Stack drawn clouds of equal sizes."""
-    names = ("patch", "mask", "context", "context_mask", "shape", "position")
-    scaled = [
-        c | {"position": c["position"] * c.get("unit", np.float32(1))} for c in clouds
-    ]  # as the tokenizer reads them
-    inputs = TokenInput(*(torch.from_numpy(np.stack([c[name] for c in scaled])) for name in names))
-    starts = np.cumsum([0] + [int(c["point_superpoint"].max()) + 1 for c in clouds])
-    superpoint = np.stack([c["point_superpoint"] + start for c, start in zip(clouds, starts, strict=False)])
-    target = np.zeros((starts[-1], clouds[0]["target_feature"].shape[1]), np.float32)
-    has_target = np.zeros(starts[-1], bool)
-    for cloud, start, stop in zip(clouds, starts[:-1], starts[1:], strict=True):
-        rows = cloud["target_superpoint"] + start
-        target[rows[rows < stop]] = cloud["target_feature"][rows < stop]
-        has_target[rows[rows < stop]] = True
-    return Batch(
-        inputs,
-        torch.from_numpy(np.stack([_propagation(c) for c in clouds])),
-        torch.from_numpy(np.stack([c["point_label"] for c in clouds])).long(),
-        torch.from_numpy(superpoint).long(),
-        torch.from_numpy(target),
-        torch.from_numpy(has_target),
-        torch.from_numpy(np.stack([c["target_whole"] for c in clouds])).float(),
+    patches, context, working = patched.patches, patched.context, patched.working
+    if len(patches.centers) < min_tokens:
+        count = len(patches.centers)
+        raise ValueError(f"only {count} tokens in {len(working.xyz)} points, {min_tokens} are needed")
+    center, radius = patches.centers.mean(axis=0), np.float32(patches.radius)
+    return TokenSample(
+        patch=patches.offsets.astype(np.float16),
+        patch_count=(patches.index >= 0).sum(axis=1).astype(np.uint16),
+        context=context.points.astype(np.float16),
+        context_count=context.mask.sum(axis=1).astype(np.uint16),
+        descriptor=context.shape,
+        position=((patches.centers - center) / radius).astype(np.float32),
+        position_scale=np.float32(1.0 if config.tokenizer.position_scaled else patches.radius * patches.unit),
+        token_superpoint=patches.superpoint,
+        point=((working.xyz[chosen] - center) / radius).astype(np.float32),
+        point_superpoint=patched.superpoints[chosen].astype(np.int32),
+        point_label=None if labels is None else labels[working.source[chosen]].astype(np.int16),
     )
 
 
-def without_pictures(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Leave out what only the preparation of targets reads."""
-    skipped = ("image", "region", "attributes", "instance_label")
-    return {name: array for name, array in sample.items() if name not in skipped and not name.startswith("seen_")}
+def save_sample(path: Path, sample: TokenSample) -> None:
+    """Write a sample in one atomic step."""
+    save_arrays(path, to_arrays(sample))
 
 
-def subsample_points(item: dict[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw `count` of the points that the losses look at; repeated where there are fewer."""
-    if len(item["point"]) == count:
-        return item
-    chosen = rng.choice(len(item["point"]), count, replace=len(item["point"]) < count)
-    return item | {name: item[name][chosen] for name in ("point", "point_label", "point_superpoint")}
+def load_sample(path: Path, pictures: bool = True) -> TokenSample:
+    """Read a sample, without what only the preparation of targets reads unless `pictures`. ValueError if damaged."""
+    arrays = load_arrays(path, lambda key: pictures or not key.startswith(("pictures.", "seen.")))
+    missing = [f.name for f in fields(TokenSample) if f.default is MISSING and f.name not in arrays]
+    if missing:
+        raise ValueError(f"{path} holds no {', '.join(missing)}: not a prepared sample; see s4token prepare")
+    names = (f.name for f in fields(TokenSample))
+    return TokenSample(**{name: _to_part(arrays, name) if name in PARTS else arrays.get(name) for name in names})
 
 
-def sample_tokens(
-    item: dict[str, np.ndarray], mini, rng: np.random.Generator, tokens: int, train: bool, turned: bool = True
-) -> dict[str, np.ndarray]:
-    """Draw tokens, then points of each patch, then turn the cloud unless not `turned`. A cloud with fewer tokens
-    repeats some."""
-    order = rng.permutation(len(item["position"])) if train else np.arange(len(item["position"]))
-    keep = np.resize(order, tokens)
-    patch, mask = _thin(item["patch"][keep], item["patch_count"][keep], mini.patch_points, rng, train)
-    context, context_mask = _thin(item["context"][keep], item["context_count"][keep], mini.context_points, rng, train)
-    turn = _turn(rng) if train and turned else np.eye(3, dtype=np.float32)
-    patch[..., :3] = patch[..., :3] @ turn
-    context[..., :3] = context[..., :3] @ turn
-    return {
-        "patch": patch,
-        "mask": mask,
-        "context": context,
-        "context_mask": context_mask,
-        "shape": item["shape"][keep],
-        "position": item["position"][keep] @ turn,
-        "unit": np.float32(item.get("unit", 1.0)),
-        "token_superpoint": item["token_superpoint"][keep],
-        "point": item["point"] @ turn,
-        "point_label": item["point_label"],
-        "point_superpoint": item["point_superpoint"],
-        "target_superpoint": item["target_superpoint"],
-        "target_feature": item["target_feature"].astype(np.float32),
-        "target_whole": item["target_whole"],
-    }
+def load_with_targets(path: Path, folder: Path) -> TokenSample:
+    """Read a sample without pictures; its 2D targets are in itself, in a file of its name in `folder`, or nowhere."""
+    sample, beside = load_sample(path, pictures=False), target_path(path, folder)
+    if sample.targets is None and beside.is_file():
+        return replace(sample, targets=load_part(beside, "targets"))
+    return sample
 
 
-def jitter(cloud: dict[str, np.ndarray], rng: np.random.Generator, strength: float) -> dict[str, np.ndarray]:
-    """Disturb a drawn cloud, so that nothing fits the procedural scenes exactly.
-
-    At strength 1, patches and their surroundings are stretched by some 8 % per axis and given noise; the lengths are
-    scaled together by some 12 %, each gets noise, and a tenth of them, and of the tokens', are zeroed.
-    """
-    stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
-    changed = dict(cloud)
-    for points, mask, noise in (("patch", "mask", 0.03), ("context", "context_mask", 0.01)):
-        values = cloud[points].copy()
-        moved = values[..., :3] * stretch + rng.normal(0, noise * strength, values[..., :3].shape)
-        values[..., :3] = np.where(cloud[mask][..., None], moved, values[..., :3])
-        changed[points] = values
-    shape = cloud["shape"].copy()
-    shape[:, :LENGTH_DIMS] = np.arcsinh(np.sinh(shape[:, :LENGTH_DIMS]) * np.exp(rng.normal(0, 0.12 * strength)))
-    shape += rng.normal(0, 0.08 * strength, shape.shape)
-    kept = (rng.random(shape.shape[1]) > 0.1 * strength) & (rng.random((len(shape), 1)) > 0.1 * strength)
-    changed["shape"] = (shape * kept).astype(np.float32)
-    return changed
+def to_arrays(sample: TokenSample) -> dict[str, np.ndarray]:
+    """The arrays of a sample by name, absent ones left out; those of a part are called PART.NAME."""
+    arrays = {}
+    for name in (f.name for f in fields(sample)):
+        value = getattr(sample, name)
+        if value is not None:
+            arrays |= part_to_arrays(value, name) if name in PARTS else {name: value}
+    return arrays
 
 
-def _thin(points: np.ndarray, count: np.ndarray, most: int, rng: np.random.Generator, train: bool):
-    """Keep at most `most` of the valid points of each row, at random in training."""
-    if train and points.shape[1] > most:
-        keys = rng.random(points.shape[:2], np.float32)
-        keys[np.arange(points.shape[1])[None] >= count[:, None]] = 2
-        chosen = np.argpartition(keys, most - 1, axis=1)[:, :most]
-        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(keys, chosen, 1), axis=1), 1)
-        points = np.take_along_axis(points, chosen[..., None], 1)
-        count = np.minimum(count, most)
-    return points.astype(np.float32), np.arange(points.shape[1])[None] < count[:, None]
+def part_to_arrays(part: NamedTuple, name: str) -> dict[str, np.ndarray]:
+    """The arrays of a part, called NAME.FIELD."""
+    return {f"{name}.{key}": value for key, value in part._asdict().items()}
 
 
-def _turn(rng: np.random.Generator) -> np.ndarray:
-    """A rotation about z by any angle, mirrored half of the time."""
-    angle = rng.uniform(0, 2 * np.pi)
-    cosine, sine, flip = np.cos(angle), np.sin(angle), rng.choice([-1.0, 1.0])
-    return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
+def load_part(path: Path, name: str) -> Targets | Pictures | SeenPixels:
+    """Read one part of a sample, or a file that holds nothing else. ValueError if it is damaged or not there."""
+    part = _to_part(load_arrays(path, lambda key: key.startswith(f"{name}.")), name)
+    if part is None:
+        raise ValueError(f"{path} holds no {name}; delete it and run the preparation again")
+    return part
 
 
-def _propagation(cloud: dict[str, np.ndarray]) -> np.ndarray:
-    """(P, N) weights of Eq. 4 in units of r; zero rows where no token shares the superpoint."""
-    squared = ((cloud["point"][:, None] - cloud["position"][None]) ** 2).sum(axis=2)
-    weights = (cloud["point_superpoint"][:, None] == cloud["token_superpoint"][None]) / (np.sqrt(squared) + 1e-4)
-    return (weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays of numbers or of text in one atomic step."""
+    content = {name: _encode_text(array) if array.dtype.kind == "U" else array for name, array in arrays.items()}
+    with files.atomic(path) as file:
+        file.write(safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in content.items()}))
+
+
+def load_arrays(path: Path, wanted: Callable[[str], bool] = lambda key: True) -> dict[str, np.ndarray]:
+    """Read the arrays whose names are `wanted`. ValueError if the file is damaged."""
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            arrays = {key: file.get_tensor(key) for key in file.keys() if wanted(key)}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run the preparation again") from error
+    return {key: _decode_text(array) if key in TEXT else array for key, array in arrays.items()}
+
+
+def find_samples(folder: Path) -> list[Path]:
+    """The samples in a folder, sorted."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def target_path(sample: Path, folder: Path) -> Path:
+    """File in `folder` that holds the 2D targets of a sample, if the sample does not."""
+    return folder / sample.name
+
+
+def _to_part(arrays: dict[str, np.ndarray], name: str):
+    kind = PARTS[name]
+    found = [arrays.get(f"{name}.{key}") for key in kind._fields]
+    return None if any(value is None for value in found) else kind(*found)
+
+
+def _encode_text(texts: np.ndarray) -> np.ndarray:
+    return np.frombuffer(json.dumps(texts.tolist()).encode(), np.uint8)
+
+
+def _decode_text(array: np.ndarray) -> np.ndarray:
+    return np.array(json.loads(array.tobytes()))

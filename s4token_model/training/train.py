@@ -1,9 +1,11 @@
-"""s4token train CONFIG.yaml [key=value ...]: self-supervised training, alone or under torchrun.
+"""s4token train CONFIG.yaml [key=value ...]: train a tokenizer on users' data, in one process or under torchrun.
 
-With task=parts: supervised part segmentation instead, see `supervised.py`.
+task=self (default) is the paper's self-supervised recipe, see pretrain.py; task=parts is supervised part segmentation,
+see supervised_parts.py. The shipped s4token-mini was trained by neither, but by train_mini.py, with the labels of
+procedural scenes.
 
-Writes into run=DIR: config.yaml (resolved), state.pt (resumed from when present), the losses in state.jsonl and
-tensorboard/, and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).
+Writes into run=DIR: config.yaml (resolved), state.pt (resumed if present), the losses in state.jsonl and tensorboard/,
+and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.pipeline import clip
 from s4token_model.training import prepare, pretrain, settings
-from s4token_model.training.distributed import processes
-from s4token_model.training.prepared import Prepared, split
-from s4token_model.training.procedural_samples import samples_in
+from s4token_model.training.batches import Sampler
+from s4token_model.training.distributed import process_group
 from s4token_model.training.settings import TrainConfig
+from s4token_model.training.token_samples import find_samples
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]; keys and defaults: s4token_model/training/settings.py"
 
@@ -32,54 +34,64 @@ def main(arguments: list[str] | None = None) -> int:
         for name, (value, item) in configs.options(TrainConfig()).items():
             print(f"  {name}={value}: {item.metadata['doc']}")
         return 0 if words else 2
-    how, config = settings.read(words[0], words[1:])
-    with processes(how.device) as (rank, count):
-        if how.task == "parts":
+    config, pipeline = settings.read(words[0], words[1:])
+    command = f"s4token train {' '.join(words)}"
+    with process_group(config.device) as (rank, processes):
+        if config.task == "parts":
             from s4token_model.training import supervised_parts
 
-            supervised_parts.run(how, config, count, f"s4token train {' '.join(words)}")
-            return 0
-        run(how, config, rank, count, f"s4token train {' '.join(words)}")
+            supervised_parts.run(config, pipeline, processes, command)
+        else:
+            run(config, pipeline, rank, processes, command)
     return 0
 
 
-def run(how: TrainConfig, config: Config, rank: int, count: int, command: str) -> None:
-    """Train on the data of `how` and write the model."""
-    folder = Path(how.run)
+def run(config: TrainConfig, pipeline: Config, rank: int, processes: int, command: str) -> None:
+    """Train on the samples, bags and clouds of config.data and write the model."""
+    folder = Path(config.run)
     if rank == 0:
-        settings.keep(folder, how, config)
-    root = checkpoint.resolve(how.init) if how.init else None
-    frozen = clip.load(configs.replace(config.clip, {"precision": "fp32"}), root)
-    paths = gather(how, config, rank)
-    training, held = split(paths, how.held_out)
-    tokenizer = (
-        checkpoint.load(how.init, config)[0].train() if how.init else pretrain.new_tokenizer(config, frozen, how.seed)
-    )
-    samples = Prepared(training, frozen.dim)
-    others = Prepared(held, frozen.dim) if held else None
-    pretrain.train(samples, others, tokenizer, frozen, how, rank, count)
+        settings.save_config(folder, config, pipeline)
+    root = checkpoint.resolve(config.init) if config.init else None
+    frozen = clip.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root)
+    training, held_out = split(prepared_samples(config, pipeline, rank), config.held_out)
+    if config.init:
+        tokenizer = checkpoint.load(config.init, pipeline)[0].train()
+    else:
+        tokenizer = pretrain.new_tokenizer(pipeline, frozen, config.seed)
+    samples = Sampler(training, frozen.dim)
+    validation = Sampler(held_out, frozen.dim) if held_out else None
+    pretrain.train(samples, validation, tokenizer, frozen, config, rank, processes)
     if rank == 0:
         provenance = {
             "command": command,
-            "data": f"{len(training)} samples of {how.data}",
-            "steps": how.steps,
-            "skipped": samples.skipped,
+            "data": f"{len(training)} samples of {config.data}",
+            "steps": config.steps,
+            "skipped": len(samples.damaged),
         }
-        saved = checkpoint.bundle_clip(folder / "model", config, root)
+        saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
         checkpoint.save(folder / "model", tokenizer, saved, provenance)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 
 
-def gather(how: TrainConfig, config: Config, rank: int) -> list[Path]:
-    """Return the prepared samples of `data`; bags and clouds are prepared first, by rank 0."""
-    if not how.data:
+def prepared_samples(config: TrainConfig, pipeline: Config, rank: int) -> list[Path]:
+    """Return the samples of config.data; rank 0 prepares bags and clouds first."""
+    if not config.data:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")
     paths: list[Path] = []
-    for source in (Path(part.strip()) for part in how.data.split(",")):
-        if source.is_dir() and (found := samples_in(source)):
+    for source in (Path(part.strip()) for part in config.data.split(",")):
+        if source.is_dir() and (found := find_samples(source)):
             paths += found
         elif rank == 0:
-            paths += prepare.clouds([source], Path(how.run) / "samples", config, how.points)
+            paths += prepare.prepare_clouds([source], Path(config.run) / "samples", pipeline, config.points)
         else:
             raise ValueError(f"{source} is not prepared; under torchrun give data= prepared by `s4token prepare`")
     return paths
+
+
+def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:
+    """Keep about `fraction` of the samples, evenly spread, for validation: (training, held out)."""
+    if not paths:
+        raise ValueError("no prepared samples (*.safetensors) found; make some with `s4token prepare`")
+    every = round(1 / fraction) if fraction > 0 else 0
+    held_out = paths[every - 1 :: every] if every and len(paths) >= every else []
+    return [path for path in paths if path not in set(held_out)] or paths, held_out

@@ -1,8 +1,11 @@
 """Train the embedded default: python -m s4token_model.training.train_mini [key=value ...] [run=DIR] [out=DIR]
 
-Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Every stage leaves files in the run folder and is skipped
-or resumed when they are there. Keys are those of MiniConfig, and of Config for the pipeline, e.g. steps=100
-tokenizer.width=64.
+Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Unlike the paper's self-supervised recipe (pretrain.py),
+s4token-mini learns from labels: those of the points of procedural scenes, beside the distillation of 2D targets. There
+is no masked modeling and no clustering.
+
+Every stage leaves files in the run folder and is skipped or resumed if they are there. Keys are those of MiniConfig,
+and of the pipeline's Config, e.g. steps=100 tokenizer.width=64; config/mini.yaml holds their values for s4token-mini.
 """
 
 from __future__ import annotations
@@ -12,89 +15,115 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, vocabulary
 from s4token_model import config as configs
-from s4token_model.config import Config, MiniConfig
+from s4token_model.config import Config
 from s4token_model.pipeline import clip
-from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, targets
-from s4token_model.training.token_samples import Samples
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, settings, targets
+from s4token_model.training.settings import MiniConfig
 
-PIPELINE = {"clip.name": "clip", "clip.pretrained": "", "clip.precision": "fp32", "tokenizer.width": 32}
-# Between the strengths that suit rooms and streets.
-PIPELINE |= {"tokenizer.layers": 6, "superpoints.regularization": 0.4, "input.level": 25.0, "vocabulary.vote": True}
+YAML = "mini.yaml"  # in config/
 HELD_OUT_SCENES = 48
 CLIP_SEED = 500_000_000
 HELD_OUT_SEED = 1_000_000_000  # far from any training seed
 
 
+class MiniRun(NamedTuple):
+    """What to train, and where."""
+
+    run: Path  # folder of all stages
+    out: Path  # folder of the checkpoint
+    pipeline: Config
+    config: MiniConfig
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run all stages."""
-    run, out, config, mini = parse(sys.argv[1:] if arguments is None else arguments)
+    given = parse(sys.argv[1:] if arguments is None else arguments)
+    run, out, pipeline, config = given
     run.mkdir(parents=True, exist_ok=True)
-    _keep_settings(run, config, mini)
+    _save_settings(given)
     started = time.time()
-    held_out = procedural_samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), config, mini)
-    if mini.start and not (run / "clip").exists():
-        partial = run / "clip.partial"  # a copy that was stopped half-way is not taken for a whole one
-        shutil.copytree(checkpoint.resolve(mini.start) / "clip", partial, dirs_exist_ok=True)
-        partial.replace(run / "clip")
-    if not (run / "clip" / "open_clip_config.json").is_file():
-        pictures = procedural_samples.prepare(
-            run / "pictures", _seeds(mini.seed + CLIP_SEED, mini.clip_scenes), config, mini, True
-        )
-        mini_clip.train(pictures, run / "clip", run, mini)
-    frozen = clip.load(config.clip, run)
+    # Small CLIP: copied from a checkpoint, or trained on pictures of further scenes
+    held_out = procedural_samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config)
+    _make_clip(given)
+    frozen = clip.load(pipeline.clip, run)
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
-    paths = procedural_samples.prepare(run / "scenes", _seeds(mini.seed, mini.scenes), config, mini)
-    targets.prepare(paths, run / "targets", frozen)
-    targets.prepare(held_out, run / "held_out_targets", frozen)
-    trained = mini_tokenizer.train(
-        Samples(paths, run / "targets"), Samples(held_out, run / "held_out_targets"), frozen, config, mini, run
-    )
+    # Scenes and their 2D targets, then the tokenizer
+    paths = procedural_samples.prepare(run / "scenes", _seeds(config.seed, config.scenes), pipeline, config)
+    trained = _train_tokenizer(given, paths, held_out, frozen)
+    # Checkpoint
     shutil.copytree(run / "clip", out / "clip", dirs_exist_ok=True)
     provenance = {
         "command": "make mini-model",
-        "data": f"{len(paths)} procedural scenes, seeds {mini.seed} to {mini.seed + mini.scenes - 1}",
-        "training": configs.to_dict(mini),
+        "data": f"{len(paths)} procedural scenes, seeds {config.seed} to {config.seed + config.scenes - 1}",
+        "training": configs.to_dict(config),
         "torch": torch.__version__,
         "clip_region_accuracy": round(accuracy, 4),
         "minutes_this_run": round((time.time() - started) / 60, 1),
         "clip_sha256": checkpoint.digest(out / "clip" / "open_clip_model.safetensors"),
     }
-    if mini.start:
-        provenance["start_sha256"] = checkpoint.digest(checkpoint.resolve(mini.start) / "tokenizer.safetensors")
-    # Trained in the precision of `config`; the labels agree to 99.7 % in any, so it runs in the quickest.
-    checkpoint.save(out, trained, configs.replace(config, {"clip.precision": "auto"}), provenance)
+    if config.start:
+        provenance["start_sha256"] = checkpoint.digest(checkpoint.resolve(config.start) / "tokenizer.safetensors")
+    # The labels hardly depend on the precision, so the fastest is the default
+    checkpoint.save(out, trained, configs.replace(pipeline, {"clip.precision": "auto"}), provenance)
     print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")
 
 
-def parse(arguments: list[str]) -> tuple[Path, Path, Config, MiniConfig]:
-    """Split key=value arguments into run folder, output folder, pipeline config and training config."""
-    pairs = dict(argument.split("=", 1) if "=" in argument else (argument, "") for argument in arguments)
-    run = Path(pairs.pop("run", "runs/mini"))
-    out = Path(pairs.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
-    pipeline = {key: value for key, value in pairs.items() if "." in key}
-    mini = configs.replace(MiniConfig(), {key: value for key, value in pairs.items() if "." not in key})
-    return run, out, configs.replace(Config(), PIPELINE | pipeline), mini
+def parse(words: list[str]) -> MiniRun:
+    """Read config/mini.yaml and apply key=value words; run= and out= are folders."""
+    installed = (root / YAML for root in vocabulary.config_roots())
+    path = next(filter(Path.is_file, installed), Path("config") / YAML)
+    values = settings.read_yaml(path) | configs.pairs(words)
+    run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
+    pipeline = configs.replace(Config(), settings.pop_pipeline(values))
+    return MiniRun(run, out, pipeline, configs.replace(MiniConfig(), values))
+
+
+def _make_clip(given: MiniRun) -> None:
+    """Copy the CLIP of config.start to run/clip, or train it there, unless it is there already."""
+    run, _, pipeline, config = given
+    if config.start and not (run / "clip").exists():
+        partial = run / "clip.partial"  # so that an interrupted copy is not taken for a complete one
+        shutil.copytree(checkpoint.resolve(config.start) / "clip", partial, dirs_exist_ok=True)
+        partial.replace(run / "clip")
+    if not (run / "clip" / "open_clip_config.json").is_file():
+        seeds = _seeds(config.seed + CLIP_SEED, config.clip_scenes)
+        pictures = procedural_samples.prepare(run / "pictures", seeds, pipeline, config, pictures_only=True)
+        mini_clip.train(pictures, run / "clip", run, config)
+
+
+def _train_tokenizer(given: MiniRun, paths: list[Path], held_out: list[Path], frozen: FrozenClip) -> Tokenizer:
+    run, _, pipeline, config = given
+    targets.prepare(paths, run / "targets", frozen)
+    targets.prepare(held_out, run / "held_out_targets", frozen)
+    samples = procedural_samples.load_scenes(paths, run / "targets", frozen.dim, config.scene_balance)
+    validation = procedural_samples.load_scenes(held_out, run / "held_out_targets", frozen.dim)
+    return mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
 
 
 def _seeds(first: int, count: int) -> range:
     return range(first, first + count)
 
 
-def _keep_settings(run: Path, config: Config, mini: MiniConfig) -> None:
-    """Refuse to go on in a folder begun with other settings of the data; lengths of training may change."""
-    path = run / "settings.json"
+def _save_settings(given: MiniRun) -> None:
+    """Refuse to resume a folder begun with other settings of the data; lengths of training may change."""
+    path = given.run / "settings.json"
     data_keys = ("seed", "views", "view_pixels", "points")
-    fixed = {"pipeline": configs.to_dict(config)} | {key: getattr(mini, key) for key in data_keys}
+    fixed = {"pipeline": configs.to_dict(given.pipeline)} | {key: getattr(given.config, key) for key in data_keys}
     if path.is_file():
         before = json.loads(path.read_text())
         if before != json.loads(json.dumps(fixed)):
-            raise ValueError(f"{run} was begun with other settings (see {path}); choose another run=DIR or delete it")
+            raise ValueError(
+                f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it"
+            )
     path.write_text(json.dumps(fixed, indent=2))
 
 

@@ -87,7 +87,7 @@ def test_drawn_points_keep_their_labels():
     few = experiment_shapes.collate([item], 50, np.random.default_rng(1))
     assert few.weights.shape == (1, 50, 12) and few.part.shape == (1, 50)
     chosen = np.random.default_rng(1).choice(300, 50, replace=False)
-    np.testing.assert_array_equal(few.part[0], item["part"][chosen])
+    np.testing.assert_array_equal(few.part[0], item.point_label[chosen])
 
 
 def test_a_finished_run_is_read_and_any_other_is_run_again(tmp_path):

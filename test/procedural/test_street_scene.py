@@ -7,7 +7,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4token_model.config import MiniConfig
 from s4token_model.datasets import semantickitti
 from s4token_model.procedural import (
     captions,
@@ -27,6 +26,7 @@ from s4token_model.sensors import rgbd_views, vehicle_lidar
 from s4token_model.sensors import scans as sensors
 from s4token_model.sensors.camera_poses import street_positions
 from s4token_model.sensors.raycast import Caster
+from s4token_model.training.settings import MiniConfig
 
 SEEDS = (0, 1, 7, 11, 12)
 

@@ -7,10 +7,11 @@ import pytest
 
 pytest.importorskip("open3d", reason="open3d (and libusb-1.0) is needed to cast rays", exc_type=ImportError)
 
+from s4token_model.io.depth_image import project
 from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Instance, Scene
 from s4token_model.sensors import camera_poses, depth_noise, rgbd_views, scans
-from s4token_model.sensors.raycast import Caster, intrinsics, look_at, project, unproject
+from s4token_model.sensors.raycast import Caster, intrinsics, look_at, unproject
 
 NAMES = ("wall", "floor", "ceiling", "table", "cabinet", "window")
 SIZE = np.array([5.0, 4.0, 2.6])

@@ -24,10 +24,10 @@ def test_here():
 
 
 class StandIn:
-    """What `spread` uses of Ray, in this process; counts how many tasks are in flight."""
+    """What `jobs` uses of Ray, in this process; counts how many tasks are in flight."""
 
     def __init__(self):
-        self.address, self.flying, self.most, self.stopped = "", 0, 0, False
+        self.address, self.in_flight, self.max_in_flight, self.stopped = "", 0, 0, False
 
     def init(self, address, **_):
         self.address = address
@@ -37,8 +37,8 @@ class StandIn:
 
     def remote(self, function):
         def start(item):
-            self.flying += 1
-            self.most = max(self.most, self.flying)
+            self.in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
             return lambda: function(item)
 
         return SimpleNamespace(remote=start)
@@ -47,7 +47,7 @@ class StandIn:
         return pending[-num_returns:], pending[:-num_returns]
 
     def get(self, reference):
-        self.flying -= 1
+        self.in_flight -= 1
         return reference()
 
     def shutdown(self):
@@ -59,7 +59,7 @@ def test_ray_gets_every_item_a_few_at_a_time(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", ray)
     found = list(jobs.run(square_of, list(range(11)), ray_address="auto"))
     assert sorted(k for k, _ in found) == list(range(11))
-    assert (ray.address, ray.most, ray.flying, ray.stopped) == ("auto", 4, 0, True)
+    assert (ray.address, ray.max_in_flight, ray.in_flight, ray.stopped) == ("auto", 4, 0, True)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):

@@ -1,15 +1,19 @@
-"""Losses and the propagation of training batches, against numpy and against inference."""
+"""Losses against their formulas in numpy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
-from s4token_model.pipeline.propagation import TokenCenters, propagate
-from s4token_model.training import token_samples
-from s4token_model.training.distillation import global_distillation, local_distillation
-from s4token_model.training.text_target import balanced_weights, text_loss
+from s4token_model.training.losses import (
+    assignment_loss,
+    balanced_weights,
+    global_distillation,
+    local_distillation,
+    text_loss,
+)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -63,70 +67,19 @@ def test_balanced_weights(power):
     assert weights[0] == pytest.approx(weights[1])
 
 
-def drawn(seed: int = 0, tokens: int = 9, points: int = 80, regions: int = 5) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "position": rng.normal(size=(tokens, 3)).astype(np.float32),
-        "token_superpoint": rng.integers(0, regions - 1, tokens).astype(np.int32),
-        "point": rng.normal(size=(points, 3)).astype(np.float32),
-        "point_superpoint": rng.integers(0, regions, points).astype(np.int32),
-    }
+def test_clouds_without_a_global_target_do_not_count():
+    cls, target = torch.randn(3, 8), torch.randn(3, 8)
+    target[1] = 0
+    expected = global_distillation(cls[[0, 2]], target[[0, 2]])
+    assert float(global_distillation(cls, target)) == pytest.approx(float(expected))
+    assert float(global_distillation(cls, target * 0)) == 0
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_training_propagates_as_inference_does(seed):
-    cloud = drawn(seed)
-    weights = token_samples._propagation(cloud)
-    anchors = TokenCenters(cloud["position"], cloud["token_superpoint"], 1.0)
-    scores = np.random.default_rng(seed).normal(size=(9, 4)).astype(np.float32)
-    expected = propagate(cloud["point"], cloud["point_superpoint"], anchors, scores)
-    reached = weights.sum(axis=1) > 0
-    assert np.array_equal(reached, np.isin(cloud["point_superpoint"], cloud["token_superpoint"])) and not reached.all()
-    np.testing.assert_allclose((weights @ scores)[reached], expected[reached], atol=1e-5)
-    np.testing.assert_allclose(weights.sum(axis=1)[reached], 1, atol=1e-5)
-
-
-def test_superpoints_of_two_clouds_stay_apart_in_a_batch():
-    rng = np.random.default_rng(0)
-    clouds = []
-    for seed in (0, 1):
-        clouds.append(
-            drawn(seed)
-            | {"patch": rng.random((9, 4, 3), np.float32), "mask": np.ones((9, 4), bool)}
-            | {"context": rng.random((9, 6, 5), np.float32), "context_mask": np.ones((9, 6), bool)}
-            | {"shape": rng.random((9, 24), np.float32), "point_label": rng.integers(0, 3, 80)}
-            | {"target_superpoint": np.array([1, 3, 40]), "target_feature": rng.random((3, 8), np.float32)}
-            | {"target_whole": rng.random(8, np.float32)}
-        )
-    batch = token_samples.collate(clouds)
-    first, second = batch.superpoint
-    assert first.max() < second.min() and len(batch.target) == second.max() + 1
-    start = int(second.min() - clouds[1]["point_superpoint"].min())
-    np.testing.assert_array_equal(batch.target[1], clouds[0]["target_feature"][0])
-    np.testing.assert_array_equal(batch.target[start + 3], clouds[1]["target_feature"][1])
-    assert batch.has_target.nonzero().flatten().tolist() == [1, 3, start + 1, start + 3]
-    assert batch.whole.shape == (2, 8) and batch.inputs.patch.shape == (2, 9, 4, 3)
-
-
-@pytest.mark.parametrize("train", [True, False])
-def test_thinned_patches_hold_distinct_valid_points(train):
-    rng = np.random.default_rng(0)
-    count = np.array([3, 8, 20])
-    points = np.where(np.arange(20)[None, :, None] < count[:, None, None], rng.random((3, 20, 3)) + 1, 0)
-    kept, mask = token_samples._thin(points.astype(np.float16), count, 8, rng, train)
-    assert kept.dtype == np.float32
-    for row in range(3):
-        chosen = kept[row][mask[row]]
-        assert len(chosen) == (min(count[row], 8) if train else count[row])
-        assert (chosen >= 1).all() and len(np.unique(chosen[:, 0])) == len(chosen)
-
-
-def test_turns_are_about_the_vertical_and_keep_lengths():
-    rng = np.random.default_rng(0)
-    signs = set()
-    for _ in range(30):
-        turn = token_samples._turn(rng)
-        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
-        assert turn[2].tolist() == [0, 0, 1] and turn[:, 2].tolist() == [0, 0, 1]
-        signs.add(round(float(np.linalg.det(turn))))
-    assert signs == {-1, 1}
+def test_assignment_is_the_divergence_of_eq_7():
+    torch.manual_seed(0)
+    student, centroids = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
+    teacher = torch.softmax(torch.randn(2, 5, 3), -1)
+    mine = torch.softmax(normalize(student, dim=-1) @ normalize(centroids, dim=-1).transpose(1, 2) / 0.1, -1)
+    expected = (teacher * (teacher / mine).log()).sum(-1).mean()
+    assert torch.isclose(assignment_loss(student, teacher, centroids), expected, atol=1e-5)
+    assert assignment_loss(student, mine, centroids).abs() < 1e-6

@@ -8,10 +8,9 @@ import pytest
 from real_data import real
 
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.training import posed_scenes, prepare
-from s4token_model.training.prepared import Prepared
-from s4token_model.training.procedural_samples import load_sample, samples_in
-from s4token_model.training.settings import TrainConfig
+from s4token_model.training import prepare, targets_posed_rgbd
+from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.token_samples import find_samples, load_sample, to_arrays
 
 CHANGES = ["--set", "sampling.tokens=24", "--set", "superpoints.regularization=0.05", "--set", "input.up=-y"]
 
@@ -29,7 +28,7 @@ def rooms(tmp_path_factory):
 
 def prepared(rooms, out, model, *more):
     assert prepare.main(["scenes", str(rooms), "--out", str(out), "--model", str(model), *CHANGES, *more]) == 0
-    return {path.name: load_sample(path) for path in samples_in(out)}
+    return {path.name: load_sample(path) for path in find_samples(out)}
 
 
 def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, monkeypatch):
@@ -38,22 +37,27 @@ def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, mo
     assert sorted(found) == ["one.safetensors", "two.safetensors"] and "2 samples" in printed
     assert "dark left out" in printed and "no frame has depth" in printed
     for sample in found.values():
-        assert np.isin(sample["target_superpoint"], np.arange(sample["point_superpoint"].max() + 1)).any()
-        np.testing.assert_allclose(np.linalg.norm(sample["target_feature"].astype(float), axis=1), 1, atol=2e-3)
-    batch, _ = Prepared(samples_in(tmp_path), 32).draw(TrainConfig(batch=2, tokens=16, points=64), 0, range(2))
+        assert np.isin(sample.targets.superpoint, np.arange(sample.point_superpoint.max() + 1)).any()
+        np.testing.assert_allclose(np.linalg.norm(sample.targets.feature.astype(float), axis=1), 1, atol=2e-3)
+    rngs = [np.random.default_rng(k) for k in range(2)]
+    batch = Sampler(find_samples(tmp_path), 32).draw(DrawConfig(16, 64, 32, 48), rngs)
     assert batch.has_target.any() and np.isfinite(batch.inputs.patch.numpy()).all()
-    stamps = {path: path.stat().st_mtime_ns for path in samples_in(tmp_path)}
-    monkeypatch.setattr(posed_scenes, "make", lambda *_: pytest.fail("a sample that is there is not made again"))
+    stamps = {path: path.stat().st_mtime_ns for path in find_samples(tmp_path)}
+    monkeypatch.setattr(
+        targets_posed_rgbd, "patch_scene", lambda *_: pytest.fail("a sample that is there is not made again")
+    )
     (rooms / "none").mkdir(exist_ok=True)
     assert prepare.main(["scenes", str(rooms / "one"), "--out", str(tmp_path), "--model", str(tiny_model)]) == 0
-    assert stamps == {path: path.stat().st_mtime_ns for path in samples_in(tmp_path)}
+    assert stamps == {path: path.stat().st_mtime_ns for path in find_samples(tmp_path)}
 
 
 def test_processes_give_the_same_samples(rooms, tmp_path, tiny_model):
     one = prepared(rooms / "one", tmp_path / "a", tiny_model, "--every", "2")
     both = prepared(rooms, tmp_path / "b", tiny_model, "--every", "2", "--workers", "2")
-    for name, array in one["one.safetensors"].items():
-        np.testing.assert_allclose(array.astype(float), both["one.safetensors"][name].astype(float), atol=2e-3)
+    expected, found = (to_arrays(samples["one.safetensors"]) for samples in (one, both))
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        np.testing.assert_allclose(array.astype(float), found[name].astype(float), atol=2e-3)
 
 
 def test_shapenet55_is_read_by_its_list_with_z_up(tmp_path):
@@ -81,6 +85,6 @@ def test_the_real_scene(tiny_model):
     """Few of its frames: most superpoints that have a token are seen."""
     config, encoder = prepare._pipeline(tiny_model, ("input.up=-y",), True)
     assert isinstance(encoder, FrozenClip)
-    geometry, targets, skipped = posed_scenes.make(real("rgbd_7scenes"), config, encoder, every=13)
+    geometry, targets, skipped = targets_posed_rgbd.patch_scene(real("rgbd_7scenes"), config, encoder, every=13)
     used = np.unique(geometry.patches.superpoint)
-    assert not skipped and np.isin(used, targets["target_superpoint"]).mean() > 0.9
+    assert not skipped and np.isin(used, targets.superpoint).mean() > 0.9

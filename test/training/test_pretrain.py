@@ -12,17 +12,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import normalize
 
 from s4token_model import checkpoint
 from s4token_model.training import prepare, settings, targets_depth_views, train
-from s4token_model.training.assignment import assignment_loss
-from s4token_model.training.clustering import farthest, masked_sinkhorn, spatial_clusters, within_reach
-from s4token_model.training.masking import pick, visible_tokens
-from s4token_model.training.prepared import Prepared, split
-from s4token_model.training.procedural_samples import load_sample
-from s4token_model.training.query_decoder import QueryDecoder
-from s4token_model.training.teacher import Teacher, momentum_at
+from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.clustering import farthest_tokens, masked_sinkhorn, spatial_clusters, within_radius
+from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.token_samples import load_sample
+from s4token_model.training.train import split
 
 
 def rngs(count: int):
@@ -31,7 +28,7 @@ def rngs(count: int):
 
 @pytest.mark.parametrize("tokens", [10, 128, 13])
 def test_masking_hides_the_floor_and_shows_the_ceiling(tokens):
-    visible, masked = visible_tokens(3, tokens, 0.6, rngs(3))
+    visible, masked = draw_masks(tokens, 0.6, rngs(3))
     assert masked.shape == (3, math.floor(0.6 * tokens + 1e-9)) and visible.shape[1] == tokens - masked.shape[1]
     for seen, hidden in zip(visible, masked, strict=True):
         assert sorted([*seen.tolist(), *hidden.tolist()]) == list(range(tokens))
@@ -102,7 +99,7 @@ def test_clusters_of_equal_points_hold_no_nan():
 
 
 def test_a_token_out_of_reach_goes_to_its_nearest_centroid():
-    mask = within_reach(
+    mask = within_radius(
         torch.tensor([[[0.0, 0, 0], [50, 0, 0]]]), torch.tensor([[[0.0, 0, 0], [3, 0, 0]]]), torch.tensor([1.0])
     )
     assert mask.tolist() == [[[True, False], [False, True]]]
@@ -110,22 +107,12 @@ def test_a_token_out_of_reach_goes_to_its_nearest_centroid():
 
 def test_farthest_points_are_those_of_the_definition():
     xyz = torch.randn(2, 30, 3)
-    got = farthest(xyz, 7)
+    got = farthest_tokens(xyz, 7)
     for cloud, rows in zip(xyz, got, strict=True):
         chosen = [0]
         for _ in range(6):
             chosen.append(int(torch.cdist(cloud, cloud[chosen]).amin(1).argmax()))
         assert rows.tolist() == chosen
-
-
-def test_assignment_is_the_divergence_of_eq_7():
-    torch.manual_seed(0)
-    student, centroids = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
-    teacher = torch.softmax(torch.randn(2, 5, 3), -1)
-    mine = torch.softmax(normalize(student, dim=-1) @ normalize(centroids, dim=-1).transpose(1, 2) / 0.1, -1)
-    expected = (teacher * (teacher / mine).log()).sum(-1).mean()
-    assert torch.isclose(assignment_loss(student, teacher, centroids), expected, atol=1e-5)
-    assert assignment_loss(student, mine, centroids).abs() < 1e-6
 
 
 def test_the_teacher_follows_parameters_and_buffers():
@@ -154,12 +141,12 @@ def test_depth_views_show_what_is_in_front_and_ignore_scale():
     wall = np.column_stack([np.full(4000, 0.5), rng.uniform(-1, 1, (4000, 2))])
     behind = np.column_stack([np.full(500, -0.5), rng.uniform(-0.3, 0.3, (500, 2))])
     ids = np.repeat([0, 1], [4000, 500])
-    seen = targets_depth_views.look(np.concatenate([wall, behind]), ids, 56)
-    of_front = seen["seen_superpoint"][seen["seen_view"] == 0]  # from +x: the wall hides what is behind it
-    of_back = seen["seen_superpoint"][seen["seen_view"] == 2]
+    images, seen = targets_depth_views.render_depth_views(np.concatenate([wall, behind]), ids, 56)
+    of_front = seen.superpoint[seen.view == 0]  # from +x: the wall hides what is behind it
+    of_back = seen.superpoint[seen.view == 2]
     assert (of_front == 0).all() and len(of_front) > 3000 and (of_back == 1).any()
-    far = targets_depth_views.look(np.concatenate([wall, behind]) * 64 + 512, ids, 56)
-    assert all(np.array_equal(seen[k], far[k]) for k in seen)
+    far_images, far = targets_depth_views.render_depth_views(np.concatenate([wall, behind]) * 64 + 512, ids, 56)
+    assert np.array_equal(images, far_images) and np.array_equal(seen, far)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +183,7 @@ def test_prepared_samples_have_targets_and_the_broken_one_is_left_out(data):
     paths = sorted(data.glob("*.safetensors"))
     assert len(paths) == 6
     sample = load_sample(paths[0])
-    assert len(sample["target_superpoint"]) and len(sample["target_feature"]) == len(sample["target_superpoint"])
+    assert len(sample.targets.superpoint) and len(sample.targets.feature) == len(sample.targets.superpoint)
 
 
 def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model):
@@ -266,9 +253,11 @@ def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
     bad = tmp_path / "a.safetensors"
     bad.write_bytes(b"PK")
     good = sorted(data.glob("*.safetensors"))[0]
-    samples = Prepared([bad, good], load_sample(good)["target_whole"].shape[0])
-    how = settings.TrainConfig(tokens=16, points=64)
-    batch, generators = samples.draw(how, 0, range(4))
-    assert samples.skipped == 1 and batch.inputs.patch.shape[:2] == (4, 16) and len(generators) == 4
-    visible, _ = visible_tokens(4, 16, 0.5, generators)
-    assert torch.equal(pick(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])
+    samples = Sampler([bad, good], len(load_sample(good).targets.global_feature))
+    generators = rngs(4)
+    batch = samples.draw(DrawConfig(16, 64, 32, 48), generators)
+    assert samples.damaged == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
+    visible, _ = draw_masks(16, 0.5, generators)
+    assert torch.equal(gather(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])
+    with pytest.raises(ValueError, match="all 1 samples are damaged"):
+        Sampler([good], 7).draw(DrawConfig(16, 64, 32, 48), generators)  # targets of another CLIP

@@ -82,23 +82,27 @@ def test_logits_beyond_a_category_are_never_chosen(tiny_model):
     model = Segmenter.load(tiny_model)
     parts = supervised_parts.PartModel(model.tokenizer, model.clip, False)
     assert not any(p.requires_grad for p in model.clip.parameters())
-    assert len(supervised_parts.COUNTS) == 16 and sum(supervised_parts.COUNTS) == 50 and parts.task.shape[0] == 16
+    assert (
+        len(supervised_parts.PART_COUNTS) == 16
+        and sum(supervised_parts.PART_COUNTS) == 50
+        and parts.task.shape[0] == 16
+    )
 
 
 def test_several_processes_are_refused(release, tmp_path, tiny_model):
     given = words(release, tmp_path / "r", tiny_model)
-    how, config = supervised_parts.settings.read(given[0], given[1:])
+    config, pipeline = supervised_parts.settings.read(given[0], given[1:])
     with pytest.raises(ValueError, match="without torchrun"):
-        supervised_parts.run(how, config, 2, "")
+        supervised_parts.run(config, pipeline, 2, "")
 
 
 def test_a_run_begun_before_a_setting_existed_goes_on(release, tmp_path, tiny_model):
     given = words(release, tmp_path / "r", tiny_model)
-    how, config = supervised_parts.settings.read(given[0], given[1:])
-    supervised_parts.settings.keep(tmp_path / "r", how, config)
+    config, pipeline = supervised_parts.settings.read(given[0], given[1:])
+    supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
     path = tmp_path / "r" / "config.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("tune_clip")))
-    supervised_parts.settings.keep(tmp_path / "r", how, config)
+    supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
     other, _ = supervised_parts.settings.read(given[0], [*given[1:], "tune_clip=true"])
     with pytest.raises(ValueError, match="tune_clip: False -> True"):
-        supervised_parts.settings.keep(tmp_path / "r", other, config)
+        supervised_parts.settings.save_config(tmp_path / "r", other, pipeline)

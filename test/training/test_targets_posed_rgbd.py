@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from s4token_model.datasets import posed_rgbd
-from s4token_model.training import posed_scenes, targets_posed_rgbd
+from s4token_model.training import targets_posed_rgbd
 
 
 class Colors:
@@ -44,7 +44,7 @@ def test_what_is_behind_is_not_seen(frames):
 
 def test_the_best_frames_see_most_points():
     rows = np.array([[0, f, n, 0, 0, 1, 1] for f, n in enumerate((10, 40, 20, 40))] + [[3, 2, 9, 0, 0, 1, 1]])
-    best = targets_posed_rgbd.Sightings(rows).best(2)
+    best = targets_posed_rgbd.best_sightings(rows, 2)
     assert best[:, :3].tolist() == [[0, 1, 40], [0, 3, 40], [3, 2, 9]]
 
 
@@ -54,7 +54,7 @@ def test_crops_are_square_and_inside():
         low = rng.integers(-20, 90, 2)
         box = np.array([*low, *(low + rng.integers(0, 80, 2))])
         left, top, right, bottom = targets_posed_rgbd.square(box, float(rng.choice(targets_posed_rgbd.SCALES)), 100, 60)
-        assert right - left == bottom - top >= targets_posed_rgbd.SMALLEST and 0 <= left and 0 <= top
+        assert right - left == bottom - top >= targets_posed_rgbd.MIN_CROP and 0 <= left and 0 <= top
         assert right <= 100 and bottom <= 60
     assert targets_posed_rgbd.square(np.array([40, 20, 70, 40]), 1.0, 100, 60) == (40, 15, 70, 45)
 
@@ -62,13 +62,13 @@ def test_crops_are_square_and_inside():
 def test_superpoints_take_their_colors(frames):
     xyz, part = posed.cloud()
     seen, skipped = targets_posed_rgbd.sightings(xyz, part, frames)
-    ids, features, whole, unread = targets_posed_rgbd.features(seen, frames, Colors())
+    (ids, features, mean), unread = targets_posed_rgbd.encode_sightings(seen, frames, Colors())
     assert ids.tolist() == [0, 1] and not skipped and not unread
     assert features[1, 1] > 0.75 > features[1, 0] and features[0, 0] > 0.75 > features[0, 1]  # green board, red wall
-    assert whole[0] > whole[1] > whole[2]
+    assert mean[0] > mean[1] > mean[2]
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
     with pytest.raises(ValueError, match="no frame sees a superpoint"):
-        targets_posed_rgbd.features(targets_posed_rgbd.sightings(xyz + 50, part, frames)[0], frames, Colors())
+        targets_posed_rgbd.encode_sightings(targets_posed_rgbd.sightings(xyz + 50, part, frames)[0], frames, Colors())
 
 
 def test_dark_frames_are_counted(frames, tmp_path):
@@ -76,12 +76,12 @@ def test_dark_frames_are_counted(frames, tmp_path):
     frames[2].color_path.write_bytes(b"no picture")
     xyz, part = posed.cloud()
     seen, skipped = targets_posed_rgbd.sightings(xyz, part, frames)
-    _, features, _, unread = targets_posed_rgbd.features(seen, frames, Colors())
+    (_, features, _), unread = targets_posed_rgbd.encode_sightings(seen, frames, Colors())
     assert len(skipped) == 1 and len(unread) == 1 and len(features) == 2
 
 
 def test_the_fused_cloud_lies_on_wall_and_board(frames):
-    xyz, rgb = posed_scenes.fuse(frames)
+    xyz, rgb = targets_posed_rgbd.fuse(frames)
     board = np.abs(xyz[:, 2] - posed.BOARD) < 0.011
     assert (board | (np.abs(xyz[:, 2] - posed.WALL) < 0.011)).all() and 20 < board.sum() < len(xyz) / 2
     assert (rgb[board, 1] > rgb[board, 0]).all()

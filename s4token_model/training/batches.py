@@ -1,0 +1,251 @@
+"""Batches for training: tokens and points drawn from samples, rotated and jittered, with the weights of Eq. 4."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s4token_model.pipeline.token_context import LENGTH_DIMS
+from s4token_model.pipeline.tokenizer import TokenInput
+from s4token_model.training.token_samples import TokenSample, load_with_targets
+
+log = logging.getLogger(__name__)
+MIN_DISTANCE = 1e-4  # r; added to the distances of Eq. 4
+FALLBACK = 3  # nearest tokens of a point whose superpoint has none, as in pipeline/propagation.py
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """How a batch is drawn."""
+
+    tokens: int  # per cloud; a cloud with fewer repeats some
+    points: int = 0  # per cloud, that the losses look at
+    patch_points: int = 0  # at most, of each patch
+    context_points: int = 0  # at most, of each wide patch
+    rotate: bool = True  # about z by any angle, mirrored half of the time
+    jitter: float = 0.0  # strength of the noise
+    training: bool = True  # False: the first tokens and all points as they are, nothing random
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """N tokens drawn from a sample, all float32, and the points that the losses look at."""
+
+    patch: np.ndarray  # (N, M, 3)
+    mask: np.ndarray  # (N, M) bool
+    context: np.ndarray  # (N, C, 5)
+    context_mask: np.ndarray  # (N, C) bool
+    descriptor: np.ndarray  # (N, 24)
+    position: np.ndarray  # (N, 3)
+    token_superpoint: np.ndarray  # (N,)
+    source: TokenSample  # what it is drawn from; its points are rotated as the tokens are
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clouds drawn for one step, with N tokens and P points each, and S superpoints in all."""
+
+    inputs: TokenInput
+    point: Tensor  # (B, P, 3)
+    weights: Tensor  # (B, P, N) of Eq. 4
+    label: Tensor  # (B, P) long; -1: none
+    superpoint: Tensor  # (B, P) long ids in 0..S-1, distinct across clouds
+    target: Tensor  # (S, E)
+    has_target: Tensor  # (S,) bool
+    global_target: Tensor  # (B, E), zeros if none
+    category: Tensor  # (B,) long; -1: none
+
+    def to(self, device: str | torch.device) -> Batch:
+        """Return a copy on `device`."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+class Sampler:
+    """Draws batches from samples in memory, or from files that are read when drawn.
+
+    The 2D targets of a file, of length `dim` (0: not used), are in it or in a folder "targets" beside its own; samples
+    without any train only L_assign. `weights` are the chances of the samples to be drawn in training; None: all alike.
+    A damaged file is reported once, kept in `damaged` and replaced by the next one.
+    """
+
+    def __init__(self, samples: Sequence[TokenSample | Path], dim: int = 0, weights: np.ndarray | None = None):
+        self.samples, self.dim, self.weights = samples, dim, weights
+        self.damaged: set[Path] = set()
+
+    def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
+        """Draw one cloud per generator; the generators may be one and the same."""
+        weights = self.weights if config.training else None
+        count = len(self.samples)
+        chosen = [int(rng.integers(count) if weights is None else rng.choice(count, p=weights)) for rng in rngs]
+        return draw_batch([self._sample(index) for index in chosen], config, rngs, self.dim)
+
+    def _sample(self, index: int) -> TokenSample:
+        for offset in range(len(self.samples)):
+            sample = self.samples[(index + offset) % len(self.samples)]
+            if isinstance(sample, TokenSample):
+                return sample
+            try:
+                return self._load(sample)
+            except ValueError as error:
+                if sample not in self.damaged:
+                    self.damaged.add(sample)
+                    log.warning("%s", error)
+        raise ValueError(f"all {len(self.samples)} samples are damaged; run `s4token prepare` again")
+
+    def _load(self, path: Path) -> TokenSample:
+        sample = load_with_targets(path, path.parent.parent / "targets")
+        if sample.targets is not None and self.dim and sample.targets.global_feature.shape != (self.dim,):
+            found = len(sample.targets.global_feature)
+            raise ValueError(f"{path} has targets of {found} numbers, this CLIP {self.dim}; prepare with the same CLIP")
+        return sample
+
+
+def draw_batch(
+    samples: Sequence[TokenSample], config: DrawConfig, rngs: Sequence[np.random.Generator], dim: int = 0
+) -> Batch:
+    """Draw tokens and points of each sample with its generator, and stack them."""
+    if config.training:
+        samples = [subsample_points(sample, config.points, rng) for sample, rng in zip(samples, rngs, strict=True)]
+    drawn = [draw_tokens(sample, config, rng) for sample, rng in zip(samples, rngs, strict=True)]
+    if config.training and config.jitter:
+        drawn = [jitter(cloud, rng, config.jitter) for cloud, rng in zip(drawn, rngs, strict=True)]
+    return collate(drawn, dim)
+
+
+def subsample_points(sample: TokenSample, count: int, rng: np.random.Generator) -> TokenSample:
+    """Draw `count` of the points that the losses look at; with repetition if there are fewer."""
+    if len(sample.point) == count:
+        return sample
+    chosen = rng.choice(len(sample.point), count, replace=len(sample.point) < count)
+    names = ("point", "point_superpoint") + (() if sample.point_label is None else ("point_label",))
+    return replace(sample, **{name: getattr(sample, name)[chosen] for name in names})
+
+
+def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generator) -> DrawnSample:
+    """Draw tokens and points of their patches, then rotate the cloud about z."""
+    count = len(sample.position)
+    kept = np.resize(rng.permutation(count) if config.training else np.arange(count), config.tokens)
+    limits = (config.patch_points, config.context_points) if config.training else (None, None)
+    patch, mask = _draw_points(sample.patch[kept], sample.patch_count[kept], limits[0], rng)
+    context, context_mask = _draw_points(sample.context[kept], sample.context_count[kept], limits[1], rng)
+    rotation = _rotation(rng) if config.training and config.rotate else np.eye(3, dtype=np.float32)
+    patch[..., :3] = patch[..., :3] @ rotation
+    context[..., :3] = context[..., :3] @ rotation
+    position, superpoint = sample.position[kept] @ rotation, sample.token_superpoint[kept]
+    source = replace(sample, point=sample.point @ rotation)
+    return DrawnSample(patch, mask, context, context_mask, sample.descriptor[kept], position, superpoint, source)
+
+
+def jitter(cloud: DrawnSample, rng: np.random.Generator, strength: float) -> DrawnSample:
+    """Disturb the tokens of a cloud, so that nothing fits procedural scenes exactly.
+
+    At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the descriptors' lengths
+    are scaled together by about 12 %, all values get noise, and a tenth of the columns and of the tokens is zeroed.
+    """
+    stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
+    patch = _stretch_points(cloud.patch, cloud.mask, stretch, 0.03 * strength, rng)
+    context = _stretch_points(cloud.context, cloud.context_mask, stretch, 0.01 * strength, rng)
+    descriptor = cloud.descriptor.copy()
+    lengths = np.sinh(descriptor[:, :LENGTH_DIMS]) * np.exp(rng.normal(0, 0.12 * strength))
+    descriptor[:, :LENGTH_DIMS] = np.arcsinh(lengths)
+    descriptor += rng.normal(0, 0.08 * strength, descriptor.shape)
+    kept = (rng.random(descriptor.shape[1]) > 0.1 * strength) & (rng.random((len(descriptor), 1)) > 0.1 * strength)
+    return replace(cloud, patch=patch, context=context, descriptor=(descriptor * kept).astype(np.float32))
+
+
+def collate(clouds: Sequence[DrawnSample], dim: int = 0) -> Batch:
+    """Stack drawn clouds of equal sizes; `dim` is the length of the 2D targets."""
+    sources = [cloud.source for cloud in clouds]
+    superpoint, target, has_target = _stack_superpoints(sources, dim)
+    weights = [
+        propagation_weights(s.point, c.position, s.point_superpoint, c.token_superpoint)
+        for c, s in zip(clouds, sources, strict=True)
+    ]
+    label = [np.full(len(s.point), -1) if s.point_label is None else s.point_label for s in sources]
+    none = np.zeros(dim, np.float32)
+    global_target = [s.targets.global_feature if dim and s.targets is not None else none for s in sources]
+    return Batch(
+        inputs=_stack_inputs(clouds),
+        point=torch.from_numpy(np.stack([s.point for s in sources])),
+        weights=torch.from_numpy(np.stack(weights)),
+        label=torch.from_numpy(np.stack(label)).long(),
+        superpoint=torch.from_numpy(superpoint).long(),
+        target=torch.from_numpy(target),
+        has_target=torch.from_numpy(has_target),
+        global_target=torch.from_numpy(np.stack(global_target)).float(),
+        category=torch.tensor([-1 if s.category is None else int(s.category) for s in sources]),
+    )
+
+
+def propagation_weights(
+    point: np.ndarray, position: np.ndarray, point_superpoint: np.ndarray, token_superpoint: np.ndarray
+) -> np.ndarray:
+    """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (P, N) float32; rows sum to 1.
+
+    A point whose superpoint has no token takes the 3 nearest tokens with the same weights, as in inference.
+
+    Args:
+        point, position: (P, 3) and (N, 3) points and token centers in units of r.
+        point_superpoint, token_superpoint: (P,) and (N,) ids.
+    """
+    distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
+    related = point_superpoint[:, None] == token_superpoint[None]
+    without = np.flatnonzero(~related.any(axis=1))
+    count = min(FALLBACK, len(position))
+    nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
+    related[without[:, None], nearest] = True
+    weights = related / (distance + MIN_DISTANCE)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _stack_inputs(clouds: Sequence[DrawnSample]) -> TokenInput:
+    columns = [
+        [getattr(c, name) for c in clouds] for name in ("patch", "mask", "context", "context_mask", "descriptor")
+    ]
+    columns.append([cloud.position * cloud.source.position_scale for cloud in clouds])
+    return TokenInput(*(torch.from_numpy(np.stack(column)) for column in columns))
+
+
+def _stack_superpoints(sources: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Superpoint ids (B, P) that are distinct across clouds, their targets (S, E) and which have one (S,)."""
+    starts = np.cumsum([0] + [int(source.point_superpoint.max()) + 1 for source in sources])
+    superpoint = np.stack([s.point_superpoint + start for s, start in zip(sources, starts[:-1], strict=True)])
+    target, has_target = np.zeros((starts[-1], dim), np.float32), np.zeros(starts[-1], bool)
+    for source, start, stop in zip(sources, starts[:-1], starts[1:], strict=True):
+        if dim and source.targets is not None:
+            rows = source.targets.superpoint + start
+            inside = rows < stop  # the others have no point in this batch
+            target[rows[inside]] = source.targets.feature[inside]
+            has_target[rows[inside]] = True
+    return superpoint, target, has_target
+
+
+def _draw_points(points: np.ndarray, count: np.ndarray, limit: int | None, rng: np.random.Generator):
+    """Draw at most `limit` of the valid points of each row, all if None: points float32 and their mask."""
+    if limit is not None and points.shape[1] > limit:
+        keys = rng.random(points.shape[:2], np.float32)
+        keys[np.arange(points.shape[1])[None] >= count[:, None]] = 2
+        chosen = np.argpartition(keys, limit - 1, axis=1)[:, :limit]
+        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(keys, chosen, 1), axis=1), 1)
+        points = np.take_along_axis(points, chosen[..., None], 1)
+        count = np.minimum(count, limit)
+    return points.astype(np.float32), np.arange(points.shape[1])[None] < count[:, None]
+
+
+def _rotation(rng: np.random.Generator) -> np.ndarray:
+    """A rotation about z by any angle, mirrored half of the time."""
+    angle = rng.uniform(0, 2 * np.pi)
+    cosine, sine, flip = np.cos(angle), np.sin(angle), rng.choice([-1.0, 1.0])
+    return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
+
+
+def _stretch_points(points, mask, stretch: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
+    moved = points[..., :3] * stretch + rng.normal(0, noise, points[..., :3].shape)
+    moved = np.where(mask[..., None], moved, points[..., :3])
+    return np.concatenate([moved, points[..., 3:]], axis=-1, dtype=np.float32)

@@ -1,0 +1,126 @@
+"""Batches of training: Eq. 4 against inference, subsampled patches, rotations, superpoints of several clouds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fake_samples import fake_sample
+
+from s4token_model.pipeline.propagation import TokenCenters, propagate
+from s4token_model.training import batches
+from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.token_samples import Targets
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_training_propagates_as_inference_does(seed):
+    rng = np.random.default_rng(seed)
+    position, point = (rng.normal(size=(n, 3)).astype(np.float32) for n in (9, 80))
+    token_superpoint, point_superpoint = (rng.integers(0, k, n).astype(np.int32) for k, n in ((4, 9), (5, 80)))
+    weights = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
+    scores = rng.normal(size=(9, 4)).astype(np.float32)
+    expected = propagate(point, point_superpoint, TokenCenters(position, token_superpoint, 1.0), scores)
+    assert not np.isin(point_superpoint, token_superpoint).all(), "some points take the nearest tokens"
+    np.testing.assert_allclose(weights @ scores, expected, atol=1e-5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 9])
+def test_propagation_weights_are_those_of_the_formula(tokens):
+    rng = np.random.default_rng(tokens)
+    position, point = rng.normal(size=(tokens, 3)), rng.normal(size=(30, 3))
+    token_superpoint, point_superpoint = rng.integers(0, 3, tokens), rng.integers(0, 4, 30)
+    found = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
+    for i, row in enumerate(found):
+        distance = np.linalg.norm(position - point[i], axis=1)
+        members = np.flatnonzero(token_superpoint == point_superpoint[i])
+        members = members if len(members) else np.argsort(distance)[:3]
+        expected = np.zeros(tokens)
+        expected[members] = 1 / (distance[members] + 1e-4)
+        np.testing.assert_allclose(row, expected / expected.sum(), atol=1e-6)
+
+
+def test_superpoints_of_two_clouds_stay_distinct_in_a_batch():
+    rng = np.random.default_rng(0)
+    targets = [Targets(np.array([1, 3, 40]), rng.random((3, 8), np.float32), rng.random(8, np.float32)) for _ in "ab"]
+    samples = [replace(fake_sample(seed, 8), targets=targets[seed]) for seed in (0, 1)]
+    everything = DrawConfig(12, training=False)
+    batch = batches.draw_batch(samples, everything, [rng] * 2, 8)
+    first, second = batch.superpoint
+    assert first.max() < second.min() and len(batch.target) == second.max() + 1
+    start = int(second.min() - samples[1].point_superpoint.min())
+    np.testing.assert_array_equal(batch.target[1], samples[0].targets.feature[0])
+    np.testing.assert_array_equal(batch.target[start + 3], samples[1].targets.feature[1])
+    assert batch.has_target.nonzero().flatten().tolist() == [1, 3, start + 1, start + 3]
+    assert batch.global_target.shape == (2, 8) and batch.inputs.patch.shape == (2, 12, 8, 3)
+    np.testing.assert_array_equal(batch.label, np.stack([s.point_label for s in samples]))
+
+
+def test_samples_without_labels_targets_or_category_are_filled_up():
+    bare = replace(fake_sample(0, 8), targets=None, point_label=None)
+    batch = batches.draw_batch([bare, fake_sample(1, 8)], DrawConfig(12, training=False), [None] * 2, 8)
+    assert (batch.label[0] == -1).all() and not (batch.label[1] == -1).any() and batch.category.tolist() == [-1, -1]
+    assert not batch.global_target[0].any() and batch.global_target[1].any()
+    assert batch.has_target.nonzero().flatten().min() > batch.superpoint[0].max()
+
+
+@pytest.mark.parametrize("limit", [8, None])
+def test_subsampled_patches_hold_distinct_valid_points(limit):
+    rng = np.random.default_rng(0)
+    count = np.array([3, 8, 20])
+    points = np.where(np.arange(20)[None, :, None] < count[:, None, None], rng.random((3, 20, 3)) + 1, 0)
+    kept, mask = batches._draw_points(points.astype(np.float16), count, limit, rng)
+    assert kept.dtype == np.float32
+    for row in range(3):
+        chosen = kept[row][mask[row]]
+        assert len(chosen) == (min(count[row], 8) if limit else count[row])
+        assert (chosen >= 1).all() and len(np.unique(chosen[:, 0])) == len(chosen)
+
+
+def test_rotations_are_about_the_vertical_and_keep_lengths():
+    rng = np.random.default_rng(0)
+    signs = set()
+    for _ in range(30):
+        rotation = batches._rotation(rng)
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+        assert rotation[2].tolist() == [0, 0, 1] and rotation[:, 2].tolist() == [0, 0, 1]
+        signs.add(round(float(np.linalg.det(rotation))))
+    assert signs == {-1, 1}
+
+
+def test_jitter_disturbs_but_keeps_padding_and_positions():
+    config = DrawConfig(12, 40, 8, 8)
+    drawn = batches.draw_tokens(fake_sample(0, 32), config, np.random.default_rng(0))
+    once, again = (batches.jitter(drawn, np.random.default_rng(4), 1.0) for _ in range(2))
+    for name in ("patch", "context", "descriptor"):
+        assert getattr(once, name).dtype == np.float32 and np.array_equal(getattr(once, name), getattr(again, name))
+        assert not np.array_equal(getattr(once, name), getattr(drawn, name))
+    for name, mask in (("patch", drawn.mask), ("context", drawn.context_mask)):
+        before, after = getattr(drawn, name), getattr(once, name)
+        assert (after[~mask] == before[~mask]).all() and np.array_equal(after[..., 3:], before[..., 3:])
+    for name in ("mask", "context_mask", "position", "token_superpoint", "source"):
+        assert getattr(once, name) is getattr(drawn, name)
+    same = batches.jitter(drawn, np.random.default_rng(4), 0.0)
+    np.testing.assert_allclose(same.descriptor, drawn.descriptor, atol=1e-5)
+    np.testing.assert_allclose(same.patch, drawn.patch, atol=1e-6)
+
+
+def test_samples_are_drawn_by_their_weights_in_training_only():
+    samples = [replace(fake_sample(k, 8), category=np.int32(k)) for k in range(4)]
+    sampler = Sampler(samples, 8, np.array([0.1, 0.1, 0.1, 0.7]))
+    for training, low, high in ((True, 0.6, 0.8), (False, 0.15, 0.35)):
+        batch = sampler.draw(DrawConfig(12, 40, 8, 8, training=training), [np.random.default_rng(0)] * 200)
+        assert low < float((batch.category == 3).float().mean()) < high
+
+
+def test_a_generator_per_cloud_gives_the_batch_however_it_is_split():
+    sampler = Sampler([fake_sample(k, 8) for k in range(5)], 8)
+    config = DrawConfig(6, 20, 4, 4)
+    whole = sampler.draw(config, [np.random.default_rng([3, k]) for k in range(4)])
+    parts = [sampler.draw(config, [np.random.default_rng([3, k]) for k in range(a, a + 2)]) for a in (0, 2)]
+    for name in ("patch", "context", "position"):
+        assert torch.equal(getattr(whole.inputs, name), torch.cat([getattr(p.inputs, name) for p in parts]))
+    assert torch.equal(whole.weights, torch.cat([part.weights for part in parts]))
