@@ -9,21 +9,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from s4token_model.experiments import cache, document, robustness, sweeps, table1, table2, table6, table7
-from s4token_model.experiments.effort import FULL, QUICK
-from s4token_model.experiments.experiment import Experiment, Lab
+from s4token_model.experiments import report, runs
+from s4token_model.experiments.budget import FULL, QUICK, Workspace
+from s4token_model.experiments.tables import EXPERIMENTS, Experiment
 
-EXPERIMENTS = tuple(module.EXPERIMENT for module in (table1, table2, robustness, table6, table7, sweeps))
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, write the document; 2 on an error of the user's."""
+    """Parse, run, write the document; 2 on a user error."""
     given = parser().parse_args(arguments)
     try:
-        lab, out = lab_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
+        workspace, out = workspace_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
         chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
-        run(chosen, lab, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
+        run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
     except (ValueError, OSError) as error:
         print(f"results: {error}", file=sys.stderr)
         return 2
@@ -33,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(document.COMMAND, description="the paper's comparisons at a small scale")
+    top = argparse.ArgumentParser(report.COMMAND, description="the paper's comparisons at a small scale")
     top.add_argument("--quick", action="store_true", help="a few minutes: shows that everything runs, no more")
     top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
@@ -46,9 +45,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def lab_of(given: argparse.Namespace) -> Lab:
-    """Folder, effort and data of a command line. ValueError when a folder it names is not there."""
-    effort = QUICK if given.quick else FULL
+def workspace_of(given: argparse.Namespace) -> Workspace:
+    """Folder, budget and data of a command line. ValueError when a folder it names is not there."""
+    budget = QUICK if given.quick else FULL
     data, rooms = Path(os.environ.get("S4TOKEN_DATA", "../shared/data")), []
     for option, usual in (("scannet", "scannet_votenet"), ("s3dis", "spt_demo")):
         folder = getattr(given, option)
@@ -56,12 +55,12 @@ def lab_of(given: argparse.Namespace) -> Lab:
             raise ValueError(f"--{option} {folder}: no such folder; leave it out to skip the real rooms")
         found = folder or data / usual
         rooms.append(found if found.is_dir() else None)
-    return Lab(given.cache / effort.name, effort, *rooms)
+    return Workspace(given.cache / budget.name, budget, *rooms)
 
 
 def run(
     experiments: Sequence[Experiment],
-    lab: Lab,
+    workspace: Workspace,
     out: Path,
     seconds: float | None = None,
     settings: Sequence[str] | None = None,
@@ -78,18 +77,15 @@ def run(
     for experiment in experiments:
         rows = [name for name in experiment.settings if not settings or name in settings]
         for setting in rows:
-            for seed in range(min(seeds or lab.effort.seeds, lab.effort.seeds)):
+            for seed in range(min(seeds or workspace.budget.seeds, workspace.budget.seeds)):
                 if seconds is None or time.perf_counter() - started < seconds:
-                    _run_one(experiment, setting, seed, lab)
-        document.write(out, EXPERIMENTS, lab)
+                    _run_one(experiment, setting, seed, workspace)
+        report.write(out, EXPERIMENTS, workspace)
 
 
-def _run_one(experiment: Experiment, setting: str, seed: int, lab: Lab) -> None:
-    effort = lab.effort
-    known = cache.load(lab.folder, experiment.name, setting, seed, effort) is not None
-    found = cache.run(
-        lab.folder, experiment.name, setting, seed, effort, lambda: experiment.compute(setting, seed, lab)
-    )
+def _run_one(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> None:
+    known = runs.load(workspace, experiment.name, setting, seed) is not None
+    found = runs.run(workspace, experiment.name, setting, seed, lambda: experiment.compute(setting, seed, workspace))
     figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in found["figures"].items() if v is not None)
     source = "on disk" if known else f"{found['seconds']:.0f} s"
     print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)

@@ -1,0 +1,127 @@
+"""Tokenizers trained without labels on procedural objects, in front of a small frozen CLIP (Sec. 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from s4token_model import metrics, vocabulary
+from s4token_model.config import Config
+from s4token_model.experiments import objects, teacher_clip
+from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.objects import Shape
+from s4token_model.experiments.teacher_clip import TAUGHT
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.procedural import scenes
+from s4token_model.segmenter import build_patches
+from s4token_model.sensors import rgbd_views, scans
+from s4token_model.sensors.raycast import Caster
+from s4token_model.training import pretrain, procedural_samples, targets
+from s4token_model.training.batches import Sampler
+from s4token_model.training.settings import TrainConfig
+from s4token_model.training.token_samples import Targets, TokenSample
+
+FIRST_TRAIN, FIRST_TEST = 1_800_000_000, 1_850_000_000
+LOSS_POINTS = 512  # per object and step
+
+
+def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Tokenizer:
+    """Train a tokenizer by the self-supervised recipe, or load it; `changes` are keys of TrainConfig.
+
+    It is trained once, whichever table asks first. A killed run resumes from its last saved state.
+    """
+    config, budget, frozen = objects.pipeline(variant), workspace.budget, teacher_clip.load(workspace)
+    name = "-".join([variant, *(f"{key}={value:g}" for key, value in (changes or {}).items())])
+    train_config = TrainConfig(
+        run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), steps=budget.pretrain_steps,
+        batch=budget.pretrain_batch, tokens=config.sampling.tokens, patch_points=config.patches.points,
+        context_points=1, points=LOSS_POINTS, decoder_layers=2, rate=budget.rate, save_every=100, seed=seed,
+        precision="fp32", **(changes or {}),
+    )  # fmt: skip
+    tokenizer = pretrain.new_tokenizer(config, frozen, seed)
+    trainer = pretrain.Trainer(tokenizer, frozen, train_config, 0, 1)  # loads a saved state
+    if trainer.progress.step < train_config.steps:
+        pretrain.train(Sampler(_training_samples(config, workspace), frozen.dim), None, tokenizer, frozen, train_config)
+    return tokenizer.eval()
+
+
+@lru_cache(maxsize=1)
+def _training_samples(config: Config, workspace: Workspace) -> list[TokenSample]:
+    return [replace(objects.tokenize(shape, config), targets=found) for shape, found in _training_objects(workspace)]
+
+
+@lru_cache(maxsize=1)
+def _training_objects(workspace: Workspace) -> list[tuple[Shape, Targets]]:
+    """Objects of all classes with their 2D targets; the partition, and so the targets, is the same for all variants."""
+    count = workspace.budget.pretrain_shapes
+    return [_with_targets(FIRST_TRAIN + k, TAUGHT[k % len(TAUGHT)], workspace) for k in range(count)]
+
+
+def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Targets]:
+    """An object and CLIP's dense features of its pictures, averaged over the pixels that show a superpoint."""
+    rng, scene = np.random.default_rng(seed), scenes.make_object(seed, name)
+    scan = scans.scan_object(scene, np.random.default_rng(seed), workspace.budget.points, partial=False)
+    shape = Shape(objects.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
+    patched = build_patches(shape.xyz, None, objects.pipeline("s4token"))
+    size, views = (teacher_clip.EDGE, teacher_clip.EDGE), workspace.budget.views
+    pictures = rgbd_views.render_views(scene, rng, views, size, teacher_clip.STYLE, Caster(scene), 50.0)
+    seen = procedural_samples.seen_pixels(patched, scan.xyz, pictures)
+    images = np.stack([view.rgb for view in pictures])
+    return shape, targets.superpoint_features(images, seen, teacher_clip.load(workspace))
+
+
+@lru_cache(maxsize=1)
+def held_out(budget: Budget) -> list[Shape]:
+    """Objects of all classes that no tokenizer was trained on."""
+    return objects.make(FIRST_TEST, budget.held_out, budget.points, TAUGHT)
+
+
+@lru_cache(maxsize=1)
+def held_out_samples(config: Config, budget: Budget) -> list[TokenSample]:
+    """The held-out objects as tokens."""
+    return [objects.tokenize(shape, config) for shape in held_out(budget)]
+
+
+@torch.no_grad()
+def score(tokenizer: Tokenizer, samples: Sequence[TokenSample], workspace: Workspace) -> dict[str, float]:
+    """Zero-shot over all class names: mIoU of the points, each labeled as its object, and top-1 of [cls]."""
+    frozen, text, hits = teacher_clip.load(workspace), _text(workspace), 0
+    counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
+    stackable = len({len(sample.point) for sample in samples}) == 1
+    size = workspace.budget.batch if stackable else 1
+    for start in range(0, len(samples), size):
+        batch = objects.stack(samples[start : start + size])
+        features, cls = frozen.encode_tokens(tokenizer(batch.inputs))
+        prediction = (batch.weights @ (normalize(features, dim=-1) @ text.T)).argmax(dim=2).numpy()
+        truth = batch.category.unsqueeze(1).expand(-1, prediction.shape[1]).numpy()
+        counts += metrics.confusion(truth.ravel(), prediction.ravel(), len(TAUGHT))
+        hits += int(((cls @ text.T).argmax(dim=1) == batch.category).sum())
+    return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / len(samples)}
+
+
+@lru_cache(maxsize=1)
+def score_targets(workspace: Workspace) -> dict[str, float]:
+    """Score the 2D targets of the held-out objects themselves; superpoints that no picture shows count as wrong."""
+    text, hits, budget = _text(workspace).numpy(), 0, workspace.budget
+    counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
+    for k in range(budget.held_out):
+        shape, found = _with_targets(FIRST_TEST + k, TAUGHT[k % len(TAUGHT)], workspace)
+        ids = build_patches(shape.xyz, None, objects.pipeline("s4token")).superpoints
+        label = np.full(ids.max() + 1, len(TAUGHT))
+        label[found.superpoint] = (found.feature @ text.T).argmax(axis=1)
+        counts[shape.category] += np.bincount(label[ids], minlength=len(TAUGHT) + 1)
+        hits += int((found.global_feature @ text.T).argmax() == shape.category)
+    return {"objects_miou": metrics.scores(counts).miou, "objects_top1": hits / budget.held_out}
+
+
+@lru_cache(maxsize=1)
+def _text(workspace: Workspace) -> Tensor:
+    templates = vocabulary.read_templates("default")
+    return torch.from_numpy(vocabulary.build(TAUGHT, templates, 0.0, teacher_clip.load(workspace).encode_text).text)

@@ -1,0 +1,120 @@
+"""Part segmentation of procedural objects, fully trained: tokenizer, a small transformer and a head (Table 1)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from s4token_model import config as configs
+from s4token_model.config import Config
+from s4token_model.experiments import objects
+from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.objects import Shape
+from s4token_model.io.files import atomic
+from s4token_model.metrics import part_ious
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.procedural.classes import PARTS
+from s4token_model.training.batches import Batch, subsample_points
+from s4token_model.training.loop import cosine_rate, optimizer_step
+from s4token_model.training.token_samples import TokenSample
+
+FIRST_TRAIN, FIRST_TEST = 1_700_000_000, 1_750_000_000  # seeds of objects that no model was trained on
+LOSS_POINTS = 512  # per object and step
+CATEGORIES = len(objects.WITH_PARTS)
+
+
+class PartModel(nn.Module):
+    """Tokens through self-attention, propagated to the points by Eq. 4, then a head that knows the category.
+
+    Unlike supervised_parts.PartModel it has no CLIP, so that a run takes a minute.
+    """
+
+    def __init__(self, config: Config, width: int):
+        super().__init__()
+        self.tokenizer = Tokenizer(config.tokenizer, width)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Sequential(
+            nn.Linear(2 * width + CATEGORIES, 2 * width), nn.LayerNorm(2 * width), nn.ReLU(),
+            nn.Linear(2 * width, len(PARTS)),
+        )  # fmt: skip
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of the parts, (B, P, len(PARTS))."""
+        tokens = self.norm(self.tokenizer(batch.inputs))
+        points = batch.weights @ tokens
+        shape = torch.cat([tokens.amax(dim=1), one_hot(batch.category, CATEGORIES).float()], dim=1)
+        return self.head(torch.cat([points, shape.unsqueeze(1).expand(-1, points.shape[1], -1)], dim=2))
+
+
+@lru_cache(maxsize=2)
+def shapes(budget: Budget) -> tuple[list[Shape], list[Shape]]:
+    """Objects to train on and to test with."""
+    train = objects.make(FIRST_TRAIN, budget.train_shapes, budget.points)
+    return train, objects.make(FIRST_TEST, budget.test_shapes, budget.points)
+
+
+@lru_cache(maxsize=1)
+def samples(config: Config, budget: Budget) -> tuple[list[TokenSample], list[TokenSample]]:
+    """The same objects as tokens; kept for all seeds of one setting."""
+    train, test = shapes(budget)
+    return [objects.tokenize(shape, config) for shape in train], [objects.tokenize(shape, config) for shape in test]
+
+
+def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: str) -> PartModel:
+    """Train a model, or load it if the workspace has one of that name and seed: AdamW, cosine rate, cross-entropy."""
+    budget, path = workspace.budget, workspace.folder / "weights" / f"{name}-seed{seed}.pt"
+    torch.manual_seed(seed)
+    model = PartModel(configs.replace(config, {"tokenizer.layers": budget.layers}), budget.width)
+    if path.is_file():
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()
+
+    def compute_losses(batch: Batch) -> dict[str, Tensor]:
+        return {"parts": cross_entropy(model(batch).flatten(0, 1), batch.label.flatten())}
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    train, _ = samples(config, budget)
+    optimizer = torch.optim.AdamW(model.parameters(), budget.rate, weight_decay=0.05)
+    for step in range(steps):
+        rng = np.random.default_rng([seed, step])
+        cosine_rate(optimizer, budget.rate, step, steps)
+        chosen = rng.choice(len(train), budget.batch, replace=False)
+        batch = objects.stack([subsample_points(train[k], LOSS_POINTS, rng) for k in chosen])
+        optimizer_step(optimizer, compute_losses, [batch], path.parent, step)
+    with atomic(path) as file:
+        torch.save(model.state_dict(), file)
+    return model.eval()
+
+
+@torch.no_grad()
+def evaluate(model: PartModel, test: list[TokenSample], budget: Budget) -> dict[str, float]:
+    """Return mIoU_C and mIoU_I as on ShapeNetPart.
+
+    Only the parts that a category has in the training objects are predicted and scored; one that is neither in the
+    truth nor predicted has IoU 1.
+    """
+    allowed = category_parts(shapes(budget)[0])
+    found: list[list[float]] = [[] for _ in range(CATEGORIES)]
+    for start in range(0, len(test), budget.batch):
+        batch = objects.stack(test[start : start + budget.batch])
+        for logits, part, category in zip(model(batch), batch.label, batch.category.tolist(), strict=True):
+            best = logits.masked_fill(~torch.from_numpy(allowed[category]), -torch.inf).argmax(dim=1)
+            ious = part_ious(part.numpy(), best.numpy(), len(PARTS))
+            found[category].append(float(ious[allowed[category]].mean()))
+    present = [values for values in found if values]
+    return {
+        "miou_c": float(np.mean([np.mean(values) for values in present])),
+        "miou_i": float(np.mean([value for values in present for value in values])),
+    }
+
+
+def category_parts(train: list[Shape]) -> np.ndarray:
+    """Return (categories, len(PARTS)) bool: the parts that occur in objects of each category."""
+    parts = np.zeros((CATEGORIES, len(PARTS)), bool)
+    for shape in train:
+        parts[shape.category, shape.part] = True
+    return parts

@@ -1,0 +1,203 @@
+"""docs/results.md: mean and spread over seeds, whether the paper's order appears, tables and pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.experiments import runs
+from s4token_model.experiments.budget import Workspace
+from s4token_model.experiments.tables import Experiment
+
+COMMAND = "python -m s4token_model.experiments"
+MAX_BARS = 4  # per row; of more figures only the compared ones are drawn
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: its seeds, and per figure the mean and the sample standard deviation, NaN if not measured."""
+
+    setting: str
+    seeds: int
+    mean: dict[str, float]
+    spread: dict[str, float]  # NaN for a single seed, too
+    seconds: float  # of all runs
+
+
+def rows(experiment: Experiment, workspace: Workspace) -> list[Row]:
+    """Summarize the settings of which at least one seed was run, in the experiment's order."""
+    found = []
+    for setting in experiment.settings:
+        seeds = range(workspace.budget.seeds)
+        stored = [runs.load(workspace, experiment.name, setting, seed) for seed in seeds]
+        done = [run for run in stored if run is not None]
+        if done:
+            values = {key: [_number(run["figures"].get(key)) for run in done] for key in experiment.figures}
+            mean = {key: float(np.mean(v)) for key, v in values.items()}
+            spread = {key: float(np.std(v, ddof=1)) if len(v) > 1 else math.nan for key, v in values.items()}
+            found.append(Row(setting, len(done), mean, spread, sum(run["seconds"] for run in done)))
+    return found
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def verdicts(experiment: Experiment, found: list[Row]) -> list[str]:
+    """Say for each pair that the paper orders whether the order appears, and how clearly."""
+    by_name, sentences = {row.setting: row for row in found}, []
+    for better, worse in experiment.expected:
+        for key in experiment.compared:
+            pair = f"{better} over {worse}" + (f", {experiment.figures[key]}" if len(experiment.compared) > 1 else "")
+            missing = better not in by_name or worse not in by_name
+            verdict = "not measured yet." if missing else _verdict(by_name[better], by_name[worse], key)
+            sentences.append(f"{pair}: {verdict}")
+    return sentences
+
+
+def _verdict(one: Row, other: Row, key: str) -> str:
+    gap = one.mean[key] - other.mean[key]
+    if math.isnan(gap):
+        return "not measured."
+    points = f"{100 * gap:+.1f} points"
+    spread = max(one.spread[key], other.spread[key])
+    if min(one.seeds, other.seeds) < 2 or math.isnan(spread):
+        return f"{points}, one seed: {'as in' if gap > 0 else 'against'} the paper, the spread is unknown."
+    if abs(gap) <= spread:
+        return f"{points}, within the spread of the seeds ({100 * spread:.1f}): **the paper's order does not appear**."
+    if gap < 0:
+        return f"{points}: **the opposite of the paper's order**."
+    return f"{points}, above the spread of the seeds ({100 * spread:.1f}): the paper's order appears."
+
+
+def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -> None:
+    """Write the document from the stored runs; pictures are NAME-EXPERIMENT.png in its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = [_head(workspace)]
+    for experiment in experiments:
+        found = rows(experiment, workspace)
+        picture = path.with_name(f"{path.stem}-{experiment.name}.png")
+        if found:
+            draw(picture, experiment, found)
+        parts.append(_section(experiment, found, workspace, picture.name))
+    partial = path.with_suffix(".partial")
+    partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _head(workspace: Workspace) -> str:
+    budget = workspace.budget
+    notes = [
+        "# Results at a small scale",
+        f"Written by `make results` (`{COMMAND}`) on {date.today()}, {os.cpu_count()} processors, budget"
+        f" `{budget.name}`; it runs what is missing and can be killed at any time.",
+        "These are not the paper's benchmarks: small models, procedural data, minutes of training. They ask whether the"
+        " paper's *comparisons* come out the same way. Figures are percent, mean ± sample standard deviation over seeds"
+        " of weights and batches; a figure without ± is one seed. [findings.md](findings.md) discusses them.",
+    ]
+    if workspace.scannet is None:
+        notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")
+    if budget.name == "quick":
+        notes.append("**Budget `quick` only shows that everything runs; its figures mean nothing.**")
+    return "\n\n".join(notes)
+
+
+def _section(experiment: Experiment, found: list[Row], workspace: Workspace, picture: str) -> str:
+    quick = " --quick" if workspace.budget.name == "quick" else ""
+    lines = [f"## {experiment.title}", "", experiment.about, "", f"`{COMMAND}{quick} --only {experiment.name}`", ""]
+    if not found:
+        return "\n".join([*lines, "Not run yet."])
+    lines += [*_table(experiment, found, workspace.budget.seeds), "", f"![{experiment.title}]({picture})", ""]
+    lines += [f"- {sentence}" for sentence in verdicts(experiment, found)]
+    missing = [name for name in experiment.settings if name not in {row.setting for row in found}]
+    if missing:
+        lines.append(f"- Not run yet: {', '.join(missing)}.")
+    lines.append(f"- {sum(row.seeds for row in found)} runs took {sum(row.seconds for row in found) / 60:.1f} minutes.")
+    return "\n".join(lines)
+
+
+def _table(experiment: Experiment, found: list[Row], seeds: int) -> list[str]:
+    paper = ["the paper's"] if experiment.paper else []
+    header = ["", *experiment.figures.values(), *paper, "seeds"]
+    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
+    for row in found:
+        cells = [cell(row.mean[key], row.spread[key]) for key in experiment.figures]
+        cells += [experiment.paper.get(row.setting, "-")] if experiment.paper else []
+        lines.append(f"| {row.setting} | {' | '.join(cells)} | {row.seeds} of {seeds} |")
+    return lines
+
+
+def cell(mean: float, spread: float) -> str:
+    """Format a fraction of 1 in percent, with its spread if there is one."""
+    if math.isnan(mean):
+        return "-"
+    return f"{100 * mean:.1f}" + ("" if math.isnan(spread) else f" ± {100 * spread:.1f}")
+
+
+def draw(path: Path, experiment: Experiment, found: list[Row]) -> None:
+    """Draw the rows of an experiment in percent, with the spread."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure = {"bars": _bars, "curves": _curves, "panels": _panels}[experiment.drawing](pyplot, experiment, found)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def _bars(pyplot, experiment: Experiment, found: list[Row]):
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    shown = list(experiment.figures)
+    if len(shown) > MAX_BARS:
+        shown = [key for key in experiment.compared if not np.isnan(_values(found, key)[0]).all()]
+        found = [row for row in found if not any(np.isnan(row.mean[key]) for key in shown)]
+    width, ticks = 0.8 / len(shown), np.arange(len(found))
+    for number, key in enumerate(shown):
+        means, spreads = _values(found, key)
+        offset = (number - (len(shown) - 1) / 2) * width
+        axes.bar(ticks + offset, means, width, yerr=spreads, label=experiment.figures[key])
+    axes.set_xticks(ticks, [row.setting for row in found], rotation=20)
+    axes.set_ylabel("percent")
+    lowest = min(value for key in shown for value in _values(found, key)[0])
+    if lowest > 50:  # differences of a point or two between high bars
+        axes.set_ylim(10 * (lowest // 10 - 1), None)
+    figure.legend(loc="outside upper center", ncols=len(shown))
+    return figure
+
+
+def _curves(pyplot, experiment: Experiment, found: list[Row]):
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    factors = [float(key) for key in experiment.figures]
+    for row in found:
+        means = [100 * row.mean[key] for key in experiment.figures]
+        spreads = [100 * np.nan_to_num(row.spread[key]) for key in experiment.figures]
+        style = "--" if row.setting.startswith("zero-shot") else "-"
+        axes.errorbar(factors, means, spreads, marker=".", linestyle=style, label=row.setting)
+    axes.set(xscale="log", xlabel="factor on the test clouds", ylabel="percent")
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def _panels(pyplot, experiment: Experiment, found: list[Row]):
+    names = list(dict.fromkeys(row.setting.split("=")[0] for row in found))
+    size = (3 * len(names) + 1, 3.2)
+    figure, panels = pyplot.subplots(1, len(names), figsize=size, layout="constrained", squeeze=False)
+    for axes, name in zip(panels[0], names, strict=True):
+        here = [row for row in found if row.setting.split("=")[0] == name]
+        for key, title in experiment.figures.items():
+            means, spreads = _values(here, key)
+            axes.errorbar([float(row.setting.split("=")[1]) for row in here], means, spreads, marker=".", label=title)
+        axes.set(xlabel=name, ylabel="percent")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def _values(found: list[Row], key: str) -> tuple[list[float], list[float]]:
+    return [100 * row.mean[key] for row in found], [100 * float(np.nan_to_num(row.spread[key])) for row in found]

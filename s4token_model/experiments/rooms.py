@@ -1,0 +1,99 @@
+"""Tokenizers of objects on whole rooms, without tuning: procedural ones, and ScanNet's and S3DIS's if present."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model import config as configs
+from s4token_model import constants, metrics, vocabulary
+from s4token_model.config import Config
+from s4token_model.constants import SCANNET20
+from s4token_model.datasets import s3dis, scannet
+from s4token_model.evaluation import prompts
+from s4token_model.evaluation.procedural_rooms import held_out_clouds
+from s4token_model.evaluation.segmentation import LabeledCloud
+from s4token_model.experiments import teacher_clip
+from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.procedural.classes import scannet20_ids
+from s4token_model.segmenter import EncodedCloud, Segmenter
+from s4token_model.vocabulary import Vocabulary
+
+Encoded = tuple[LabeledCloud, EncodedCloud]
+
+
+def segmenter_of(tokenizer: Tokenizer, config: Config, workspace: Workspace) -> Segmenter:
+    """The pipeline for rooms: the default partition, more tokens, ScanNet's 20 class names."""
+    changes = {"sampling.tokens": workspace.budget.room_tokens, "superpoints.regularization": 0.3}
+    return Segmenter(tokenizer, teacher_clip.load(workspace), configs.replace(config, changes))
+
+
+def encode(segmenter: Segmenter, clouds: list[LabeledCloud]) -> list[Encoded]:
+    """Encode the clouds once for all vocabularies."""
+    return [(cloud, segmenter.encode(cloud.xyz)) for cloud in clouds]
+
+
+def score(segmenter: Segmenter, encoded: list[Encoded], classes: Vocabulary | None = None) -> float:
+    """mIoU over the classes that occur, pooled over the clouds; `classes` defaults to the segmenter's vocabulary."""
+    classes = classes or segmenter.vocabulary
+    count = len(classes.names)
+    counts = np.zeros((count, count + 1), np.int64)
+    for cloud, encoding in encoded:
+        counts += metrics.confusion(cloud.label, segmenter.label(encoding, classes).labels, count)
+    return metrics.scores(counts).miou
+
+
+def score_furniture(segmenter: Segmenter, encoded: list[Encoded]) -> float:
+    """mIoU over the points of the classes that objects were trained on, with only these as vocabulary.
+
+    Walls and floors, which no training object shows, are neither in the vocabulary nor counted.
+    """
+    names, templates = list(teacher_clip.TAUGHT), vocabulary.read_templates("default")
+    table = np.full(constants.UNLABELED + 1, constants.UNLABELED, np.uint32)
+    table[[SCANNET20.index(name) for name in names]] = np.arange(len(names))
+    taught = [(LabeledCloud(c.name, c.xyz, None, table[c.label]), encoding) for c, encoding in encoded]
+    return score(segmenter, taught, segmenter.make_vocabulary(names, templates, 0.0))
+
+
+def s3dis_classes(segmenter: Segmenter) -> Vocabulary:
+    """S3DIS's 13 classes in the prompts of `s4token evaluate s3dis`."""
+    prompt = prompts.load("s3dis", s3dis.NAMES)
+    return segmenter.make_vocabulary(prompt.words, prompt.templates, 0.0)
+
+
+@lru_cache(maxsize=1)
+def procedural(budget: Budget) -> list[LabeledCloud]:
+    """Procedural rooms with ScanNet's classes; points of other classes are not annotated."""
+    table = np.array(scannet20_ids(constants.UNLABELED), np.uint32)
+    rooms = held_out_clouds(budget.rooms)
+    return [subsample(LabeledCloud(r.name, r.xyz, None, table[r.label]), budget.room_points) for r in rooms]
+
+
+@lru_cache(maxsize=1)
+def of_scannet(root: Path, budget: Budget) -> list[LabeledCloud]:
+    """The first scan of each of ScanNet's rooms below `root`."""
+    found = (scannet.load_room(root, name) for name in first_scans(root, budget))
+    return [subsample(LabeledCloud(r.name, r.xyz, None, r.label), budget.room_points) for r in found]
+
+
+@lru_cache(maxsize=1)
+def of_s3dis(root: Path, budget: Budget) -> list[LabeledCloud]:
+    """The first rooms of S3DIS's Area 5 below `root`, or its crops; as many as of ScanNet."""
+    found = (s3dis.load_room(root, name) for name in s3dis.list_rooms(root)[: budget.scannet_rooms])
+    return [subsample(LabeledCloud(r.name, r.xyz, None, r.label), budget.room_points) for r in found]
+
+
+def first_scans(root: Path, budget: Budget) -> list[str]:
+    """Names of the first scans of ScanNet's rooms below `root`, as many as the budget allows."""
+    return [name for name in scannet.list_rooms(root) if name.endswith("_00")][: budget.scannet_rooms]
+
+
+def subsample(cloud: LabeledCloud, max_points: int) -> LabeledCloud:
+    """Keep at most `max_points` random points of a cloud, in their order."""
+    if len(cloud.xyz) <= max_points:
+        return cloud
+    kept = np.sort(np.random.default_rng(0).choice(len(cloud.xyz), max_points, replace=False))
+    return LabeledCloud(cloud.name, cloud.xyz[kept], None, cloud.label[kept])

@@ -1,0 +1,251 @@
+"""The paper's comparisons as data: one Experiment per table, and the function that computes a cell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from s4token_model.config import Config
+from s4token_model.experiments import object_pretraining, objects, part_training, rooms
+from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.teacher_clip import TAUGHT
+from s4token_model.tokenizer_variants import RAW_OCTAVES, TABLE_1
+from s4token_model.training.token_samples import TokenSample
+
+Figures = dict[str, Any]  # {key of a figure: fraction of 1, or None if it could not be measured}
+PRETRAINED = ("knn", "knn+rpn", "ball+rpn+spt")  # the variants of Table 2
+TARGETS = "2D targets"
+LOSSES = ("assign", "local", "global")
+ALL_LOSSES = "assign+local+global"
+SCALES = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
+SUPERVISED, ZERO_SHOT = "parts, ", "zero-shot, "
+DEFAULTS = ("gamma=0.1", "N=128", "M=32", "alpha=1", "scaled=1")  # of the sweeps: one model serves all of them
+# Setting of a sweep -> the keys it changes; unscaled positions take the shorter wavelengths of the bare tokenizers
+SWEEPS: dict[str, dict[str, Any]] = {
+    **{f"gamma={value:g}": {"sampling.gamma": value} for value in (0.0, 0.1, 0.2, 0.4, 0.6, 1.0)},
+    **{f"N={value}": {"sampling.tokens": value} for value in (32, 64, 128, 256)},
+    **{f"M={value}": {"patches.points": value} for value in (8, 16, 32, 64)},
+    **{f"alpha={value:g}": {"patches.alpha": value} for value in (0.5, 1.0, 1.5, 2.0)},
+    "scaled=0": {"tokenizer.position_scaled": False, "tokenizer.position_octaves": RAW_OCTAVES},
+    "scaled=1": {},
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One table of the document."""
+
+    name: str
+    title: str
+    about: str
+    settings: tuple[str, ...]  # rows
+    figures: dict[str, str]  # columns: {key: title}, fractions of 1
+    compute: Callable[[str, int, Workspace], Figures]  # (setting, seed, workspace)
+    expected: tuple[tuple[str, str], ...]  # pairs (better, worse) of settings that the paper orders
+    compared: tuple[str, ...]  # the figures that are compared
+    drawing: str = "bars"  # per setting; "curves": per setting over the columns; "panels": settings "key=value"
+    paper: dict[str, str] | None = None  # {setting: what the paper reports}
+
+
+def table1(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Train and test one tokenizer for part segmentation."""
+    return _parts(objects.pipeline(setting), seed, workspace, workspace.budget.steps, f"parts-{setting}")
+
+
+def sweep(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Train and test S4Token with one value changed, e.g. "gamma=0.2"."""
+    name = "default" if setting in DEFAULTS else setting
+    config = objects.pipeline("s4token", {} if setting in DEFAULTS else SWEEPS[setting])
+    return _parts(config, seed, workspace, workspace.budget.sweep_steps, f"sweep-{name}")
+
+
+def _parts(config: Config, seed: int, workspace: Workspace, steps: int, name: str) -> Figures:
+    model = part_training.trained(config, seed, steps, workspace, name)
+    return part_training.evaluate(model, part_training.samples(config, workspace.budget)[1], workspace.budget)
+
+
+def table2(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Train on objects, test on other objects, on objects cut out of rooms and on whole rooms."""
+    found: Figures = dict.fromkeys(TABLE2_FIGURES)
+    if setting == TARGETS:
+        return found | object_pretraining.score_targets(workspace)
+    budget, config = workspace.budget, objects.pipeline(setting)
+    tokenizer = object_pretraining.tokenizer_of(setting, seed, workspace)
+    found |= _held_out(setting, seed, workspace)
+    segmenter = rooms.segmenter_of(tokenizer, config, workspace)
+    places = {"rooms": (rooms.procedural(budget), objects.from_procedural_rooms(budget))}
+    if workspace.scannet is not None:
+        root = workspace.scannet
+        places["scannet"] = (rooms.of_scannet(root, budget), objects.from_scannet(root, budget))
+    for name, (clouds, things) in places.items():
+        encoded = rooms.encode(segmenter, clouds)
+        found[f"{name}_miou"] = rooms.score(segmenter, encoded)
+        found[f"{name}_furniture"] = rooms.score_furniture(segmenter, encoded)
+        if things:
+            samples = [objects.tokenize(thing, config) for thing in things]
+            scores = object_pretraining.score(tokenizer, samples, workspace)
+            found[f"{name}_things"], found[f"{name}_top1"] = scores["objects_miou"], scores["objects_top1"]
+    if workspace.s3dis is not None:
+        encoded = rooms.encode(segmenter, rooms.of_s3dis(workspace.s3dis, budget))
+        found["s3dis_miou"] = rooms.score(segmenter, encoded, rooms.s3dis_classes(segmenter))
+    return found
+
+
+def table6(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Train S4Token on objects with some of the losses, test on other objects."""
+    changes = {f"{loss}_weight": 0.0 for loss in LOSSES if loss not in setting.split("+")}
+    return _held_out("ball+rpn+spt", seed, workspace, changes)
+
+
+def table7(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Train S4Token on objects with K clusters, e.g. "K=8", test on other objects."""
+    clusters = int(setting.removeprefix("K="))
+    return _held_out("ball+rpn+spt", seed, workspace, {} if clusters == 24 else {"clusters": clusters})
+
+
+def _held_out(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Figures:
+    tokenizer = object_pretraining.tokenizer_of(variant, seed, workspace, changes)
+    samples = object_pretraining.held_out_samples(objects.pipeline(variant), workspace.budget)
+    return object_pretraining.score(tokenizer, samples, workspace)
+
+
+def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
+    """Score the model that Table 1 or 2 trained on test objects at every scale: {"0.01": mIoU, ...}."""
+    kind, variant = setting.split(", ")
+    config, budget, found = objects.pipeline(variant), workspace.budget, {}
+    for scale in SCALES:
+        samples = _scaled(kind, config, scale, budget)
+        if kind + ", " == SUPERVISED:
+            model = part_training.trained(config, seed, budget.steps, workspace, f"parts-{variant}")
+            found[f"{scale:g}"] = part_training.evaluate(model, samples, budget)["miou_i"]
+        else:
+            tokenizer = object_pretraining.tokenizer_of(variant, seed, workspace)
+            found[f"{scale:g}"] = object_pretraining.score(tokenizer, samples, workspace)["objects_miou"]
+    return found
+
+
+@lru_cache(maxsize=len(SCALES))
+def _scaled(kind: str, config: Config, scale: float, budget: Budget) -> list[TokenSample]:
+    """Some of the test objects multiplied by `scale`, as tokens."""
+    shapes = part_training.shapes(budget)[1] if kind + ", " == SUPERVISED else object_pretraining.held_out(budget)
+    scaled = (replace(shape, xyz=shape.xyz * np.float32(scale)) for shape in shapes[: budget.robust_shapes])
+    return [objects.tokenize(shape, config) for shape in scaled]
+
+
+TABLE2_FIGURES = {
+    "objects_miou": "objects mIoU", "objects_top1": "objects top-1", "rooms_things": "rooms' things mIoU",
+    "rooms_top1": "rooms' things top-1", "scannet_things": "ScanNet's things mIoU",
+    "scannet_top1": "ScanNet's things top-1", "rooms_miou": "rooms mIoU", "rooms_furniture": "rooms furniture",
+    "scannet_miou": "ScanNet mIoU", "scannet_furniture": "ScanNet furniture", "s3dis_miou": "S3DIS mIoU",
+}  # fmt: skip
+OBJECT_FIGURES = {"objects_miou": "objects mIoU", "objects_top1": "objects top-1"}
+EXPERIMENTS = (
+    Experiment(
+        name="table1",
+        title="Table 1: tokenizers, fully trained for part segmentation",
+        about=(
+            "Procedural objects of 12 categories with part labels stand in for ShapeNetPart; a small transformer over"
+            " the tokens and a head per point are trained with the tokenizer. All rows use superpoints for the"
+            " propagation to points and the same data, steps and rate; only the tokenizer differs. Categories are"
+            " equally large, so mIoU_C and mIoU_I agree. The paper's column: mIoU_C / mIoU_I."
+        ),
+        settings=TABLE_1,
+        figures={"miou_i": "mIoU"},
+        compute=table1,
+        paper={
+            "knn": "83.4 / 85.3", "ball": "83.3 / 85.2", "spt": "83.4 / 85.2", "knn+rpn": "83.8 / 85.7",
+            "ball+rpn": "83.7 / 85.6", "spt+rpn": "83.8 / 85.6", "knn+rpn+spt": "84.1 / 85.8",
+            "ball+rpn+spt": "84.0 / 85.9",
+        },
+        expected=(
+            ("knn+rpn", "knn"), ("ball+rpn", "ball"), ("spt+rpn", "spt"), ("knn+rpn+spt", "knn+rpn"),
+            ("ball+rpn+spt", "ball+rpn"), ("ball+rpn+spt", "knn"),
+        ),
+        compared=("miou_i",),
+    ),
+    Experiment(
+        name="table2",
+        title="Table 2: from objects to rooms without tuning",
+        about=(
+            "The paper's self-supervised recipe (L_assign + distillation) on procedural objects in the unit sphere, in"
+            f" front of a small frozen CLIP of {len(TAUGHT)} classes, is tested on held-out objects and, in meters, on"
+            " objects cut out of procedural rooms and of real ScanNet scans, with the same class names; on these rooms"
+            " whole, with ScanNet's 20 class names and as furniture, which uses only the trained classes and their"
+            " points, since no training object shows walls or floors; and on a crop of S3DIS's Area 5 with its 13 class"
+            " names. The last row is the CLIP on pictures of the held-out objects: the targets of the distillation. The"
+            " paper's column: mIoU on ScanNet / S3DIS."
+        ),
+        settings=(*PRETRAINED, TARGETS),
+        figures=TABLE2_FIGURES,
+        compute=table2,
+        paper={"knn": "8.7 / 11.3", "knn+rpn": "18.1 / 21.2", "ball+rpn+spt": "18.9 / 23.7"},
+        expected=(("knn+rpn", "knn"), ("ball+rpn+spt", "knn"), ("ball+rpn+spt", "knn+rpn")),
+        compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
+    ),
+    Experiment(
+        name="robustness",
+        title="Robustness to scale",
+        about=(
+            "The models of Table 1 (parts, mIoU_I) and of Table 2 (zero-shot, mIoU over classes) on some of their test"
+            " objects multiplied by a factor; training used a factor of 1. With RPN only rounding may differ."
+        ),
+        settings=tuple(f"{kind}{name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
+        figures={f"{scale:g}": f"x {scale:g}" for scale in SCALES},
+        compute=robustness,
+        expected=tuple((f"{kind}{name}", f"{kind}knn") for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
+        compared=("0.1",),
+        drawing="curves",
+    ),
+    Experiment(
+        name="table6",
+        title="Table 6: losses",
+        about=(
+            "S4Token trained on procedural objects as in Table 2 with some of the losses, tested zero-shot on held-out"
+            " objects. The small CLIP knows no names of parts, so the vocabulary is object classes, not parts as in the"
+            " paper. The paper's column: mIoU_C / mIoU_I on ShapeNetPart."
+        ),
+        settings=("assign", "local", "global", "local+global", "assign+local", "assign+global", ALL_LOSSES),
+        figures=OBJECT_FIGURES,
+        compute=table6,
+        paper={"assign": "42.8 / 61.7", "local+global": "55.1 / 71.5", ALL_LOSSES: "55.8 / 72.3"},
+        expected=(("local+global", "assign"), (ALL_LOSSES, "local+global"), (ALL_LOSSES, "assign")),
+        compared=("objects_miou",),
+    ),
+    Experiment(
+        name="table7",
+        title="Table 7: clusters",
+        about=(
+            "S4Token trained on procedural objects as in Table 2 with K clusters, tested as in Table 6. The paper's"
+            " column: mIoU_C / mIoU_I on ShapeNetPart."
+        ),
+        settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)),
+        figures=OBJECT_FIGURES,
+        compute=table7,
+        paper={
+            "K=4": "54.7 / 71.6", "K=8": "55.1 / 71.9", "K=16": "55.8 / 72.1", "K=24": "55.8 / 72.3",
+            "K=32": "55.7 / 72.1",
+        },
+        expected=(("K=24", "K=4"), ("K=24", "K=8"), ("K=24", "K=32")),
+        compared=("objects_miou",),
+        drawing="panels",
+    ),
+    Experiment(
+        name="sweeps",
+        title="gamma, N, M, alpha and the scaling of positions",
+        about=(
+            "Part segmentation as in Table 1 with S4Token, a quarter of the steps, one value changed at a time from"
+            " gamma 0.1, N 128, M 32, alpha 1, positions divided by the radius (scaled 1; 0: in the unit of the cloud)."
+            " The paper gives no figures; its pictures favor gamma from 0.2 to 0.6."
+        ),
+        settings=tuple(SWEEPS),
+        figures={"miou_i": "mIoU"},
+        compute=sweep,
+        expected=(("gamma=0.2", "gamma=0"), ("gamma=0.2", "gamma=1"), ("scaled=1", "scaled=0")),
+        compared=("miou_i",),
+        drawing="panels",
+    ),
+)  # fmt: skip
