@@ -24,7 +24,7 @@ result = segmenter.segment(cloud.xyz, cloud.rgb)
 
 # labels index result.vocabulary.names; 65535 marks unlabeled points (for example NaN)
 names = result.vocabulary.names
-counts = np.bincount(result.labels[result.labels < len(names)], minlength=len(names))
+counts = np.array([np.count_nonzero(result.labels == index) for index in range(len(names))])
 for index in np.argsort(-counts):
     if counts[index]:
         print(f"{names[index]:<20}{counts[index]:>8} points {100 * counts[index] / len(result.labels):5.1f} %")

@@ -28,5 +28,5 @@ for names in VOCABULARIES:
     vocabulary = segmenter.make_vocabulary(names)
     result = segmenter.label(encoding, vocabulary)
     milliseconds = 1000 * (time.perf_counter() - start)
-    counts = np.bincount(result.labels, minlength=len(names))
+    counts = [np.count_nonzero(result.labels == index) for index in range(len(names))]
     print(f"{milliseconds:5.0f} ms  " + ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)))

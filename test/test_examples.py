@@ -37,9 +37,12 @@ def small_cloud(tmp_path) -> Path:
     return tmp_path / "cloud.ply"
 
 
-def test_the_examples_are_numbered_and_short():
+def test_the_examples_are_numbered_short_and_start_with_the_sample_room():
     assert [path.name[:3] for path in EXAMPLES] == ["01_", "02_", "03_", "04_"]
-    assert all(len(path.read_text(encoding="utf-8").splitlines()) <= 45 for path in EXAMPLES)
+    for path in EXAMPLES:
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) <= 45
+        assert 'ROOM = Path(s4token_model.__file__).parent / "samples" / "room.laz"' in source
 
 
 def test_01_labels_the_sample_room(tmp_path):
@@ -57,35 +60,21 @@ def test_01_labels_the_sample_room(tmp_path):
     assert len(np.unique(cloud.fields["superpoint"])) == superpoints > 20
 
 
-def test_01_leaves_invalid_points_of_another_file_unlabeled(small_cloud):
-    run_example("01_label_file.py", small_cloud.parent, small_cloud, "out.npy")
-    fields = read_cloud(small_cloud.parent / "out.npy").fields
-    assert fields["label"][7] == 65535 and fields["superpoint"][7] == 4294967295 and fields["confidence"][7] == 0
-    assert (np.delete(fields["label"], 7) < 20).all()
-
-
-def test_02_labels_every_point_with_each_vocabulary(tmp_path):
-    lines = run_example("02_change_words.py", tmp_path).splitlines()
-    points = len(read_cloud(ROOM).xyz)
+def test_02_labels_every_finite_point_of_a_file_with_each_vocabulary(small_cloud):
+    lines = run_example("02_change_words.py", small_cloud.parent, small_cloud).splitlines()
     assert len(lines) == 3
     for line in lines:
-        assert sum(int(count) for count in re.findall(r" (\d+)(?:,|$)", line)) == points
-    floor, ground = (int(re.search(rf"{name} (\d+)", line)[1]) for name, line in zip(("floor", "ground"), lines[::2]))
-    assert 0.2 * points < floor < 0.5 * points and 0.2 * points < ground
+        assert sum(int(count) for count in re.findall(r" (\d+)(?:,|$)", line)) == 5999
+    assert int(re.search(r"floor (\d+)", lines[0])[1]) > 1500
 
 
-def test_03_makes_fewer_superpoints_with_more_regularization(tmp_path):
-    out = run_example("03_superpoints.py", tmp_path)
+def test_03_makes_fewer_superpoints_with_more_regularization_and_marks_invalid_points(small_cloud):
+    out = run_example("03_superpoints.py", small_cloud.parent, small_cloud, "out.npy")
     counts = [int(count) for count in re.findall(r": (\d+) superpoints", out)]
-    assert len(counts) == 3 and counts[0] > counts[1] > counts[2] > 1
-    ids = read_cloud(tmp_path / "superpoints.ply").fields["superpoint"]
-    assert np.array_equal(np.unique(ids), np.arange(counts[2]))
-
-
-def test_03_marks_invalid_points(small_cloud):
-    run_example("03_superpoints.py", small_cloud.parent, small_cloud)
-    ids = read_cloud(small_cloud.parent / "superpoints.ply").fields["superpoint"]
-    assert ids[7] == 4294967295 and (np.delete(ids, 7) < 100).all()
+    assert len(counts) == 3 and counts[0] >= counts[1] >= counts[2] > 1
+    ids = read_cloud(small_cloud.parent / "out.npy").fields["superpoint"]
+    assert ids[7] == 4294967295 and np.array_equal(np.unique(np.delete(ids, 7)), np.arange(counts[2]))
+    assert np.bincount(ids[4000:]).max() == 2000 and ids[4000] != ids[100]
 
 
 def test_04_ranks_superpoints_by_similarity_and_finds_the_floor(tmp_path):
@@ -98,8 +87,3 @@ def test_04_ranks_superpoints_by_similarity_and_finds_the_floor(tmp_path):
         assert len(scores) == 3 and scores == sorted(scores, reverse=True) and 0 < scores[0] < 1
     best_floor, best_wall = (re.findall(pattern, answers[k])[0] for k in (1, 2))
     assert int(best_floor[2]) > 10_000 and abs(float(best_floor[5])) < 0.1 < float(best_wall[5])
-
-
-def test_04_takes_texts_from_the_command_line(small_cloud):
-    out = run_example("04_query.py", small_cloud.parent, small_cloud, "a flat floor")
-    assert out.startswith("a flat floor\n") and 1 <= out.count("superpoint") <= 3
