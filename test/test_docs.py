@@ -15,8 +15,7 @@ import yaml
 
 from s4token_model import cli, vocabulary
 from s4token_model import config as configs
-from s4token_model.config import MiniConfig
-from s4token_model.training.settings import TrainConfig
+from s4token_model.training.settings import MiniConfig, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN_BY_CODE = ("docs/benchmark.md", "docs/results.md")
