@@ -183,6 +183,7 @@ def test_the_glossary_defines_each_term_once():
     assert len(terms) == len(set(terms)) > 50 and all(meaning.strip() for _, meaning in rows)
 
 
+@pytest.mark.timeout(600)  # a fresh checkout compiles the kernels first
 def test_the_snippets_of_the_api_page_run(tmp_path):
     snippets = [code for language, code in CODE.findall(text_of("docs/api.md")) if language == "python"]
     assert len(snippets) >= 7

@@ -16,6 +16,7 @@ from s4token_model.vocabulary import read_names
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOM = Path(s4token_model.__file__).parent / "samples" / "room.laz"
+pytestmark = pytest.mark.timeout(600)  # a fresh checkout compiles the kernels first
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
