@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Brings the virtual environment to what a make target needs; does nothing when it is there already.
+# Install into the virtual environment what a make target needs; a step that has already run is skipped.
 #   scripts/setup.sh run | train | test | lint | bench
-# Environment: VENV (default .venv, or .venv-$ROS_DISTRO where ROS 2 is sourced), PYTHON (interpreter for a new one),
-# TORCH_INDEX (package index to take torch and torchvision from, e.g. PyTorch's own CPU index).
+# Environment: VENV (default .venv, or .venv-$ROS_DISTRO if ROS 2 is sourced), PYTHON (interpreter of a new environment),
+# TORCH_INDEX (package index for torch and torchvision, for example PyTorch's CPU index).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
@@ -14,7 +14,7 @@ log=$VENV/setup.log
 say() { printf 's4token: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# apt_install WHAT PACKAGE...: as root install Debian packages, else say in one line what is missing.
+# apt_install WHAT PACKAGE...: install Debian packages if root, else fail with one line that says what is missing.
 apt_install() {
     local what=$1; shift
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -26,7 +26,7 @@ apt_install() {
         || fail "missing: $what; apt-get install $* failed, see ${TMPDIR:-/tmp}/s4token-apt.log"
 }
 
-# step NAME TEXT FILES... -- COMMAND...: run the command unless it ran before with the same files.
+# step NAME TEXT FILES... -- COMMAND...: run the command unless it has already run with the same content of FILES.
 step() {
     local name=$1 text=$2 files=() before=$SECONDS sum
     shift 2
@@ -90,13 +90,13 @@ install_ros() {
 }
 
 install_interfaces() {
-    rm -rf "$s4token_prefix/interfaces-build"  # a cache of another Python or ROS would be taken for this one's
+    rm -rf "$s4token_prefix/interfaces-build"  # never reuse the cache of another Python or ROS
     CMAKE_PREFIX_PATH=$s4token_prefix${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH} \
         pip_install --no-build-isolation --no-deps --force-reinstall \
         --config-settings build-dir="$s4token_prefix/interfaces-build" ./s4token_interfaces
 }
 
-# Open3D's wheel links to a few system libraries that a bare machine lacks; ask the loader which.
+# Open3D's wheel links to system libraries that a bare machine lacks; the loader names the next missing one.
 need_open3d_libraries() {
     local missing package attempt
     for attempt in 1 2 3 4 5 6; do
@@ -115,7 +115,7 @@ need_open3d_libraries() {
     fail "missing: system libraries of open3d (attempt $attempt): $missing"
 }
 
-if command -v flock >/dev/null; then exec 9>"$VENV.lock"; flock 9; fi  # two makes at once take turns
+if command -v flock >/dev/null; then exec 9>"$VENV.lock"; flock 9; fi  # parallel runs of make take turns
 if [ "$ROS_FLAVOUR" = wheels ] && [ "$(uname -m)" != x86_64 ]; then
     fail "missing: ROS 2; its wheels exist for x86_64 only, so source /opt/ros/<distro>/setup.bash first"
 fi
@@ -125,7 +125,7 @@ need_compiler
 
 step pip "updating pip" -- pip_install --upgrade "pip>=23.1" "setuptools>=61" wheel
 step ros "installing ROS 2 ($ROS_FLAVOUR)" requirements-ros.txt -- install_ros
-step torch "installing PyTorch and the rest (the first time some GB and minutes)" requirements.txt -- install_torch
+step torch "installing PyTorch and the rest (a few gigabytes and minutes the first time)" requirements.txt -- install_torch
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \
     -- pip_install --no-deps -e .
 mapfile -t sources < <(find s4token_interfaces -path '*/build' -prune -o -type f -print | LC_ALL=C sort)
