@@ -57,7 +57,7 @@ def whole_partition(xyz: np.ndarray, config: Config, repeats: int, timed: Timed)
 def geometry(xyz: np.ndarray, config: Config, repeats: int, timed: Timed) -> dict[str, float | None]:
     """Neighbors, normals and eigen-features: ours beside pgeof's; milliseconds."""
     options = config.superpoints
-    ours_ms, _ = timed(lambda: superpoints.describe(xyz, None, options), repeats)
+    ours_ms, _ = timed(lambda: superpoints.features_and_graph(xyz, None, options), repeats)
     try:
         import pgeof
     except ImportError:

@@ -183,7 +183,8 @@ def partition_figures(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
     unit = spatial_index.build(
         preprocess.prepare(xyz, None, len(xyz)).xyz
     ).points()  # in the order the pipeline solves in
-    features, edges, _ = superpoints.describe(unit, None, config.superpoints)
+    features, local = superpoints.features_and_graph(unit, None, config.superpoints)
+    edges = local.edges
     out: dict[str, Any] = {"energy_ratio": {}, "superpoints": {}, "speed_ratio": {}}
     for strength in STRENGTHS:
         solved = {}
@@ -213,7 +214,7 @@ def sampling_figures(xyz: np.ndarray, config: configs.Config, repeats: int) -> d
     """Our weighted sampling beside fpsample's unweighted bucket sampling, where it is installed."""
     unit = preprocess.prepare(xyz, None, len(xyz)).xyz
     labels = superpoints.partition(unit, None, config.superpoints)
-    ours_ms, chosen = _timed(lambda: sampling.sample(unit, labels, config.sampling), repeats)
+    ours_ms, chosen = _timed(lambda: sampling.sample(spatial_index.build(unit), labels, config.sampling), repeats)
     out = {
         "ours_ms": round(ours_ms, 2),
         "exact": bool(np.array_equal(chosen, _brute_force(unit, labels, config.sampling, chosen[0]))),

@@ -23,7 +23,7 @@ def height_and_normal(
     degrees of vertical. The default `rest` is the single class that scores best on the real rooms: a choice made in the
     baseline's favor. Returns (H,) uint32 indices into `names`.
     """
-    normals = geometry.describe(xyz, None, 20, 8).normals
+    normals = geometry.local_geometry(xyz, None, 20, 8).normals
     upright = np.abs(normals[:, 2]) < np.sin(np.radians(30.0))
     low = xyz[:, 2] < np.percentile(xyz[:, 2], 2) + 0.3
     labels = np.full(len(xyz), names.index(rest), np.uint32)

@@ -75,7 +75,7 @@ def tokenized(shape: Shape, config: Config) -> dict[str, np.ndarray]:
     return tokens_of(geometry, config.tokenizer.position_scaled) | {
         "point": local(geometry.working.xyz, geometry),
         "point_superpoint": geometry.superpoints.astype(np.int32),
-        "part": shape.part[geometry.working.source].astype(np.int16),
+        "part": shape.part[geometry.working.original_index].astype(np.int16),
         "category": np.int64(shape.category),
     }
 

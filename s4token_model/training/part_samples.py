@@ -77,7 +77,7 @@ def make(shape: shapenetpart.Shape, config: Config) -> dict[str, np.ndarray]:
     return procedural_samples.tokens_of(geometry, config.tokenizer.position_scaled) | {
         "point": procedural_samples.local(geometry.working.xyz[pick], geometry),
         "point_superpoint": geometry.superpoints[pick].astype(np.int32),
-        "point_label": shape.label[geometry.working.source[pick]].astype(np.int16),
+        "point_label": shape.label[geometry.working.original_index[pick]].astype(np.int16),
         "category": np.int32(NAMES.index(shape.category)),
     }
 

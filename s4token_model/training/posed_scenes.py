@@ -29,7 +29,7 @@ def make(
     frames, skipped = posed_rgbd.frames(folder, every)
     xyz, rgb = cloud_of(folder, frames)
     geometry = build_patches(xyz, rgb, config)
-    world = xyz[geometry.working.source]  # the working cloud is turned and scaled
+    world = xyz[geometry.working.original_index]  # the working cloud is turned and scaled
     seen, dark = targets_posed_rgbd.sightings(world, geometry.superpoints, frames)
     ids, found, whole, unread = targets_posed_rgbd.features(seen, frames, encoder)
     targets = {

@@ -197,7 +197,7 @@ def tokens_of(geometry: PatchedCloud, position_scaled: bool = True) -> dict[str,
         "patch_count": (grouped.index >= 0).sum(axis=1).astype(np.uint16),
         "context": around.points.astype(np.float16),
         "context_count": around.mask.sum(axis=1).astype(np.uint16),
-        "shape": around.shape,
+        "shape": around.descriptor,
         "position": local(grouped.centers, geometry),
         "token_superpoint": grouped.superpoint,
         "unit": np.float32(1.0 if position_scaled else grouped.radius * grouped.unit),
@@ -214,7 +214,7 @@ def _points(geometry: PatchedCloud, raw, count: int, rng: np.random.Generator) -
     pick = rng.choice(len(geometry.superpoints), count, replace=len(geometry.superpoints) < count)
     return {
         "point": local(geometry.working.xyz[pick], geometry),
-        "point_label": raw.label[geometry.working.source[pick]].astype(np.int16),
+        "point_label": raw.label[geometry.working.original_index[pick]].astype(np.int16),
         "point_superpoint": geometry.superpoints[pick].astype(np.int32),
     }
 
@@ -237,7 +237,7 @@ def seen_pixels(geometry: PatchedCloud, raw, pictures) -> dict[str, np.ndarray]:
     rank = np.arange(len(ids)) - np.searchsorted(ids[order], ids[order])
     size = np.bincount(ids)[ids[order]]
     few = order[(rank * PIXELS_PER_SUPERPOINT) % np.maximum(size, 1) < PIXELS_PER_SUPERPOINT]
-    xyz = raw.xyz[geometry.working.source[few]]
+    xyz = raw.xyz[geometry.working.original_index[few]]
     rows: list[np.ndarray] = []
     for number, view in enumerate(pictures):
         pixels, depth = project(xyz, view.pose, view.intrinsics)
