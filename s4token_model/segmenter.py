@@ -15,7 +15,6 @@ from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config, SuperpointConfig
 from s4token_model.pipeline import (
     labeling,
-    leveling,
     patches,
     preprocess,
     propagation,
@@ -154,9 +153,9 @@ class Segmenter:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""
         # Scatter the working points back to the cloud's order
         valid = np.zeros(count, bool)
-        valid[geometry.working.source] = True
+        valid[geometry.working.original_index] = True
         ids = np.full(count, constants.NO_SUPERPOINT, np.uint32)
-        ids[geometry.working.source] = geometry.superpoints
+        ids[geometry.working.original_index] = geometry.superpoints
         if not valid.any():
             no_tokens = np.zeros((0, self.clip.dim), np.float32)
             no_cls = np.zeros(self.clip.dim, np.float32)
@@ -180,9 +179,9 @@ class Segmenter:
         labels = np.full(len(encoding.valid), constants.UNLABELED, np.uint32)
         confidence = np.zeros(len(encoding.valid), np.float32)
         if encoding.geometry is not None:
-            source = encoding.geometry.working.source
+            source = encoding.geometry.working.original_index
             for points, best, sure in self._decisions(encoding, words.text):
-                labeling.place(points, source, best, sure, words.thresholds, labels, confidence)
+                labeling.write_labels(source[points], best, sure, words.thresholds, (labels, confidence))
         timer("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, timer.stages_ms)
 
@@ -196,7 +195,7 @@ class Segmenter:
         out = np.full((len(encoding.valid), len(texts)), np.nan, np.float32)
         if encoding.geometry is not None:
             for points, cosines in self._cosines(encoding, self._last_query.text):
-                out[encoding.geometry.working.source[points]] = cosines
+                out[encoding.geometry.working.original_index[points]] = cosines
         return out
 
     def make_vocabulary(
@@ -239,11 +238,13 @@ class Segmenter:
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
         if self.config.vocabulary.vote:
-            best, sure = labeling.decide(labeling.vote(self._cosines(encoding, text), ids, len(text)), temperature)
+            best, sure = labeling.argmax_and_confidence(
+                labeling.superpoint_means(self._cosines(encoding, text), ids), temperature
+            )
             yield np.arange(len(ids)), best[ids], sure[ids]
             return
         for points, cosines in self._cosines(encoding, text):
-            yield points, *labeling.decide(cosines, temperature)
+            yield points, *labeling.argmax_and_confidence(cosines, temperature)
 
     def _cosines(self, encoding: EncodedCloud, text: np.ndarray):
         """Blocks of points (h,) and their cosines (h, C) with the class names."""
@@ -262,45 +263,36 @@ def build_patches(
 ) -> PatchedCloud:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
     timer = StageTimer()
-    working = preprocess.prepare(preprocess.upright(xyz, config.input.up), rgb, config.input.max_points)
-    core = working.xyz[working.core]
-    if len(core) == 0:
+    # Keep finite points in canonical order and unit scale; above max_points, one point per voxel goes on
+    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb, config.input.max_points)
+    if len(working.kept) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), timer.stages_ms)
-    color = None if working.rgb is None else working.rgb[working.core]
-    settings = _thinned(config.superpoints, working)
-    labels, normals, eigen = superpoints.partition_shapes(core, color, settings)
+    # Neighbors, normals and eigen-features, and the l0 partition
+    settings = _scaled_regularization(config.superpoints, working.kept_fraction)
+    ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+    # Rotate the floor level, which needs the normals; superpoints do not depend on it
     if config.input.level:
-        working, normals = _leveled(working, normals, config.input.level)
-        core = working.xyz[working.core]
+        working, local = preprocess.level(working, local, config.input.level)
+    points = working.points
     timer("superpoints")
-    chosen = sampling.sample(core, labels, config.sampling)
+    # Token centers (Eq. 2), on the same spatial index
+    chosen = sampling.sample(local.index, ids, config.sampling)
     timer("sampling")
-    grouped = patches.group(core, labels, chosen, config.patches, rng, working.extent)
-    around = token_context.surround(core, normals, eigen, labels, grouped, config.tokenizer)
+    # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them
+    groups = patches.group(points, ids, chosen, config.patches, rng, working.extent)
+    around = token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
     timer("patches")
-    return PatchedCloud(working, labels[working.nearest_core], grouped, around, timer.stages_ms)
+    return PatchedCloud(working, ids[working.kept_of_point], groups, around, timer.stages_ms)
 
 
-def _leveled(
-    working: preprocess.WorkingCloud, normals: np.ndarray, most: float
-) -> tuple[preprocess.WorkingCloud, np.ndarray]:
-    """The cloud and its normals turned so that its floor is horizontal; the superpoints do not depend on that."""
-    turn = leveling.turn_upright(leveling.vertical(normals, most)).astype(np.float32)
-    return dataclasses.replace(working, xyz=working.xyz @ turn.T), normals @ turn.T
-
-
-def _thinned(config: SuperpointConfig, working: preprocess.WorkingCloud) -> SuperpointConfig:
-    """The partition's settings where points stand for several: their shapes count that much less in the energy, so a
-    boundary has to cost less for the same superpoints."""
-    share = len(working.core) / len(working.xyz)
-    return config if share == 1 else dataclasses.replace(config, regularization=config.regularization * share)
+def _scaled_regularization(config: SuperpointConfig, kept_fraction: float) -> SuperpointConfig:
+    """Scale lambda with the fraction of points kept: fewer points weigh less in the energy, so boundaries cost less."""
+    return dataclasses.replace(config, regularization=config.regularization * kept_fraction)
 
 
 def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
     """Return the tokenizer's input for one cloud, a batch of one."""
-    working = geometry.working
-    color = None if working.rgb is None else working.rgb[working.core]
-    return token_input(geometry.patches, geometry.context, color, config.tokenizer)
+    return token_input(geometry.patches, geometry.context, geometry.working.colors, config.tokenizer)
 
 
 def checked_device(device: str) -> torch.device:

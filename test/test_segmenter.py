@@ -102,7 +102,7 @@ def test_every_finite_point_gets_an_answer(tiny, name):
 def test_the_canonical_order_is_lexicographic_and_stable(levels):
     points = np.random.default_rng(levels).integers(0, levels, (3000, 3)).astype(np.float64)
     points[::5] = points[7]
-    np.testing.assert_array_equal(preprocess.sorted_order(points), np.lexsort(points.T[::-1]))
+    np.testing.assert_array_equal(preprocess.lexicographic_order(points), np.lexsort(points.T[::-1]))
 
 
 def test_an_outlier_does_not_blur_the_rest(tiny):
@@ -245,7 +245,7 @@ def test_clouds_above_the_limit_are_thinned_and_wholly_labeled(tiny_model):
     xyz = with_holes(room(8000))
     result = model.segment(xyz)
     check(result, xyz)
-    assert 600 < len(result.encoding.geometry.working.core) < 1500
+    assert 600 < len(result.encoding.geometry.working.kept) < 1500
 
 
 def test_a_million_points(tiny_model):
@@ -273,7 +273,7 @@ def test_the_encoding_keeps_its_promises(tiny):
     np.testing.assert_allclose(np.linalg.norm(encoding.tokens, axis=1), 1, atol=1e-5)
     assert encoding.cls.shape == (32,) and np.linalg.norm(encoding.cls) == pytest.approx(1, abs=1e-5)
     geometry = encoding.geometry
-    own = geometry.working.xyz[geometry.working.core][geometry.patches.index]
+    own = geometry.working.xyz[geometry.working.kept][geometry.patches.index]
     inside = geometry.patches.index >= 0
     offsets = (own - geometry.patches.centers[:, None]) / geometry.patches.radius
     np.testing.assert_allclose(offsets[inside], geometry.patches.offsets[inside], atol=1e-5)
@@ -293,7 +293,7 @@ def test_a_thinned_cloud_keeps_its_superpoints(tiny_model):
     xyz = room(40000)
     whole, thin = load(tiny_model), load(tiny_model, input__max_points=8000)
     result = thin.segment(xyz)
-    assert len(result.encoding.geometry.working.core) < 12000
+    assert len(result.encoding.geometry.working.kept) < 12000
     assert 0.5 < result.superpoint_count / whole.segment(xyz).superpoint_count < 2
 
 

@@ -22,14 +22,14 @@ def compare_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
     """Our solver beside cut-pursuit-py on one graph, per lambda: milliseconds, energies and numbers of superpoints."""
     # In the order in which the pipeline solves
     unit = spatial_index.build(preprocess.prepare(xyz, None, len(xyz)).xyz).points()
-    features, edges, _ = superpoints.describe(unit, None, config.superpoints)
+    features, local = superpoints.features_and_graph(unit, None, config.superpoints)
     out: dict[str, Any] = {"energy_ratio": {}, "superpoints": {}, "speed_ratio": {}}
 
     def solve(solver: str, value: float) -> tuple[float, np.ndarray, float]:
         changes = {"solver": solver, "regularization": value, "min_points": 1}
         settings = configs.replace(config.superpoints, changes)
-        milliseconds, ids = timed(lambda: superpoints.solve(features, edges, settings), repeats)
-        return milliseconds, ids, superpoints.energy(features, edges, ids, value)
+        milliseconds, ids = timed(lambda: superpoints.solve(features, local.edges, settings), repeats)
+        return milliseconds, ids, superpoints.energy(features, local.edges, ids, value)
 
     peer_ms = None
     for value in LAMBDAS:
@@ -40,7 +40,7 @@ def compare_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
             out["speed_ratio"][str(value)] = round(peer_ms / ours_ms, 2)
             out["superpoints"][str(value)] = {"ours": int(ids.max()) + 1, "cut_pursuit": int(peer_ids.max()) + 1}
     # At the largest lambda
-    other = reference.pycut_pursuit(features, edges, value, repeats)
+    other = reference.pycut_pursuit(features, local.edges, value, repeats)
     return out | {
         "pycut_pursuit_ms": other and other["ms"],
         "pycut_pursuit_energy_ratio": other and round(energy / other["energy"], 4),
@@ -64,7 +64,7 @@ def _compare_whole_partition(xyz: np.ndarray, config: configs.Config, repeats: i
 def compare_geometry(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, float | None]:
     """Neighbors, normals and eigen-features beside pgeof's; milliseconds."""
     options = config.superpoints
-    ours_ms, _ = timed(lambda: superpoints.describe(xyz, None, options), repeats)
+    ours_ms, _ = timed(lambda: superpoints.features_and_graph(xyz, None, options), repeats)
     try:
         peer_ms, _ = timed(lambda: reference.pgeof_features(xyz, options.feature_neighbors), repeats)
     except ImportError:
@@ -76,7 +76,7 @@ def compare_sampling(xyz: np.ndarray, config: configs.Config, repeats: int) -> d
     """Our weighted sampling beside brute force, for equality, and fpsample's unweighted bucket sampling, for time."""
     unit = preprocess.prepare(xyz, None, len(xyz)).xyz
     ids = superpoints.partition(unit, None, config.superpoints)
-    ours_ms, chosen = timed(lambda: sampling.sample(unit, ids, config.sampling), repeats)
+    ours_ms, chosen = timed(lambda: sampling.sample(spatial_index.build(unit), ids, config.sampling), repeats)
     exact = np.array_equal(chosen, reference.brute_force_samples(unit, ids, config.sampling, chosen[0]))
     out = {"ours_ms": round(ours_ms, 2), "exact": bool(exact)}
     try:

@@ -44,7 +44,7 @@ def height_and_normal(
     Returns:
         (H,) uint32 indices into `names`.
     """
-    normals = geometry.describe(xyz, None, 20, 8).normals
+    normals = geometry.local_geometry(xyz, None, 20, 8).normals
     upright = np.abs(normals[:, 2]) < np.sin(np.radians(MAX_TILT))
     low = xyz[:, 2] < np.percentile(xyz[:, 2], 2) + GROUND_HEIGHT
     labels = np.full(len(xyz), names.index(rest), np.uint32)

@@ -117,10 +117,10 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
     from s4token_model.pipeline.superpoints import partition
 
     working = prepare(cloud.xyz, cloud.rgb, config.input.max_points)
-    color = None if working.rgb is None else working.rgb[working.core]
     ids = np.full(len(cloud.xyz), NO_SUPERPOINT, np.uint32)
-    if len(working.source):
-        ids[working.source] = partition(working.xyz[working.core], color, config.superpoints)[working.nearest_core]
+    if len(working.original_index):
+        kept_ids = partition(working.points, working.colors, config.superpoints)
+        ids[working.original_index] = kept_ids[working.kept_of_point]
     return ids
 
 

@@ -1,88 +1,109 @@
-"""A spatial index made for whole clouds: points in Morton order, cut into blocks, boxes over blocks of blocks.
+"""Spatial index of a whole cloud: points in Morton order, cut into blocks of 16, with a tree of boxes above them.
 
-Both exact searches of the pipeline run on it: the nearest neighbors of all points (here) and farthest point sampling.
-Blocks hold equal numbers of points, so dense and sparse regions cost the same, and a block's coordinates lie side by
-side in memory.
+The exact nearest neighbors of all points (here) and farthest point sampling (fps.py) run on it. All blocks hold the
+same number of points, so dense and sparse regions cost the same, and the coordinates of a block are adjacent in memory.
+
+    level 0                     [1]                      root
+    level 1              [2]           [3]               node n has the children 2n and 2n + 1,
+    ...                                                  hence 16n .. 16n + 15 four levels further down
+    last level    [L] [L+1] ... [L+b] ... [2L-1]         node L + b is block b, the points 16b .. 16b + 15
+
+The neighbor search visits the tree once per block of 16 query points. It begins with the four blocks around the query
+block, which bounds the distances early, then climbs four levels at a time: on each level it tests the siblings of the
+node it came from, and descends into those whose box is near enough to matter to any of the 16 points.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from s4token_model.kernels import simd
 from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels.sorting import radix_argsort
+from s4token_model.kernels.voxels import bounds
 
-BLOCK = simd.LANES  # points per block
-FANOUT = simd.LANES  # boxes looked at together
-HUGE = np.float32(3e38)  # above every distance; that to an empty box is infinite
-SLACK = 4  # candidates above k that a point may keep
-BITS = 21  # of a coordinate in a Morton code
+BLOCK = 16  # points per block
+FANOUT = 16  # nodes tested together, four levels of the binary tree
+STACK = 16 * FANOUT  # nodes waiting for a visit; a path has at most 8 steps of four levels
+SLACK = 4  # candidates beyond k that a point may keep
+COORDINATE_BITS = 21  # of a Morton code of 63 bits
+HUGE = np.float32(3e38)  # above every distance, below the infinite distance to an empty box
+INDEX_MASK = 0x7FFFFFFF
 FAST = {"cache": True, "nogil": True}
+INLINE = {**FAST, "inline": "always"}
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """A cloud of H points in blocks.
+class MortonIndex(NamedTuple):
+    """A cloud of H points in Morton order, in blocks of 16.
 
-    order (H,) int32, index into the cloud of each sorted point; xyz (3, ...) float32 sorted coordinates, the last block
-    filled up with inf; low, high (3, 2L) float32, boxes of an implicit binary tree, L >= 16: node 1 is the root, node n
-    has the children 2n and 2n + 1, hence 16n..16n + 15 four levels down, node L + b is block b; an empty node's box is
-    inverted.
+    Attributes:
+        order: (H,) int32, index into the cloud of each sorted point.
+        xyz: (3, 16 * blocks) float32, sorted coordinates; the last block is filled up with inf.
+        boxes: (6, 2L) float32, lower corner then upper corner of each node's box; inverted for nodes without points.
     """
 
     order: np.ndarray
     xyz: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    boxes: np.ndarray
 
-    def sorted(self) -> Blocks:
-        """The same blocks of the cloud in their order."""
-        return dataclasses.replace(self, order=np.arange(len(self.order), dtype=np.int32))
+    def in_morton_order(self) -> MortonIndex:
+        """Return the index of the same cloud once its points are stored in Morton order."""
+        return self._replace(order=np.arange(len(self.order), dtype=np.int32))
 
     def points(self) -> np.ndarray:
-        """The cloud in their order, (H, 3) float32."""
+        """Return the points (H, 3) float32 in Morton order."""
         return np.ascontiguousarray(self.xyz[:, : len(self.order)].T)
 
 
-def build(xyz: np.ndarray) -> Blocks:
-    """Index a cloud (H, 3) of finite float32 points, H >= 1."""
+class Candidates(NamedTuple):
+    """Working memory of one query block: candidate neighbors of its 16 points.
+
+    A candidate is one integer, the bits of its squared distance above its index, so that integers compare like
+    (distance, index).
+    """
+
+    keys: np.ndarray  # (16, room) int64
+    count: np.ndarray  # (16,) int64, candidates of each point
+    limit: np.ndarray  # (16,) float32, squared distance above which no candidate is needed
+    squared: np.ndarray  # (16,) float32, distances of one test
+    rows: np.ndarray  # (16,) int64, points that passed it
+    stack: np.ndarray  # (STACK,) int64, nodes to visit
+
+
+def build(xyz: np.ndarray) -> MortonIndex:
+    """Index a cloud (H, 3) of finite float32 points."""
     xyz = np.ascontiguousarray(xyz, np.float32)
-    low, high = _bounds(xyz)
-    extent = np.float64((high - low).max()) or 1.0
-    order = radix_argsort(_codes(xyz, low, extent))
-    ordered = _gathered(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
-    return Blocks(order, ordered, *_boxes(ordered, len(xyz)))
+    low, high = (corner.astype(np.float32) for corner in bounds(xyz))
+    extent = float((high - low).max()) or 1.0
+    return arrange(xyz, radix_argsort(_morton_codes(xyz, low, extent)))
 
 
-def nearest_all(blocks: Blocks, k: int) -> np.ndarray:
+def arrange(xyz: np.ndarray, order: np.ndarray) -> MortonIndex:
+    """Index a cloud (H, 3) float32 in a given order (H,) int32, such as that of the cloud before a small rotation.
+
+    Searches are exact in any order; they are fast if points adjacent in the order are near each other.
+    """
+    sorted_xyz = _gather(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
+    return MortonIndex(order, sorted_xyz, _build_boxes(sorted_xyz, len(xyz)))
+
+
+def nearest_neighbors(index: MortonIndex, k: int) -> np.ndarray:
     """Return (H, min(k, H)) int32: the nearest points of each point, itself included, nearest first.
 
-    Exact for squared distances in float32; among equal distances the lowest index comes first, except that of more than
-    k coincident points any k may be taken.
+    Exact for squared distances in float32; equal distances are ordered by index in the cloud, except that any k of more
+    than k coincident points may be returned.
     """
-    places = nearest_places(blocks, k)
-    found = np.empty_like(places)
-    found[blocks.order] = blocks.order[places]
-    return found
-
-
-def nearest_places(blocks: Blocks, k: int) -> np.ndarray:
-    """As nearest_all, but places in the sorted cloud of those of each place."""
-    count = len(blocks.order)
+    count = len(index.order)
     found = np.empty((count, min(k, count)), np.int32)
-    parallel_for(
-        lambda a, b: _search(a, b, blocks.order, blocks.xyz, blocks.low, blocks.high, found), -(-count // BLOCK), 256
-    )
+    parallel_for(lambda a, b: _search(a, b, index, found), -(-count // BLOCK), 256)
     return found
 
 
 @njit(**FAST)
 def _spread_bits(value):
-    """The low 21 bits of an integer, two zeros after each."""
+    """The low 21 bits of an integer, with two zeros after each."""
     value = (value | (value << 32)) & 0x1F00000000FFFF
     value = (value | (value << 16)) & 0x1F0000FF0000FF
     value = (value | (value << 8)) & 0x100F00F00F00F00F
@@ -91,266 +112,259 @@ def _spread_bits(value):
 
 
 @njit(**FAST)
-def _bounds(xyz):
-    low, high = xyz[0].copy(), xyz[0].copy()
-    for i in range(1, len(xyz)):
-        for a in range(3):
-            low[a], high[a] = min(low[a], xyz[i, a]), max(high[a], xyz[i, a])
-    return low, high
-
-
-@njit(**FAST)
-def _gathered(xyz, order, width):
-    ordered = np.full((3, width), np.float32(np.inf))
-    for i in range(len(order)):
-        for a in range(3):
-            ordered[a, i] = xyz[order[i], a]
-    return ordered
-
-
-@njit(**FAST)
-def grouped(groups, count):
-    """Indices (H,) int32 of the points sorted by group 0..count-1, by a stable counting sort."""
-    cursor = np.zeros(count + 1, np.int64)
-    for i in range(len(groups)):
-        cursor[groups[i] + 1] += 1
-    cursor = np.cumsum(cursor)
-    order = np.empty(len(groups), np.int32)
-    for i in range(len(groups)):
-        order[cursor[groups[i]]] = i
-        cursor[groups[i]] += 1
-    return order
-
-
-@njit(**FAST)
-def _codes(xyz, low, extent):
+def _morton_codes(xyz, low, extent):
     codes = np.empty(len(xyz), np.int64)
-    scale = (2**BITS - 1) / extent
+    scale = (2**COORDINATE_BITS - 1) / extent
     for i in range(len(xyz)):
         code = 0
         for a in range(3):
             cell = np.int64((np.float64(xyz[i, a]) - low[a]) * scale)
-            code |= _spread_bits(min(max(cell, 0), 2**BITS - 1)) << a
+            code |= _spread_bits(min(max(cell, 0), 2**COORDINATE_BITS - 1)) << a
         codes[i] = code
     return codes
 
 
 @njit(**FAST)
-def radix_argsort(codes):
-    """The stable order of codes >= 0, int32: a radix sort over digits of 11 bits, several times faster than argsort."""
-    count = len(codes)
-    order, spare = np.arange(count).astype(np.int32), np.empty(count, np.int32)
-    keys, moved = codes.copy(), np.empty(count, np.int64)
-    for shift in range(0, 3 * BITS, 11):
-        place = np.zeros(2049, np.int64)
-        for i in range(count):
-            place[((keys[i] >> shift) & 2047) + 1] += 1
-        if place.max() == count:  # one digit for all
-            continue
-        place = np.cumsum(place)
-        for i in range(count):
-            digit = (keys[i] >> shift) & 2047
-            spare[place[digit]], moved[place[digit]] = order[i], keys[i]
-            place[digit] += 1
-        order, spare = spare, order
-        keys, moved = moved, keys
-    return order
+def _gather(xyz, order, width):
+    sorted_xyz = np.full((3, width), np.float32(np.inf))
+    for i in range(len(order)):
+        for a in range(3):
+            sorted_xyz[a, i] = xyz[order[i], a]
+    return sorted_xyz
 
 
 @njit(**FAST)
-def _boxes(xyz, count):
+def _build_boxes(xyz, count):
     leaves = FANOUT
     while leaves * BLOCK < count:
         leaves *= 2
-    low = np.full((3, 2 * leaves), np.inf, np.float32)
-    high = np.full((3, 2 * leaves), -np.inf, np.float32)
-    for axis in range(3):
+    boxes = np.empty((6, 2 * leaves), np.float32)
+    boxes[:3], boxes[3:] = np.inf, -np.inf
+    for a in range(3):
+        low, high = boxes[a], boxes[3 + a]
         for i in range(count):
             node = leaves + i // BLOCK
-            low[axis, node] = min(low[axis, node], xyz[axis, i])
-            high[axis, node] = max(high[axis, node], xyz[axis, i])
+            low[node], high[node] = min(low[node], xyz[a, i]), max(high[node], xyz[a, i])
         for node in range(leaves - 1, 0, -1):
-            low[axis, node] = min(low[axis, 2 * node], low[axis, 2 * node + 1])
-            high[axis, node] = max(high[axis, 2 * node], high[axis, 2 * node + 1])
-    return low, high
+            low[node] = min(low[2 * node], low[2 * node + 1])
+            high[node] = max(high[2 * node], high[2 * node + 1])
+    return boxes
 
 
 @njit(**FAST)
-def _search(begin, end, order, xyz, low, high, found):
-    """Neighbors of the points of the blocks begin..end-1, a block at a time; rows and entries of `found` are places.
-
-    First come the four blocks around, so that distances are bounded early, then the tree is walked up from there. A
-    block is looked into by those points whose list it may still change.
-    """
-    count, k = order.shape[0], found.shape[1]
-    leaves, blocks = low.shape[1] // 2, (count + BLOCK - 1) // BLOCK
-    room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, the block looked into included
-    squared, place = np.empty(BLOCK * room, np.float32), np.empty(BLOCK * room, np.int32)
-    filled, limit = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
-    spare, spare_place = np.empty(k, np.float32), np.empty(k, np.int32)
-    index, lists = (order, xyz, low, high), (squared, place, filled, limit, spare, spare_place)
-    base, waiting = (
-        np.empty(16, np.int64),
-        np.empty(16, np.int64),
-    )  # the walk's stack: boxes, those to visit
+def _search(begin, end, index, found):
+    """Write the neighbors of the points of blocks begin..end-1 to their rows of `found`."""
+    count, k = len(index.order), found.shape[1]
+    leaves, blocks = index.boxes.shape[1] // 2, (count + BLOCK - 1) // BLOCK
+    room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, those of one more block included
+    state = Candidates(
+        np.empty((BLOCK, room), np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.int64),
+        np.empty(STACK, np.int64),
+    )
     for block in range(begin, end):
-        own, first = leaves + block, block * BLOCK
-        size = min(BLOCK, count - first)
-        filled[:] = 0
-        limit[:size] = np.inf
-        limit[size:] = -1  # reaches nothing
-        worst = HUGE
-        node, level, around = own, leaves, True
-        base[0] = own // 4 * 4
-        waiting[0] = (1 << min(4, blocks + leaves - base[0])) - 1
+        own, size = leaves + block, min(BLOCK, count - block * BLOCK)
+        state.count[:] = 0
+        state.limit[:size] = np.inf
+        state.limit[size:] = -1  # padding looks for nothing
+        # The four blocks around, whatever their distance
+        first, level = own // 4 * 4, leaves
+        last, top = first + 4, 0
+        for node in range(min(last, leaves + blocks) - 1, first - 1, -1):
+            state.stack[top] = node
+            top += 1
+        reach = _descend(own, top, HUGE, k, index, state)
+        # Climb: the other nodes of each level's group, first..last-1 being done
         while True:
-            depth = 0
-            while depth >= 0:
-                if waiting[depth] == 0:
-                    depth -= 1
-                    continue
-                entry = base[depth] + simd.lowest(waiting[depth])
-                waiting[depth] &= waiting[depth] - 1
-                if entry < leaves:
-                    depth += 1
-                    base[depth] = FANOUT * entry
-                    waiting[depth] = simd.near_boxes(low, high, own, FANOUT * entry, worst)
-                elif _look(entry, first, k, room, index, lists):
-                    worst = limit[0]
-                    for q in range(1, size):
-                        worst = max(worst, limit[q])
-                    worst = min(worst, HUGE)
-            if around:
-                around, done = False, np.int64(15) << (own // 4 * 4 % FANOUT)
-            elif level <= FANOUT:
+            start = max(first // FANOUT * FANOUT, level)
+            _box_distances(index.boxes, own, start, state.squared)
+            top = 0
+            for node in range(start + min(FANOUT, level) - 1, start - 1, -1):
+                state.stack[top] = node
+                top += (state.squared[node - start] <= reach) & ((node < first) | (node >= last))
+            reach = _descend(own, top, reach, k, index, state)
+            if level <= FANOUT:
                 break
-            else:
-                node, level = node // FANOUT, level // FANOUT
-                done = np.int64(1) << (node % FANOUT)
-            base[0] = max(node // FANOUT * FANOUT, level)
-            done >>= base[0] % FANOUT
-            waiting[0] = simd.near_boxes(low, high, own, base[0], worst) & ((1 << min(FANOUT, level)) - 1) & ~done
-        for q in range(size):
-            n = filled[q]
-            if n > k + SLACK:
-                n = _thin(squared, place, q * room, n, k, max(limit[q], np.float32(0)))[0]
-            n = _sort(squared, place, q * room, n, k, order, spare, spare_place)
-            for j in range(k):
-                found[first + q, j] = place[q * room + j] if j < n else first + q
-
-
-@njit(**FAST, inline="always")
-def _look(node, first, k, room, index, lists):
-    """Append the points of a block's node to the candidates of the points first..first+15; whether a limit fell."""
-    order, xyz, low, high = index
-    squared, place, filled, limit, spare, spare_place = lists
-    start = (node - low.shape[1] // 2) * BLOCK
-    inside = (1 << min(BLOCK, len(order) - start)) - 1
-    rows, fell = simd.reached(xyz, first, low, high, node, limit), False
-    while rows:
-        q = simd.lowest(rows)
-        rows &= rows - 1
-        last = q * room + filled[q]
-        simd.distances(xyz, start, xyz[0, first + q], xyz[1, first + q], xyz[2, first + q], squared, last)
-        near = simd.at_most(squared, last, limit[q]) & inside
-        filled[q] += simd.bits(near)
-        if near == (1 << BLOCK) - 1:
-            simd.count_up(place, last, start)
-        else:
-            source = last
-            while near:
-                j = simd.lowest(near)
-                near &= near - 1
-                squared[last], place[last] = squared[source + j], start + j
-                last += 1
-        if filled[q] > room - BLOCK:
-            filled[q], limit[q] = _thin(squared, place, q * room, filled[q], k, limit[q])
-            if filled[q] > room - BLOCK:  # many at one distance
-                filled[q] = _sort(squared, place, q * room, filled[q], k, order, spare, spare_place)
-                limit[q] = spare[k - 1]
-            if limit[q] == 0:
-                limit[q] = -1
-            fell = True
-    return fell
+            first, level = first // FANOUT, level // FANOUT
+            last = first + 1
+        _write_sorted(block * BLOCK, size, index.order, state, found)
 
 
 @njit(**FAST)
-def _thin(squared, place, base, n, k, limit):
-    """Drop far ones of the candidates base..base+n-1, but none of the k nearest: how many are left, their bound.
+def _descend(own, top, reach, k, index, state):
+    """Visit the `top` nodes on the stack and what lies below them; return the largest squared distance still needed."""
+    order, xyz, boxes = index
+    keys, count, limit, squared, rows, stack = state
+    leaves, room = boxes.shape[1] // 2, keys.shape[1]
+    query = (own - leaves) * BLOCK
+    while top > 0:
+        top -= 1
+        node = stack[top]
+        if node < leaves:
+            # Four levels further down: push the nodes within reach of the query block
+            _box_distances(boxes, own, FANOUT * node, squared)
+            for j in range(FANOUT - 1, -1, -1):
+                stack[top] = FANOUT * node + j
+                top += squared[j] <= reach
+            continue
+        # A block: which query points does it concern?
+        _point_distances(boxes, node, xyz, query, squared)
+        concerned = 0
+        for q in range(BLOCK):
+            rows[concerned] = q
+            concerned += squared[q] <= limit[q]
+        start, lowered = (node - leaves) * BLOCK, False
+        for row in range(concerned):
+            # Append its points within the limit; written first, counted if kept, so that no branch is needed
+            q = rows[row]
+            x, y, z, n, bound = xyz[0, query + q], xyz[1, query + q], xyz[2, query + q], count[q], limit[q]
+            for i in range(start, min(start + BLOCK, len(order))):
+                dx, dy, dz = xyz[0, i] - x, xyz[1, i] - y, xyz[2, i] - z
+                distance = np.float32(dx * dx + dy * dy + dz * dz)
+                keys[q, n] = _key(distance, order[i])
+                n += distance <= bound
+            if n > room - BLOCK:
+                n, limit[q] = _tighten(keys, q, n, k, bound)
+                lowered = True
+            count[q] = n
+        if lowered:
+            reach = np.float32(-1)
+            for q in range(BLOCK):
+                reach = max(reach, limit[q])
+            reach = min(reach, HUGE)
+    return reach
 
-    Bisects the bound until it holds little more than k.
+
+@njit(**INLINE)
+def _key(squared, index):
+    """One integer that compares like (squared distance >= 0, index)."""
+    return (np.int64(np.float32(squared).view(np.int32)) << 32) | index
+
+
+@njit(**INLINE)
+def _box_distances(boxes, own, start, squared):
+    """Squared distances of the boxes start..start+15 to the box `own`, 0 if they touch."""
+    x0, y0, z0, x1, y1, z1 = boxes[0, own], boxes[1, own], boxes[2, own], boxes[3, own], boxes[4, own], boxes[5, own]
+    zero = np.float32(0)
+    for j in range(len(squared)):
+        i = start + j
+        dx = max(max(x0 - boxes[3, i], boxes[0, i] - x1), zero)
+        dy = max(max(y0 - boxes[4, i], boxes[1, i] - y1), zero)
+        dz = max(max(z0 - boxes[5, i], boxes[2, i] - z1), zero)
+        squared[j] = dx * dx + dy * dy + dz * dz
+
+
+@njit(**INLINE)
+def _point_distances(boxes, node, xyz, start, squared):
+    """Squared distances of the points start..start+15 to a box, 0 inside.
+
+    Rounding is monotonic, so none exceeds the squared distance to a point of the box computed in the same way.
+    """
+    x0, y0, z0, x1, y1, z1 = (
+        boxes[0, node],
+        boxes[1, node],
+        boxes[2, node],
+        boxes[3, node],
+        boxes[4, node],
+        boxes[5, node],
+    )
+    zero = np.float32(0)
+    for j in range(len(squared)):
+        i = start + j
+        dx = max(max(x0 - xyz[0, i], xyz[0, i] - x1), zero)
+        dy = max(max(y0 - xyz[1, i], xyz[1, i] - y1), zero)
+        dz = max(max(z0 - xyz[2, i], xyz[2, i] - z1), zero)
+        squared[j] = dx * dx + dy * dy + dz * dz
+
+
+@njit(**FAST)
+def _tighten(keys, q, n, k, limit):
+    """Drop candidates of point q that are not among its k nearest, all but a few; how many are left, their limit."""
+    n, limit = _drop_far(keys, q, n, k, limit)
+    if n > keys.shape[1] - BLOCK:  # many at one distance
+        bound = _kth_smallest(keys, q, n, k)
+        n, limit = _keep_up_to(keys, q, n, bound), np.int32(bound >> 32).view(np.float32)
+    return n, limit if limit != 0 else np.float32(-1)  # k points coincide with this one: nothing can be nearer
+
+
+@njit(**FAST)
+def _drop_far(keys, q, n, k, limit):
+    """Lower the limit until it holds k to k + SLACK candidates, and drop those beyond it.
+
+    On a surface the number of points grows like the squared distance, so interpolation hits within a few steps.
     """
     low, high = np.float32(0), limit
     if not limit < np.inf:
-        high = squared[base]
-        for i in range(base + 1, base + n):
-            high = max(high, squared[i])
+        farthest = keys[q, 0]
+        for i in range(1, n):
+            farthest = max(farthest, keys[q, i])
+        high = np.int32(farthest >> 32).view(np.float32)
+    inside_low, inside_high = 0, n
     for _ in range(12):
-        middle, inside = np.float32(0.5) * (low + high), 0
-        for i in range(base, base + n, BLOCK):
-            inside += simd.bits(_valid(simd.at_most(squared, i, middle), base + n - i))
+        fraction = np.float32(k + SLACK // 2 - inside_low) / np.float32(inside_high - inside_low)
+        middle = np.float32(low + (high - low) * fraction)
+        bound, inside = _key(middle, INDEX_MASK), 0
+        for i in range(n):
+            inside += keys[q, i] <= bound
         if inside < k:
-            low = middle
+            if middle == low:
+                break
+            low, inside_low = middle, inside
             continue
-        high = middle
+        high, inside_high = middle, inside
         if inside <= k + SLACK:
             break
-    kept = base
-    for i in range(base, base + n, BLOCK):
-        inside = _valid(simd.at_most(squared, i, high), base + n - i)
-        while inside:
-            j = i + simd.lowest(inside)
-            inside &= inside - 1
-            squared[kept], place[kept] = squared[j], place[j]
-            kept += 1
-    return kept - base, high
-
-
-@njit(**FAST, inline="always")
-def _valid(mask, count):
-    return mask & ((1 << min(count, BLOCK)) - 1)
+    return _keep_up_to(keys, q, n, _key(high, INDEX_MASK)), high
 
 
 @njit(**FAST)
-def _sort(squared, place, base, n, k, order, spare, spare_place):
-    """Bring the k nearest of the candidates base..base+n-1 to the front, sorted; how many there are.
+def _kth_smallest(keys, q, n, k):
+    """The k-th smallest key of point q, by bisection over all bits."""
+    low, high = np.int64(-1), _key(np.float32(np.inf), INDEX_MASK)
+    while high - low > 1:
+        middle, inside = low + ((high - low) >> 1), 0
+        for i in range(n):
+            inside += keys[q, i] <= middle
+        low, high = (middle, high) if inside < k else (low, middle)
+    return high
 
-    The rank of each is the number of smaller ones; only where two share a rank the indices in the cloud decide.
-    """
-    kept, placed = min(n, k), 0
-    squared[base + n : base + (n + BLOCK - 1) // BLOCK * BLOCK] = np.inf
-    spare_place[:] = -1
-    for j in range(base, base + n):
-        rank = 0
-        for i in range(base, base + n, BLOCK):
-            rank += simd.bits(simd.below(squared, i, squared[j]))
-        if rank < kept:
-            spare[rank], spare_place[rank] = squared[j], place[j]
-            placed += 1
-    tied = placed > kept
-    for j in range(kept):
-        tied |= spare_place[j] < 0
-    if tied:
-        for j in range(base, base + n):
-            rank = 0
-            for i in range(base, base + n):
-                same = squared[i] == squared[j] and order[place[i]] < order[place[j]]
-                rank += squared[i] < squared[j] or same
-            if rank < kept:
-                spare[rank], spare_place[rank] = squared[j], place[j]
-    squared[base : base + kept] = spare[:kept]
-    place[base : base + kept] = spare_place[:kept]
+
+@njit(**INLINE)
+def _keep_up_to(keys, q, n, bound):
+    kept = 0
+    for i in range(n):
+        key = keys[q, i]
+        keys[q, kept] = key
+        kept += key <= bound
     return kept
 
 
-@njit(**FAST, inline="always")
-def box_distance(low, high, node, x, y, z):
-    """Squared distance in float32 from a point to a box, 0 inside.
+@njit(**FAST)
+def _write_sorted(start, size, order, state, found):
+    """Write the k nearest candidates of the points start..start+size-1; the rank of a key is the number of smaller."""
+    k, keys = found.shape[1], state.keys
+    for q in range(size):
+        n, row = state.count[q], order[start + q]
+        if n > k + SLACK:
+            n = _drop_far(keys, q, n, k, max(state.limit[q], np.float32(0)))[0]
+        for j in range(n, k):  # fewer than k finite distances
+            found[row, j] = row
+        for j in range(n):
+            key, rank = keys[q, j], 0
+            for i in range(n):
+                rank += keys[q, i] < key
+            if rank < k:
+                found[row, rank] = np.int32(key & INDEX_MASK)
 
-    Rounding is monotonic, so this never exceeds the squared distance to a point of the box computed the same way.
-    """
+
+@njit(**INLINE)
+def box_distance(boxes, node, x, y, z):
+    """Squared distance in float32 of a point to a box, a lower bound as in _point_distances."""
     zero = np.float32(0)
-    dx = max(low[0, node] - x, x - high[0, node], zero)
-    dy = max(low[1, node] - y, y - high[1, node], zero)
-    dz = max(low[2, node] - z, z - high[2, node], zero)
+    dx = max(boxes[0, node] - x, x - boxes[3, node], zero)
+    dy = max(boxes[1, node] - y, y - boxes[4, node], zero)
+    dz = max(boxes[2, node] - z, z - boxes[5, node], zero)
     return dx * dx + dy * dy + dz * dz

@@ -1,54 +1,85 @@
-"""The working form of a cloud: finite points, in an order and a scale that do not depend on how the cloud arrived."""
+"""Preprocessing: finite points in an order, scale and orientation that do not depend on how the cloud arrived."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s4token_model.kernels import voxels
+from s4token_model.kernels.sorting import argsort_points
+from s4token_model.kernels.spatial_index import arrange
+
+if TYPE_CHECKING:
+    from s4token_model.pipeline.geometry import LocalGeometry
+
+AXES = {"x": 0, "y": 1, "z": 2}
+NORMALS_SAMPLED = 8192  # to find the floor
+KERNEL_WIDTHS = (30, 20, 12, 8, 6, 5, 5, 5)  # degrees, from the first to the last step of mean shift
+FLOOR_ANGLE = 10  # degrees; normals this close to the axis belong to the floor or to surfaces parallel to it
+MIN_FLOOR_FRACTION = 0.1  # of the normals
 
 
 @dataclass(frozen=True)
 class WorkingCloud:
-    """A cloud made ready for the pipeline.
+    """The finite points of a cloud, F of them, of which W go through the network.
 
-    source (F,) int64, the input index of each finite point, in canonical order; xyz (F, 3) float32, the finite points
-    moved and scaled into the unit cube, out of which a leveled cloud may stick; rgb (F, 3) float32 or None; core (W,)
-    indices into xyz of the points that go through the network; nearest_core (F,) index into `core` for every point;
-    extent, the length of the unit cube's edge in the input's unit.
+    Attributes:
+        original_index: (F,) int64, index into the input of each point; points are sorted by (x, y, z).
+        xyz: (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it.
+        rgb: (F, 3) float32 in [0, 1], or None.
+        kept: (W,) index into xyz of the points that go through the network.
+        kept_of_point: (F,) index into `kept` for every point.
+        extent: length of the unit cube's edge in the unit of the input.
     """
 
-    source: np.ndarray
+    original_index: np.ndarray
     xyz: np.ndarray
     rgb: np.ndarray | None
-    core: np.ndarray
-    nearest_core: np.ndarray
+    kept: np.ndarray
+    kept_of_point: np.ndarray
     extent: float
 
+    @property
+    def points(self) -> np.ndarray:
+        """The points (W, 3) that go through the network."""
+        return self.xyz if len(self.kept) == len(self.xyz) else self.xyz[self.kept]
 
-_AXES = {"x": 0, "y": 1, "z": 2}
+    @property
+    def colors(self) -> np.ndarray | None:
+        """Their colors (W, 3), or None."""
+        return self.rgb if self.rgb is None or len(self.kept) == len(self.xyz) else self.rgb[self.kept]
+
+    @property
+    def kept_fraction(self) -> float:
+        """W / F."""
+        return len(self.kept) / max(len(self.xyz), 1)
 
 
-def upright(xyz: np.ndarray, up: str) -> np.ndarray:
-    """Turn a cloud (H, 3) whose axis `up` (x, -x, y, -y, z, -z) points upwards so that z does; -y is a camera's
-    optical frame.
-
-    A rotation, no mirroring: left stays left.
-    """
+def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
+    """Rotate a cloud (H, 3) so that its axis `up` (x, -x, y, -y, z, -z) becomes z; -y is a camera's optical frame."""
     if up == "z":
         return xyz
-    axis = _AXES[up[-1]]
-    turned = np.roll(np.asarray(xyz), 2 - axis, axis=-1)  # cyclic, hence a rotation
-    return turned * np.array([1, -1, -1], turned.dtype) if up.startswith("-") else turned
+    axis = AXES[up[-1]]
+    rotated = np.roll(np.asarray(xyz), 2 - axis, axis=-1)  # a cyclic permutation is a rotation
+    return rotated * np.array([1, -1, -1], rotated.dtype) if up.startswith("-") else rotated
 
 
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
-    """Drop non-finite points, sort the rest by (x, y, z), scale them to the unit cube; thin clouds above `max_points`
-    by voxels.
+    """Drop non-finite points, sort by (x, y, z), scale to the unit cube, keep one point per voxel above `max_points`.
 
-    xyz (H, 3) float, any unit; rgb (H, 3) in [0, 1] or None. The sorted order makes every later tie independent of the
-    input's order, the unit cube makes results independent of scale and translation. Raises ValueError on wrong shapes.
+    The order makes all later ties independent of the input's order, the unit cube makes results independent of scale
+    and translation.
+
+    Args:
+        xyz: (H, 3) numbers, any unit.
+        rgb: (H, 3) in [0, 1], or None.
+        max_points: clouds with more points are downsampled to about this many.
+
+    Raises:
+        ValueError: on wrong shapes.
     """
     xyz = np.asarray(xyz)
     if xyz.dtype not in (np.float32, np.float64):
@@ -57,30 +88,32 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
         raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
     if rgb is not None and np.shape(rgb) != xyz.shape:
         raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
+    # Finite points, in native byte order
     finite = voxels.finite_rows(xyz)
     points = xyz if len(finite) == len(xyz) else xyz[finite]
     if points.dtype != np.float32:
         points = points.astype(np.float64)
-    low, high = voxels.ends(points)
+    low, high = voxels.bounds(points)
     if max(high.max(), -low.min()) > 1e300:  # their differences would overflow
         points, low, high = points / 1e10, low / 1e10, high / 1e10
-    order = sorted_order(points)
-    source = order if len(finite) == len(xyz) else finite[order]
+    # Canonical order and unit scale
+    order = lexicographic_order(points)
+    original_index = order if len(finite) == len(xyz) else finite[order]
     extent = float((high - low).max(initial=0.0)) or 1.0
     unit = voxels.to_unit_cube(points, order, low, extent)
-    colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[source].astype(np.float32), nan=0.5)
+    colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[original_index].astype(np.float32), nan=0.5)
+    # Large clouds: one point per voxel
     if len(unit) > max_points:
-        core, nearest_core = voxels.thin(unit, max_points)
+        kept, kept_of_point = voxels.voxel_downsample(unit, max_points)
     else:
-        core = nearest_core = np.arange(len(unit), dtype=np.int32)
-    return WorkingCloud(source, unit, colors, core, nearest_core, extent)
+        kept = kept_of_point = np.arange(len(unit), dtype=np.int32)
+    return WorkingCloud(original_index, unit, colors, kept, kept_of_point, extent)
 
 
-def sorted_order(points: np.ndarray) -> np.ndarray:
-    """Return np.lexsort's order of points (H, 3) by x, then y, then z, then index; quick where few points share an
-    x."""
-    if points.dtype == np.float32 and (quick := voxels.order32(points)) is not None:
-        return quick
+def lexicographic_order(points: np.ndarray) -> np.ndarray:
+    """Return np.lexsort's order of points (H, 3) by x, y, z, index; fast if few points share an x."""
+    if points.dtype == np.float32 and (order := argsort_points(points)) is not None:
+        return order
     order = np.argsort(points[:, 0])
     x = points[order, 0]
     same = np.r_[False, x[1:] == x[:-1]]
@@ -89,3 +122,48 @@ def sorted_order(points: np.ndarray) -> np.ndarray:
         rest = np.sort(order[tied])
         order[tied] = rest[np.lexsort(points[rest].T[::-1])]
     return order
+
+
+def level(cloud: WorkingCloud, local: LocalGeometry, max_tilt: float) -> tuple[WorkingCloud, LocalGeometry]:
+    """Rotate a cloud and its normals so that the floor is horizontal, if it is tilted by at most `max_tilt` degrees.
+
+    SLAM does not know the direction of gravity well. A tilt of 10 degrees lifts the far end of a floor to the height of
+    a table.
+    """
+    rotation = rotation_to_z(floor_normal(local.normals, max_tilt)).astype(np.float32)
+    cloud = dataclasses.replace(cloud, xyz=cloud.xyz @ rotation.T)
+    index = arrange(cloud.points, local.index.order)
+    return cloud, local._replace(index=index, normals=local.normals @ rotation.T)
+
+
+def floor_normal(normals: np.ndarray, max_tilt: float) -> np.ndarray:
+    """Return the unit vector (3,) float64 that is normal to the floor: the mode of the nearly vertical normals.
+
+    Mean shift on the sphere, from +z, with a kernel that narrows. Returns (0, 0, 1) if fewer than a tenth of all
+    normals (H, 3), of arbitrary sign, are near the mode, or if it is more than `max_tilt` degrees off z.
+    """
+    z = np.array([0.0, 0.0, 1.0])
+    sampled = np.linspace(0, len(normals) - 1, min(NORMALS_SAMPLED, len(normals))).astype(np.int64)
+    some = normals[sampled].astype(np.float64)
+    flat = some[np.abs(some[:, 2]) >= np.cos(np.radians(max_tilt))]
+    axis = z
+    for width in KERNEL_WIDTHS:
+        cosine = flat @ axis
+        weight = np.exp(-2 * (_degrees(np.abs(cosine)) / width) ** 2) * np.sign(cosine)
+        mean = weight @ flat
+        if not (length := np.linalg.norm(mean)) > 0:
+            return z
+        axis = mean / length
+    fraction = (np.abs(some @ axis) >= np.cos(np.radians(FLOOR_ANGLE))).mean()
+    return axis if fraction >= MIN_FLOOR_FRACTION and _degrees(axis[2]) <= max_tilt else z
+
+
+def rotation_to_z(axis: np.ndarray) -> np.ndarray:
+    """Return the smallest rotation (3, 3) float64 that takes the unit vector `axis` (3,), z > 0, to +z (Rodrigues)."""
+    x, y, z = axis
+    cross = np.array([[0.0, 0.0, -x], [0.0, 0.0, -y], [x, y, 0.0]])
+    return np.eye(3) + cross + cross @ cross / (1 + z)
+
+
+def _degrees(cosine: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))

@@ -12,7 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from s4token_model.config import SuperpointConfig
 from s4token_model.kernels import spatial_index
 from s4token_model.kernels.region_graph import renumber
-from s4token_model.pipeline import geometry
+from s4token_model.kernels.spatial_index import MortonIndex
+from s4token_model.kernels.voxels import voxel_downsample
+from s4token_model.pipeline.geometry import LocalGeometry, encode_unoriented_normals, local_geometry
 from s4token_model.pipeline.sampling import farthest_points
 
 
@@ -28,41 +30,37 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
     if len(xyz) == 0:
         return np.zeros(0, np.int32)
     near = (xyz - xyz.min(axis=0)).astype(np.float32)  # map coordinates exceed the precision of float32
-    return partition_shapes(near, rgb, config)[0]
+    return partition_with_geometry(near, rgb, config)[0]
 
 
-def partition_shapes(
+def partition_with_geometry(
     xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ids (H,) int32 as `partition` does, in order of first appearance, and the normals (H, 3) and
-    eigen-features (H, 3) float32 behind them; xyz (H, 3) float32, H >= 1, near the origin.
+) -> tuple[np.ndarray, LocalGeometry]:
+    """Return ids (H,) int32 as `partition` does, in order of first appearance, and the local geometry behind them.
 
-    All the work is done on the points in the order of a space-filling curve, where neighbors are near in memory.
+    xyz (H, 3) float32, H >= 1, near the origin. All the work is done on the points in Morton order, in which neighbors
+    are near each other in memory; the geometry returned is in the order of xyz, but for its edges.
     """
     index = spatial_index.build(xyz)
     colors = None if rgb is None else rgb[index.order]
-    features, edges, local = _described(index.points(), colors, config, index.sorted())
+    features, local = features_and_graph(index.points(), colors, config, index.in_morton_order())
     labels = np.empty(len(xyz), np.int32)
     normals, eigen = np.empty_like(local.normals), np.empty_like(local.eigen)
-    labels[index.order] = solve(features, edges, config)
+    labels[index.order] = solve(features, local.edges, config)
     normals[index.order], eigen[index.order] = local.normals, local.eigen
-    return renumber(labels)[0], normals, eigen
+    return renumber(labels)[0], LocalGeometry(index, normals, eigen, local.edges)
 
 
-def describe(
-    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
-) -> tuple[np.ndarray, np.ndarray, geometry.Geometry]:
-    """Return the partition's features (H, 9 or 12) float32, edges (E, 2) int32 and the geometry they come from."""
-    return _described(xyz, rgb, config, None)
-
-
-def _described(xyz, rgb, config: SuperpointConfig, index: spatial_index.Blocks | None):
+def features_and_graph(
+    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig, index: MortonIndex | None = None
+) -> tuple[np.ndarray, LocalGeometry]:
+    """Return the partition's features (H, 9 or 12) float32 and the geometry, with the graph, they come from."""
     chosen = anchors(xyz, config)
-    local = geometry.describe(xyz, chosen, config.feature_neighbors, config.graph_neighbors, index)
-    features = [geometry.encode_unoriented_normals(local.normals), local.eigen]
+    local = local_geometry(xyz, chosen, config.feature_neighbors, config.graph_neighbors, index)
+    features = [encode_unoriented_normals(local.normals), local.eigen]
     if config.rgb_weight > 0 and rgb is not None:
         features.append(np.float32(config.rgb_weight) * rgb.astype(np.float32))
-    return np.concatenate(features, axis=1), local.edges, local
+    return np.concatenate(features, axis=1), local
 
 
 def anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:
@@ -71,7 +69,7 @@ def anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:
         return None
     if config.anchors == "fps":
         return farthest_points(xyz, config.anchor_count)
-    return geometry.voxel_representatives(xyz, config.anchor_count)[0]
+    return voxel_downsample(xyz, config.anchor_count)[0]
 
 
 def solve(features: np.ndarray, edges: np.ndarray, config: SuperpointConfig) -> np.ndarray:

@@ -1,7 +1,31 @@
-"""What surrounds a token: a wide patch and the shape of its superpoint, both free of scale.
+"""Context of a token: a wide patch around it, and a descriptor of its superpoint, both independent of scale.
 
-The bare patch of the paper sees a ball of one centroid spacing inside one superpoint; a piece of table and a piece of
-floor look alike in it. Telling the tokenizer where the patch lies raises accuracy on real rooms. z is up.
+The bare patch of the paper sees a ball of one center spacing inside one superpoint, in which a piece of a table and a
+piece of the floor look alike. Telling the tokenizer where the patch lies raises accuracy on real rooms. z is up.
+
+Columns of the descriptor. Lengths are divided by the patch radius r and compressed by asinh; floor and ceiling are the
+1st and 99th percentile of z.
+
+    index  name                       unit
+    0-2    std_small/middle/large     r       twice the standard deviations along the superpoint's principal axes
+    3      bottom_above_floor         r       lowest point of the superpoint above the floor
+    4      top_above_floor            r       its highest point above the floor
+    5      height                     r       its extent in z
+    6      ceiling_above_top          r       ceiling above its highest point
+    7      center_above_floor         r       token center above the floor
+    8      ceiling_above_center       r       ceiling above the token center
+    9      center_offset_horizontal   r       token center from the superpoint's mean, horizontally
+    10     center_offset_vertical     r       the same, vertically, signed
+    11     cloud_width                r       geometric mean of the cloud's extents in x and y (2nd to 98th percentile)
+    12     cloud_height               r       the cloud's extent in z (2nd to 98th percentile)
+    13     room_height                r       ceiling above floor
+    14-16  linearity/planarity/scattering     means over the superpoint
+    17     normal_z2                          mean of n_z^2 over the superpoint
+    18     small_axis_z2                      squared z of its smallest principal axis
+    19     large_axis_z2                      squared z of its largest principal axis
+    20     log_size                           log(512 * fraction of the cloud's points)
+    21     center_normal_z2                   n_z^2 at the token center
+    22-23  center_linearity/planarity         at the token center
 """
 
 from __future__ import annotations
@@ -9,34 +33,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from s4token_model.config import TokenizerConfig
-from s4token_model.kernels import simd
-from s4token_model.kernels.parallel import parallel_for
-from s4token_model.kernels.simd import LANES
+from s4token_model.kernels.ball_query import ball_query
+from s4token_model.kernels.group_moments import GroupMoments, group_moments
 from s4token_model.pipeline.patches import Patches
 
-CHANNELS = 5  # offset (3), same superpoint (1), squared vertical part of the normal (1)
-DESCRIPTOR_DIM = 24
-LENGTH_DIMS = 14  # of the descriptors, the first ones, are lengths in units of r under asinh
+CHANNELS = 5  # of the wide patch: offset (3), same superpoint (1), squared z of the normal (1)
+LENGTH_NAMES = (
+    "std_small", "std_middle", "std_large", "bottom_above_floor", "top_above_floor", "height", "ceiling_above_top",
+    "center_above_floor", "ceiling_above_center", "center_offset_horizontal", "center_offset_vertical",
+    "cloud_width", "cloud_height", "room_height",
+)  # fmt: skip
+DESCRIPTOR_NAMES = (
+    *LENGTH_NAMES,
+    "linearity", "planarity", "scattering", "normal_z2", "small_axis_z2", "large_axis_z2", "log_size",
+    "center_normal_z2", "center_linearity", "center_planarity",
+)  # fmt: skip
+DESCRIPTOR_DIM, LENGTH_DIMS = len(DESCRIPTOR_NAMES), len(LENGTH_NAMES)
 POOL = 8192  # wide patches are drawn from this many points of the cloud
+TYPICAL_TOKENS = 512  # sizes are relative to the points per token of such a cloud
 
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds each of N tokens.
+    """Context of N tokens.
 
-    points (N, C, 5) float32: offset over R, same superpoint, n_z^2; mask (N, C) bool, False where padded; shape (N, 24)
-    float32.
+    Attributes:
+        points: (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2.
+        mask: (N, C) bool, False where padded.
+        descriptor: (N, 24) float32, see DESCRIPTOR_NAMES.
     """
 
     points: np.ndarray
     mask: np.ndarray
-    shape: np.ndarray
+    descriptor: np.ndarray
 
 
-def surround(
+def context_features(
     xyz: np.ndarray,
     normals: np.ndarray,
     eigen: np.ndarray,
@@ -44,128 +78,77 @@ def surround(
     patches: Patches,
     config: TokenizerConfig,
 ) -> Context:
-    """Describe the surroundings of each token.
+    """Compute the context of each token; invariant to scale and translation, offsets rotate along about z.
 
-    xyz, normals, eigen (H, 3); superpoints (H,) ids. The wide patch holds up to C points within R = context_radius * r,
-    whatever their superpoint; `shape` holds sizes, heights and mean eigen-features of the superpoint and of the whole
-    cloud in units of r, compressed by asinh. Unchanged by scale, translation and rotation about z (offsets rotate
-    along).
+    Args:
+        xyz: (H, 3) points.
+        normals: (H, 3) unit normals.
+        eigen: (H, 3) linearity, planarity, scattering.
+        superpoints: (H,) ids.
+        patches: the N patches.
+        config: the wide patch holds up to context_points within context_radius * r, of any superpoint.
     """
+    points, mask = _wide_patches(xyz, normals, superpoints, patches, config)
+    moments = group_moments(xyz, normals, eigen, superpoints)
+    variances, axes = np.linalg.eigh(moments.covariance)
+    lengths = np.arcsinh(_lengths(xyz, moments, variances, patches) / patches.radius)
+    ratios = _ratios(normals, eigen, moments, axes, patches)
+    return Context(points, mask, np.concatenate([lengths, ratios], axis=1).astype(np.float32))
+
+
+def _wide_patches(xyz, normals, superpoints, patches: Patches, config: TokenizerConfig):
+    """Points (N, C, 5) and mask (N, C) of the wide patches."""
     pool = np.linspace(0, len(xyz) - 1, min(POOL, len(xyz))).astype(np.int64)
     reach = np.float32(config.context_radius * patches.radius)
-    points = np.zeros((len(patches.centers), config.context_points, CHANNELS), np.float32)
-    mask = np.zeros(points.shape[:2], np.bool_)
-    cloud = (
-        _columns(xyz[pool]),
-        (normals[pool, 2] ** 2).astype(np.float32),
-        superpoints[pool].astype(np.int32),
-    )
-    own = (patches.centers, patches.superpoint, reach)
-    parallel_for(lambda a, b: _wide(a, b, *cloud, *own, points, mask), len(points), 32)
-    return Context(points, mask, _shape(xyz, normals, eigen, superpoints, patches))
+    index = ball_query(xyz[pool], patches.centers, reach, config.context_points)
+    mask, member = index >= 0, pool[index]
+    points = np.empty((*index.shape, CHANNELS), np.float32)
+    points[..., :3] = (xyz[member] - patches.centers[:, None]) / reach
+    points[..., 3] = superpoints[member] == patches.superpoint[:, None]
+    points[..., 4] = normals[member, 2] ** 2
+    points[~mask] = 0
+    return points, mask
 
 
-def _shape(xyz, normals, eigen, superpoints, patches: Patches) -> np.ndarray:
-    """(N, 24): descriptors of the superpoint, of the token in it and in the cloud."""
-    cloud = (np.ascontiguousarray(a, np.float32) for a in (xyz, normals, eigen))
-    sums, low, high = _superpoint_sums(*cloud, np.ascontiguousarray(superpoints, np.int32), int(superpoints.max()) + 1)
-    sizes = np.maximum(sums[:, 0], 1)
-    means = sums[:, 1:] / sizes[:, None]
-    center, shares_of = means[:, :3], means[:, 9:]
-    spread = means[:, [3, 6, 7, 6, 4, 8, 7, 8, 5]].reshape(-1, 3, 3)
-    values, vectors = np.linalg.eigh(spread)
+def _lengths(xyz: np.ndarray, moments: GroupMoments, variances: np.ndarray, patches: Patches) -> np.ndarray:
+    """Columns 0-13 of the descriptor, in the unit of the cloud."""
     floor, bottom, roof, ceiling = np.percentile(xyz[:, 2], (1, 2, 98, 99))
-    extent = np.array([*(np.ptp(np.percentile(xyz[:, a], (2, 98))) for a in range(2)), roof - bottom])
-    own, r = patches.superpoint, patches.radius
-    away = patches.centers - center[own]
-    lengths = np.stack(
-        [
-            *(2 * np.sqrt(np.maximum(values[own].T, 0))),
-            low[own] - floor,
-            high[own] - floor,
-            high[own] - low[own],
-            ceiling - high[own],
-            patches.centers[:, 2] - floor,
-            ceiling - patches.centers[:, 2],
-            np.hypot(away[:, 0], away[:, 1]),
-            away[:, 2],
-            *np.broadcast_to([[np.sqrt(extent[0] * extent[1])], [extent[2]], [ceiling - floor]], (3, len(own))),
-        ],
-        axis=1,
-    )
-    shares = np.stack(
-        [
-            *shares_of[own].T,
-            vectors[own, 2, 0] ** 2,
-            vectors[own, 2, 2] ** 2,
-            np.log(sizes[own] / len(xyz) * 512),
-            normals[_own_points(patches), 2] ** 2,
-            *(eigen[_own_points(patches), a] for a in range(2)),
-        ],
-        axis=1,
-    )
-    return np.concatenate([np.arcsinh(lengths / r), shares], axis=1).astype(np.float32)
+    width, depth = (np.ptp(np.percentile(xyz[:, a], (2, 98))) for a in range(2))
+    same, z = patches.superpoint, patches.centers[:, 2]
+    low, high = moments.min_z[same], moments.max_z[same]
+    offset = patches.centers - moments.mean[same]
+    deviation = 2 * np.sqrt(np.maximum(variances[same], 0))
+    columns = [
+        *deviation.T,
+        low - floor,
+        high - floor,
+        high - low,
+        ceiling - high,
+        z - floor,
+        ceiling - z,
+        np.hypot(offset[:, 0], offset[:, 1]),
+        offset[:, 2],
+        *np.broadcast_to([[np.sqrt(width * depth)], [roof - bottom], [ceiling - floor]], (3, len(same))),
+    ]
+    return np.stack(columns, axis=1)
 
 
-@njit(cache=True, nogil=True)
-def _superpoint_sums(xyz, normals, eigen, superpoints, count):
-    """Of every superpoint: (S, 14) float64 number of points and sums of x, y, z, then about the mean xx, yy, zz, xy,
-    xz, yz, then linearity, planarity, scattering, n_z^2; least and largest z (S,)."""
-    sums = np.zeros((count, 14))
-    low, high = np.full(count, np.float32(np.inf)), np.full(count, np.float32(-np.inf))
-    for i in range(len(superpoints)):
-        row, z = sums[superpoints[i]], xyz[i, 2]
-        row[0] += 1
-        for a in range(3):
-            row[1 + a] += xyz[i, a]
-            row[10 + a] += eigen[i, a]
-        row[13] += normals[i, 2] * normals[i, 2]
-        low[superpoints[i]] = min(low[superpoints[i]], z)
-        high[superpoints[i]] = max(high[superpoints[i]], z)
-    for i in range(len(superpoints)):
-        row = sums[superpoints[i]]
-        share = 1 / row[0]
-        x, y, z = xyz[i, 0] - row[1] * share, xyz[i, 1] - row[2] * share, xyz[i, 2] - row[3] * share
-        row[4] += x * x
-        row[5] += y * y
-        row[6] += z * z
-        row[7] += x * y
-        row[8] += x * z
-        row[9] += y * z
-    return sums, low, high
+def _ratios(normals, eigen, moments: GroupMoments, axes: np.ndarray, patches: Patches) -> np.ndarray:
+    """Columns 14-23 of the descriptor."""
+    same, center = patches.superpoint, _center_points(patches)
+    columns = [
+        *moments.features[same].T,
+        axes[same, 2, 0] ** 2,
+        axes[same, 2, 2] ** 2,
+        np.log(moments.size[same] / len(normals) * TYPICAL_TOKENS),
+        normals[center, 2] ** 2,
+        eigen[center, 0],
+        eigen[center, 1],
+    ]
+    return np.stack(columns, axis=1)
 
 
-def _own_points(patches: Patches) -> np.ndarray:
-    """Index of the patch's point nearest to its centroid: the centroid, unless thinning dropped it."""
+def _center_points(patches: Patches) -> np.ndarray:
+    """Index of each patch's point nearest to its center: the center itself, unless the patch was thinned."""
     distance = np.where(patches.index >= 0, (patches.offsets**2).sum(axis=2), np.inf)
     return patches.index[np.arange(len(patches.index)), distance.argmin(axis=1)]
-
-
-def _columns(points: np.ndarray) -> np.ndarray:
-    """Coordinates (3, P rounded up to whole lanes) float32, filled up with infinitely far points."""
-    columns = np.full((3, -(-len(points) // LANES) * LANES), np.inf, np.float32)
-    columns[:, : len(points)] = points.T
-    return columns
-
-
-@njit(cache=True, nogil=True)
-def _wide(begin, end, xyz, upright, superpoints, centers, own, reach, points, mask):
-    """Fill the rows begin..end-1 of `points` and `mask`; xyz (3, ...)."""
-    width, limit = mask.shape[1], reach * reach
-    found, squared = np.empty(xyz.shape[1], np.int32), np.empty(LANES, np.float32)
-    for row in range(begin, end):
-        x, y, z, total = centers[row, 0], centers[row, 1], centers[row, 2], 0
-        for start in range(0, xyz.shape[1], LANES):
-            simd.distances(xyz, start, x, y, z, squared, 0)
-            within = simd.at_most(squared, 0, limit)
-            while within:
-                found[total] = start + simd.lowest(within)
-                within &= within - 1
-                total += 1
-        for j in range(min(total, width)):
-            i = found[j] if total <= width else found[int((j + 0.5) * total / width)]
-            for a in range(3):
-                points[row, j, a] = (xyz[a, i] - centers[row, a]) / reach
-            points[row, j, 3] = 1.0 if superpoints[i] == own[row] else 0.0
-            points[row, j, 4] = upright[i]
-            mask[row, j] = True

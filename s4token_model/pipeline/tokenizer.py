@@ -158,5 +158,5 @@ def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfi
         patch = np.concatenate([patch, color * mask[..., None]], axis=2)
     position = patches.centers - patches.centers.mean(axis=0)
     position = position / np.float32(patches.radius) if config.position_scaled else position * np.float32(patches.unit)
-    arrays = (patch, mask, context.points, context.mask, context.shape, position.astype(np.float32))
+    arrays = (patch, mask, context.points, context.mask, context.descriptor, position.astype(np.float32))
     return TokenInput(*(torch.from_numpy(np.ascontiguousarray(a)).unsqueeze(0) for a in arrays))

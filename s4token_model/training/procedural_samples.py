@@ -182,7 +182,7 @@ def seen_pixels(patched: PatchedCloud, xyz: np.ndarray, views: list) -> SeenPixe
     rank = np.arange(len(ids)) - np.searchsorted(ids[order], ids[order])
     size = np.bincount(ids)[ids[order]]
     few = order[(rank * PIXELS_PER_SUPERPOINT) % np.maximum(size, 1) < PIXELS_PER_SUPERPOINT]
-    points = xyz[patched.working.source[few]]
+    points = xyz[patched.working.original_index[few]]
     rows: list[np.ndarray] = []
     for number, view in enumerate(views):
         pixels, depth = project(points, view.pose, view.intrinsics)

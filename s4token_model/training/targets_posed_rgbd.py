@@ -56,7 +56,7 @@ def patch_scene(
     frames, skipped = posed_rgbd.frames(folder, every)
     xyz, rgb = load_or_fuse(folder, frames)
     patched = build_patches(xyz, rgb, config)
-    world = xyz[patched.working.source]  # the working cloud is rotated and scaled
+    world = xyz[patched.working.original_index]  # the working cloud is rotated and scaled
     rows, without_depth = sightings(world, patched.superpoints, frames)
     targets, without_color = encode_sightings(rows, frames, encoder)
     return patched, targets, [*skipped, *without_depth, *without_color]

@@ -102,13 +102,13 @@ def make_sample(
         patch_count=(patches.index >= 0).sum(axis=1).astype(np.uint16),
         context=context.points.astype(np.float16),
         context_count=context.mask.sum(axis=1).astype(np.uint16),
-        descriptor=context.shape,
+        descriptor=context.descriptor,
         position=((patches.centers - center) / radius).astype(np.float32),
         position_scale=np.float32(1.0 if config.tokenizer.position_scaled else patches.radius * patches.unit),
         token_superpoint=patches.superpoint,
         point=((working.xyz[chosen] - center) / radius).astype(np.float32),
         point_superpoint=patched.superpoints[chosen].astype(np.int32),
-        point_label=None if labels is None else labels[working.source[chosen]].astype(np.int16),
+        point_label=None if labels is None else labels[working.original_index[chosen]].astype(np.int16),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4token_model.kernels import parallel, spatial_index
-from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels import spatial_index
 
 
 def cloud(kind: str, count: int, seed: int) -> np.ndarray:
@@ -32,7 +31,7 @@ def brute(xyz: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("count", "k"), [(1, 1), (2, 5), (15, 4), (17, 17), (333, 20), (1025, 9)])
 def test_the_nearest_of_all_points_are_those_of_brute_force(kind, count, k):
     xyz = cloud(kind, count, seed=count)
-    found = spatial_index.nearest_all(spatial_index.build(xyz), k)
+    found = spatial_index.nearest_neighbors(spatial_index.build(xyz), k)
     expected, squared = brute(xyz, k)
     assert found.dtype == np.int32 and found.shape == expected.shape
     difference = xyz[found] - xyz[:, None]
@@ -44,24 +43,5 @@ def test_the_nearest_of_all_points_are_those_of_brute_force(kind, count, k):
 
 def test_coincident_points_cost_no_more_than_others():
     xyz = np.repeat(cloud("random", 3, 0), 40_000, axis=0)
-    found = spatial_index.nearest_all(spatial_index.build(xyz), 5)
+    found = spatial_index.nearest_neighbors(spatial_index.build(xyz), 5)
     np.testing.assert_array_equal(xyz[found], np.repeat(xyz[:, None], 5, axis=1))
-
-
-def test_parts_cover_the_whole_range(monkeypatch):
-    monkeypatch.setattr(parallel, "thread_count", lambda: 3)
-    seen = np.zeros(10_001, int)
-
-    def work(start, stop):
-        seen[start:stop] += 1
-
-    parallel_for(work, len(seen), min_part=100)
-    assert (seen == 1).all()
-    parallel_for(work, 5)
-    assert seen[:5].tolist() == [2] * 5
-
-
-def test_an_error_in_a_part_is_raised(monkeypatch):
-    monkeypatch.setattr(parallel, "thread_count", lambda: 2)
-    with pytest.raises(ZeroDivisionError):
-        parallel_for(lambda start, stop: 1 // start, 20_000)

@@ -1,10 +1,11 @@
-"""Normals, eigen-features, the neighbor graph and voxels, against numpy, python sets and invariances."""
+"""Normals, eigen-features and the neighbor graph, against numpy and invariances."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from s4token_model.kernels.eigen import normals_and_eigenfeatures
 from s4token_model.pipeline import geometry
 
 
@@ -42,7 +43,7 @@ def test_eigen_features_and_normals_against_numpy(kind, use_anchors):
     xyz = cloud(kind)
     anchors = np.arange(0, len(xyz), 3) if use_anchors else None
     support = xyz if anchors is None else xyz[anchors]
-    local = geometry.describe(xyz, anchors, 12, 5)
+    local = geometry.local_geometry(xyz, anchors, 12, 5)
     around = nearest_first(xyz, 12) if anchors is None else geometry.nearest(support, xyz, 12)
     values, covariances = brute(xyz, support, around)
     values = np.maximum(values, 0)
@@ -67,14 +68,14 @@ def test_neighbors_are_the_nearest():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_fewer_points_than_neighbors(count):
-    local = geometry.describe(cloud("volume", count), None, 20, 8)
+    local = geometry.local_geometry(cloud("volume", count), None, 20, 8)
     assert np.isfinite(local.normals).all() and np.isfinite(local.eigen).all()
     assert len(local.edges) == count * (count - 1) // 2
 
 
 def test_lone_and_equal_points_are_upright_and_shapeless():
     for xyz in (np.zeros((1, 3), np.float32), np.full((40, 3), 2.5, np.float32)):
-        local = geometry.describe(xyz, None, 20, 8)
+        local = geometry.local_geometry(xyz, None, 20, 8)
         assert np.array_equal(local.normals, np.tile([0, 0, 1], (len(xyz), 1)))
         assert not local.eigen.any()
 
@@ -83,24 +84,9 @@ def test_lone_and_equal_points_are_upright_and_shapeless():
 def test_features_do_not_depend_on_the_unit(scale):
     xyz = cloud("volume")
     around = geometry.nearest(xyz, xyz, 10)
-    once = geometry._eigen(xyz, xyz, around)
+    once = normals_and_eigenfeatures(xyz, xyz, around)
     scaled = xyz * np.float32(scale)
-    np.testing.assert_allclose(geometry._eigen(scaled, scaled, around)[1], once[1], atol=1e-5)
-
-
-def test_undirected_edges_against_a_set():
-    rng = np.random.default_rng(3)
-    neighbors = rng.integers(0, 40, (40, 6))
-    expected = {(min(i, j), max(i, j)) for i, row in enumerate(neighbors) for j in row if i != j}
-    edges = geometry.undirected(neighbors)
-    assert edges.dtype == np.int32 and len(edges) == len(expected)
-    assert [tuple(edge) for edge in edges.tolist()] == sorted(expected)
-
-
-def test_undirected_survives_more_than_46341_points():  # 46341 ** 2 exceeds 32 bits
-    neighbors = np.array([[0]] * 70000, np.int32)
-    edges = geometry.undirected(neighbors)
-    assert len(edges) == 69999 and edges.max() == 69999 and not edges[:, 0].any()
+    np.testing.assert_allclose(normals_and_eigenfeatures(scaled, scaled, around)[1], once[1], atol=1e-5)
 
 
 def test_the_code_of_a_normal_has_no_sign_and_measures_the_angle():
@@ -111,29 +97,3 @@ def test_the_code_of_a_normal_has_no_sign_and_measures_the_angle():
     assert np.array_equal(code, geometry.encode_unoriented_normals(-normals))
     squared = ((code[:, None].astype(np.float64) - code[None]) ** 2).sum(axis=2)
     np.testing.assert_allclose(squared, 1 - (normals @ normals.T) ** 2, atol=1e-6)
-
-
-@pytest.mark.parametrize("wanted", [50, 500, 3000])
-def test_voxel_representatives(wanted):
-    rng = np.random.default_rng(5)
-    direction = rng.normal(size=(20000, 3))
-    xyz = direction / np.linalg.norm(direction, axis=1, keepdims=True)  # a surface
-    first, voxel = geometry.voxel_representatives(xyz, wanted)
-    assert 0.7 * wanted <= len(first) <= 1.3 * wanted
-    assert voxel.shape == (20000,) and voxel.max() == len(first) - 1
-    assert np.array_equal(voxel[first], np.arange(len(first)))
-    assert np.array_equal(first, [np.flatnonzero(voxel == v)[0] for v in range(len(first))])
-    moved = geometry.voxel_representatives(xyz * 8.0, wanted)  # a power of two: no rounding
-    assert np.array_equal(moved[0], first) and np.array_equal(moved[1], voxel)
-
-
-def test_voxels_of_equal_points_and_of_fewer_points_than_wanted():
-    assert geometry.voxel_representatives(np.ones((9, 3), np.float32), 5)[0].tolist() == [0]
-    assert len(geometry.voxel_representatives(cloud("volume", 30), 1000)[0]) == 30
-
-
-def test_a_far_outlier_does_not_swallow_the_cloud():
-    xyz = np.concatenate([cloud("volume", 20000), [[2000.0, 0, 0]]])
-    assert 2000 <= len(geometry.voxel_representatives(xyz, 4000)[0]) <= 8000
-    xyz[-1, 0] = -2000.0
-    assert 2000 <= len(geometry.voxel_representatives(xyz, 4000)[0]) <= 8000

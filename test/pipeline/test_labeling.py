@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from s4token_model.pipeline.labeling import decide, vote
+from s4token_model.pipeline.labeling import argmax_and_confidence, superpoint_means
 
 
 @pytest.mark.parametrize("words", [2, 20, 333])
 @pytest.mark.parametrize("points", [0, 1, 9001])
 def test_argmax_and_softmax(points, words):
     cosines = np.random.default_rng(points + words).uniform(-1, 1, (points, words)).astype(np.float32)
-    best, sure = decide(cosines, 0.07)
+    best, sure = argmax_and_confidence(cosines, 0.07)
     assert sure.dtype == np.float32
     np.testing.assert_array_equal(best, cosines.argmax(axis=1))
     np.testing.assert_allclose(sure, softmax(cosines.astype(np.float64) / 0.07, axis=1).max(axis=1), rtol=1e-4)
 
 
 def test_the_first_of_equal_words_wins():
-    best, sure = decide(np.array([[0.2, 0.5, 0.5, 0.1]], np.float32), 0.001)
+    best, sure = argmax_and_confidence(np.array([[0.2, 0.5, 0.5, 0.1]], np.float32), 0.001)
     assert best[0] == 1 and sure[0] == pytest.approx(0.5)
 
 
 def test_a_single_word_is_as_sure_as_its_cosine():
-    best, sure = decide(np.array([[0.4], [-0.2], [1.2]], np.float32), 0.07)
+    best, sure = argmax_and_confidence(np.array([[0.4], [-0.2], [1.2]], np.float32), 0.07)
     np.testing.assert_array_equal(best, 0)
     np.testing.assert_allclose(sure, [0.4, 0, 1])
 
@@ -38,7 +38,7 @@ def test_votes_are_means_over_superpoints_wherever_blocks_end(size):
     cosines = rng.uniform(-1, 1, (500, 4)).astype(np.float32)
     order = np.argsort(ids, kind="stable")
     blocks = [(order[k : k + size], cosines[order[k : k + size]]) for k in range(0, 500, size)]
-    found = vote(iter(blocks), ids, 4)
+    found = superpoint_means(iter(blocks), ids)
     assert found.dtype == np.float32 and not found[11].any()
     for number in set(ids):
         np.testing.assert_allclose(found[number], cosines[ids == number].mean(axis=0), atol=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s4token_model.kernels import propagate as propagate_kernel
 from s4token_model.pipeline import propagation
 from s4token_model.pipeline.propagation import TokenCenters, propagate, score_blocks
 
@@ -20,15 +21,15 @@ def scene(seed: int = 0, count: int = 500, tokens: int = 14, regions: int = 8):
     return xyz, superpoints, TokenCenters(xyz[chosen], superpoints[chosen], 0.17), features
 
 
-def dense(xyz, superpoints, anchors: TokenCenters) -> np.ndarray:
+def dense(xyz, superpoints, centers: TokenCenters) -> np.ndarray:
     """w (H, N) of Eq. 4, point by point in float64."""
-    weights = np.zeros((len(xyz), len(anchors.centers)))
+    weights = np.zeros((len(xyz), len(centers.centers)))
     for i, point in enumerate(xyz.astype(np.float64)):
-        distance = np.linalg.norm(point - anchors.centers.astype(np.float64), axis=1)
-        allowed = anchors.superpoint == superpoints[i]
+        distance = np.linalg.norm(point - centers.centers.astype(np.float64), axis=1)
+        allowed = centers.superpoint == superpoints[i]
         if not allowed.any():
-            allowed = np.isin(np.arange(len(distance)), np.argsort(distance)[: propagation.FALLBACK])
-        weights[i] = allowed / (distance / anchors.radius + 1e-4)
+            allowed = np.isin(np.arange(len(distance)), np.argsort(distance)[: propagate_kernel.FALLBACK])
+        weights[i] = allowed / (distance / centers.radius + 1e-4)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -36,10 +37,10 @@ def dense(xyz, superpoints, anchors: TokenCenters) -> np.ndarray:
 @pytest.mark.parametrize("tokens", [1, 2, 14, 60])
 @pytest.mark.parametrize("words", [5, 16, 37])
 def test_scores_are_those_of_the_dense_formula(seed, tokens, words):
-    xyz, superpoints, anchors, features = scene(seed, tokens=tokens)
+    xyz, superpoints, centers, features = scene(seed, tokens=tokens)
     scores = np.random.default_rng(seed).normal(size=(tokens, words)).astype(np.float32)
-    expected = dense(xyz, superpoints, anchors)
-    got = propagate(xyz, superpoints, anchors, scores)
+    expected = dense(xyz, superpoints, centers)
+    got = propagate(xyz, superpoints, centers, scores)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected @ scores, atol=1e-5)
     text = np.random.default_rng(1).normal(size=(words, 16))
@@ -47,18 +48,18 @@ def test_scores_are_those_of_the_dense_formula(seed, tokens, words):
     points = expected @ features
     cosines = points @ text.T / np.linalg.norm(points, axis=1, keepdims=True)
     np.testing.assert_allclose(
-        propagate(xyz, superpoints, anchors, features @ text.T, features @ features.T), cosines, atol=1e-5
+        propagate(xyz, superpoints, centers, features @ text.T, features @ features.T), cosines, atol=1e-5
     )
 
 
 @pytest.mark.parametrize("chunk", [7, 65536])
 def test_every_point_is_covered_once_with_weights_that_sum_to_one(monkeypatch, chunk):
     monkeypatch.setattr(propagation, "CHUNK", chunk)
-    xyz, superpoints, anchors, _ = scene()
+    xyz, superpoints, centers, _ = scene()
     seen = np.zeros(len(xyz), int)
-    expected = dense(xyz, superpoints, anchors)
-    one_each = np.eye(len(anchors.centers), dtype=np.float32)  # token k alone scores in column k: the weights
-    for points, weights in score_blocks(xyz, superpoints, anchors, one_each):
+    expected = dense(xyz, superpoints, centers)
+    one_each = np.eye(len(centers.centers), dtype=np.float32)  # token k alone scores in column k: the weights
+    for points, weights in score_blocks(xyz, superpoints, centers, one_each):
         seen[points] += 1
         assert len(points) <= chunk and weights.dtype == np.float32
         np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
@@ -67,26 +68,26 @@ def test_every_point_is_covered_once_with_weights_that_sum_to_one(monkeypatch, c
 
 
 def test_a_point_on_a_centroid_takes_nearly_all_of_it():
-    xyz, superpoints, anchors, features = scene()
-    weights = dense(anchors.centers, anchors.superpoint, anchors)
+    xyz, superpoints, centers, features = scene()
+    weights = dense(centers.centers, centers.superpoint, centers)
     assert np.diag(weights).min() > 0.99
-    np.testing.assert_allclose(propagate(anchors.centers, anchors.superpoint, anchors, features), features, atol=0.03)
+    np.testing.assert_allclose(propagate(centers.centers, centers.superpoint, centers, features), features, atol=0.03)
 
 
 @pytest.mark.parametrize("scale", [2.0**-10, 2.0**10])
 def test_the_unit_of_length_does_not_matter(scale):
-    xyz, superpoints, anchors, features = scene()
-    large = TokenCenters(anchors.centers * np.float32(scale), anchors.superpoint, anchors.radius * scale)
-    once = propagate(xyz, superpoints, anchors, features)
+    xyz, superpoints, centers, features = scene()
+    large = TokenCenters(centers.centers * np.float32(scale), centers.superpoint, centers.radius * scale)
+    once = propagate(xyz, superpoints, centers, features)
     np.testing.assert_allclose(propagate(xyz * np.float32(scale), superpoints, large, features), once, atol=1e-6)
 
 
 def test_no_points_and_opposed_features():
-    xyz, superpoints, anchors, features = scene()
-    assert propagate(xyz[:0], superpoints[:0], anchors, features).shape == (0, 16)
+    xyz, superpoints, centers, features = scene()
+    assert propagate(xyz[:0], superpoints[:0], centers, features).shape == (0, 16)
     few = superpoints == 0  # a part of the cloud, without the superpoints of most tokens
-    some = propagate(xyz[few], superpoints[few], anchors, features)
-    np.testing.assert_array_equal(some, propagate(xyz, superpoints, anchors, features)[few])
+    some = propagate(xyz[few], superpoints[few], centers, features)
+    np.testing.assert_array_equal(some, propagate(xyz, superpoints, centers, features)[few])
     pair = TokenCenters(np.array([[-1.0, 0, 0], [1, 0, 0]], np.float32), np.zeros(2, int), 1.0)
     opposed = np.array([[1.0, 0], [-1, 0]], np.float32)
     cosine = propagate(np.zeros((1, 3), np.float32), np.zeros(1, int), pair, opposed[:, :1], opposed @ opposed.T)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model.config import SamplingConfig
+from s4token_model.kernels.spatial_index import build
 from s4token_model.pipeline.sampling import farthest_points, sample
 
 
@@ -48,11 +49,11 @@ def test_index_for_index_as_defined(number, least, gamma):
     rng = np.random.default_rng(number)
     superpoints = rng.choice(12, len(xyz), p=np.arange(1, 13) ** 2 / 650)
     config = SamplingConfig(tokens=50, gamma=gamma, min_superpoint=least, seed=number)
-    chosen = sample(xyz, superpoints, config)
+    chosen = sample(build(xyz), superpoints, config)
     assert chosen.dtype == np.int32 and chosen.tolist() == brute(xyz, superpoints, config)
     if least == 5:
         assert (np.bincount(superpoints)[superpoints[chosen]] >= 5).all()
-    assert np.array_equal(chosen, sample(xyz.copy(), superpoints.copy(), config))
+    assert np.array_equal(chosen, sample(build(xyz.copy()), superpoints.copy(), config))
 
 
 def test_plain_farthest_points_cover_as_well_as_promised():
@@ -74,18 +75,18 @@ def brute_from_zero(xyz, count):
 
 def test_fewer_distinct_points_than_tokens():
     xyz = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
-    chosen = sample(xyz, np.zeros(60, int), SamplingConfig(tokens=50))
+    chosen = sample(build(xyz), np.zeros(60, int), SamplingConfig(tokens=50))
     assert len(chosen) == 3 and len(np.unique(xyz[chosen], axis=0)) == 3
-    assert sample(xyz[:1], np.zeros(1, int), SamplingConfig()).tolist() == [0]
-    assert sample(np.full((9, 3), 1.5, np.float32), np.zeros(9, int), SamplingConfig()).shape == (1,)
-    assert sample(np.zeros((0, 3), np.float32), np.zeros(0, int), SamplingConfig()).shape == (0,)
+    assert sample(build(xyz[:1]), np.zeros(1, int), SamplingConfig()).tolist() == [0]
+    assert sample(build(np.full((9, 3), 1.5, np.float32)), np.zeros(9, int), SamplingConfig()).shape == (1,)
+    assert sample(build(np.zeros((0, 3), np.float32)), np.zeros(0, int), SamplingConfig()).shape == (0,)
     assert farthest_points(xyz, 50).shape == (3,) and farthest_points(np.zeros((0, 3)), 5).shape == (0,)
 
 
 def test_the_first_sample_follows_the_weights():
     superpoints = np.repeat([0, 1, 2], [2, 18, 80])
     xyz = np.random.default_rng(0).random((100, 3)).astype(np.float32)
-    first = [sample(xyz, superpoints, SamplingConfig(tokens=1, seed=seed))[0] for seed in range(1500)]
+    first = [sample(build(xyz), superpoints, SamplingConfig(tokens=1, seed=seed))[0] for seed in range(1500)]
     share = np.bincount(superpoints[first], minlength=3) / 1500  # each superpoint has the same mass
     np.testing.assert_allclose(share, 1 / 3, atol=0.05)
     inside = np.bincount(np.array(first)[superpoints[first] == 1] - 2, minlength=18)
@@ -96,6 +97,6 @@ def test_larger_gamma_favors_small_superpoints():
     rng = np.random.default_rng(0)
     xyz = np.concatenate([rng.random((2000, 3)), rng.random((40, 3)) * 0.2]).astype(np.float32)
     superpoints = np.repeat([0, 1], [2000, 40])
-    chosen = [sample(xyz, superpoints, SamplingConfig(tokens=60, gamma=gamma)) for gamma in (0, 0.3, 1)]
+    chosen = [sample(build(xyz), superpoints, SamplingConfig(tokens=60, gamma=gamma)) for gamma in (0, 0.3, 1)]
     few, more, most = ((superpoints[c] == 1).sum() for c in chosen)
     assert few < more < most

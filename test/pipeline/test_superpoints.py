@@ -73,7 +73,8 @@ def test_the_partition_of_a_scene(solver):
     needs(solver)
     xyz, truth = plane_and_sphere()
     config = SuperpointConfig(solver=solver)
-    features, edges, _ = superpoints.describe(xyz, None, config)
+    features, local = superpoints.features_and_graph(xyz, None, config)
+    edges = local.edges
     labels = superpoints.partition(xyz, None, config)
     assert labels.shape == (len(xyz),) and labels.dtype == np.int32
     assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))

@@ -12,9 +12,11 @@ from s4token_model.pipeline.sampling import farthest_points
 
 
 def surroundings(xyz: np.ndarray, superpoints: np.ndarray, config: TokenizerConfig | None = None, tokens: int = 12):
-    local = geometry.describe(xyz, None, 12, 8)
+    local = geometry.local_geometry(xyz, None, 12, 8)
     patches = group(xyz, superpoints, farthest_points(xyz, tokens), PatchConfig())
-    around = token_context.surround(xyz, local.normals, local.eigen, superpoints, patches, config or TokenizerConfig())
+    around = token_context.context_features(
+        xyz, local.normals, local.eigen, superpoints, patches, config or TokenizerConfig()
+    )
     return around, patches, local
 
 
@@ -46,8 +48,8 @@ def test_shapes_types_and_bounds():
     xyz, superpoints = scene()
     around, patches, _ = surroundings(xyz, superpoints)
     assert around.points.shape == (12, 48, token_context.CHANNELS) and around.points.dtype == np.float32
-    assert around.shape.shape == (12, token_context.DESCRIPTOR_DIM) and around.shape.dtype == np.float32
-    assert np.isfinite(around.shape).all() and around.mask.any(axis=1).all()
+    assert around.descriptor.shape == (12, token_context.DESCRIPTOR_DIM) and around.descriptor.dtype == np.float32
+    assert np.isfinite(around.descriptor).all() and around.mask.any(axis=1).all()
     assert np.linalg.norm(around.points[..., :3], axis=2).max() <= 1 + 1e-5
 
 
@@ -63,7 +65,7 @@ def test_scale_and_translation_change_nothing(scale):
     once, _, _ = surroundings(xyz, superpoints)
     moved, _, _ = surroundings((scale * (xyz + [3.0, -2.0, 1.0])).astype(np.float32), superpoints)
     assert (once.mask == moved.mask).mean() > 0.999
-    np.testing.assert_allclose(once.shape, moved.shape, atol=2e-2)
+    np.testing.assert_allclose(once.descriptor, moved.descriptor, atol=2e-2)
 
 
 def test_a_turn_about_the_vertical_keeps_the_superpoints_shape():
@@ -71,18 +73,18 @@ def test_a_turn_about_the_vertical_keeps_the_superpoints_shape():
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)  # exact in float32
     once, _, _ = surroundings(xyz, superpoints)
     turned, _, _ = surroundings(xyz @ turn.T, superpoints)
-    np.testing.assert_allclose(once.shape, turned.shape, atol=1e-3)
+    np.testing.assert_allclose(once.descriptor, turned.descriptor, atol=1e-3)
     np.testing.assert_allclose(once.points[..., :3] @ turn.T, turned.points[..., :3], atol=1e-4)
 
 
 def test_floor_and_wall_look_different():
     xyz, superpoints = scene()
     around, patches, _ = surroundings(xyz, superpoints)
-    floor, wall = (around.shape[patches.superpoint == s] for s in (0, 1))
+    floor, wall = (around.descriptor[patches.superpoint == s] for s in (0, 1))
     height = slice(3, 6)  # low, high and extent of the superpoint above the floor, in radii
     assert floor[:, height].max() < 0.5 < 1 < wall[:, 4].min()
 
 
 def test_a_single_point():
     around, _, _ = surroundings(np.zeros((1, 3), np.float32), np.zeros(1, int))
-    assert around.mask.sum() == 1 and np.isfinite(around.shape).all()
+    assert around.mask.sum() == 1 and np.isfinite(around.descriptor).all()

@@ -119,9 +119,9 @@ def pieces(scale: float = 1.0):
     rng = np.random.default_rng(0)
     xyz = (scale * rng.random((600, 3))).astype(np.float32)
     superpoints = (xyz[:, 0] > scale / 2).astype(int)
-    local = geometry.describe(xyz, None, 12, 8)
+    local = geometry.local_geometry(xyz, None, 12, 8)
     patches = group(xyz, superpoints, farthest_points(xyz, 20), PatchConfig())
-    around = token_context.surround(xyz, local.normals, local.eigen, superpoints, patches, TokenizerConfig())
+    around = token_context.context_features(xyz, local.normals, local.eigen, superpoints, patches, TokenizerConfig())
     return patches, around, rng.random((600, 3)).astype(np.float32)
 
 
