@@ -23,7 +23,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from s4token_model.config import Config, SamplingConfig
-from s4token_model.pipeline import superpoints
+from s4token_model.pipeline import cut_pursuit, superpoints
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.propagation import TokenCenters
 from s4token_model.segmenter import Segmenter, build_patches, network_input
@@ -91,7 +91,7 @@ def partition(xyz: np.ndarray, config: Config) -> np.ndarray:
     pairs = np.stack([source, neighbors[:, 1 : options.graph_neighbors + 1].reshape(-1)], axis=1)
     edges = np.unique(np.sort(pairs, axis=1), axis=0).astype(np.int32)
     weights = np.full(len(edges), options.regularization, np.float32)
-    return superpoints.cut_pursuit(features.astype(np.float32), edges, weights)
+    return cut_pursuit.cut_pursuit(features.astype(np.float32), edges, weights)
 
 
 def normals(xyz: np.ndarray, neighbors: int) -> np.ndarray:
@@ -194,6 +194,6 @@ def pycut_pursuit(
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"pycut-pursuit in {interpreter} failed: {done.stderr.strip()[-300:]}")
-        labels = superpoints.components(np.load(made), edges)
+        labels = cut_pursuit.components(np.load(made), edges)
     milliseconds = json.loads(done.stdout.splitlines()[-1])
     return {"ms": round(milliseconds, 1), "energy": superpoints.energy(features, edges, labels, regularization)}

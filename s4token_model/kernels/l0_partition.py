@@ -1,40 +1,54 @@
-"""The l0 partition by multilevel merging, our own solver of the generalized minimal partition (Sec. 3.2, App. A.1).
+"""The l0 partition by multilevel merging, our solver of the generalized minimal partition (Sec. 3.2, App. A.1).
 
-Points fuse, then nodes move between regions and the graph of regions is contracted, at a rising strength and beyond the
-wanted one. Of this hierarchy the cheapest cut is taken, which is exact; moves at every level, coarse to fine, a last
-merging and the absorption of small regions follow.
+Nearly equal points are fused first. Then nodes move between regions, and every region becomes a node of the next graph,
+at a regularization that rises beyond the wanted one. The cheapest cut through this hierarchy is found exactly; moves at
+every level, coarse to fine, a last merging and the absorption of small regions follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from s4token_model.kernels import region_graph, region_moves
-from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels.parallel import parallel_map
+from s4token_model.kernels.region_graph import Block, RegionGraph, Regions
+from s4token_model.kernels.region_moves import Forest
 
-FUSE_SHARE = 0.05  # of the strength: near-equal points find each other before the cut term pulls on everything
-# A low strength leaves more than MANY of the points: then more of the work is done by fusing and less by repeated
-# sweeps, for a third of the time and half a percent of the energy.
-MANY = 0.6
-FUSE_SHARE_OF_MANY = 0.5
-# Of the levels: shares of the strength, those above 1 reach regions that no single merge at the strength itself leads
-# to; sweeps; a level that shrank the graph below the last number is repeated at the same share.
-OF_FEW = ((0.6, 1.0, 1.4), 4, 0.9)
-OF_MANY = ((1.0, 3.0), 1, 0.7)
-LAST = ((1.0,), 2, 1.0)
+
+class Schedule(NamedTuple):
+    """How to build a hierarchy: a level at each factor of the regularization, by so many sweeps of moves.
+
+    A factor above 1 reaches regions to which no single merge at the regularization itself leads. A level that shrinks
+    the graph below the fraction `repeat_below` is followed by another one at the same factor.
+    """
+
+    factors: tuple[float, ...]
+    sweeps: int
+    repeat_below: float
+
+
+COARSE_SCHEDULE = Schedule((0.6, 1.0, 1.4), 4, 0.9)
+FINE_SCHEDULE = Schedule((1.0, 3.0), 1, 0.7)
+FINAL_SCHEDULE = Schedule((1.0,), 2, 1.0)
+FUSE_FRACTION = 0.05  # of the regularization, so that only nearly equal points fuse
+# A low regularization leaves more than FINE_RATIO of the points unfused. Then stronger fusion and fewer sweeps save
+# most of the time and hardly raise the energy.
+FINE_RATIO = 0.6
+FINE_FUSE_FRACTION = 0.5
 REGION_SWEEPS = 1
 POINT_SWEEPS = 3
-# Points are cut into stretches that are worked on at once as far as regions stay within them.
-STRETCH = 25000
-MOST_STRETCHES = 8
-STRETCH_NODES = 8192  # a smaller graph is worked on as a whole
+# Chunks of points are worked on in parallel, as long as regions do not cross from one to another.
+CHUNK_POINTS = 25000
+MAX_CHUNKS = 8
+MIN_CHUNKED_NODES = 8192  # smaller graphs are worked on as a whole
 
 
-class Stretch(NamedTuple):
-    """The points first..last-1 and the edges begin..end-1, those whose first end is among them."""
+class Chunk(NamedTuple):
+    """The points first..last-1 and the edges begin..end-1, whose first end is one of them."""
 
     first: int
     last: int
@@ -42,51 +56,79 @@ class Stretch(NamedTuple):
     end: int
 
 
+class Points(NamedTuple):
+    """The problem: mean (H, D) float32 centered and padded features, edges (E, 2) int32, weights (E,) float32."""
+
+    mean: np.ndarray
+    edges: np.ndarray
+    weights: np.ndarray
+
+
+class Hierarchy(NamedTuple):
+    """Graphs of ever larger regions, finest first; maps[i] (N_i,) gives the node of levels[i + 1] that holds a node."""
+
+    levels: list[RegionGraph]
+    maps: list[np.ndarray]
+
+
 def l0_partition(
-    features: np.ndarray, edges: np.ndarray, weights: np.ndarray, strength: float, min_points: int = 1
+    features: np.ndarray, edges: np.ndarray, weights: np.ndarray, regularization: float, min_points: int = 1
 ) -> np.ndarray:
     """Partition a graph so that features vary little inside a region and few edges are cut.
 
-    Lowers E = sum_i ||f_i - mean(region of i)||^2 + strength * sum_ij w_ij [i and j in different regions].
+    Lowers E = sum_i ||f_i - mean(region of i)||^2 + regularization * sum_ij w_ij [i and j in different regions].
+    The result depends on nothing but the input and its order. It is found faster if neighbors are close in that order.
 
-    features: (H, F) float32, finite. edges: (E, 2) int32, undirected, unique, i < j. weights: (E,) float32 >= 0.
-    strength: weight of the cut, >= 0. min_points: smaller regions join the neighbor that raises E least; one without a
-    neighbor stays.
+    Args:
+        features: (H, F) float32, finite.
+        edges: (E, 2) int32, undirected, unique, i < j; sorted ones are solved in parallel.
+        weights: (E,) float32 >= 0.
+        regularization: weight of the cut, >= 0.
+        min_points: smaller regions join the neighbor that raises E least; one without a neighbor stays.
 
-    Returns (H,) int32 labels 0..S-1, numbered by first appearance; every region is a connected part of the graph.
-    Depends on the input (and its order) alone. Raises ValueError on shapes, values or edges that do not fit.
+    Returns:
+        (H,) int32 labels 0..S-1, numbered by first appearance; every region is connected in the graph.
+
+    Raises:
+        ValueError: on shapes, values or edges that do not fit.
     """
-    features, edges, weights = _checked(features, edges, weights, strength, min_points)
+    features, edges, weights = _checked(features, edges, weights, regularization, min_points)
     if len(features) == 0:
         return np.zeros(0, np.int32)
-    mean = region_graph.center_and_pad(features)
-    parts = _stretches(len(mean), edges)
-    labels, count = _split(edges, _descended(mean, edges, weights, strength, parts), parts)
-    whole, limits = [Stretch(0, len(mean), 0, len(edges))], np.array([0, count])
-    graph = _bundled(mean, edges, weights, labels, limits, whole)
-    maps, levels = _hierarchy(graph, strength, *LAST, limits)
+    points = Points(region_graph.center_and_pad(features), edges, weights)
+    chunks = _make_chunks(len(features), edges)
+    # 1. Merge bottom up, cut the hierarchy and move nodes between regions, from coarse to fine
+    labels = _solve_multilevel(points, regularization, chunks)
+    # 2. Split what moves have torn apart, and merge again
+    labels, count = _split(edges, labels, chunks)
+    whole = Chunk(0, len(features), 0, len(edges))
+    graph = _graph_of_points(points, labels, [whole], [Block(0, len(features), 0, count)])
+    levels, maps = _build_hierarchy(graph, regularization, FINAL_SCHEDULE, [0, count])
     for coarser in maps:
         labels = coarser[labels]
-    labels = _without_small(levels[-1], labels, strength, min_points)
+    # 3. Absorb small regions
+    labels = region_moves.absorb_small(levels[-1], labels, regularization, min_points)
     return region_graph.renumber(labels)[0]
 
 
-def energy(features: np.ndarray, edges: np.ndarray, weights: np.ndarray, strength: float, labels: np.ndarray) -> float:
-    """E of a partition, in float64; arguments and formula as in `l0_partition`, labels (H,) integers >= 0."""
+def l0_energy(
+    features: np.ndarray, edges: np.ndarray, weights: np.ndarray, regularization: float, labels: np.ndarray
+) -> float:
+    """Return E of a partition, in float64; arguments as of `l0_partition`, labels (H,) integers >= 0."""
     features = np.asarray(features, np.float64)
     labels = np.asarray(labels)
     if len(labels) == 0:
         return 0.0
     size = np.maximum(np.bincount(labels), 1)
-    spread = 0.0
+    scatter = 0.0
     for column in features.T:
         mean = np.bincount(labels, column) / size
-        spread += float(((column - mean[labels]) ** 2).sum())
+        scatter += float(((column - mean[labels]) ** 2).sum())
     cut = labels[edges[:, 0]] != labels[edges[:, 1]]
-    return spread + float(strength * np.asarray(weights, np.float64)[cut].sum())
+    return scatter + float(regularization * np.asarray(weights, np.float64)[cut].sum())
 
 
-def _checked(features, edges, weights, strength, min_points):
+def _checked(features, edges, weights, regularization, min_points):
     features = np.ascontiguousarray(features, np.float32)
     edges = np.ascontiguousarray(edges, np.int32)
     weights = np.ascontiguousarray(weights, np.float32)
@@ -103,197 +145,174 @@ def _checked(features, edges, weights, strength, min_points):
         raise ValueError(f"features of point {row} are not finite: {features[row]}; leave such points out")
     if len(weights) and not (weights.min() >= 0 and np.isfinite(weights.max())):
         raise ValueError(f"weights must be finite and >= 0, got {weights.min()} to {weights.max()}")
-    if not (np.isfinite(strength) and strength >= 0):
-        raise ValueError(f"strength must be finite and >= 0, got {strength}")
+    if not (np.isfinite(regularization) and regularization >= 0):
+        raise ValueError(f"regularization must be finite and >= 0, got {regularization}")
     if min_points < 1:
         raise ValueError(f"min_points must be at least 1, got {min_points}")
     return features, edges, weights
 
 
-def _stretches(count: int, edges: np.ndarray) -> list[Stretch]:
-    """Cut the points into stretches, whatever the number of processors. Points near each other in the graph should be
-    near in their order, else nearly all edges cross."""
-    parts = max(1, min(MOST_STRETCHES, count // STRETCH)) if region_graph.ascending(edges) else 1
-    limits = np.linspace(0, count, parts + 1).astype(np.int64)
-    bounds = np.searchsorted(edges[:, 0], limits) if parts > 1 else np.array([0, len(edges)])
-    return [Stretch(*map(int, row)) for row in zip(limits[:-1], limits[1:], bounds[:-1], bounds[1:], strict=True)]
+def _make_chunks(count: int, edges: np.ndarray) -> list[Chunk]:
+    """Cut the points into chunks, if edges are sorted; the result depends on their number, so processors must not."""
+    ascending = (edges[1:, 0] >= edges[:-1, 0]).all()
+    chunks = max(1, min(MAX_CHUNKS, count // CHUNK_POINTS)) if ascending else 1
+    limits = np.linspace(0, count, chunks + 1).astype(np.int64)
+    bounds = np.searchsorted(edges[:, 0], limits) if chunks > 1 else np.array([0, len(edges)])
+    return [Chunk(*map(int, row)) for row in zip(limits[:-1], limits[1:], bounds[:-1], bounds[1:], strict=True)]
 
 
-def _each(work: Callable[[int], Any], count: int) -> list[Any]:
-    """[work(0), work(1), ...], in threads."""
-    results = [None] * count
-
-    def some(begin: int, end: int) -> None:
-        for part in range(begin, end):
-            results[part] = work(part)
-
-    parallel_for(some, count, 1)
-    return results
+def _crossing_edges(edges: np.ndarray, chunk: Chunk) -> np.ndarray:
+    """Indices of the edges that begin in a chunk and end in a later one."""
+    return chunk.begin + np.flatnonzero(edges[chunk.begin : chunk.end, 1] >= chunk.last)
 
 
-def _descended(mean, edges, weights, strength, parts):
-    """Region of every point after the hierarchy, its cheapest cut and the moves down to single points."""
-    fused, limits, many = _fused(mean, edges, weights, strength, parts)
-    graph = _bundled(mean, edges, weights, fused, limits, parts)
-    shares, sweeps, repeat_below = OF_MANY if many else OF_FEW
-    maps, levels = _hierarchy(graph, strength, shares, sweeps, repeat_below, limits)
-    ones = np.ones(len(mean), np.float32)
-    inside = region_graph.scatter(ones, mean, np.zeros(len(mean)), fused, graph[4])
-    kept = _cheapest_cut(maps, levels, inside, strength)
-    region, count = _refined(maps, levels, kept, strength)
-    region = region[fused]
-    links = region_graph.border_links(edges, weights, region)
-    summary = region_graph.summarize(ones, mean, region, count)
-    _move((*links, ones, mean), region, summary, strength, POINT_SWEEPS, False)
-    return region
+def _solve_multilevel(points: Points, regularization: float, chunks: list[Chunk]) -> np.ndarray:
+    """Return labels (H,) of regions of low energy, some of them not connected."""
+    # 1. Fuse nearly equal points; each group of them is a node of the finest graph
+    fused, blocks, schedule = _fuse(points, regularization, chunks)
+    finest = _graph_of_points(points, fused, chunks, blocks)
+    # 2. Merge nodes level by level, then take the cheapest cut through the hierarchy
+    hierarchy = _build_hierarchy(finest, regularization, schedule, [0, *(b.base + b.count for b in blocks)])
+    kept = _cheapest_cut(points, fused, hierarchy, regularization)
+    # 3. Move nodes between regions, coarse to fine, and finally single points
+    labels, count = _refine(hierarchy, kept, regularization)
+    labels = labels[fused]
+    border = region_graph.border_graph(points.edges, points.weights, points.mean, labels)
+    region_moves.move_all(border, labels, count, regularization, POINT_SWEEPS)
+    return labels
 
 
-def _fused(mean, edges, weights, strength, parts):
-    """Labels (H,) of the first regions, numbered through the stretches, the first label of each stretch, and whether
-    they are MANY."""
-    forest = np.empty(len(mean), np.int32), np.empty(len(mean), np.float32), np.empty_like(mean)
-    labels = np.empty(len(mean), np.int32)
-
-    def fuse(part: int, share: float, first: int, last: int) -> int:
-        begin, end = parts[part].begin, parts[part].end
-        if last < parts[part].last:
-            end = begin + int(np.searchsorted(edges[begin:end, 0], last))
-        step = np.float32(share * strength)
-        return region_moves.fuse(mean, edges[begin:end], weights[begin:end], step, first, last, *forest)
-
-    def probe(part: int) -> int:
-        return fuse(part, FUSE_SHARE, parts[part].first, tried[part])
-
-    def whole(part: int) -> int:
-        if many or tried[part] < parts[part].last:
-            fuse(part, FUSE_SHARE_OF_MANY if many else FUSE_SHARE, parts[part].first, parts[part].last)
-        return region_graph.roots_to_labels(forest[0], parts[part].first, parts[part].last, labels, 0)
-
-    # A quarter of every stretch tells of the rest.
-    tried = [p.first + (p.last - p.first) // 4 if len(parts) > 1 else p.last for p in parts]
-    left = sum(_each(probe, len(parts)))
-    many = left > MANY * sum(stop - p.first for stop, p in zip(tried, parts, strict=True))
-    limits = np.cumsum([0, *_each(whole, len(parts))])
-    for part, base in zip(parts[1:], limits[1:-1], strict=True):
-        labels[part.first : part.last] += np.int32(base)
-    return labels, limits, many
+def _fuse(points: Points, regularization: float, chunks: list[Chunk]) -> tuple[np.ndarray, list[Block], Schedule]:
+    """Return labels (H,) of groups of nearly equal points, those of each chunk, and the schedule to go on with."""
+    mean, labels = points.mean, np.empty(len(points.mean), np.int32)
+    forest = Forest(np.empty(len(mean), np.int32), np.empty(len(mean), np.float32), np.empty_like(mean))
+    fuse = partial(_fuse_chunk, points, forest)
+    # 1. Try on a quarter of every chunk, to see how much fuses
+    weak, ends = FUSE_FRACTION * regularization, [c.last for c in chunks]
+    trial = ends if len(chunks) == 1 else [c.first + (c.last - c.first) // 4 for c in chunks]
+    left = sum(parallel_map(partial(fuse, weak), chunks, trial))
+    is_fine = left > FINE_RATIO * sum(last - c.first for c, last in zip(chunks, trial, strict=True))
+    # 2. Fuse all points, unless that is done
+    if is_fine or len(chunks) > 1:
+        parallel_map(partial(fuse, FINE_FUSE_FRACTION * regularization if is_fine else weak), chunks, ends)
+    # 3. Number the groups
+    counts = parallel_map(lambda c: region_graph.roots_to_labels(forest.parent, c.first, c.last, labels), chunks)
+    return labels, _number_blocks(labels, [0, *ends], counts), FINE_SCHEDULE if is_fine else COARSE_SCHEDULE
 
 
-def _bundled(mean, edges, weights, labels, limits, parts):
-    """The graph of regions of points that do not reach beyond their stretch; limits, the first region of each."""
-    across = [region_graph.crossing(edges[p.begin : p.end], p.last) + p.begin for p in parts]
-    beyond = np.concatenate(across)
-    target = edges[beyond, 1]
-
-    def rows(part: int):
-        first, last, begin, end = parts[part]
-        own = beyond[(target >= first) & (target < last)]
-        given = (edges[begin:end], weights[begin:end], edges[own], weights[own], mean, labels)
-        return region_graph.bundle(*given, limits[part], limits[part + 1] - limits[part], first, last)
-
-    return region_graph.joined(_each(rows, len(parts)))
+def _fuse_chunk(points: Points, forest: Forest, regularization: float, chunk: Chunk, last: int) -> int:
+    """Fuse the points of a chunk below `last`; return the number of groups."""
+    begin, end = chunk.begin, chunk.end
+    if last < chunk.last:
+        end = begin + int(np.searchsorted(points.edges[begin:end, 0], last))
+    edges, weights = points.edges[begin:end], points.weights[begin:end]
+    return region_moves.fuse(points.mean, edges, weights, np.float32(regularization), chunk.first, last, forest)
 
 
-def _hierarchy(graph, strength, shares, sweeps, repeat_below, limits):
-    """Graphs of ever larger regions, finest first, and the map from each to the next. While there are many nodes,
-    those between two of `limits` are worked on by themselves."""
-    maps, levels = [], [graph]
-    for share in shares:
-        shrunk = 0.0
-        while shrunk <= repeat_below:
-            before = len(levels[-1][3])
-            if before < STRETCH_NODES:
-                limits = limits[[0, -1]]
-            labels, limits = _clustered(levels[-1], share * strength, sweeps, limits)
-            if limits[-1] == before:
+def _graph_of_points(points: Points, labels: np.ndarray, chunks: list[Chunk], blocks: list[Block]) -> RegionGraph:
+    """Return the graph of regions (H,) of points; blocks holds the regions of each chunk, none reaches beyond it."""
+    _, edges, weights = points
+    crossing = np.concatenate([_crossing_edges(edges, chunk) for chunk in chunks])
+    target = edges[crossing, 1]
+
+    def rows(chunk: Chunk, block: Block) -> RegionGraph:
+        own_edges, own_weights = edges[chunk.begin : chunk.end], weights[chunk.begin : chunk.end]
+        if len(crossing):
+            entering = crossing[(target >= chunk.first) & (target < chunk.last)]
+            own_edges = np.concatenate([own_edges, edges[entering]])
+            own_weights = np.concatenate([own_weights, weights[entering]])
+        return region_graph.from_points(own_edges, own_weights, points.mean, labels, block)
+
+    return region_graph.concatenate(parallel_map(rows, chunks, blocks))
+
+
+def _build_hierarchy(graph: RegionGraph, regularization: float, schedule: Schedule, bounds: list[int]) -> Hierarchy:
+    """Move nodes between regions and contract, level by level; while large, parts bounds[i]..bounds[i + 1] at once."""
+    hierarchy = Hierarchy([graph], [])
+    for factor in schedule.factors:
+        ratio = 0.0
+        while ratio <= schedule.repeat_below:
+            if len(graph.size) < MIN_CHUNKED_NODES:
+                bounds = [0, len(graph.size)]
+            labels, blocks = _cluster(graph, factor * regularization, schedule.sweeps, bounds)
+            bounds = [0, *(b.base + b.count for b in blocks)]
+            if bounds[-1] == len(graph.size):
                 break
-            maps.append(labels[0])
-            levels.append(_contracted(levels[-1], *labels, limits))
-            shrunk = limits[-1] / before
-    return maps, levels
+            ratio = bounds[-1] / len(graph.size)
+            graph = region_graph.concatenate(parallel_map(partial(region_graph.contract, graph, labels), blocks))
+            hierarchy.levels.append(graph)
+            hierarchy.maps.append(labels)
+    return hierarchy
 
 
-def _clustered(graph, strength, sweeps, limits):
-    """((labels, limits of the nodes), first label of each stretch)."""
-    *_, size, mean = graph
-    region = np.arange(len(size), dtype=np.int32)
-    summary = (size.copy(), mean.copy(), np.ones(len(size), np.int32))
+def _cluster(
+    graph: RegionGraph, regularization: float, sweeps: int, bounds: list[int]
+) -> tuple[np.ndarray, list[Block]]:
+    """Let single nodes form regions; return labels (N,) and the regions of each part of the graph."""
+    labels = np.arange(len(graph.size), dtype=np.int32)
+    regions = Regions(labels, graph.size.copy(), graph.mean.copy(), np.ones(len(labels), np.int32))
 
-    def move(part: int) -> int:
-        first, last = int(limits[part]), int(limits[part + 1])
-        region_moves.move(graph, region, summary, np.float32(strength), sweeps, True, first, last)
-        own = region[first:last]
-        own[:], count = region_graph.renumber(own - np.int32(first)) if last > first else (own, 0)
+    def move(first: int, last: int) -> int:
+        if first == last:
+            return 0
+        region_moves.move(graph, regions, np.float32(regularization), sweeps, True, first, last)
+        labels[first:last], count = region_graph.renumber(labels[first:last] - np.int32(first))
         return count
 
-    counts = np.cumsum([0, *_each(move, len(limits) - 1)])
-    for part, base in enumerate(counts[:-1]):
-        region[limits[part] : limits[part + 1]] += np.int32(base)
-    return (region, limits), counts
+    return labels, _number_blocks(labels, bounds, parallel_map(move, bounds[:-1], bounds[1:]))
 
 
-def _contracted(graph, labels, nodes, limits):
-    def rows(part: int):
-        span = limits[part], limits[part + 1] - limits[part], int(nodes[part]), int(nodes[part + 1])
-        return region_graph.contract(graph, labels, *span)
-
-    return region_graph.joined(_each(rows, len(limits) - 1))
-
-
-def _move(graph, region, summary, strength, sweeps, lazy):
-    return region_moves.move(graph, region, summary, np.float32(strength), sweeps, lazy, 0, len(region))
+def _number_blocks(labels: np.ndarray, bounds: Sequence[int], counts: Sequence[int]) -> list[Block]:
+    """Shift labels (N,), in place, that begin at 0 in every part bounds[i]..bounds[i + 1] of the nodes."""
+    blocks, base = [], 0
+    for first, last, count in zip(bounds[:-1], bounds[1:], counts, strict=True):
+        labels[first:last] += np.int32(base)
+        blocks.append(Block(first, last, base, count))
+        base += count
+    return blocks
 
 
-def _split(edges, region, parts):
-    """Connected components of equal `region`, as labels in order of first appearance, and their number."""
-    parent = np.arange(len(region), dtype=np.int32)
-    _each(lambda p: region_graph.unite(edges[parts[p].begin : parts[p].end], region, parent, parts[p].last), len(parts))
-    for p in parts[:-1]:
-        part = edges[p.begin : p.end]
-        region_graph.unite(part[region_graph.crossing(part, p.last)], region, parent, len(region))
-    labels = np.empty(len(region), np.int32)
-    return labels, region_graph.roots_to_labels(parent, 0, len(region), labels, 0)
-
-
-def _cheapest_cut(maps, levels, inside, strength):
-    """Which nodes of every level cost no more as one region than the best split of what they consist of.
+def _cheapest_cut(points: Points, fused: np.ndarray, hierarchy: Hierarchy, regularization: float) -> list[np.ndarray]:
+    """Return per level which nodes cost no more as one region than the best split of what they consist of.
 
     E is the sum over regions of their scatter and half the weight of their border, so the best cut of the tree follows
-    from the leaves up. `inside` is the scatter within the finest nodes, which are never split.
+    from the leaves up. The finest nodes are never split.
     """
-    half = 0.5 * strength
-    cheapest = inside + half * region_graph.border_weight(*levels[0][:3:2])
+    finest = hierarchy.levels[0]
+    ones, zeros = np.ones(len(fused), np.float32), np.zeros(len(fused))
+    inside = region_graph.scatter(ones, points.mean, zeros, fused, finest.mean)
+    cheapest = inside + 0.5 * regularization * region_graph.border_weight(finest)
     kept = [np.ones(len(cheapest), bool)]
-    for labels, fine, coarse in zip(maps, levels[:-1], levels[1:], strict=True):
-        inside = region_graph.scatter(fine[3], fine[4], inside, labels, coarse[4])
-        whole = inside + half * region_graph.border_weight(*coarse[:3:2])
-        parts = np.bincount(labels, cheapest, minlength=len(whole))
-        kept.append(whole <= parts)
-        cheapest = np.minimum(whole, parts)
+    for labels, fine, coarse in zip(hierarchy.maps, hierarchy.levels[:-1], hierarchy.levels[1:], strict=True):
+        inside = region_graph.scatter(fine.size, fine.mean, inside, labels, coarse.mean)
+        whole = inside + 0.5 * regularization * region_graph.border_weight(coarse)
+        split = np.bincount(labels, cheapest, minlength=len(whole))
+        kept.append(whole <= split)
+        cheapest = np.minimum(whole, split)
     return kept
 
 
-def _refined(maps, levels, kept, strength):
-    """Regions of the finest nodes: the cut, improved by moves at every level, whole sub-regions before their parts."""
-    region, count = np.full(len(levels[-1][3]), -1, np.int32), 0
+def _refine(hierarchy: Hierarchy, kept: list[np.ndarray], regularization: float) -> tuple[np.ndarray, int]:
+    """Return the region of each finest node: the cut, improved by moves at every level from coarse to fine."""
+    levels, maps = hierarchy
+    labels, count = np.full(len(levels[-1].size), -1, np.int32), 0
     for level in reversed(range(len(levels))):
         if level < len(maps):
-            region = region[maps[level]]
-        opened = np.flatnonzero(kept[level] & (region < 0))
-        region[opened] = np.arange(count, count + len(opened), dtype=np.int32)
+            labels = labels[maps[level]]
+        # Nodes of the cut at this level become regions
+        opened = np.flatnonzero(kept[level] & (labels < 0))
+        labels[opened] = np.arange(count, count + len(opened), dtype=np.int32)
         count += len(opened)
         if level < len(maps):
-            size, mean = levels[level][3:]
-            summary = region_graph.summarize(size, mean, region, count)
-            _move(levels[level], region, summary, strength, REGION_SWEEPS, False)
-    return region, count
+            region_moves.move_all(levels[level], labels, count, regularization, REGION_SWEEPS)
+    return labels, count
 
 
-def _without_small(graph, labels, strength, min_points):
-    while (graph[3] < min_points).any():
-        joined, count = region_moves.absorb(graph, np.float32(strength), np.float32(min_points))
-        if count == len(graph[3]):
-            break
-        labels = joined[labels]
-        graph = region_graph.contract(graph, joined, 0, count, 0, len(joined))
-    return labels
+def _split(edges: np.ndarray, labels: np.ndarray, chunks: list[Chunk]) -> tuple[np.ndarray, int]:
+    """Return the connected components of equal labels, numbered by first appearance, and how many there are."""
+    parent = np.arange(len(labels), dtype=np.int32)
+    parallel_map(lambda c: region_graph.unite(edges[c.begin : c.end], labels, parent, c.last), chunks)
+    for chunk in chunks[:-1]:
+        region_graph.unite(edges[_crossing_edges(edges, chunk)], labels, parent, len(labels))
+    components = np.empty(len(labels), np.int32)
+    return components, region_graph.roots_to_labels(parent, 0, len(labels), components)

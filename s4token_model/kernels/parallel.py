@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,19 @@ def parallel_for(work: Callable[[int, int], object], count: int, min_part: int =
     limits = np.linspace(0, count, parts + 1).astype(np.int64)
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(work, limits[:-1].tolist(), limits[1:].tolist()))
+
+
+def parallel_map(work: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+    """list(map(work, *columns)), in threads; `work` must release the GIL."""
+    rows = list(zip(*columns, strict=True))
+    results: list[Any] = [None] * len(rows)
+
+    def run(begin: int, end: int) -> None:
+        for i in range(begin, end):
+            results[i] = work(*rows[i])
+
+    parallel_for(run, len(rows), 1)
+    return results
 
 
 def processors() -> int:

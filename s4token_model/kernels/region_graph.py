@@ -1,19 +1,62 @@
-"""Compiled kernels on graphs of regions: building, contracting and splitting them (method: Sec. 3.2).
+"""Graphs of regions: building, contracting and splitting them (Sec. 3.2 of the paper).
 
-A graph of N nodes is the tuple (start, neighbor, weight, size, mean). The neighbors of node v are
-neighbor[start[v]:start[v + 1]], weight the same slice, every edge stored from both ends; size (N,) float32 counts the
-points of a node and mean (N, D) float32 is their mean feature, D a multiple of LANES so that distances become vector
-instructions.
+The solver works on points first, then on regions of points, then on regions of regions. All of these are nodes here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-LANES = 8
+LANES = 8  # features are padded to a multiple of this, so that distances compile to vector instructions
 # Reassociation lets the compiler vectorize sums; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+
+
+class RegionGraph(NamedTuple):
+    """An undirected weighted graph of N nodes in compressed rows, every edge stored at both ends.
+
+    Attributes:
+        start: (N + 1,) int32; the neighbors of node v are neighbor[start[v]:start[v + 1]].
+        neighbor: (E,) int32 node at the other end of each edge.
+        weight: (E,) float32 weight of each edge.
+        size: (N,) float32 number of points in each node.
+        mean: (N, D) float32 mean feature of each node, D a multiple of LANES.
+    """
+
+    start: np.ndarray
+    neighbor: np.ndarray
+    weight: np.ndarray
+    size: np.ndarray
+    mean: np.ndarray
+
+
+class Regions(NamedTuple):
+    """A partition of a graph's N nodes into S regions, kept up to date while nodes move.
+
+    Attributes:
+        label: (N,) int32 region of each node, -1 for none.
+        size: (S,) float32 number of points in each region.
+        mean: (S, D) float32 mean feature of each region.
+        nodes: (S,) int32 number of nodes in each region.
+    """
+
+    label: np.ndarray
+    size: np.ndarray
+    mean: np.ndarray
+    nodes: np.ndarray
+
+
+class Block(NamedTuple):
+    """The nodes first..last-1, which are exactly the members of the regions base..base+count-1."""
+
+    first: int
+    last: int
+    base: int
+    count: int
 
 
 @njit(**FAST, inline="always")
@@ -29,7 +72,7 @@ def squared_distance(a, i, b, j):
 
 @njit(**FAST, inline="always")
 def root(parent, v):
-    """The representative of v in a union-find forest, whose paths it halves."""
+    """Return the representative of v in a union-find forest, halving the path to it."""
     while parent[v] != v:
         parent[v] = parent[parent[v]]
         v = parent[v]
@@ -37,22 +80,25 @@ def root(parent, v):
 
 
 @njit(**FAST)
-def roots_to_labels(parent, first, last, labels, base):
-    """Labels base, base + 1, ... of the nodes first..last-1 in order of first appearance; every root is the lowest
-    member of its tree."""
+def roots_to_labels(parent, first, last, labels):
+    """Label the trees of nodes first..last-1 by first appearance; return their number.
+
+    The root of every tree must be its lowest member.
+    """
+    count = 0
     for v in range(first, last):
         r = root(parent, v)
         if r == v:
-            labels[v] = base
-            base += 1
+            labels[v] = count
+            count += 1
         else:
             labels[v] = labels[r]
-    return base
+    return count
 
 
 @njit(**FAST)
 def valid(edges, count):
-    """Whether every edge is 0 <= i < j < count."""
+    """Whether every edge satisfies 0 <= i < j < count."""
     for e in range(edges.shape[0]):
         if not 0 <= edges[e, 0] < edges[e, 1] < count:
             return False
@@ -60,236 +106,192 @@ def valid(edges, count):
 
 
 @njit(**FAST)
-def ascending(edges):
-    """Whether the first ends never fall."""
-    for e in range(1, edges.shape[0]):
-        if edges[e, 0] < edges[e - 1, 0]:
-            return False
-    return True
-
-
-@njit(**FAST)
-def crossing(edges, last):
-    """Which edges, of those whose first end is below `last`, end at or beyond it."""
-    found = np.empty(edges.shape[0], np.int32)
-    count = 0
-    for e in range(edges.shape[0]):
-        if edges[e, 1] >= last:
-            found[count] = e
-            count += 1
-    return found[:count].copy()
-
-
-@njit(**FAST)
 def center_and_pad(features):
-    """Features less their mean (float32 keeps small differences beside a large offset), in whole vector lanes."""
+    """Subtract the mean (float32 keeps small differences next to a large offset) and pad to whole vector lanes."""
     count, width = features.shape
-    middle = np.zeros(width)
+    center = np.zeros(width)
     for v in range(count):
         for d in range(width):
-            middle[d] += features[v, d]
-    middle /= max(count, 1)
+            center[d] += features[v, d]
+    center /= max(count, 1)
     padded = np.zeros((count, (width + LANES - 1) // LANES * LANES), np.float32)
     for v in range(count):
         for d in range(width):
-            padded[v, d] = features[v, d] - middle[d]
+            padded[v, d] = features[v, d] - center[d]
     return padded
 
 
 @njit(**FAST)
-def unite(edges, region, parent, last):
-    """Unite the ends of edges inside a region, in the union-find forest `parent` of which only nodes below `last` are
-    touched."""
+def unite(edges, labels, parent, last):
+    """Join the ends of edges inside a region in the union-find forest `parent`; edges that reach `last` are skipped."""
     for e in range(edges.shape[0]):
-        if edges[e, 1] < last and region[edges[e, 0]] == region[edges[e, 1]]:
+        if edges[e, 1] < last and labels[edges[e, 0]] == labels[edges[e, 1]]:
             a, b = root(parent, edges[e, 0]), root(parent, edges[e, 1])
             if a != b:
                 parent[max(a, b)] = min(a, b)
 
 
 @njit(**FAST)
-def renumber(region):
-    """Labels 0..S-1 in order of first appearance, and S."""
-    fresh = np.full(region.max() + 1, -1, np.int32)
-    labels = np.empty(region.shape[0], np.int32)
+def renumber(labels):
+    """Return labels 0..S-1 in order of first appearance, and S."""
+    fresh = np.full(labels.max() + 1, -1, np.int32)
+    numbered = np.empty(labels.shape[0], np.int32)
     count = 0
-    for v in range(region.shape[0]):
-        if fresh[region[v]] < 0:
-            fresh[region[v]] = count
+    for v in range(labels.shape[0]):
+        if fresh[labels[v]] < 0:
+            fresh[labels[v]] = count
             count += 1
-        labels[v] = fresh[region[v]]
-    return labels, count
+        numbered[v] = fresh[labels[v]]
+    return numbered, count
 
 
 @njit(**FAST)
-def summarize(size, mean, region, count):
-    """Points, mean feature and number of nodes of every region; nodes of region -1 belong to none."""
-    return summarize_part(size, mean, region, 0, count, 0, region.shape[0])
-
-
-@njit(**FAST)
-def summarize_part(size, mean, region, base, count, first, last):
-    """As summarize, of the regions base..base+count-1, whose nodes all lie within first..last-1."""
-    points = np.zeros(count, np.float32)
-    center = np.zeros((count, mean.shape[1]), np.float32)
-    nodes = np.zeros(count, np.int32)
-    for v in range(first, last):
-        r = region[v] - base
+def summarize(size, mean, labels, block):
+    """Return the `Regions` of a block from size (N,) and mean (N, D) of the nodes; label -1 is no region."""
+    size, mean, members = (
+        size[block.first : block.last],
+        mean[block.first : block.last],
+        labels[block.first : block.last],
+    )
+    points = np.zeros(block.count, np.float32)
+    center = np.zeros((block.count, mean.shape[1]), np.float32)
+    nodes = np.zeros(block.count, np.int32)
+    for v in range(members.shape[0]):
+        r = members[v] - block.base
         if r < 0:
             continue
         points[r] += size[v]
         nodes[r] += 1
         for d in range(mean.shape[1]):
             center[r, d] += size[v] * mean[v, d]
-    for r in range(count):
+    for r in range(block.count):
         if nodes[r]:
             for d in range(mean.shape[1]):
                 center[r, d] /= points[r]
-    return points, center, nodes
+    return Regions(labels, points, center, nodes)
 
 
 @njit(**FAST)
-def _offsets(degree):
-    start = np.zeros(degree.shape[0] + 1, np.int32)
-    for v in range(degree.shape[0]):
-        start[v + 1] = start[v] + degree[v]
-    return start
-
-
-@njit(**FAST)
-def border_links(edges, weights, region):
-    """Adjacency (start, neighbor, weight) of the points that touch another region; all other rows are empty."""
-    border = np.zeros(region.shape[0], np.bool_)
+def border_graph(edges, weights, mean, labels):
+    """Return the graph of all points with edges only at points that touch another region; other rows are empty."""
+    border = np.zeros(labels.shape[0], np.bool_)
     for e in range(edges.shape[0]):
-        if region[edges[e, 0]] != region[edges[e, 1]]:
+        if labels[edges[e, 0]] != labels[edges[e, 1]]:
             border[edges[e, 0]] = border[edges[e, 1]] = True
-    degree = np.zeros(region.shape[0], np.int32)
+    start, neighbor, weight = _adjacency(edges, weights, 0, border)
+    return RegionGraph(start, neighbor, weight, np.ones(labels.shape[0], np.float32), mean)
+
+
+@njit(**FAST)
+def from_points(edges, weights, mean, labels, block):
+    """Return the rows of a block of the graph of regions of points.
+
+    Args:
+        edges: (E, 2) int32 all edges with an end in the block.
+        weights: (E,) float32 their weights, which add up between the same two regions.
+        mean: (H, D) float32 features of all points.
+        labels: (H,) int32 region of every point.
+        block: points and their regions.
+    """
+    ends = np.empty(edges.shape, np.int32)
     for e in range(edges.shape[0]):
-        degree[edges[e, 0]] += border[edges[e, 0]]
-        degree[edges[e, 1]] += border[edges[e, 1]]
-    start = _offsets(degree)
+        ends[e, 0], ends[e, 1] = labels[edges[e, 0]], labels[edges[e, 1]]
+    start, neighbor, weight = _adjacency(ends, weights, block.base, np.ones(block.count, np.bool_))
+    # Add up parallel edges, in place
+    index = np.full(labels.max() + 1, -1, np.int32)
+    filled, begin = 0, 0
+    for r in range(block.count):
+        for k in range(begin, start[r + 1]):
+            filled = _add_link(neighbor, weight, index, start[r], filled, neighbor[k], weight[k])
+        begin, start[r + 1] = start[r + 1], filled
+    regions = summarize(np.ones(labels.shape[0], np.float32), mean, labels, block)
+    return RegionGraph(start, neighbor[:filled].copy(), weight[:filled].copy(), regions.size, regions.mean)
+
+
+@njit(**FAST)
+def _adjacency(ends, weights, base, wanted):
+    """Return start, neighbor, weight of the rows base, base + 1, ... ; rows not wanted are empty."""
+    count = wanted.shape[0]
+    # 1. Length of every row
+    degree = np.zeros(count, np.int32)
+    for e in range(ends.shape[0]):
+        a, b = ends[e, 0], ends[e, 1]
+        if a != b:
+            if 0 <= a - base < count:
+                degree[a - base] += wanted[a - base]
+            if 0 <= b - base < count:
+                degree[b - base] += wanted[b - base]
+    start = np.zeros(count + 1, np.int32)
+    start[1:] = np.cumsum(degree)
+    # 2. Fill the rows in the order of the edges
     cursor = start[:-1].copy()
     neighbor = np.empty(start[-1], np.int32)
     weight = np.empty(start[-1], np.float32)
-    for e in range(edges.shape[0]):
-        for side in range(2):
-            v = edges[e, side]
-            if border[v]:
-                neighbor[cursor[v]], weight[cursor[v]] = edges[e, 1 - side], weights[e]
-                cursor[v] += 1
+    for e in range(ends.shape[0]):
+        a, b = ends[e, 0], ends[e, 1]
+        if a == b:
+            continue
+        if 0 <= a - base < count and wanted[a - base]:
+            neighbor[cursor[a - base]], weight[cursor[a - base]] = b, weights[e]
+            cursor[a - base] += 1
+        if 0 <= b - base < count and wanted[b - base]:
+            neighbor[cursor[b - base]], weight[cursor[b - base]] = a, weights[e]
+            cursor[b - base] += 1
     return start, neighbor, weight
 
 
 @njit(**FAST)
-def _merge_parallel(start, neighbor, weight, place):
-    """Add up the weights of repeated neighbors, in place; the shortened adjacency. `place`: -1 for every node there
-    is."""
-    count = start.shape[0] - 1
-    filled, begin = 0, 0
-    for r in range(count):
-        base, end = filled, start[r + 1]
-        for k in range(begin, end):
-            s = neighbor[k]
-            if place[s] < base:
-                place[s] = filled
-                neighbor[filled], weight[filled] = s, weight[k]
-                filled += 1
-            else:
-                weight[place[s]] += weight[k]
-        begin = end
-        start[r + 1] = filled
-    return start, neighbor[:filled].copy(), weight[:filled].copy()
-
-
-@njit(**FAST)
-def bundle(edges, weights, incoming, pull, mean, labels, base, count, first, last):
-    """Of the graph of all regions of points, the rows of the regions base..base+count-1, whose points are
-    first..last-1; the weights between two regions add up.
-
-    edges (E, 2), weights (E,): those whose first end is among these points; incoming (K, 2), pull (K,): those of which
-    only the second is.
-    """
-    degree = np.zeros(count, np.int32)
-    for e in range(edges.shape[0]):
-        a, b = labels[edges[e, 0]], labels[edges[e, 1]]
-        if a != b:
-            degree[a - base] += 1
-            if b < base + count:
-                degree[b - base] += 1
-    for e in range(incoming.shape[0]):
-        degree[labels[incoming[e, 1]] - base] += 1
-    start = _offsets(degree)
-    cursor = start[:-1].copy()
-    neighbor = np.empty(start[-1], np.int32)
-    weight = np.empty(start[-1], np.float32)
-    for e in range(edges.shape[0]):
-        a, b = labels[edges[e, 0]], labels[edges[e, 1]]
-        if a != b:
-            place = cursor[a - base]
-            neighbor[place], weight[place] = b, weights[e]
-            cursor[a - base] += 1
-            if b < base + count:
-                place = cursor[b - base]
-                neighbor[place], weight[place] = a, weights[e]
-                cursor[b - base] += 1
-    for e in range(incoming.shape[0]):
-        b = labels[incoming[e, 1]] - base
-        neighbor[cursor[b]], weight[cursor[b]] = labels[incoming[e, 0]], pull[e]
-        cursor[b] += 1
-    ones = np.ones(labels.shape[0], np.float32)
-    points, center, _ = summarize_part(ones, mean, labels, base, count, first, last)
-    place = np.full(labels.max() + 1, -1, np.int32)
-    start, neighbor, weight = _merge_parallel(start, neighbor, weight, place)
-    return start, neighbor, weight, points, center
-
-
-@njit(**FAST)
-def contract(graph, labels, base, count, first, last):
-    """Of the graph whose nodes are regions of a graph's nodes, the rows of the regions base..base+count-1, whose nodes
-    are first..last-1."""
-    start, neighbor, weight, size, mean = graph
-    points, center, nodes = summarize_part(size, mean, labels, base, count, first, last)
-    row = _offsets(nodes)
+def contract(graph, labels, block):
+    """Return the rows of a block of the graph whose nodes are the regions `labels` (N,) of a graph's nodes."""
+    regions = summarize(graph.size, graph.mean, labels, block)
+    # 1. Sort the nodes by region
+    row = np.zeros(block.count + 1, np.int32)
+    row[1:] = np.cumsum(regions.nodes)
     cursor = row[:-1].copy()
-    member = np.empty(last - first, np.int32)
-    for v in range(first, last):
-        r = labels[v] - base
+    member = np.empty(block.last - block.first, np.int32)
+    for v in range(block.first, block.last):
+        r = labels[v] - block.base
         member[cursor[r]] = v
         cursor[r] += 1
-    begin = np.zeros(count + 1, np.int32)
-    other = np.empty(start[last] - start[first], np.int32)
-    pull = np.empty(start[last] - start[first], np.float32)
-    place = np.full(labels.max() + 1, -1, np.int32)
+    # 2. Join the rows of the members, without the edges inside a region
+    start = np.zeros(block.count + 1, np.int32)
+    limit = graph.start[block.last] - graph.start[block.first]
+    neighbor, weight = np.empty(limit, np.int32), np.empty(limit, np.float32)
+    index = np.full(labels.max() + 1, -1, np.int32)
     filled = 0
-    for r in range(count):
-        opened = filled
+    for r in range(block.count):
         for m in range(row[r], row[r + 1]):
-            for k in range(start[member[m]], start[member[m] + 1]):
-                s = labels[neighbor[k]]
-                if s == r + base:
-                    continue
-                if place[s] < opened:
-                    place[s] = filled
-                    other[filled], pull[filled] = s, weight[k]
-                    filled += 1
-                else:
-                    pull[place[s]] += weight[k]
-        begin[r + 1] = filled
-    return begin, other[:filled].copy(), pull[:filled].copy(), points, center
+            for k in range(graph.start[member[m]], graph.start[member[m] + 1]):
+                s = labels[graph.neighbor[k]]
+                if s != r + block.base:
+                    filled = _add_link(neighbor, weight, index, start[r], filled, s, graph.weight[k])
+        start[r + 1] = filled
+    return RegionGraph(start, neighbor[:filled].copy(), weight[:filled].copy(), regions.size, regions.mean)
 
 
-def joined(parts):
-    """One graph of those of consecutive rows."""
-    if len(parts) == 1:
-        return parts[0]
-    ends = np.cumsum([0, *(p[0][-1] for p in parts)]).astype(np.int32)
-    start = np.concatenate([ends[:1], *(p[0][1:] + e for p, e in zip(parts, ends, strict=False))])
-    return start, *(np.concatenate([p[i] for p in parts]) for i in range(1, 5))
+@njit(**FAST, inline="always")
+def _add_link(neighbor, weight, index, begin, end, other, value):
+    """Add a link to the row begin..end-1, where index (S,) finds earlier ones to the same node; return the new end."""
+    if index[other] < begin:
+        index[other] = end
+        neighbor[end], weight[end] = other, value
+        return end + 1
+    weight[index[other]] += value
+    return end
+
+
+def concatenate(blocks: Sequence[RegionGraph]) -> RegionGraph:
+    """Stack the rows of consecutive blocks to one graph."""
+    if len(blocks) == 1:
+        return blocks[0]
+    ends = np.cumsum([0, *(block.start[-1] for block in blocks)]).astype(np.int32)
+    start = np.concatenate([ends[:1], *(b.start[1:] + end for b, end in zip(blocks, ends, strict=False))])
+    return RegionGraph(start, *(np.concatenate(column) for column in list(zip(*blocks, strict=True))[1:]))
 
 
 @njit(**FAST)
 def scatter(size, mean, inside, labels, center):
-    """Sum of squared distances to the mean within every region, `inside` (N,) that within its nodes; float64."""
+    """Sum of squared distances to the mean within every region, float64; inside (N,) is that within its nodes."""
     total = np.zeros(center.shape[0])
     for v in range(labels.shape[0]):
         total[labels[v]] += inside[v] + size[v] * squared_distance(mean, v, center, labels[v])
@@ -297,10 +299,10 @@ def scatter(size, mean, inside, labels, center):
 
 
 @njit(**FAST)
-def border_weight(start, weight):
-    """Weight of all edges that leave a node, float64."""
-    total = np.zeros(start.shape[0] - 1)
+def border_weight(graph):
+    """Weight of all edges that leave each node, float64."""
+    total = np.zeros(graph.size.shape[0])
     for v in range(total.shape[0]):
-        for k in range(start[v], start[v + 1]):
-            total[v] += weight[k]
+        for k in range(graph.start[v], graph.start[v + 1]):
+            total[v] += graph.weight[k]
     return total

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from s4token_model.kernels.l0_partition import energy, l0_partition
+from s4token_model.kernels.l0_partition import l0_energy, l0_partition
 
 
 def knn_edges(points: np.ndarray, k: int) -> np.ndarray:
@@ -38,7 +38,7 @@ def graph_components(count: int, edges: np.ndarray, labels: np.ndarray) -> int:
     return connected_components(adjacency, directed=False)[0]
 
 
-def merge_gains(features, edges, weights, strength, labels) -> np.ndarray:
+def merge_gains(features, edges, weights, regularization, labels) -> np.ndarray:
     """How much E falls when two touching regions become one, for every such pair."""
     size = np.bincount(labels).astype(float)
     mean = np.stack([np.bincount(labels, column) for column in features.T.astype(float)], axis=1) / size[:, None]
@@ -47,7 +47,7 @@ def merge_gains(features, edges, weights, strength, labels) -> np.ndarray:
     pairs, index = np.unique(ends[~inner], axis=0, return_inverse=True)
     cut = np.bincount(index.ravel(), weights[~inner], minlength=len(pairs))
     a, b = pairs.T
-    return strength * cut - size[a] * size[b] / (size[a] + size[b]) * ((mean[a] - mean[b]) ** 2).sum(axis=1)
+    return regularization * cut - size[a] * size[b] / (size[a] + size[b]) * ((mean[a] - mean[b]) ** 2).sum(axis=1)
 
 
 def check_labels(labels: np.ndarray, count: int, edges: np.ndarray) -> None:
@@ -59,14 +59,14 @@ def check_labels(labels: np.ndarray, count: int, edges: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("width", [1, 3, 8, 9, 17])
-@pytest.mark.parametrize("strength", [0.01, 0.3, 5.0])
-def test_regions_are_connected_and_no_merge_lowers_the_energy(width, strength):
+@pytest.mark.parametrize("regularization", [0.01, 0.3, 5.0])
+def test_regions_are_connected_and_no_merge_lowers_the_energy(width, regularization):
     features, edges, weights, _ = blobs(600, width, 0.3, seed=width)
-    labels = l0_partition(features, edges, weights, strength)
+    labels = l0_partition(features, edges, weights, regularization)
     check_labels(labels, len(features), edges)
-    reached = energy(features, edges, weights, strength, labels)
-    assert reached <= energy(features, edges, weights, strength, np.arange(len(features)))
-    assert merge_gains(features, edges, weights, strength, labels).max(initial=0) <= 1e-3
+    reached = l0_energy(features, edges, weights, regularization, labels)
+    assert reached <= l0_energy(features, edges, weights, regularization, np.arange(len(features)))
+    assert merge_gains(features, edges, weights, regularization, labels).max(initial=0) <= 1e-3
 
 
 def test_clear_regions_are_found():
@@ -74,7 +74,7 @@ def test_clear_regions_are_found():
     labels = l0_partition(features, edges, weights, 0.1)
     assert len(np.unique(labels * 16 + cell)) == labels.max() + 1, "no region spans two cells"
     assert labels.max() + 1 <= 18, "cells stay whole, up to points the graph barely links"
-    assert energy(features, edges, weights, 0.1, labels) <= energy(features, edges, weights, 0.1, cell)
+    assert l0_energy(features, edges, weights, 0.1, labels) <= l0_energy(features, edges, weights, 0.1, cell)
 
 
 def partitions(count: int):
@@ -92,9 +92,9 @@ def test_close_to_the_global_optimum_of_tiny_graphs():
         points, features = rng.random((7, 2)), rng.normal(size=(7, 2)).astype(np.float32)
         edges = knn_edges(points, 3)
         weights = rng.uniform(0.5, 1.5, len(edges)).astype(np.float32)
-        best = min(energy(features, edges, weights, 0.5, labels) for labels in every)
+        best = min(l0_energy(features, edges, weights, 0.5, labels) for labels in every)
         labels = l0_partition(features, edges, weights, 0.5)
-        ratios.append(energy(features, edges, weights, 0.5, labels) / best)
+        ratios.append(l0_energy(features, edges, weights, 0.5, labels) / best)
     assert min(ratios) >= 1 - 1e-6
     assert np.mean(ratios) < 1.05
 
@@ -102,8 +102,8 @@ def test_close_to_the_global_optimum_of_tiny_graphs():
 def test_energy_by_hand():
     features = np.array([[0.0], [2.0], [5.0]])
     edges = np.array([[0, 1], [1, 2]])
-    assert energy(features, edges, np.array([1.0, 3.0]), 0.5, np.array([0, 0, 1])) == pytest.approx(2 + 1.5)
-    assert energy(np.zeros((0, 2)), np.zeros((0, 2), int), np.zeros(0), 1.0, np.zeros(0, int)) == 0
+    assert l0_energy(features, edges, np.array([1.0, 3.0]), 0.5, np.array([0, 0, 1])) == pytest.approx(2 + 1.5)
+    assert l0_energy(np.zeros((0, 2)), np.zeros((0, 2), int), np.zeros(0), 1.0, np.zeros(0, int)) == 0
 
 
 @pytest.mark.parametrize("min_points", [2, 10, 50])
@@ -130,19 +130,19 @@ def test_the_same_input_gives_the_same_labels():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
-def test_scaling_features_and_strength_together_changes_nothing(scale):
+def test_scaling_features_and_regularization_together_changes_nothing(scale):
     features, edges, weights, _ = blobs(1000, 4, 0.3)
     labels = l0_partition(features, edges, weights, 0.25)
     scaled = l0_partition(features * np.float32(scale), edges, weights, 0.25 * scale**2)
-    ratio = energy(features, edges, weights, 0.25, scaled) / energy(features, edges, weights, 0.25, labels)
+    ratio = l0_energy(features, edges, weights, 0.25, scaled) / l0_energy(features, edges, weights, 0.25, labels)
     assert abs(ratio - 1) < 0.01
 
 
 def test_an_offset_of_the_features_changes_little():
     features, edges, weights, _ = blobs(1000, 4, 0.3)
-    reached = energy(features, edges, weights, 0.25, l0_partition(features, edges, weights, 0.25))
+    reached = l0_energy(features, edges, weights, 0.25, l0_partition(features, edges, weights, 0.25))
     moved = l0_partition(features + np.float32(100), edges, weights, 0.25)
-    assert energy(features, edges, weights, 0.25, moved) < 1.02 * reached
+    assert l0_energy(features, edges, weights, 0.25, moved) < 1.02 * reached
 
 
 @pytest.mark.parametrize("min_points", [1, 10])
@@ -165,7 +165,7 @@ def test_equal_points_become_one_region_per_connected_part(count):
         assert labels.max() == 0
 
 
-def test_without_strength_or_weight_every_point_stays_alone():
+def test_without_regularization_or_weight_every_point_stays_alone():
     features, edges, weights, _ = blobs(300, 3, 0.3)
     assert l0_partition(features, edges, weights, 0.0).max() == 299
     assert l0_partition(features, edges, weights * 0, 1.0).max() == 299
@@ -181,8 +181,8 @@ def test_without_strength_or_weight_every_point_stays_alone():
         ({"edges": np.array([[0, 1, 1]], np.int32)}, "shape \\(E, 2\\)"),
         ({"weights": np.array([-1.0], np.float32)}, "weights must be finite and >= 0"),
         ({"weights": np.zeros(3, np.float32)}, "one per edge"),
-        ({"strength": -0.5}, "strength must be finite and >= 0, got -0.5"),
-        ({"strength": float("nan")}, "strength must be finite"),
+        ({"regularization": -0.5}, "regularization must be finite and >= 0, got -0.5"),
+        ({"regularization": float("nan")}, "regularization must be finite"),
         ({"min_points": 0}, "min_points must be at least 1"),
     ],
 )
@@ -191,7 +191,7 @@ def test_wrong_input_is_refused(change, message):
         "features": np.zeros((2, 1), np.float32),
         "edges": np.array([[0, 1]], np.int32),
         "weights": np.ones(1, np.float32),
-        "strength": 1.0,
+        "regularization": 1.0,
         "min_points": 1,
     }
     with pytest.raises(ValueError, match=message):
@@ -201,9 +201,9 @@ def test_wrong_input_is_refused(change, message):
 def test_energy_is_below_cut_pursuit():
     cut_pursuit = pytest.importorskip("cut_pursuit_py").perform_cut_pursuit
     features, edges, weights, _ = blobs(4000, 6, 0.35)
-    for strength in (0.05, 0.2, 0.8):
+    for regularization in (0.05, 0.2, 0.8):
         ends = edges.astype(np.uint32)
-        theirs = cut_pursuit(1.0, 6, features, weights * np.float32(strength), ends[:, 0], ends[:, 1], False)
-        ours = l0_partition(features, edges, weights, strength)
-        reference = energy(features, edges, weights, strength, np.asarray(theirs).astype(np.int64))
-        assert energy(features, edges, weights, strength, ours) <= 1.01 * reference
+        theirs = cut_pursuit(1.0, 6, features, weights * np.float32(regularization), ends[:, 0], ends[:, 1], False)
+        ours = l0_partition(features, edges, weights, regularization)
+        reference = l0_energy(features, edges, weights, regularization, np.asarray(theirs).astype(np.int64))
+        assert l0_energy(features, edges, weights, regularization, ours) <= 1.01 * reference

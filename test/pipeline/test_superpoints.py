@@ -144,60 +144,7 @@ def test_color_separates_where_geometry_does_not():
 def test_anchors(anchors):
     xyz, _ = plane_and_sphere()
     config = SuperpointConfig(anchors=anchors, anchor_count=800)
-    chosen = superpoints.anchors(xyz, config)
+    chosen = superpoints.choose_anchors(xyz, config)
     assert len(np.unique(chosen)) == len(chosen) and 500 <= len(chosen) <= 1200
-    assert superpoints.anchors(xyz[:500], config) is None
+    assert superpoints.choose_anchors(xyz[:500], config) is None
     assert superpoints.partition(xyz, None, config).max() > 0
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_components_against_scipy(seed):
-    _, edges, rng = random_graph(60, seed)
-    labels = rng.integers(0, 3, 60)
-    split = superpoints.components(labels, edges)
-    assert split.max() + 1 == inner_components(edges, labels)
-    assert all(labels[split == s].min() == labels[split == s].max() for s in range(split.max() + 1))
-
-
-def merge_in_rounds(labels, features, edges, strength, least):
-    """All small regions pick the neighbor that costs least, then unite; again until none is left. Plain loops."""
-    while True:
-        partner = {}
-        for a in sorted(set(labels.tolist())):
-            own = features[labels == a].astype(float)
-            if len(own) >= least:
-                continue
-            costs = []
-            for b in sorted({labels[j] for i, k in edges for i, j in ((i, k), (k, i)) if labels[i] == a} - {a}):
-                other = features[labels == b].astype(float)
-                cut = sum({labels[i], labels[j]} == {a, b} for i, j in edges)
-                share = len(own) * len(other) / (len(own) + len(other))
-                costs.append((share * ((own.mean(axis=0) - other.mean(axis=0)) ** 2).sum() - strength * cut, b))
-            if costs:
-                partner[a] = min(costs)[1]
-        if not partner:
-            return labels
-        group = {r: r for r in set(labels.tolist())}
-
-        def root(r, group=group):
-            return r if group[r] == r else root(group[r])
-
-        for a, b in partner.items():
-            group[root(a)] = root(b)
-        labels = np.array([root(r) for r in labels.tolist()])
-
-
-def canonical(labels: np.ndarray) -> list[int]:
-    first: dict[int, int] = {}
-    return [first.setdefault(label, len(first)) for label in labels.tolist()]
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_merge_small_against_plain_loops(seed):
-    features, edges, rng = random_graph(24, seed, 10)
-    labels = superpoints.components(rng.integers(0, 8, 24), edges)
-    merged = superpoints.merge_small(labels, features, edges, 0.4, 4)
-    assert canonical(merged) == canonical(merge_in_rounds(labels, features, edges, 0.4, 4))
-    sizes = np.bincount(merged)
-    touching = {r for i, j in edges if merged[i] != merged[j] for r in (merged[i], merged[j])}
-    assert all(sizes[r] >= 4 for r in touching), "only regions without a neighbor stay small"
