@@ -69,14 +69,14 @@ class DepthProjection:
     A point that no view sees takes the feature of the nearest visible point. Used in place of a Segmenter.
     """
 
-    def __init__(self, encoder: FrozenClip, config: Config, device: str = "cpu"):
-        self.clip, self.config = encoder.to(checked_device(device)), config
+    def __init__(self, encoder: FrozenClip, config: Config):
+        self.clip, self.config = encoder, config
 
     @classmethod
     def load(cls, model: str | Path = checkpoint.MINI, device: str = "cpu") -> DepthProjection:
         """Load the CLIP of a checkpoint."""
         config = checkpoint.read_config(model)
-        return cls(clip.load(config.clip, checkpoint.resolve(model)), config, device)
+        return cls(clip.load(config.clip, checkpoint.resolve(model), checked_device(device)), config)
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode class names by CLIP's text tower, like Segmenter.make_vocabulary."""
@@ -89,8 +89,8 @@ class DepthProjection:
         points = np.asarray(xyz)[valid]
         if not len(points):
             raise ValueError("the cloud has no finite point; nothing can be projected")
-        views = targets_depth_views.look(points, np.arange(len(points)), self.clip.image_size)
-        visible, features, cls = targets.superpoint_features(views, self.clip)
+        views = targets_depth_views.render_depth_views(points, np.arange(len(points)), self.clip.image_size)
+        visible, features, cls = targets.superpoint_features(*views, self.clip)
         _, nearest = cKDTree(points[visible]).query(points)
         return ProjectedCloud(valid, features[nearest], cls)
 
