@@ -15,4 +15,4 @@ def test_training_on_users_data_loads_no_procedural_scenes():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert [name for name in loaded if name.startswith(UNWANTED)] == [] and len(loaded) < 70
+    assert loaded and [name for name in loaded if name.startswith(UNWANTED)] == []
