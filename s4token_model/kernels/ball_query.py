@@ -36,11 +36,10 @@ def ball_query_in_group(
     Returns:
         (N, M) int32 indices into xyz, -1 where padded.
     """
-    order, starts = members
     index, limit = np.full(jitter.shape, -1, np.int32), np.float32(radius) ** 2
-    groups = groups[centers].astype(np.int32)
+    lists = centers, groups[centers].astype(np.int32), *members
     parallel_for(
-        lambda a, b: _ball_in_group(a, b, xyz, (centers, groups), limit, (order, starts), jitter, index),
+        lambda a, b: _ball_in_group(a, b, xyz, lists, limit, jitter, index),
         len(centers), 32,
     )  # fmt: skip
     return index
@@ -71,9 +70,8 @@ def _ball(begin, end, xyz, centers, limit, jitter, index):
 
 
 @njit(**FAST)
-def _ball_in_group(begin, end, xyz, centers, limit, members, jitter, index):
-    points, groups = centers
-    order, starts = members
+def _ball_in_group(begin, end, xyz, lists, limit, jitter, index):
+    points, groups, order, starts = lists
     found = np.empty(len(order) + 1, np.int32)
     for row in range(begin, end):
         x, y, z = xyz[points[row], 0], xyz[points[row], 1], xyz[points[row], 2]

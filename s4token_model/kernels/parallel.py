@@ -1,4 +1,4 @@
-"""What this machine offers to our kernels."""
+"""Threads for kernels, and what the processor can do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _own = threading.local()
 
 
 def thread_count() -> int:
-    """Processors for the work of the calling thread, see `set_thread_limit`."""
+    """Return the number of threads for the work of the calling thread, see `set_thread_limit`."""
     return min(processors(), getattr(_own, "limit", sys.maxsize))
 
 
@@ -45,7 +45,7 @@ def parallel_map(work: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]
 
 
 def processors() -> int:
-    """Processors this process may run on; OMP_NUM_THREADS lowers it, as for PyTorch."""
+    """Return the number of processors of this process; OMP_NUM_THREADS lowers it, as for PyTorch."""
     try:
         available = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -55,7 +55,7 @@ def processors() -> int:
 
 
 def cpu_flags() -> set[str]:
-    """What the processor can do, by Linux's names for it; nothing where that is not known."""
+    """Return Linux's names of what the processor can do; empty on other systems."""
     try:
         return set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
     except OSError:
@@ -63,12 +63,14 @@ def cpu_flags() -> set[str]:
 
 
 def set_thread_limit(count: int) -> None:
-    """Let the calling thread, and torch in it, once loaded, compute on `count` processors: beside another busy thread
-    more would wait for each other."""
+    """Limit the kernels of the calling thread, and torch in it if it is loaded, to `count` threads.
+
+    Beside another busy thread, more threads than free processors would wait for each other.
+    """
     _own.limit = count
     torch = sys.modules.get("torch")
     if torch is None:
         return
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(count, before)))
-    threading.Thread(target=torch.set_num_threads, args=(before,)).start()  # what later threads begin with
+    threading.Thread(target=torch.set_num_threads, args=(before,)).start()  # later threads start with the old limit

@@ -74,10 +74,9 @@ def _propagate(begin, end, points, xyz, superpoints, tokens, values):
                 factor = _inverse_norm(weight, found, own, gram)
                 _blend_own(weight, found, own, factor, scores, values, row)
             else:
-                used = _nearest_three(x, y, z, centers, candidates, near, weight, nearest)
-                for k in range(used):
-                    weight[k] = 1 / (np.sqrt(weight[k]) * scale + EPSILON)
-                weight[used:FALLBACK] = 0
+                _nearest_three((x, y, z), centers, candidates, near, weight, nearest)
+                for k in range(FALLBACK):  # weight 0 if there are fewer tokens
+                    weight[k] = 1 / (np.sqrt(weight[k]) * scale + EPSILON) if weight[k] < FAR else np.float32(0)
                 _blend_three(weight, nearest, gram, scores, values, row)
         first = stop
 
@@ -104,9 +103,9 @@ def _blend_own(weight, count, own, factor, scores, values, row):
     for c in range(values.shape[1]):
         values[row, c] = weight[0] * factor * scores[own, c]
     for k in range(1, count):
-        share = weight[k] * factor
+        w = weight[k] * factor
         for c in range(values.shape[1]):
-            values[row, c] += share * scores[own + k, c]
+            values[row, c] += w * scores[own + k, c]
 
 
 @njit(**INLINE)
@@ -142,9 +141,9 @@ def _find_candidates(points, begin, end, xyz, centers, squared, candidates):
 
 
 @njit(**INLINE)
-def _nearest_three(x, y, z, centers, candidates, found, squared, nearest):
-    """Write the three nearest candidates and their squared distances, of equal ones the first; how many there are."""
-    count = min(found, FALLBACK)
+def _nearest_three(point, centers, candidates, found, squared, nearest):
+    """Write the three nearest candidates and their squared distances (FAR if there are fewer), ties in order."""
+    x, y, z = point
     for k in range(FALLBACK):
         squared[k], nearest[k] = FAR, 0
     for c in range(found):
@@ -156,7 +155,6 @@ def _nearest_three(x, y, z, centers, candidates, found, squared, nearest):
                 squared[slot], nearest[slot] = squared[slot - 1], nearest[slot - 1]
                 slot -= 1
             squared[slot], nearest[slot] = distance, candidate
-    return count
 
 
 @njit(**INLINE)

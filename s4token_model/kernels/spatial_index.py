@@ -1,16 +1,13 @@
 """Spatial index of a whole cloud: points in Morton order, cut into blocks of 16, with a tree of boxes above them.
 
-The exact nearest neighbors of all points (here) and farthest point sampling (fps.py) run on it. All blocks hold the
-same number of points, so dense and sparse regions cost the same, and the coordinates of a block are adjacent in memory.
+The exact nearest neighbors of all points (nearest_neighbors.py) and farthest point sampling (fps.py) run on it. All
+blocks hold the same number of points, so dense and sparse regions cost the same, and the coordinates of a block are
+adjacent in memory.
 
     level 0                     [1]                      root
     level 1              [2]           [3]               node n has the children 2n and 2n + 1,
     ...                                                  hence 16n .. 16n + 15 four levels further down
     last level    [L] [L+1] ... [L+b] ... [2L-1]         node L + b is block b, the points 16b .. 16b + 15
-
-The neighbor search visits the tree once per block of 16 query points. It begins with the four blocks around the query
-block, which bounds the distances early, then climbs four levels at a time: on each level it tests the siblings of the
-node it came from, and descends into those whose box is near enough to matter to any of the 16 points.
 """
 
 from __future__ import annotations
@@ -20,19 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.sorting import radix_argsort
 from s4token_model.kernels.voxels import bounds
 
 BLOCK = 16  # points per block
 FANOUT = 16  # nodes tested together, four levels of the binary tree
-STACK = 16 * FANOUT  # nodes waiting for a visit; a path has at most 8 steps of four levels
-SLACK = 4  # candidates beyond k that a point may keep
 COORDINATE_BITS = 21  # of a Morton code of 63 bits
-HUGE = np.float32(3e38)  # above every distance, below the infinite distance to an empty box
-INDEX_MASK = 0x7FFFFFFF
 FAST = {"cache": True, "nogil": True}
-INLINE = {**FAST, "inline": "always"}
 
 
 class MortonIndex(NamedTuple):
@@ -57,21 +48,6 @@ class MortonIndex(NamedTuple):
         return np.ascontiguousarray(self.xyz[:, : len(self.order)].T)
 
 
-class Candidates(NamedTuple):
-    """Working memory of one query block: candidate neighbors of its 16 points.
-
-    A candidate is one integer, the bits of its squared distance above its index, so that integers compare like
-    (distance, index).
-    """
-
-    keys: np.ndarray  # (16, room) int64
-    count: np.ndarray  # (16,) int64, candidates of each point
-    limit: np.ndarray  # (16,) float32, squared distance above which no candidate is needed
-    squared: np.ndarray  # (16,) float32, distances of one test
-    rows: np.ndarray  # (16,) int64, points that passed it
-    stack: np.ndarray  # (STACK,) int64, nodes to visit
-
-
 def build(xyz: np.ndarray) -> MortonIndex:
     """Index a cloud (H, 3) of finite float32 points."""
     xyz = np.ascontiguousarray(xyz, np.float32)
@@ -87,18 +63,6 @@ def arrange(xyz: np.ndarray, order: np.ndarray) -> MortonIndex:
     """
     sorted_xyz = _gather(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return MortonIndex(order, sorted_xyz, _build_boxes(sorted_xyz, len(xyz)))
-
-
-def nearest_neighbors(index: MortonIndex, k: int) -> np.ndarray:
-    """Return (H, min(k, H)) int32: the nearest points of each point, itself included, nearest first.
-
-    Exact for squared distances in float32; equal distances are ordered by index in the cloud, except that any k of more
-    than k coincident points may be returned.
-    """
-    count = len(index.order)
-    found = np.empty((count, min(k, count)), np.int32)
-    parallel_for(lambda a, b: _search(a, b, index, found), -(-count // BLOCK), 256)
-    return found
 
 
 @njit(**FAST)
@@ -151,218 +115,12 @@ def _build_boxes(xyz, count):
     return boxes
 
 
-@njit(**FAST)
-def _search(begin, end, index, found):
-    """Write the neighbors of the points of blocks begin..end-1 to their rows of `found`."""
-    count, k = len(index.order), found.shape[1]
-    leaves, blocks = index.boxes.shape[1] // 2, (count + BLOCK - 1) // BLOCK
-    room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, those of one more block included
-    state = Candidates(
-        np.empty((BLOCK, room), np.int64),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.int64),
-        np.empty(STACK, np.int64),
-    )
-    for block in range(begin, end):
-        own, size = leaves + block, min(BLOCK, count - block * BLOCK)
-        state.count[:] = 0
-        state.limit[:size] = np.inf
-        state.limit[size:] = -1  # padding looks for nothing
-        # The four blocks around, whatever their distance
-        first, level = own // 4 * 4, leaves
-        last, top = first + 4, 0
-        for node in range(min(last, leaves + blocks) - 1, first - 1, -1):
-            state.stack[top] = node
-            top += 1
-        reach = _descend(own, top, HUGE, k, index, state)
-        # Climb: the other nodes of each level's group, first..last-1 being done
-        while True:
-            start = max(first // FANOUT * FANOUT, level)
-            _box_distances(index.boxes, own, start, state.squared)
-            top = 0
-            for node in range(start + min(FANOUT, level) - 1, start - 1, -1):
-                state.stack[top] = node
-                top += (state.squared[node - start] <= reach) & ((node < first) | (node >= last))
-            reach = _descend(own, top, reach, k, index, state)
-            if level <= FANOUT:
-                break
-            first, level = first // FANOUT, level // FANOUT
-            last = first + 1
-        _write_sorted(block * BLOCK, size, index.order, state, found)
-
-
-@njit(**FAST)
-def _descend(own, top, reach, k, index, state):
-    """Visit the `top` nodes on the stack and what lies below them; return the largest squared distance still needed."""
-    order, xyz, boxes = index
-    keys, count, limit, squared, rows, stack = state
-    leaves, room = boxes.shape[1] // 2, keys.shape[1]
-    query = (own - leaves) * BLOCK
-    while top > 0:
-        top -= 1
-        node = stack[top]
-        if node < leaves:
-            # Four levels further down: push the nodes within reach of the query block
-            _box_distances(boxes, own, FANOUT * node, squared)
-            for j in range(FANOUT - 1, -1, -1):
-                stack[top] = FANOUT * node + j
-                top += squared[j] <= reach
-            continue
-        # A block: which query points does it concern?
-        _point_distances(boxes, node, xyz, query, squared)
-        concerned = 0
-        for q in range(BLOCK):
-            rows[concerned] = q
-            concerned += squared[q] <= limit[q]
-        start, lowered = (node - leaves) * BLOCK, False
-        for row in range(concerned):
-            # Append its points within the limit; written first, counted if kept, so that no branch is needed
-            q = rows[row]
-            x, y, z, n, bound = xyz[0, query + q], xyz[1, query + q], xyz[2, query + q], count[q], limit[q]
-            for i in range(start, min(start + BLOCK, len(order))):
-                dx, dy, dz = xyz[0, i] - x, xyz[1, i] - y, xyz[2, i] - z
-                distance = np.float32(dx * dx + dy * dy + dz * dz)
-                keys[q, n] = _key(distance, order[i])
-                n += distance <= bound
-            if n > room - BLOCK:
-                n, limit[q] = _tighten(keys, q, n, k, bound)
-                lowered = True
-            count[q] = n
-        if lowered:
-            reach = np.float32(-1)
-            for q in range(BLOCK):
-                reach = max(reach, limit[q])
-            reach = min(reach, HUGE)
-    return reach
-
-
-@njit(**INLINE)
-def _key(squared, index):
-    """One integer that compares like (squared distance >= 0, index)."""
-    return (np.int64(np.float32(squared).view(np.int32)) << 32) | index
-
-
-@njit(**INLINE)
-def _box_distances(boxes, own, start, squared):
-    """Squared distances of the boxes start..start+15 to the box `own`, 0 if they touch."""
-    x0, y0, z0, x1, y1, z1 = boxes[0, own], boxes[1, own], boxes[2, own], boxes[3, own], boxes[4, own], boxes[5, own]
-    zero = np.float32(0)
-    for j in range(len(squared)):
-        i = start + j
-        dx = max(max(x0 - boxes[3, i], boxes[0, i] - x1), zero)
-        dy = max(max(y0 - boxes[4, i], boxes[1, i] - y1), zero)
-        dz = max(max(z0 - boxes[5, i], boxes[2, i] - z1), zero)
-        squared[j] = dx * dx + dy * dy + dz * dz
-
-
-@njit(**INLINE)
-def _point_distances(boxes, node, xyz, start, squared):
-    """Squared distances of the points start..start+15 to a box, 0 inside.
-
-    Rounding is monotonic, so none exceeds the squared distance to a point of the box computed in the same way.
-    """
-    x0, y0, z0, x1, y1, z1 = (
-        boxes[0, node],
-        boxes[1, node],
-        boxes[2, node],
-        boxes[3, node],
-        boxes[4, node],
-        boxes[5, node],
-    )
-    zero = np.float32(0)
-    for j in range(len(squared)):
-        i = start + j
-        dx = max(max(x0 - xyz[0, i], xyz[0, i] - x1), zero)
-        dy = max(max(y0 - xyz[1, i], xyz[1, i] - y1), zero)
-        dz = max(max(z0 - xyz[2, i], xyz[2, i] - z1), zero)
-        squared[j] = dx * dx + dy * dy + dz * dz
-
-
-@njit(**FAST)
-def _tighten(keys, q, n, k, limit):
-    """Drop candidates of point q that are not among its k nearest, all but a few; how many are left, their limit."""
-    n, limit = _drop_far(keys, q, n, k, limit)
-    if n > keys.shape[1] - BLOCK:  # many at one distance
-        bound = _kth_smallest(keys, q, n, k)
-        n, limit = _keep_up_to(keys, q, n, bound), np.int32(bound >> 32).view(np.float32)
-    return n, limit if limit != 0 else np.float32(-1)  # k points coincide with this one: nothing can be nearer
-
-
-@njit(**FAST)
-def _drop_far(keys, q, n, k, limit):
-    """Lower the limit until it holds k to k + SLACK candidates, and drop those beyond it.
-
-    On a surface the number of points grows like the squared distance, so interpolation hits within a few steps.
-    """
-    low, high = np.float32(0), limit
-    if not limit < np.inf:
-        farthest = keys[q, 0]
-        for i in range(1, n):
-            farthest = max(farthest, keys[q, i])
-        high = np.int32(farthest >> 32).view(np.float32)
-    inside_low, inside_high = 0, n
-    for _ in range(12):
-        fraction = np.float32(k + SLACK // 2 - inside_low) / np.float32(inside_high - inside_low)
-        middle = np.float32(low + (high - low) * fraction)
-        bound, inside = _key(middle, INDEX_MASK), 0
-        for i in range(n):
-            inside += keys[q, i] <= bound
-        if inside < k:
-            if middle == low:
-                break
-            low, inside_low = middle, inside
-            continue
-        high, inside_high = middle, inside
-        if inside <= k + SLACK:
-            break
-    return _keep_up_to(keys, q, n, _key(high, INDEX_MASK)), high
-
-
-@njit(**FAST)
-def _kth_smallest(keys, q, n, k):
-    """The k-th smallest key of point q, by bisection over all bits."""
-    low, high = np.int64(-1), _key(np.float32(np.inf), INDEX_MASK)
-    while high - low > 1:
-        middle, inside = low + ((high - low) >> 1), 0
-        for i in range(n):
-            inside += keys[q, i] <= middle
-        low, high = (middle, high) if inside < k else (low, middle)
-    return high
-
-
-@njit(**INLINE)
-def _keep_up_to(keys, q, n, bound):
-    kept = 0
-    for i in range(n):
-        key = keys[q, i]
-        keys[q, kept] = key
-        kept += key <= bound
-    return kept
-
-
-@njit(**FAST)
-def _write_sorted(start, size, order, state, found):
-    """Write the k nearest candidates of the points start..start+size-1; the rank of a key is the number of smaller."""
-    k, keys = found.shape[1], state.keys
-    for q in range(size):
-        n, row = state.count[q], order[start + q]
-        if n > k + SLACK:
-            n = _drop_far(keys, q, n, k, max(state.limit[q], np.float32(0)))[0]
-        for j in range(n, k):  # fewer than k finite distances
-            found[row, j] = row
-        for j in range(n):
-            key, rank = keys[q, j], 0
-            for i in range(n):
-                rank += keys[q, i] < key
-            if rank < k:
-                found[row, rank] = np.int32(key & INDEX_MASK)
-
-
-@njit(**INLINE)
+@njit(**FAST, inline="always")
 def box_distance(boxes, node, x, y, z):
-    """Squared distance in float32 of a point to a box, a lower bound as in _point_distances."""
+    """Squared distance in float32 of a point to a box, 0 inside.
+
+    Rounding is monotonic, so it never exceeds the squared distance to a point of the box computed in the same way.
+    """
     zero = np.float32(0)
     dx = max(boxes[0, node] - x, x - boxes[3, node], zero)
     dy = max(boxes[1, node] - y, y - boxes[4, node], zero)

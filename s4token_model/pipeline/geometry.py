@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from s4token_model.kernels import spatial_index
 from s4token_model.kernels.eigen import normals_and_eigenfeatures
+from s4token_model.kernels.nearest_neighbors import nearest_neighbors
 from s4token_model.kernels.neighbor_graph import edges_from_neighbors
 from s4token_model.kernels.spatial_index import MortonIndex
 
@@ -48,7 +49,7 @@ def local_geometry(
     xyz = np.ascontiguousarray(xyz, np.float32)
     index = spatial_index.build(xyz) if index is None else index
     count = graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors)
-    linked = spatial_index.nearest_neighbors(index, count)
+    linked = nearest_neighbors(index, count)
     if anchors is None:
         support, around = xyz, linked[:, :feature_neighbors]
     else:

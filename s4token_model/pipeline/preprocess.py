@@ -81,13 +81,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
     Raises:
         ValueError: on wrong shapes.
     """
-    xyz = np.asarray(xyz)
-    if xyz.dtype not in (np.float32, np.float64):
-        xyz = xyz.astype(np.float64)
-    if xyz.ndim != 2 or xyz.shape[1] != 3:
-        raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
-    if rgb is not None and np.shape(rgb) != xyz.shape:
-        raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
+    xyz = _checked(xyz, rgb)
     # Finite points, in native byte order
     finite = voxels.finite_rows(xyz)
     points = xyz if len(finite) == len(xyz) else xyz[finite]
@@ -108,6 +102,17 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
     else:
         kept = kept_of_point = np.arange(len(unit), dtype=np.int32)
     return WorkingCloud(original_index, unit, colors, kept, kept_of_point, extent)
+
+
+def _checked(xyz: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:
+    xyz = np.asarray(xyz)
+    if xyz.dtype not in (np.float32, np.float64):
+        xyz = xyz.astype(np.float64)
+    if xyz.ndim != 2 or xyz.shape[1] != 3:
+        raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
+    if rgb is not None and np.shape(rgb) != xyz.shape:
+        raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
+    return xyz
 
 
 def lexicographic_order(points: np.ndarray) -> np.ndarray:

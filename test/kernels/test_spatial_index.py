@@ -1,4 +1,4 @@
-"""The spatial index against brute force: all distances, ties included, on clouds of every kind."""
+"""The spatial index: order, boxes, and searches in an order that is not its own."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ import numpy as np
 import pytest
 
 from s4token_model.kernels import spatial_index
+from s4token_model.kernels.nearest_neighbors import nearest_neighbors
+
+BLOCK = spatial_index.BLOCK
 
 
-def cloud(kind: str, count: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    points = rng.random((count, 3))
-    if kind == "grid":
-        points = np.round(points * 6) / 4
-    elif kind == "outlier":
-        points[0] = -1e7
-    elif kind == "line":
-        points[:, 1:] = 3.0
-    return points.astype(np.float32)
+@pytest.mark.parametrize("count", [1, 16, 17, 700])
+def test_boxes_hold_the_points_of_their_blocks_and_children(count):
+    xyz = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32)
+    index = spatial_index.build(xyz)
+    assert sorted(index.order) == list(range(count))
+    np.testing.assert_array_equal(index.points(), xyz[index.order])
+    leaves = index.boxes.shape[1] // 2
+    for block in range(-(-count // BLOCK)):
+        points = index.points()[block * BLOCK : (block + 1) * BLOCK]
+        np.testing.assert_array_equal(index.boxes[:, leaves + block], [*points.min(axis=0), *points.max(axis=0)])
+    np.testing.assert_array_equal(index.boxes[:, 1], [*xyz.min(axis=0), *xyz.max(axis=0)])
 
 
-def brute(xyz: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    difference = xyz[:, None] - xyz[None]
-    squared = difference[..., 0] ** 2 + difference[..., 1] ** 2 + difference[..., 2] ** 2
-    order = np.argsort(squared, axis=1, kind="stable")[:, :k]
-    return order, np.take_along_axis(squared, order, axis=1)
+def test_points_adjacent_in_the_order_are_near_each_other():
+    xyz = np.random.default_rng(0).random((5000, 3)).astype(np.float32)
+    step = np.linalg.norm(np.diff(spatial_index.build(xyz).points(), axis=0), axis=1)
+    assert step.mean() < 0.2 * np.linalg.norm(np.diff(xyz, axis=0), axis=1).mean()
 
 
-@pytest.mark.parametrize("kind", ["random", "grid", "outlier", "line"])
-@pytest.mark.parametrize(("count", "k"), [(1, 1), (2, 5), (15, 4), (17, 17), (333, 20), (1025, 9)])
-def test_the_nearest_of_all_points_are_those_of_brute_force(kind, count, k):
-    xyz = cloud(kind, count, seed=count)
-    found = spatial_index.nearest_neighbors(spatial_index.build(xyz), k)
-    expected, squared = brute(xyz, k)
-    assert found.dtype == np.int32 and found.shape == expected.shape
-    difference = xyz[found] - xyz[:, None]
-    got = difference[..., 0] ** 2 + difference[..., 1] ** 2 + difference[..., 2] ** 2
-    np.testing.assert_array_equal(got, squared)
-    distinct = squared[:, -1] > 0  # among more than k coincident points any may be taken
-    np.testing.assert_array_equal(found[distinct], expected[distinct])
+def test_neighbors_do_not_depend_on_the_order():
+    rng = np.random.default_rng(1)
+    xyz = rng.random((600, 3)).astype(np.float32)
+    expected = nearest_neighbors(spatial_index.build(xyz), 7)
+    shuffled = spatial_index.arrange(xyz, rng.permutation(600).astype(np.int32))
+    np.testing.assert_array_equal(nearest_neighbors(shuffled, 7), expected)
 
 
-def test_coincident_points_cost_no_more_than_others():
-    xyz = np.repeat(cloud("random", 3, 0), 40_000, axis=0)
-    found = spatial_index.nearest_neighbors(spatial_index.build(xyz), 5)
-    np.testing.assert_array_equal(xyz[found], np.repeat(xyz[:, None], 5, axis=1))
+def test_the_distance_to_a_box_is_a_lower_bound():
+    rng = np.random.default_rng(2)
+    index = spatial_index.build(rng.random((64, 3)).astype(np.float32))
+    leaves = index.boxes.shape[1] // 2
+    for x, y, z in rng.uniform(-1, 2, (50, 3)).astype(np.float32):
+        offsets = index.points()[:BLOCK] - np.array([x, y, z])
+        squared = offsets[:, 0] * offsets[:, 0] + offsets[:, 1] * offsets[:, 1] + offsets[:, 2] * offsets[:, 2]
+        assert spatial_index.box_distance(index.boxes, leaves, x, y, z) <= squared.min()
+    inside = index.points()[3]
+    assert spatial_index.box_distance(index.boxes, leaves, *inside) == 0
