@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA, Header
 from s4token_interfaces.msg import ClassSummary, Match, SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
 from s4token_model import constants
-from s4token_model.kernels.class_statistics import class_statistics
+from s4token_model.kernels.group_statistics import class_statistics
 
 try:  # not on PyPI; part of most ROS installations
     from vision_msgs.msg import LabelInfo, VisionClass

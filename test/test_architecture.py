@@ -1,50 +1,97 @@
-"""The import rules: imports point one way, and nothing that runs live pulls in what is only for offline work."""
+"""The architecture as rules: who may import whom, where compiled code lives, how long a file and a function may be."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("superpoints", "sampling", "patches", "tokenizer", "clip", "propagation")
-SHARED = {
-    "s4token_model.pipeline.sampling": {"farthest_points"},
-    "s4token_model.pipeline.patches": {"Patches"},
-}  # what two stages may use
-OFFLINE = ("s4token_model.datasets", "s4token_model.training", "s4token_model.evaluation", "open3d", "matplotlib")
-ROS = (
-    "rclpy",
-    "s4token_ros",
-    "s4token_interfaces",
-    "sensor_msgs",
-    "std_msgs",
-    "geometry_msgs",
-    "diagnostic_msgs",
-    "rcl_interfaces",
-)
+PACKAGES = ("s4token_model", "s4token_ros")
+
+# What each part may import beside itself; lower parts stand first. A part is a folder or a file of s4token_model, or
+# the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
+BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics")
+MODEL = (*BASE, "kernels", "pipeline", "vocabulary", "checkpoint", "segmenter", "io")
+OFFLINE = (*MODEL, "datasets", "pictures", "training", "evaluation")
+GENERATOR = ("procedural", "sensors")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "": ("config", "segmenter", "pipeline"),  # what `import s4token_model` offers
+    "constants": (),
+    "tokenizer_variants": (),
+    "stage_timer": (),
+    "palette": ("constants",),
+    "metrics": ("constants",),
+    "config": ("constants", "tokenizer_variants"),
+    "kernels": ("constants",),
+    "pipeline": ("constants", "config", "kernels", "stage_timer"),
+    "vocabulary": ("constants", "config"),
+    "checkpoint": ("constants", "config", "pipeline"),
+    "segmenter": (*BASE, "kernels", "pipeline", "vocabulary", "checkpoint"),
+    "io": (*BASE, "kernels", "pipeline", "segmenter"),
+    "datasets": ("constants", "io", "pipeline.preprocess"),
+    "pictures": ("constants", "palette"),
+    "procedural": ("constants",),
+    "sensors": ("constants", "kernels", "procedural"),
+    "training": (*MODEL, "datasets"),
+    "evaluation": (*MODEL, "datasets", "pictures", "training"),
+    "benchmark": (*OFFLINE, *GENERATOR),
+    "experiments": (*OFFLINE, *GENERATOR),
+    "cli": (*OFFLINE, *GENERATOR, "benchmark", "experiments"),
+    "s4token_ros": (
+        "constants",
+        "config",
+        "palette",
+        "vocabulary",
+        "checkpoint",
+        "segmenter",
+        "io",
+        "kernels.parallel",
+        "kernels.group_statistics",
+    ),
+}
+# The modules that may import more than their folder.
+ALSO: dict[str, tuple[str, ...]] = {
+    **{f"training.{name}": GENERATOR for name in ("train_mini", "mini_clip", "mini_tokenizer", "procedural_samples")},
+    "evaluation.benchmarks": GENERATOR,  # the row "procedural"
+    "evaluation.procedural_rooms": GENERATOR,
+    "s4token_ros.demo": ("pictures",),
+    "s4token_ros.demo_report": ("pictures",),
+}
+COMPILED = ("numba", "llvmlite", "triton")
+MAY_COMPILE = ("s4token_model.kernels", "s4token_model.sensors.voxel_fusion", "s4token_model.pictures.renderer")
+ROS = ("rclpy", "s4token_interfaces", "sensor_msgs", "std_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces")
 
 
 @cache
 def modules() -> dict[str, Path]:
     """Every module of both packages: dotted name -> file."""
-    files = [p for package in ("s4token_model", "s4token_ros") for p in (ROOT / package).rglob("*.py")]
+    files = [p for package in PACKAGES for p in (ROOT / package).rglob("*.py")]
     return {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in files}
 
 
 @cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imported(module: str) -> frozenset[str]:
-    """Names that a module imports anywhere, also inside functions; `if TYPE_CHECKING:` does not count."""
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    """Names that a module imports anywhere, by statement or by string; `if TYPE_CHECKING:` does not count."""
     hidden = {
-        id(n) for block in ast.walk(tree) if _type_checking(block) for child in block.body for n in ast.walk(child)
+        id(n)
+        for block in ast.walk(tree(module))
+        if _type_checking(block)
+        for child in block.body
+        for n in ast.walk(child)
     }
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(module)):
         if id(node) in hidden:
             continue
         if isinstance(node, ast.Import):
@@ -53,6 +100,10 @@ def imported(module: str) -> frozenset[str]:
             assert node.level == 0, f"{module} line {node.lineno}: write imports in full"
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value.partition(":")[0]
+            if name in modules() and "." in name:
+                found.add(name)
     return frozenset(found)
 
 
@@ -60,43 +111,79 @@ def _type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def reached(start: str) -> dict[str, str]:
-    """Everything that `start` imports, directly or not, ours followed: name -> the module that imports it."""
-    found: dict[str, str] = {}
-    waiting = [start]
+@cache
+def ours(module: str) -> frozenset[str]:
+    """The modules of ours that a module imports; a package counts only where nothing below it is named."""
+    names = {name for name in imported(module) if name in modules() and name != module}
+    packages = {name for name in names if any(other.startswith(f"{name}.") for other in names)}
+    return frozenset(names - packages)
+
+
+def reached(start: str) -> set[str]:
+    """Every module of ours that `start` imports, directly or not."""
+    found, waiting = {start}, [start]
     while waiting:
-        module = waiting.pop()
-        for name in imported(module):
-            if name not in found:
-                found[name] = module
-                if name in modules():
-                    waiting.append(name)
+        new = ours(waiting.pop()) - found
+        found |= new
+        waiting += new
     return found
 
 
-def within(name: str, packages: tuple[str, ...]) -> bool:
-    return any(name == p or name.startswith(f"{p}.") for p in packages)
+def within(name: str, parents: tuple[str, ...]) -> bool:
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
 
-@pytest.mark.parametrize("module", sorted(m for m in modules() if m.startswith("s4token_model")))
-def test_the_model_knows_nothing_of_ros(module):
-    assert not [name for name in imported(module) if within(name, ROS)]
+def local(module: str) -> str:
+    """The name inside s4token_model, or the full one of s4token_ros."""
+    return module.removeprefix("s4token_model").removeprefix(".")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_stages_do_not_import_each_other(stage):
-    others = tuple(f"s4token_model.{s}" for s in (*STAGES, "segmenter", "vocabulary", "checkpoint") if s != stage)
-    shared = {f"{module}.{name}" for module, names in SHARED.items() for name in names}
-    found = {n: m for n, m in reached(f"s4token_model.{stage}").items() if within(n, others) and n not in shared}
-    used = {n: m for n, m in found.items() if n not in SHARED or not any(s in imported(m) for s in shared)}
-    assert used == {}
+def part(module: str) -> str:
+    return local(module).split(".")[0]
 
 
-@pytest.mark.parametrize("start", ["s4token_model.segmenter", "s4token_ros.node"])
-def test_live_code_imports_nothing_offline(start):
-    if start not in modules():
-        pytest.fail(f"{start} is gone; adapt the rule")
-    assert {n: m for n, m in reached(start).items() if within(n, OFFLINE)} == {}
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_imports_point_down(module):
+    allowed = (part(module), *MAY_IMPORT[part(module)], *ALSO.get(local(module), ()))
+    assert {local(name) for name in ours(module) if not within(local(name), allowed) and local(name)} == set()
+
+
+def test_no_module_is_part_of_a_circle():
+    circles = [m for m in modules() if any(m in reached(name) for name in ours(m))]
+    assert circles == []
+
+
+def test_the_model_knows_nothing_of_ros():
+    users = {m for m in modules() if m.startswith("s4token_model") if any(within(n, ROS) for n in imported(m))}
+    assert users == set()
+
+
+def test_compiled_code_stays_in_its_rooms():
+    users = {m for m in modules() if any(within(name, COMPILED) for name in imported(m))}
+    assert {m for m in users if not within(m, MAY_COMPILE)} == set()
+
+
+def test_no_two_modules_share_a_name():
+    names = Counter(m.rpartition(".")[2] for m in modules() if not m.endswith("__main__"))
+    assert {name for name, count in names.items() if count > 1} == set()
+
+
+@pytest.mark.parametrize(
+    "start, below, never",
+    [
+        ("s4token_ros.node", 45, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        (
+            "s4token_model.segmenter",
+            35,
+            ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
+        ),
+        ("s4token_model.training.train", 70, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 70, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+    ],
+)
+def test_what_a_command_reaches(start, below, never):
+    found = {m for m in reached(start) if modules()[m].name != "__init__.py"}
+    assert [local(m) for m in found if within(local(m), never)] == [] and len(found) < below
 
 
 def test_importing_the_segmenter_loads_nothing_offline():
@@ -107,23 +194,33 @@ def test_importing_the_segmenter_loads_nothing_offline():
     assert loaded.stdout.split() == []
 
 
-def test_no_import_cycles_between_our_modules():
-    for module in modules():
-        ours = {n for n in imported(module) if n in modules() and n != module}
-        top = {n for n in ours if n in _top_level(module)}
-        back = {n for n in top if module in _top_level(n)}
-        assert not back, f"{module} and {back} import each other"
+def functions() -> list[tuple[str, ast.FunctionDef]]:
+    """Every function outside the scene generator and the readers of data, with its module."""
+    free = tuple(f"s4token_model.{folder}" for folder in ("datasets", *GENERATOR))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        (m, node) for m in modules() if not within(m, free) for node in ast.walk(tree(m)) if isinstance(node, kinds)
+    ]
 
 
-@cache
-def _top_level(module: str) -> frozenset[str]:
-    """What a module imports when it is imported itself."""
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
+def test_functions_are_short():
+    long = {f"{m}.{f.name}": f.end_lineno - f.lineno + 1 for m, f in functions()}
+    assert {name: lines for name, lines in long.items() if lines > 40} == {}
+
+
+def test_functions_have_few_parameters():
+    counts = {}
+    for module, function in functions():
+        arguments = function.args
+        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        counts[f"{module}.{function.name}"] = len([name for name in names if name not in ("self", "cls")])
+    assert len({name: count for name, count in counts.items() if count > 7}) <= 5
+
+
+LONGER = {"s4token_model.segmenter": 320, "s4token_model.io.bags": 280, "s4token_ros.node": 340}  # may not grow
+
+
+def test_files_are_short():
+    lines = {m: len(p.read_text(encoding="utf-8").splitlines()) for m, p in modules().items()}
+    limit = {m: LONGER.get(m, 320 if m.startswith("s4token_model.kernels") else 250) for m in lines}
+    assert {m: n for m, n in lines.items() if n > limit[m] and not within(local(m), GENERATOR)} == {}

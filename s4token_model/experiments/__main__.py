@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from s4token_model.experiments import report, runs
+from s4token_model.experiments import results_document, runs
 from s4token_model.experiments.budget import FULL, QUICK, Workspace
-from s4token_model.experiments.tables import EXPERIMENTS, Experiment
+from s4token_model.experiments.paper_tables import EXPERIMENTS, Experiment
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(report.COMMAND, description="the paper's comparisons at a small scale")
+    top = argparse.ArgumentParser(results_document.COMMAND, description="the paper's comparisons at a small scale")
     top.add_argument("--quick", action="store_true", help="a few minutes: shows that everything runs, no more")
     top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
@@ -80,7 +80,7 @@ def run(
             for seed in range(min(seeds or workspace.budget.seeds, workspace.budget.seeds)):
                 if seconds is None or time.perf_counter() - started < seconds:
                     _run_one(experiment, setting, seed, workspace)
-        report.write(out, EXPERIMENTS, workspace)
+        results_document.write(out, EXPERIMENTS, workspace)
 
 
 def _run_one(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 
-from s4token_model.io import depth_image, las_npy_bin, mesh, pcd, ply, pointcloud2
+from s4token_model.io import depth_image, las_npy_bin, mesh_files, pcd, ply, pointcloud2
 from s4token_model.io.errors import error, looks_like
 
 MESH_POINTS = 30000  # sampled on a mesh; a PLY mesh with at least as many vertices is read as the cloud of them
@@ -90,18 +90,18 @@ def _read_ply(path: Path, mesh_points: int) -> Cloud:
     cloud = Cloud.from_fields(fields)
     if triangles is None or not len(triangles) or len(cloud.xyz) >= mesh_points:
         return cloud
-    return _from_samples(*mesh.sample(mesh.Mesh(cloud.xyz, triangles, cloud.rgb), mesh_points))
+    return _from_samples(*mesh_files.sample(mesh_files.Mesh(cloud.xyz, triangles, cloud.rgb), mesh_points))
 
 
 def _read_off(path: Path, mesh_points: int) -> Cloud:
-    return _from_samples(*mesh.sample(mesh.read_off(path), mesh_points))
+    return _from_samples(*mesh_files.sample(mesh_files.read_off(path), mesh_points))
 
 
 def _read_obj(path: Path, mesh_points: int) -> Cloud:
-    found = mesh.read_obj(path)
+    found = mesh_files.read_obj(path)
     if not len(found.triangles):
         return _from_samples(found.vertices, found.colors)
-    return _from_samples(*mesh.sample(found, mesh_points))
+    return _from_samples(*mesh_files.sample(found, mesh_points))
 
 
 def _from_samples(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:

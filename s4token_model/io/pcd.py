@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -94,7 +92,9 @@ def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[st
         found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
         raise error(path, f"truncated: {found}", "copy it again")
     plain = np.zeros(large, np.uint8)
-    if _lzf()(np.frombuffer(body, np.uint8, small, 8), plain) != large:
+    from s4token_model.kernels.lzf import decompress  # compiled only for the files that need it
+
+    if decompress(np.frombuffer(body, np.uint8, small, 8), plain) != large:
         raise error(path, "the compressed points do not unpack to their size", "it is damaged, copy it again")
     columns, at = {}, 0
     for name in dtype.names or ():
@@ -103,47 +103,6 @@ def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[st
         columns[name] = plain[at : at + size].view(base).reshape(count, *shape)
         at += size
     return columns
-
-
-@cache
-def _lzf() -> Callable[[np.ndarray, np.ndarray], int]:
-    from numba import njit  # compiling takes longer than reading, so only for the files that need it
-
-    return njit(_lzf_loop)
-
-
-def _lzf_loop(packed: np.ndarray, plain: np.ndarray) -> int:
-    """Unpack LZF; return the number of bytes written, or -1 when `packed` is damaged.
-
-    A control byte c < 32 is followed by c + 1 literal bytes. Otherwise, copy (c >> 5) + 2 bytes of the output, from
-    1 + (c & 31) * 256 + the next byte before its end; if c >> 5 is 7, one more byte is added to the length first.
-    """
-    i, o = 0, 0
-    while i < len(packed):
-        c = int(packed[i])
-        i += 1
-        if c < 32:
-            if i + c + 1 > len(packed) or o + c + 1 > len(plain):
-                return -1
-            for _ in range(c + 1):
-                plain[o] = packed[i]
-                o += 1
-                i += 1
-            continue
-        length = c >> 5
-        if i + 1 + (length == 7) > len(packed):
-            return -1
-        if length == 7:
-            length += int(packed[i])
-            i += 1
-        source = o - ((c & 31) << 8) - int(packed[i]) - 1
-        i += 1
-        if source < 0 or o + length + 2 > len(plain):
-            return -1
-        for k in range(length + 2):  # byte by byte: source and target may overlap
-            plain[o] = plain[source + k]
-            o += 1
-    return o
 
 
 _READERS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}

@@ -8,7 +8,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
-from s4token_model.io.mesh import fan, triangulate
+from s4token_model.io.mesh_files import fan, triangulate
 from s4token_model.io.pointcloud2 import structured
 
 TYPES = {

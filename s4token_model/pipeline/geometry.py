@@ -9,8 +9,7 @@ from scipy.spatial import cKDTree
 
 from s4token_model.kernels import spatial_index
 from s4token_model.kernels.eigen import normals_and_eigenfeatures
-from s4token_model.kernels.nearest_neighbors import nearest_neighbors
-from s4token_model.kernels.neighbor_graph import edges_from_neighbors
+from s4token_model.kernels.nearest_neighbors import edges_from_neighbors, nearest_neighbors
 from s4token_model.kernels.spatial_index import MortonIndex
 
 

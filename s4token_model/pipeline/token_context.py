@@ -36,7 +36,7 @@ import numpy as np
 
 from s4token_model.config import TokenizerConfig
 from s4token_model.kernels.ball_query import ball_query
-from s4token_model.kernels.group_moments import GroupMoments, group_moments
+from s4token_model.kernels.group_statistics import GroupMoments, group_moments
 from s4token_model.pipeline.patches import Patches
 
 CHANNELS = 5  # of the wide patch: offset (3), same superpoint (1), squared z of the normal (1)

@@ -196,8 +196,7 @@ def propagation_weights(
     """
     distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
     related = point_superpoint[:, None] == token_superpoint[None]
-    without = np.flatnonzero(~related.any(axis=1))
-    count = min(FALLBACK, len(position))
+    without, count = np.flatnonzero(~related.any(axis=1)), min(FALLBACK, len(position))
     nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
     related[without[:, None], nearest] = True
     weights = related / (distance + MIN_DISTANCE)
@@ -214,7 +213,7 @@ def _stack_inputs(clouds: Sequence[DrawnSample]) -> TokenInput:
 
 def _stack_superpoints(sources: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Superpoint ids (B, P) that are distinct across clouds, their targets (S, E) and which have one (S,)."""
-    starts = np.cumsum([0] + [int(source.point_superpoint.max()) + 1 for source in sources])
+    starts = np.cumsum([0] + [int(s.point_superpoint.max()) + 1 for s in sources])
     superpoint = np.stack([s.point_superpoint + start for s, start in zip(sources, starts[:-1], strict=True)])
     target, has_target = np.zeros((starts[-1], dim), np.float32), np.zeros(starts[-1], bool)
     for source, start, stop in zip(sources, starts[:-1], starts[1:], strict=True):

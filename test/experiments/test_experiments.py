@@ -22,15 +22,15 @@ results = pytest.importorskip("s4token_model.experiments.__main__", reason="proc
 from s4token_model.experiments import (  # noqa: E402
     object_pretraining,
     objects,
+    paper_tables,
     part_training,
-    report,
+    results_document,
     rooms,
     runs,
-    tables,
     teacher_clip,
 )
 from s4token_model.experiments.budget import QUICK, Workspace  # noqa: E402
-from s4token_model.experiments.tables import Experiment  # noqa: E402
+from s4token_model.experiments.paper_tables import Experiment  # noqa: E402
 
 TINY = dataclasses.replace(
     QUICK, name="tiny", points=300, train_shapes=12, test_shapes=12, steps=2, sweep_steps=1, held_out=4,
@@ -140,16 +140,16 @@ def test_the_document_says_whether_the_papers_order_appears(tmp_path, a, b, said
     for setting, values in (("a", a), ("b", b)):
         for seed, value in enumerate(values):
             runs.run(workspace, "toy", setting, seed, lambda v=value: {"x": v})
-    found = report.rows(experiment, workspace)
+    found = results_document.rows(experiment, workspace)
     assert found[0].mean["x"] == pytest.approx(np.mean(a)) and found[0].seeds == len(a)
     assert math.isnan(found[0].spread["x"]) == (len(a) == 1)
     if len(a) > 1:
         assert found[0].spread["x"] == pytest.approx(np.std(a, ddof=1))
-    assert said in report.verdicts(experiment, found)[0]
-    report.write(tmp_path / "r.md", [experiment], workspace)
+    assert said in results_document.verdicts(experiment, found)[0]
+    results_document.write(tmp_path / "r.md", [experiment], workspace)
     text = (tmp_path / "r.md").read_text()
     assert said in text and (tmp_path / "r-toy.png").stat().st_size > 1000
-    assert f"| a | {report.cell(found[0].mean['x'], found[0].spread['x'])} | {len(a)} of 3 |" in text
+    assert f"| a | {results_document.cell(found[0].mean['x'], found[0].spread['x'])} | {len(a)} of 3 |" in text
     assert ("Not run yet: b." in text) == (not b)
 
 
@@ -221,7 +221,7 @@ def test_things_are_cut_out_of_rooms():
 
 
 def test_everything_runs_once_and_is_written(tmp_path):
-    for experiment in tables.EXPERIMENTS:
+    for experiment in paper_tables.EXPERIMENTS:
         assert set(experiment.compared) <= set(experiment.figures)
     workspace = Workspace(tmp_path / "cache", TINY)
     out = tmp_path / "docs" / "results.md"
@@ -235,13 +235,13 @@ def test_everything_runs_once_and_is_written(tmp_path):
         "gamma=0.2",
         "alpha=0.5",
     }
-    results.run(tables.EXPERIMENTS, workspace, out, settings=sorted(few))
+    results.run(paper_tables.EXPERIMENTS, workspace, out, settings=sorted(few))
     text = out.read_text()
-    for experiment in tables.EXPERIMENTS:
+    for experiment in paper_tables.EXPERIMENTS:
         assert experiment.title in text and f"--only {experiment.name}" in text
         assert out.with_name(f"results-{experiment.name}.png").is_file()
         wanted = [name for name in experiment.settings if name in few]
-        assert [row.setting for row in report.rows(experiment, workspace)] == wanted
+        assert [row.setting for row in results_document.rows(experiment, workspace)] == wanted
     assert "ScanNet's columns are empty" in text
     figures = runs.load(workspace, "table2", "ball+rpn+spt", 0)["figures"]
     assert figures["scannet_miou"] is figures["s3dis_miou"] is figures["scannet_furniture"] is None
@@ -250,13 +250,13 @@ def test_everything_runs_once_and_is_written(tmp_path):
 
 def test_the_default_of_all_sweeps_is_one_model(tmp_path):
     workspace = Workspace(tmp_path, TINY)
-    same = [tables.sweep(setting, 0, workspace) for setting in ("N=128", "scaled=1")]
+    same = [paper_tables.sweep(setting, 0, workspace) for setting in ("N=128", "scaled=1")]
     assert same[0] == same[1] and len(list((tmp_path / "weights").iterdir())) == 1
-    assert set(tables.SWEEPS) >= set(tables.DEFAULTS)
+    assert set(paper_tables.SWEEPS) >= set(paper_tables.DEFAULTS)
     base = objects.pipeline("s4token")
-    for setting in tables.DEFAULTS:
-        assert objects.pipeline("s4token", tables.SWEEPS[setting]) == base
-    raw = objects.pipeline("s4token", tables.SWEEPS["scaled=0"]).tokenizer
+    for setting in paper_tables.DEFAULTS:
+        assert objects.pipeline("s4token", paper_tables.SWEEPS[setting]) == base
+    raw = objects.pipeline("s4token", paper_tables.SWEEPS["scaled=0"]).tokenizer
     assert not raw.position_scaled and raw.position_octaves > base.tokenizer.position_octaves
 
 
@@ -275,4 +275,4 @@ def test_the_command_line(tmp_path, capsys):
     assert "Not run yet." in (tmp_path / "r.md").read_text()
     assert results.main(["--scannet", str(tmp_path / "none")]) == 2
     assert "no such folder" in capsys.readouterr().err
-    assert len({e.name for e in tables.EXPERIMENTS}) == 6 and len(tables.EXPERIMENTS[0].settings) == 8
+    assert len({e.name for e in paper_tables.EXPERIMENTS}) == 6 and len(paper_tables.EXPERIMENTS[0].settings) == 8

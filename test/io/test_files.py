@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from real_data import real
 
-from s4token_model.io import mesh
+from s4token_model.io import mesh_files
 from s4token_model.io.depth_image import unproject
 from s4token_model.io.files import READERS, WRITERS, Cloud, read_cloud, write_cloud
 
@@ -182,9 +182,9 @@ def test_colors_of_a_mesh_are_interpolated(tmp_path):
 
 def test_a_mesh_without_area_or_with_lost_vertices_is_refused():
     with pytest.raises(ValueError, match="surface area"):
-        mesh.sample(mesh.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
+        mesh_files.sample(mesh_files.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
     with pytest.raises(ValueError, match="vertex 3 of 3"):
-        mesh.sample(mesh.Mesh(np.eye(3), np.array([[0, 1, 3]])), 10)
+        mesh_files.sample(mesh_files.Mesh(np.eye(3), np.array([[0, 1, 3]])), 10)
 
 
 def test_npy_layouts(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model.kernels import spatial_index
-from s4token_model.kernels.nearest_neighbors import nearest_neighbors
+from s4token_model.kernels.nearest_neighbors import edges_from_neighbors, nearest_neighbors
 
 
 def cloud(kind: str, count: int, seed: int) -> np.ndarray:
@@ -46,3 +46,18 @@ def test_coincident_points_cost_no_more_than_others():
     xyz = np.repeat(cloud("random", 3, 0), 40_000, axis=0)
     found = nearest_neighbors(spatial_index.build(xyz), 5)
     np.testing.assert_array_equal(xyz[found], np.repeat(xyz[:, None], 5, axis=1))
+
+
+def test_edges_against_a_set():
+    rng = np.random.default_rng(3)
+    neighbors = rng.integers(0, 40, (40, 6))
+    expected = {(min(i, j), max(i, j)) for i, row in enumerate(neighbors) for j in row if i != j}
+    edges = edges_from_neighbors(neighbors)
+    assert edges.dtype == np.int32 and len(edges) == len(expected)
+    assert [tuple(edge) for edge in edges.tolist()] == sorted(expected)
+
+
+def test_the_graph_survives_more_than_46341_points():  # 46341 ** 2 exceeds 32 bits
+    neighbors = np.array([[0]] * 70000, np.int32)
+    edges = edges_from_neighbors(neighbors)
+    assert len(edges) == 69999 and edges.max() == 69999 and not edges[:, 0].any()

@@ -13,7 +13,7 @@ import numpy as np
 
 from s4token_model.experiments import runs
 from s4token_model.experiments.budget import Workspace
-from s4token_model.experiments.tables import Experiment
+from s4token_model.experiments.paper_tables import Experiment
 
 COMMAND = "python -m s4token_model.experiments"
 MAX_BARS = 4  # per row; of more figures only the compared ones are drawn

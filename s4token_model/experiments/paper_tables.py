@@ -16,11 +16,10 @@ from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.tokenizer_variants import RAW_OCTAVES, TABLE_1
 from s4token_model.training.token_samples import TokenSample
 
-Figures = dict[str, Any]  # {key of a figure: fraction of 1, or None if it could not be measured}
+Figures = dict[str, Any]  # {key: fraction of 1, or None if not measured}
 PRETRAINED = ("knn", "knn+rpn", "ball+rpn+spt")  # the variants of Table 2
 TARGETS = "2D targets"
-LOSSES = ("assign", "local", "global")
-ALL_LOSSES = "assign+local+global"
+LOSSES, ALL_LOSSES = ("assign", "local", "global"), "assign+local+global"
 SCALES = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
 SUPERVISED, ZERO_SHOT = "parts, ", "zero-shot, "
 DEFAULTS = ("gamma=0.1", "N=128", "M=32", "alpha=1", "scaled=1")  # of the sweeps: one model serves all of them
