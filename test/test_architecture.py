@@ -64,7 +64,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "s4token_ros.demo_report": ("pictures",),
 }
 COMPILED = ("numba", "llvmlite", "triton")
-MAY_COMPILE = ("s4token_model.kernels", "s4token_model.sensors.voxel_fusion", "s4token_model.pictures.renderer")
+MAY_COMPILE = ("s4token_model.kernels", "s4token_model.pictures.renderer")
 ROS = ("rclpy", "s4token_interfaces", "sensor_msgs", "std_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces")
 
 
