@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s4token_model.io import sample_room
+from s4token_model.constants import SAMPLE_ROOM
 
 if TYPE_CHECKING:  # everything of ROS is imported late, so that --help is instant and works without it
     from s4token_ros.demo_client import DemoClient, LabeledCloud, QueryResult
@@ -32,7 +32,7 @@ MEASURED = 6  # clouds
 class Options:
     """What to show: a source (file, bag or "sample"), class names, queries, and where the results go."""
 
-    source: str = sample_room.NAME
+    source: str = SAMPLE_ROOM
     vocabulary: tuple[str, ...] = ()  # empty: the default vocabulary, then ROOM_CLASSES
     queries: tuple[str, ...] = ()
     out: Path = Path("out/demo")
@@ -120,7 +120,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="s4token demo", description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--input", default=sample_room.NAME, help="cloud file or ROS 2 bag (default: a sample room)")
+    add("--input", default=SAMPLE_ROOM, help="cloud file or ROS 2 bag (default: a sample room)")
     add("--vocabulary", type=comma_separated, default=(), metavar="A,B,C", help="class names to label the points with")
     add("--query", type=comma_separated, default=(), metavar="A,B,C", help="texts to search for")
     add("--out", type=Path, default=Options.out, help="folder for the results (default: %(default)s)")
@@ -131,7 +131,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     parsed = parser.parse_args(arguments)
     if not 0.01 <= parsed.rate <= 100:
         parser.error(f"--rate {parsed.rate:g}: use 0.01 to 100 Hz")
-    if parsed.input != sample_room.NAME and not Path(parsed.input).exists():
+    if parsed.input != SAMPLE_ROOM and not Path(parsed.input).exists():
         parser.error(f"--input {parsed.input}: no such file")
     values = vars(parsed)
     return Options(source=values.pop("input"), queries=values.pop("query"), **values)

@@ -22,7 +22,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from s4token_interfaces.srv import SetVocabulary
-from s4token_model.io import sample_room
+from s4token_model.constants import SAMPLE_ROOM
 from s4token_ros import cloud_messages
 from s4token_ros.qos import cloud_qos
 from s4token_ros.session import NODE, Session, environment
@@ -50,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print; return 0."""
     parser = argparse.ArgumentParser("s4token benchmark --live", description=__doc__)
     parser.add_argument("--live", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--input", default=sample_room.NAME, help="bag or cloud file to play (default: the sample room)"
-    )
+    parser.add_argument("--input", default=SAMPLE_ROOM, help="bag or cloud file to play (default: the sample room)")
     parser.add_argument("--rate", type=float, default=10.0, help="clouds per second to play (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="time to count, after the warm-up")
     parser.add_argument("--model", default="s4token-mini", help="checkpoint directory or built-in name")

@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from s4token_model.constants import SAMPLE_ROOM
 from s4token_model.io import bags, pointcloud2, sample_room
 from s4token_model.io.files import read_cloud
 from s4token_ros import cloud_messages
@@ -23,7 +24,7 @@ MAX_CLOUDS = 100  # of a bag, held in memory and played in a loop
 
 def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
     """Return the clouds of "sample", a cloud file, or one PointCloud2 topic of a bag; ValueError says what is wrong."""
-    if source == sample_room.NAME:
+    if source == SAMPLE_ROOM:
         room = sample_room.load()
         return [to_message(room.xyz, room.rgb)]
     if bags.is_bag(source):
@@ -73,7 +74,7 @@ def play(node, clouds: list[PointCloud2], topic: str, rate: float) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Load the source, then publish it until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m s4token_ros.replay", description=__doc__)
-    parser.add_argument("source", help=f"a cloud file, a bag, or {sample_room.NAME!r} for the sample room")
+    parser.add_argument("source", help=f"a cloud file, a bag, or {SAMPLE_ROOM!r} for the sample room")
     parser.add_argument("--topic", default="points", help="topic to publish on")
     parser.add_argument("--bag-topic", help="topic to play from a bag that has several cloud topics")
     parser.add_argument("--rate", type=float, default=2.0, help="Hz (default: %(default)s)")

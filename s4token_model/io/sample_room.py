@@ -14,7 +14,6 @@ import numpy as np
 from s4token_model.io.errors import error
 from s4token_model.io.files import read_cloud
 
-NAME = "sample"  # what commands call it in place of a file
 PATH = Path(__file__).resolve().parents[1] / "samples" / "room.laz"
 
 

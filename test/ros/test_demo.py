@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4token_model.io import pointcloud2, sample_room
+from s4token_model.constants import SAMPLE_ROOM
+from s4token_model.io import pointcloud2
 from s4token_model.io.files import read_cloud
 from s4token_ros import demo
 
@@ -107,7 +108,7 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path):
 
 def test_the_command_line(tmp_path, capsys):
     given = demo.parse(["--vocabulary", " chair , table,chair,", "--rate", "5"])
-    assert given.vocabulary == ("chair", "table") and given.rate == 5 and given.source == sample_room.NAME
+    assert given.vocabulary == ("chair", "table") and given.rate == 5 and given.source == SAMPLE_ROOM
     for wrong in (["--vocabulary", " , "], ["--input", str(tmp_path / "none.ply")], ["--rate", "0"]):
         with pytest.raises(SystemExit) as stopped:
             demo.parse(wrong)
