@@ -48,7 +48,7 @@ def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[st
     tokenizer = pretrain.new_tokenizer(config, frozen, seed)
     trainer = pretrain.Trainer(tokenizer, frozen, train_config, 0, 1)  # loads a saved state
     if trainer.progress.step < train_config.steps:
-        pretrain.train(Sampler(_training_samples(config, workspace), frozen.dim), None, tokenizer, frozen, train_config)
+        pretrain.train(Sampler(_training_samples(config, workspace), frozen.dim), None, trainer)
     return tokenizer.eval()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +16,10 @@ from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.training.token_samples import TokenSample, load_with_targets
 
-log = logging.getLogger(__name__)
-MIN_DISTANCE = 1e-4  # r; added to the distances of Eq. 4
 FALLBACK = 3  # nearest tokens of a point whose superpoint has none, as in pipeline/propagation.py
 
 
-@dataclass(frozen=True)
-class DrawConfig:
+class DrawConfig(NamedTuple):
     """How a batch is drawn."""
 
     tokens: int  # per cloud; a cloud with fewer repeats some
@@ -33,22 +31,7 @@ class DrawConfig:
     training: bool = True  # False: the first tokens and all points as they are, nothing random
 
 
-@dataclass(frozen=True)
-class DrawnSample:
-    """N tokens drawn from a sample, all float32, and the points that the losses look at."""
-
-    patch: np.ndarray  # (N, M, 3)
-    mask: np.ndarray  # (N, M) bool
-    context: np.ndarray  # (N, C, 5)
-    context_mask: np.ndarray  # (N, C) bool
-    descriptor: np.ndarray  # (N, 24)
-    position: np.ndarray  # (N, 3)
-    token_superpoint: np.ndarray  # (N,)
-    source: TokenSample  # what it is drawn from; its points are rotated as the tokens are
-
-
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """B clouds drawn for one step, with N tokens and P points each, and S superpoints in all."""
 
     inputs: TokenInput
@@ -63,7 +46,7 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Return a copy on `device`."""
-        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return Batch(*(value.to(device) for value in self))
 
 
 class Sampler:
@@ -81,9 +64,8 @@ class Sampler:
     def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
         """Draw one cloud per generator; the generators may be one and the same."""
         weights = self.weights if config.training else None
-        count = len(self.samples)
-        chosen = [int(rng.integers(count) if weights is None else rng.choice(count, p=weights)) for rng in rngs]
-        return draw_batch([self._sample(index) for index in chosen], config, rngs, self.dim)
+        chosen = [self._sample(int(rng.choice(len(self.samples), p=weights))) for rng in rngs]
+        return draw_batch(chosen, config, rngs, self.dim)
 
     def _sample(self, index: int) -> TokenSample:
         for offset in range(len(self.samples)):
@@ -95,13 +77,13 @@ class Sampler:
             except ValueError as error:
                 if sample not in self.damaged:
                     self.damaged.add(sample)
-                    log.warning("%s", error)
+                    logging.getLogger(__name__).warning("%s", error)
         raise ValueError(f"all {len(self.samples)} samples are damaged; run `s4token prepare` again")
 
     def _load(self, path: Path) -> TokenSample:
         sample = load_with_targets(path, path.parent.parent / "targets")
-        if sample.targets is not None and self.dim and sample.targets.global_feature.shape != (self.dim,):
-            found = len(sample.targets.global_feature)
+        found = self.dim if sample.targets is None else len(sample.targets.global_feature)
+        if self.dim and found != self.dim:
             raise ValueError(f"{path} has targets of {found} numbers, this CLIP {self.dim}; prepare with the same CLIP")
         return sample
 
@@ -127,30 +109,30 @@ def subsample_points(sample: TokenSample, count: int, rng: np.random.Generator) 
     return replace(sample, **{name: getattr(sample, name)[chosen] for name in names})
 
 
-def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generator) -> DrawnSample:
-    """Draw tokens and points of their patches, then rotate the cloud about z."""
+def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generator) -> TokenSample:
+    """Draw tokens and points of their patches, float32, then rotate the cloud about z."""
     count = len(sample.position)
     kept = np.resize(rng.permutation(count) if config.training else np.arange(count), config.tokens)
     limits = (config.patch_points, config.context_points) if config.training else (None, None)
-    patch, mask = _draw_points(sample.patch[kept], sample.patch_count[kept], limits[0], rng)
-    context, context_mask = _draw_points(sample.context[kept], sample.context_count[kept], limits[1], rng)
+    patch, patch_count = _draw_points(sample.patch[kept], sample.patch_count[kept], limits[0], rng)
+    context, context_count = _draw_points(sample.context[kept], sample.context_count[kept], limits[1], rng)
     rotation = _rotation(rng) if config.training and config.rotate else np.eye(3, dtype=np.float32)
     patch[..., :3] = patch[..., :3] @ rotation
     context[..., :3] = context[..., :3] @ rotation
-    position, superpoint = sample.position[kept] @ rotation, sample.token_superpoint[kept]
-    source = replace(sample, point=sample.point @ rotation)
-    return DrawnSample(patch, mask, context, context_mask, sample.descriptor[kept], position, superpoint, source)
+    drawn = {name: getattr(sample, name)[kept] for name in ("descriptor", "position", "token_superpoint")}
+    drawn |= {"patch": patch, "patch_count": patch_count, "context": context, "context_count": context_count}
+    return replace(sample, **drawn | {"position": drawn["position"] @ rotation, "point": sample.point @ rotation})
 
 
-def jitter(cloud: DrawnSample, rng: np.random.Generator, strength: float) -> DrawnSample:
+def jitter(cloud: TokenSample, rng: np.random.Generator, strength: float) -> TokenSample:
     """Disturb the tokens of a cloud, so that nothing fits procedural scenes exactly.
 
     At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the descriptors' lengths
     are scaled together by about 12 %, all values get noise, and a tenth of the columns and of the tokens is zeroed.
     """
     stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
-    patch = _stretch_points(cloud.patch, cloud.mask, stretch, 0.03 * strength, rng)
-    context = _stretch_points(cloud.context, cloud.context_mask, stretch, 0.01 * strength, rng)
+    patch = _stretch_points(cloud.patch, cloud.patch_count, stretch, 0.03 * strength, rng)
+    context = _stretch_points(cloud.context, cloud.context_count, stretch, 0.01 * strength, rng)
     descriptor = cloud.descriptor.copy()
     lengths = np.sinh(descriptor[:, :LENGTH_DIMS]) * np.exp(rng.normal(0, 0.12 * strength))
     descriptor[:, :LENGTH_DIMS] = np.arcsinh(lengths)
@@ -159,27 +141,28 @@ def jitter(cloud: DrawnSample, rng: np.random.Generator, strength: float) -> Dra
     return replace(cloud, patch=patch, context=context, descriptor=(descriptor * kept).astype(np.float32))
 
 
-def collate(clouds: Sequence[DrawnSample], dim: int = 0) -> Batch:
+def collate(clouds: Sequence[TokenSample], dim: int = 0) -> Batch:
     """Stack drawn clouds of equal sizes; `dim` is the length of the 2D targets."""
-    sources = [cloud.source for cloud in clouds]
-    superpoint, target, has_target = _stack_superpoints(sources, dim)
-    weights = [
-        propagation_weights(s.point, c.position, s.point_superpoint, c.token_superpoint)
-        for c, s in zip(clouds, sources, strict=True)
-    ]
-    label = [np.full(len(s.point), -1) if s.point_label is None else s.point_label for s in sources]
+    superpoint, target, has_target = _stack_superpoints(clouds, dim)
+    weights = (propagation_weights(c.point, c.position, c.point_superpoint, c.token_superpoint) for c in clouds)
     none = np.zeros(dim, np.float32)
-    global_target = [s.targets.global_feature if dim and s.targets is not None else none for s in sources]
     return Batch(
-        inputs=_stack_inputs(clouds),
-        point=torch.from_numpy(np.stack([s.point for s in sources])),
-        weights=torch.from_numpy(np.stack(weights)),
-        label=torch.from_numpy(np.stack(label)).long(),
+        inputs=TokenInput(
+            _stack(c.patch for c in clouds),
+            _stack(_valid(c.patch, c.patch_count) for c in clouds),
+            _stack(c.context for c in clouds),
+            _stack(_valid(c.context, c.context_count) for c in clouds),
+            _stack(c.descriptor for c in clouds),
+            _stack(c.position * c.position_scale for c in clouds),
+        ),
+        point=_stack(c.point for c in clouds),
+        weights=_stack(weights),
+        label=_stack(np.full(len(c.point), -1) if c.point_label is None else c.point_label for c in clouds).long(),
         superpoint=torch.from_numpy(superpoint).long(),
         target=torch.from_numpy(target),
         has_target=torch.from_numpy(has_target),
-        global_target=torch.from_numpy(np.stack(global_target)).float(),
-        category=torch.tensor([-1 if s.category is None else int(s.category) for s in sources]),
+        global_target=_stack(c.targets.global_feature if dim and c.targets else none for c in clouds).float(),
+        category=torch.tensor([-1 if c.category is None else int(c.category) for c in clouds]),
     )
 
 
@@ -189,52 +172,50 @@ def propagation_weights(
     """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (P, N) float32; rows sum to 1.
 
     A point whose superpoint has no token takes the 3 nearest tokens with the same weights, as in inference.
-
-    Args:
-        point, position: (P, 3) and (N, 3) points and token centers in units of r.
-        point_superpoint, token_superpoint: (P,) and (N,) ids.
+    point (P, 3) and position (N, 3), the token centers, are in units of r; the superpoints are (P,) and (N,) ids.
     """
     distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
     related = point_superpoint[:, None] == token_superpoint[None]
     without, count = np.flatnonzero(~related.any(axis=1)), min(FALLBACK, len(position))
     nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
     related[without[:, None], nearest] = True
-    weights = related / (distance + MIN_DISTANCE)
+    weights = related / (distance + 1e-4)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _stack_inputs(clouds: Sequence[DrawnSample]) -> TokenInput:
-    columns = [
-        [getattr(c, name) for c in clouds] for name in ("patch", "mask", "context", "context_mask", "descriptor")
-    ]
-    columns.append([cloud.position * cloud.source.position_scale for cloud in clouds])
-    return TokenInput(*(torch.from_numpy(np.stack(column)) for column in columns))
+def _stack(arrays: Iterable[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(list(arrays)))
 
 
-def _stack_superpoints(sources: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _valid(points: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Mask (N, M) of the first `count` (N,) points of each row."""
+    return np.arange(points.shape[1]) < count[:, None]
+
+
+def _stack_superpoints(clouds: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Superpoint ids (B, P) that are distinct across clouds, their targets (S, E) and which have one (S,)."""
-    starts = np.cumsum([0] + [int(s.point_superpoint.max()) + 1 for s in sources])
-    superpoint = np.stack([s.point_superpoint + start for s, start in zip(sources, starts[:-1], strict=True)])
+    starts = np.cumsum([0] + [int(c.point_superpoint.max()) + 1 for c in clouds])
+    superpoint = np.stack([c.point_superpoint + start for c, start in zip(clouds, starts[:-1], strict=True)])
     target, has_target = np.zeros((starts[-1], dim), np.float32), np.zeros(starts[-1], bool)
-    for source, start, stop in zip(sources, starts[:-1], starts[1:], strict=True):
-        if dim and source.targets is not None:
-            rows = source.targets.superpoint + start
+    for cloud, start, stop in zip(clouds, starts[:-1], starts[1:], strict=True):
+        if dim and cloud.targets is not None:
+            rows = cloud.targets.superpoint + start
             inside = rows < stop  # the others have no point in this batch
-            target[rows[inside]] = source.targets.feature[inside]
+            target[rows[inside]] = cloud.targets.feature[inside]
             has_target[rows[inside]] = True
     return superpoint, target, has_target
 
 
 def _draw_points(points: np.ndarray, count: np.ndarray, limit: int | None, rng: np.random.Generator):
-    """Draw at most `limit` of the valid points of each row, all if None: points float32 and their mask."""
+    """Draw at most `limit` of the valid points of each row, all if None: points float32 and their counts."""
     if limit is not None and points.shape[1] > limit:
         keys = rng.random(points.shape[:2], np.float32)
-        keys[np.arange(points.shape[1])[None] >= count[:, None]] = 2
+        keys[~_valid(points, count)] = 2
         chosen = np.argpartition(keys, limit - 1, axis=1)[:, :limit]
         chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(keys, chosen, 1), axis=1), 1)
         points = np.take_along_axis(points, chosen[..., None], 1)
         count = np.minimum(count, limit)
-    return points.astype(np.float32), np.arange(points.shape[1])[None] < count[:, None]
+    return points.astype(np.float32), count
 
 
 def _rotation(rng: np.random.Generator) -> np.ndarray:
@@ -244,7 +225,7 @@ def _rotation(rng: np.random.Generator) -> np.ndarray:
     return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
 
 
-def _stretch_points(points, mask, stretch: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
+def _stretch_points(points, count, stretch: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
     moved = points[..., :3] * stretch + rng.normal(0, noise, points[..., :3].shape)
-    moved = np.where(mask[..., None], moved, points[..., :3])
+    moved = np.where(_valid(points, count)[..., None], moved, points[..., :3])
     return np.concatenate([moved, points[..., 3:]], axis=-1, dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,17 +12,15 @@ from torch.nn.functional import normalize
 from s4token_model.training.masked_modeling import gather
 
 SHARPNESS = 0.05  # temperature of the cosines in Sinkhorn's kernel
-SINKHORN_STEPS = 3  # normalizations within one round of the clustering
 
 
-@dataclass(frozen=True)
-class Clusters:
-    """assignment (B, N, K), rows sum to 1; features (B, K, E) unit rows; xyz (B, K, 3); radius (B,)."""
+class Clusters(NamedTuple):
+    """K clusters of the tokens of each cloud."""
 
-    assignment: Tensor
-    features: Tensor
-    xyz: Tensor
-    radius: Tensor
+    assignment: Tensor  # (B, N, K), rows sum to 1
+    features: Tensor  # (B, K, E) unit rows
+    xyz: Tensor  # (B, K, 3)
+    radius: Tensor  # (B,)
 
 
 @torch.no_grad()
@@ -34,16 +32,17 @@ def spatial_clusters(features: Tensor, xyz: Tensor, count: int, rounds: int = 20
         S_nk = cos(f_n, c_k) where M_nk, else -inf   (13);   Gamma = Sinkhorn(S)   (14)
         c_k = sum_n Gamma_nk (f_n, p_n) / sum_n Gamma_nk   (15), features and positions alike.
 
-    Centroids start at farthest points; R is their mean distance to the nearest other one. A token without
-    a centroid in R goes to its nearest one; a cluster without mass keeps its centroid. Clouds are independent, so that
-    processes exchange nothing. ValueError if there are more clusters than tokens.
+    Centroids start at farthest points; R is their mean distance to the nearest other one. A token without a centroid in
+    R goes to its nearest one; a cluster without mass keeps its centroid. ValueError: more clusters than tokens.
     """
     if not 1 <= count <= features.shape[1]:
         raise ValueError(f"clusters={count} must be from 1 to the number of tokens, {features.shape[1]}")
     features = normalize(features.float(), dim=-1)
     start = farthest_tokens(xyz, count)
     center_features, center = gather(features, start), gather(xyz, start)
-    radius = _spacing(center)
+    distance = torch.cdist(center, center, compute_mode="donot_use_mm_for_euclid_dist")
+    distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    radius = distance.amin(dim=2).mean(dim=1)  # infinite for a single centroid
     for _ in range(rounds):
         gamma = masked_sinkhorn(features @ center_features.transpose(1, 2), within_radius(xyz, center, radius))
         mass = gamma.sum(dim=1).unsqueeze(-1)
@@ -63,7 +62,7 @@ def within_radius(xyz: Tensor, center: Tensor, radius: Tensor) -> Tensor:
     return mask | (nearest & ~mask.any(dim=2, keepdim=True))
 
 
-def masked_sinkhorn(similarity: Tensor, mask: Tensor, steps: int = SINKHORN_STEPS) -> Tensor:
+def masked_sinkhorn(similarity: Tensor, mask: Tensor, steps: int = 3) -> Tensor:
     """Gamma = diag(u) exp(S / 0.05) diag(v) under the mask: columns aim at N / K, rows sum to 1 exactly.
 
     similarity and mask are (..., N, K), with a True in every row of the mask. A column without any True stays 0. In the
@@ -87,10 +86,3 @@ def farthest_tokens(xyz: Tensor, count: int) -> Tensor:
         chosen[:, k] = nearest.argmax(dim=1)
         nearest = torch.minimum(nearest, (xyz - gather(xyz, chosen[:, k : k + 1])).square().sum(dim=-1))
     return chosen
-
-
-def _spacing(center: Tensor) -> Tensor:
-    """(B, K, 3) -> (B,): mean distance to the nearest other centroid; infinite for a single one."""
-    distance = torch.cdist(center, center, compute_mode="donot_use_mm_for_euclid_dist")
-    distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-    return distance.amin(dim=2).mean(dim=1)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, TypeVar
+
+import torch
+from tqdm import tqdm
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -12,28 +16,33 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 def run(
     function: Callable[[Item], Result], items: list[Item], workers: int = 1, ray_address: str | None = None
 ) -> Iterator[Result]:
-    """Yield function(item) as results come, in any order.
+    """Yield function(item) as results come, in any order; a module-level function, which other processes find.
 
-    Args:
-        function: a module-level function; it and the items are sent to other processes.
-        items: what it is applied to.
-        workers: processes on this machine; one item, or one worker, needs none.
-        ray_address: "auto", "local" or the address of a cluster whose machines see the same files; see ray.init.
+    `workers` are processes of one thread; one item, or one worker, needs none. `ray_address` is "auto", "local" or the
+    address of a cluster whose machines see the same files, see ray.init.
     """
     if ray_address:
         yield from _run_on_ray(function, items, ray_address)
     elif workers > 1 and len(items) > 1:
-        with get_context("spawn").Pool(min(workers, len(items)), single_threaded) as pool:
+        with get_context("spawn").Pool(min(workers, len(items)), torch.set_num_threads, (1,)) as pool:
             yield from pool.imap_unordered(function, items)
     else:
         yield from map(function, items)
 
 
-def single_threaded() -> None:
-    """Limit torch to one thread, for one process per core."""
-    import torch
+def write_missing(
+    function: Callable[..., list[str]], items: list[tuple], title: str, workers: int = 1, ray: str | None = None
+) -> list[Path]:
+    """Call function(file, ...), which returns messages, for the items whose file is missing; return the files there."""
+    missing = [(function, *item) for item in items if not item[0].is_file()]
+    for messages in tqdm(run(_call, missing, workers, ray), title, len(missing), disable=not missing):
+        for message in messages:
+            tqdm.write(message)
+    return [out for out, *_ in items if out.is_file()]
 
-    torch.set_num_threads(1)
+
+def _call(item: tuple) -> list[str]:
+    return item[0](*item[1:])
 
 
 def _run_on_ray(function: Callable[[Item], Result], items: list[Item], address: str) -> Iterator[Result]:

@@ -1,24 +1,24 @@
-"""What every training loop shares: one optimizer step, a resumable state, the learning rate, prefetched batches."""
+"""What every training loop shares: a step, a resumable state, the learning rate, prefetched batches, and torchrun."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from s4token_model.io import files
-from s4token_model.training.distributed import reduce_losses
 
 T = TypeVar("T")
-WARMUP = 0.05  # fraction of the steps with a rising learning rate
 MAX_NORM = 1.0  # of the gradient
 
 
@@ -61,26 +61,17 @@ def optimizer_step(
     step: int,
     no_sync: Callable[[], AbstractContextManager] = nullcontext,
 ) -> dict[str, float]:
-    """Take one optimizer step on the sum of the losses, averaged over micro-batches, with clipped gradients.
+    """Take one optimizer step with clipped gradients; returns the losses, means over micro-batches and processes.
 
-    Args:
-        optimizer: holds the trained parameters.
-        compute_losses: named scalar losses of a micro-batch.
-        micro_batches: the batch of this step in parts that are computed one after the other.
-        run: folder that a batch with a loss that is not finite is saved to.
-        step: number of the step, for that file.
-        no_sync: context of every micro-batch but the last, see DistributedDataParallel.no_sync.
-
-    Returns:
-        The losses, averaged over micro-batches and processes.
+    A batch with a loss that is not finite is saved to the folder `run`, with the number of the step. `no_sync` is the
+    context of every micro-batch but the last, see DistributedDataParallel.no_sync.
     """
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
     for number, batch in enumerate(micro_batches):
         losses = compute_losses(batch)
         stop_on_nan(losses, run, {"step": step, "batch": batch})
-        last = number == len(micro_batches) - 1
-        with nullcontext() if last else no_sync():
+        with nullcontext() if number == len(micro_batches) - 1 else no_sync():
             (torch.stack(list(losses.values())).sum() / len(micro_batches)).backward()
         for name, value in reduce_losses(losses).items():
             means[name] = means.get(name, 0.0) + value / len(micro_batches)
@@ -89,31 +80,21 @@ def optimizer_step(
     return means
 
 
-def prefetch(make: Callable[[int], T], steps: range) -> Iterator[T]:
-    """Yield make(step) for each step; a thread makes the next one while the current one is used."""
+def prefetch(make: Callable[[int], T], steps: range) -> Iterator[tuple[int, T, float]]:
+    """Yield (step, make(step), seconds spent waiting for it); a thread makes it while the one before is used."""
     with ThreadPoolExecutor(1) as pool:
         coming = None
         for step in steps:
+            begin = time.perf_counter()
             current = coming or pool.submit(make, step)
             coming = pool.submit(make, step + 1) if step + 1 in steps else None
-            yield current.result()
-
-
-def timed(batches: Iterable[T]) -> Iterator[tuple[T, float]]:
-    """Yield each batch with the seconds spent waiting for it: what the data pipeline costs."""
-    coming = iter(batches)
-    while True:
-        begin = time.perf_counter()
-        try:
-            batch = next(coming)
-        except StopIteration:
-            return
-        yield batch, time.perf_counter() - begin
+            batch = current.result()
+            yield step, batch, time.perf_counter() - begin
 
 
 def cosine_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int, last: float = 0.0) -> float:
     """Set the learning rate: linear warm-up over 5 % of the steps, then half a cosine down to the fraction `last`."""
-    warm = max(1, round(WARMUP * total))
+    warm = max(1, round(0.05 * total))
     done = math.pi * (step - warm) / max(1, total - warm)
     rate = peak * (step + 1) / warm if step < warm else peak * (last + (1 - last) * 0.5 * (1 + math.cos(done)))
     for group in optimizer.param_groups:
@@ -128,3 +109,43 @@ def stop_on_nan(losses: dict[str, Tensor], run: Path, batch: dict[str, Any]) -> 
         path = run / "nan_batch.pt"
         torch.save(batch, path)
         raise ValueError(f"loss {', '.join(bad)} is not finite; the batch is in {path}; lower the learning rate")
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[tuple[int, int]]:
+    """Join the process group of torchrun, if it started this process; yields (rank, world size)."""
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield 0, 1
+        return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        yield dist.get_rank(), dist.get_world_size()
+    finally:
+        dist.destroy_process_group()
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def distributed_mean(values: Tensor) -> Tensor:
+    """Mean over the values (n,) of all processes, n different on each, as a loss under DistributedDataParallel.
+
+    DDP averages gradients over processes, so each returns world size * (its sum) / (all counts); 0 without any value.
+    """
+    count = torch.tensor(float(values.numel()), device=values.device)
+    if world_size() > 1:
+        dist.all_reduce(count)
+    return values.sum() * world_size() / count.clamp(min=1)
+
+
+def reduce_losses(losses: dict[str, Tensor]) -> dict[str, float]:
+    """Mean of every loss over the processes, for the log."""
+    values = torch.stack([value.detach().float() for value in losses.values()])
+    if world_size() > 1:
+        dist.all_reduce(values)
+        values /= world_size()
+    return dict(zip(losses, values.tolist(), strict=True))

@@ -14,8 +14,6 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from s4token_model.pipeline.tokenizer import PositionEmbedding
 
-HEAD_WIDTH = 64
-
 
 class Masks(NamedTuple):
     """Which tokens the student sees: visible (B, V) and masked (B, M) long indices, each ascending."""
@@ -25,10 +23,7 @@ class Masks(NamedTuple):
 
 
 def draw_masks(tokens: int, ratio: float, rngs: Sequence[np.random.Generator]) -> Masks:
-    """Mask floor(ratio * N) random tokens of each cloud; ceil((1 - ratio) * N) stay visible (Sec. 3.4).
-
-    One generator per cloud, so that the masks do not depend on how clouds are spread over processes.
-    """
+    """Mask floor(ratio * N) random tokens of each cloud, by its own generator; the others stay visible (Sec. 3.4)."""
     if not 0 <= ratio < 1:
         raise ValueError(f"mask ratio {ratio} must be in [0, 1); the paper uses 0.6")
     hidden = int(ratio * tokens + 1e-9)
@@ -47,7 +42,7 @@ class CrossLayer(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.heads = max(1, width // HEAD_WIDTH)
+        self.heads = max(1, width // 64)
         self.norm_queries, self.norm_visible, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)

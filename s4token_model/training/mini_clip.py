@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +17,9 @@ import numpy as np
 import open_clip
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
+from torch.optim import AdamW
 from tqdm import tqdm
 
 from s4token_model import metrics
@@ -29,18 +29,12 @@ from s4token_model.training.loop import Progress, cosine_rate, optimizer_step
 from s4token_model.training.settings import MiniConfig
 from s4token_model.training.token_samples import Pictures, load_part
 
+VISION = {"image_size": 96, "layers": 6, "width": 192, "head_width": 64, "patch_size": 12, "pool_type": "avg"}
+# A small LayerScale: a tokenizer learns more slowly in front of blocks that change the residual stream much
+VISION["ls_init_value"] = 0.2
 ARCHITECTURE = {
     "embed_dim": 128,
-    # A small LayerScale: a tokenizer learns more slowly in front of blocks that change the residual stream much
-    "vision_cfg": {
-        "image_size": 96,
-        "layers": 6,
-        "width": 192,
-        "head_width": 64,
-        "patch_size": 12,
-        "pool_type": "avg",
-        "ls_init_value": 0.2,
-    },
+    "vision_cfg": VISION,
     "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 3},
 }
 PREPROCESS = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
@@ -59,8 +53,7 @@ class Region(NamedTuple):
     attributes: str  # JSON
 
 
-@dataclass(frozen=True)
-class CaptionedBatch:
+class CaptionedBatch(NamedTuple):
     """Pictures of a step, groups of their regions, and captions."""
 
     images: np.ndarray  # (B, h, w, 3) uint8
@@ -75,22 +68,21 @@ def train(paths: list[Path], out: Path, run: Path, config: MiniConfig) -> None:
     torch.manual_seed(config.seed)
     model = open_clip.CLIP(**ARCHITECTURE)
     tokenize = open_clip.SimpleTokenizer(context_length=ARCHITECTURE["text_cfg"]["context_length"])
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.clip_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
+    optimizer = AdamW(model.parameters(), config.clip_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     progress = Progress(run / "clip.pt", model, optimizer)
     clip_loss = open_clip.ClipLoss()
     total = config.text_steps + config.clip_steps
     batches = _batches(paths, config, progress.step)
     for step in tqdm(range(progress.step, total), "clip", total, initial=progress.step):
         if step < config.text_steps:  # first only the text tower, then only the image tower
-            contrast = text_contrast
+            compute_losses = partial(text_contrast, model, tokenize, clip_loss)
             cosine_rate(optimizer, config.clip_rate, step, config.text_steps)
         else:
-            contrast = image_text_contrast
-            lock_text(model)
+            compute_losses = partial(image_text_contrast, model, tokenize, clip_loss)
+            # The text tower would unlearn the distances between names while the image tower knows nothing
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(name.split(".")[0] in ("visual", "logit_scale"))
             cosine_rate(optimizer, config.clip_rate, step - config.text_steps, config.clip_steps)
-        compute_losses = partial(contrast, model, tokenize, clip_loss)
         values = optimizer_step(optimizer, compute_losses, [next(batches)], run, step)
         with torch.no_grad():
             model.logit_scale.clamp_(0, float(np.log(100)))
@@ -98,41 +90,32 @@ def train(paths: list[Path], out: Path, run: Path, config: MiniConfig) -> None:
     save(model, out)
 
 
-def text_contrast(model: open_clip.CLIP, tokenize, clip_loss: nn.Module, batch: CaptionedBatch) -> dict[str, Tensor]:
+def text_contrast(model: open_clip.CLIP, tokenize, clip_loss, batch: CaptionedBatch) -> dict[str, Tensor]:
     """Loss of two captions of the same region against those of other classes: separates the class names first.
 
     Without this start, all texts look alike to both towers for hundreds of steps.
     """
-    first = [caption for group in batch.texts for caption in group]
-    second = [caption for group in batch.other_texts for caption in group]
-    encoded = normalize(model.encode_text(tokenize(first + second)), dim=-1)
-    sizes = [len(group) for group in batch.texts]
-    pairs = zip(encoded[: len(first)].split(sizes), encoded[len(first) :].split(sizes), strict=True)
-    return {"loss": sum((clip_loss(a, b, model.logit_scale.exp()) for a, b in pairs), torch.zeros(())) / len(sizes)}
+    count, encoded = len(batch.texts), _encode_groups(model, tokenize, batch.texts + batch.other_texts)
+    pairs = zip(encoded[:count], encoded[count:], strict=True)
+    return {"loss": sum((clip_loss(a, b, model.logit_scale.exp()) for a, b in pairs), torch.zeros(())) / count}
 
 
-def lock_text(model: open_clip.CLIP) -> None:
-    """Freeze the text tower, which would unlearn the distances between names while the image tower knows nothing."""
-    image = {"visual", "logit_scale"}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.split(".")[0] in image)
-
-
-def image_text_contrast(
-    model: open_clip.CLIP, tokenize, clip_loss: nn.Module, batch: CaptionedBatch
-) -> dict[str, Tensor]:
+def image_text_contrast(model: open_clip.CLIP, tokenize, clip_loss, batch: CaptionedBatch) -> dict[str, Tensor]:
     """Regions against their captions, per group, and whole pictures against captions of their scene."""
     dense = dense_features(model.visual, _pixels(batch.images))
     scale = model.logit_scale.exp()
-    captions_of_regions = [caption for group in batch.texts for caption in group]
-    encoded = normalize(model.encode_text(tokenize(captions_of_regions + batch.scene_texts)), dim=-1)
-    loss = SCENE_WEIGHT * clip_loss(normalize(dense.mean(dim=1), dim=-1), encoded[len(captions_of_regions) :], scale)
-    begin = 0
-    for picture, weights in batch.regions:
+    *of_regions, of_scenes = _encode_groups(model, tokenize, [*batch.texts, batch.scene_texts])
+    loss = SCENE_WEIGHT * clip_loss(normalize(dense.mean(dim=1), dim=-1), of_scenes, scale)
+    for (picture, weights), captioned in zip(batch.regions, of_regions, strict=True):
         features = normalize((dense[picture] * weights.unsqueeze(-1)).sum(dim=1), dim=-1)
-        loss = loss + clip_loss(features, encoded[begin : begin + len(picture)], scale) / len(batch.regions)
-        begin += len(picture)
+        loss = loss + clip_loss(features, captioned, scale) / len(batch.regions)
     return {"loss": loss}
+
+
+def _encode_groups(model: open_clip.CLIP, tokenize, groups: list[list[str]]) -> tuple[Tensor, ...]:
+    """Unit features of the captions of each group."""
+    encoded = normalize(model.encode_text(tokenize([caption for group in groups for caption in group])), dim=-1)
+    return encoded.split([len(group) for group in groups])
 
 
 def save(model: open_clip.CLIP, out: Path) -> None:
@@ -150,9 +133,8 @@ def dense_features(visual: open_clip.transformer.VisionTransformer, pixels: Tens
 
 
 def _pixels(images: np.ndarray) -> Tensor:
-    size = ARCHITECTURE["vision_cfg"]["image_size"]
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    pixels = interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    pixels = interpolate(pixels, (VISION["image_size"],) * 2, mode="bilinear", antialias=True, align_corners=False)
     mean, std = (torch.tensor(PREPROCESS[name]).view(3, 1, 1) for name in ("mean", "std"))
     return (pixels - mean) / std
 
@@ -187,7 +169,8 @@ def _batch(pool: list[Pictures], config: MiniConfig, rng: np.random.Generator) -
     texts, other_texts = (
         [[captions.caption(r.name, json.loads(r.attributes), rng) for r in group] for group in groups] for _ in range(2)
     )
-    return CaptionedBatch(np.stack(images), [_weigh(group) for group in groups], texts, other_texts, scene_texts)
+    weighted = [(torch.tensor([r.picture for r in group]), _patch_weights([r.mask for r in group])) for group in groups]
+    return CaptionedBatch(np.stack(images), weighted, texts, other_texts, scene_texts)
 
 
 def _large_regions(region: np.ndarray) -> np.ndarray:
@@ -222,21 +205,18 @@ def _groups(regions: list[Region], count: int, rng: np.random.Generator) -> list
     return [group for group in groups if len(group) > 1]
 
 
-def _weigh(group: list[Region]) -> tuple[Tensor, Tensor]:
-    """Picture index (R,) of each region, and weights (R, g*g), rows sum to 1: how much of each patch it covers."""
-    vision = ARCHITECTURE["vision_cfg"]
-    grid = vision["image_size"] // vision["patch_size"]
-    masks = torch.from_numpy(np.stack([region.mask for region in group])).float().unsqueeze(1)
-    weights = adaptive_avg_pool2d(masks, grid).flatten(1)
-    return torch.tensor([region.picture for region in group]), weights / weights.sum(dim=1, keepdim=True)
+def _patch_weights(masks: list[np.ndarray]) -> Tensor:
+    """How much of each patch the regions with these masks cover: (R, g*g), rows sum to 1."""
+    grid = VISION["image_size"] // VISION["patch_size"]
+    weights = adaptive_avg_pool2d(torch.from_numpy(np.stack(masks)).float().unsqueeze(1), grid).flatten(1)
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 @torch.no_grad()
 def region_accuracy(visual, encode_text, paths: list[Path], limit: int = 200) -> float:
     """Fraction of held-out regions whose nearest class name is their own, averaged over the classes."""
     scenes = [load_part(path, "pictures") for path in paths[:limit]]
-    indoors = all(scene.instance_label.max() < len(INDOOR) for scene in scenes)
-    classes = INDOOR if indoors else PROCEDURAL
+    classes = INDOOR if all(scene.instance_label.max() < len(INDOOR) for scene in scenes) else PROCEDURAL
     text = torch.from_numpy(encode_text([f"a photo of a {name}" for name in classes]))
     counts = np.zeros((len(classes), len(classes) + 1), np.int64)
     for scene in scenes:
@@ -244,7 +224,7 @@ def region_accuracy(visual, encode_text, paths: list[Path], limit: int = 200) ->
         for view, region in enumerate(scene.region):
             ids = _large_regions(region)
             if len(ids):
-                _, weights = _weigh([Region("", view, region == i, "") for i in ids])
+                weights = _patch_weights([region == i for i in ids])
                 nearest = (weights @ dense[view] @ text.T).argmax(dim=1)
                 counts += metrics.confusion(scene.instance_label[ids], nearest.numpy(), len(classes))
     return metrics.scores(counts).macc

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,13 +27,10 @@ from s4token_model.training.procedural_samples import SceneSamplers
 from s4token_model.training.settings import MiniConfig
 
 VALIDATION_BATCHES = 12
-BALANCE = 0.5  # class weights ~ frequency^-BALANCE
 STREET_NAMES = ("person", *STREET)
-AVERAGING = 0.999  # decay of the running mean of the weights, which is the result
 
 
-@dataclass(frozen=True)
-class StepVocabulary:
+class StepVocabulary(NamedTuple):
     """The class names of a step: K of the C classes and "other furniture"."""
 
     names: Tensor  # (K,) long, indices into the classes and, as the last one, "other furniture"
@@ -41,7 +38,7 @@ class StepVocabulary:
 
 
 class MiniTrainer:
-    """The tokenizer, the mean of its weights, and what all steps share."""
+    """The tokenizer, the running mean of its weights, which is the result, and what all steps share."""
 
     def __init__(self, clip: FrozenClip, pipeline: Config, config: MiniConfig, class_weight: Tensor):
         torch.manual_seed(config.seed)
@@ -50,20 +47,16 @@ class MiniTrainer:
         self.tokenizer = Tokenizer(pipeline.tokenizer, clip.width)
         if config.start:
             self.tokenizer.load_state_dict(checkpoint.load(config.start, pipeline)[0].state_dict())
-        self.mean = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
+        self.mean = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         self.text = synonym_features(clip, pipeline, self.classes)
         self.bf16 = resolve_precision(config.precision) == "bf16"
 
     def compute_losses(
         self, batch: Batch, names: StepVocabulary, text: Tensor, skip_blocks: bool = False
     ) -> dict[str, Tensor]:
-        """Return the named, weighted losses of a batch.
+        """Return the named, weighted losses of a batch; with `skip_blocks`, without CLIP's blocks.
 
-        Args:
-            batch: the clouds.
-            names: class names of the step; the text loss is over them and over the points they stand for.
-            text: (C + 1, E) text features of the classes and of "other furniture".
-            skip_blocks: leave out CLIP's blocks.
+        The text loss is over `names` and the points they stand for. text (C + 1, E): classes and "other furniture".
         """
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             features, cls = self.clip.encode_tokens(self.tokenizer(batch.inputs), skip_blocks)
@@ -111,15 +104,13 @@ def train(
 ) -> Tokenizer:
     """Train and return the tokenizer with the mean of its weights over the last steps; a state in `run` is resumed."""
     trainer = MiniTrainer(clip, pipeline, config, class_weights(samples, class_names(config)))
-    optimizer = torch.optim.AdamW(
-        trainer.tokenizer.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
+    weights = trainer.tokenizer.parameters()
+    optimizer = torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     state = nn.ModuleDict({"live": trainer.tokenizer, "mean": trainer.mean})
     progress = Progress(run / "tokenizer.pt", state, optimizer)
-    steps = range(progress.step, config.steps)
-    bar = tqdm(steps, "tokenizer", config.steps, initial=progress.step)
-    batches = prefetch(lambda step: draw(samples, step, pipeline, config), steps)
-    for step, batch in zip(bar, batches, strict=True):
+    batches = prefetch(lambda step: draw(samples, step, pipeline, config), range(progress.step, config.steps))
+    bar = tqdm(batches, "tokenizer", config.steps, initial=progress.step)
+    for step, batch, _ in bar:
         rng = np.random.default_rng([config.seed, 17, step])
         skip_blocks = step < round(config.skip_share * config.steps)  # frozen blocks slow the first learning down
         names = draw_vocabulary(rng, trainer.classes, is_street_step(step, samples, config))
@@ -129,8 +120,7 @@ def train(
         values = optimizer_step(optimizer, compute_losses, [batch], run, step)
         trainer.mean.update_parameters(trainer.tokenizer)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            found = trainer.validate(held_out, skip_blocks)
-            values |= found
+            values |= (found := trainer.validate(held_out, skip_blocks))
             bar.set_postfix({name: round(value, 3) for name, value in found.items()})
         progress.after_step(step + 1, values, config.save_every, config.steps)
     return trainer.mean.module
@@ -166,7 +156,7 @@ def class_weights(samples: SceneSamplers, classes: tuple[str, ...] = INDOOR) -> 
     """Weights of the classes and "other furniture" from the labels of all rooms."""
     counts = sum(np.bincount(sample.point_label, minlength=len(classes)) for sample in samples.rooms.samples)
     other = sum(np.asarray(counts)[classes.index(name)] for name in OTHER_FURNITURE)
-    return balanced_weights(torch.from_numpy(np.append(counts, other)), BALANCE)
+    return balanced_weights(torch.from_numpy(np.append(counts, other)))
 
 
 def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:
@@ -174,16 +164,14 @@ def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...
     templates = vocabulary.read_templates(pipeline.vocabulary.templates)
     features = []
     for name in (*classes, SCANNET20[19]):
-        names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())]
-        built = vocabulary.build(names or [name], templates, 0.0, clip.encode_text)
-        features.append(torch.from_numpy(built.text))
+        names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
+        features.append(torch.from_numpy(vocabulary.build(names, templates, 0.0, clip.encode_text).text))
     return features
 
 
 def draw_synonyms(features: list[Tensor], rng: np.random.Generator) -> Tensor:
     """(C + 1, E): three times out of four the feature of the name itself, else of one of its synonyms."""
-    chosen = [0 if rng.random() < 0.75 else int(rng.integers(len(rows))) for rows in features]
-    return torch.stack([rows[k] for rows, k in zip(features, chosen, strict=True)])
+    return torch.stack([rows[0 if rng.random() < 0.75 else int(rng.integers(len(rows)))] for rows in features])
 
 
 def draw_vocabulary(

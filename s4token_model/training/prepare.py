@@ -16,7 +16,6 @@ import argparse
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,30 +24,14 @@ from tqdm import tqdm
 
 from s4token_model import checkpoint
 from s4token_model import config as configs
-from s4token_model.config import Config
 from s4token_model.datasets import posed_rgbd, shapenet55
 from s4token_model.io import bags, files
 from s4token_model.pipeline import clip
-from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.training import jobs, targets, targets_depth_views, targets_posed_rgbd, token_samples
-from s4token_model.training.token_samples import SUFFIX, TokenSample
 
 POINTS = 1024
 CLOUD_SUFFIXES = (".ply", ".pcd", ".las", ".laz", ".npy", ".bin", ".off", ".obj")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file or scene to prepare, in any process."""
-
-    kind: str
-    name: str
-    source: Path
-    out: Path
-    model: str
-    changes: tuple[str, ...] = ()
-    every: int = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,48 +40,42 @@ def main(arguments: list[str] | None = None) -> int:
     if given.workers < 1 or given.every < 1:
         raise ValueError(f"--workers {given.workers} --every {given.every}: give at least 1")
     given.out.mkdir(parents=True, exist_ok=True)
-    config, encoder = _pipeline(given.model, tuple(given.changes), given.kind != "clouds")  # errors before any work
+    pipeline = (given.model, tuple(given.changes), given.kind != "clouds")
+    config, encoder = _pipeline(*pipeline)  # errors before any work
     bag_files = [source for source in given.input if given.kind != "scenes" and holds_bag(source)]
     written = prepare_clouds(bag_files, given.out, config, POINTS, encoder) if bag_files else []
-    found = list(_jobs([source for source in given.input if source not in bag_files], given))
-    written += prepare_all(found, given.workers, given.ray) if found else []
-    print(f"{len(written)} samples in {given.out}")
+    listed, folder = _scenes_in if given.kind == "scenes" else _files_in, given.out.resolve()
+    found = [
+        (folder / f"{name}{token_samples.SUFFIX}", path.resolve(), given.kind, pipeline, given.every)
+        for source in given.input if source not in bag_files for name, path in listed(source)
+    ]  # fmt: skip
+    made = jobs.write_missing(prepare_one, found, "samples", given.workers, given.ray) if found else []
+    if found and not made:
+        raise ValueError(
+            f"nothing could be prepared of {', '.join(sorted({str(item[1]) for item in found}))}; see above"
+        )
+    print(f"{len(written) + len(made)} samples in {given.out}")
     return 0
 
 
-def prepare_all(found: list[Job], workers: int = 1, ray_address: str | None = None) -> list[Path]:
-    """Do the jobs without a sample; failures are reported and left out. ValueError if there is no sample at all."""
-    missing = [job for job in found if not job.out.is_file()]
-    with tqdm(total=len(missing), desc="samples", disable=not missing) as bar:
-        for name, notes, error in jobs.run(prepare_one, missing, workers, ray_address):
-            if notes:
-                tqdm.write(f"{name}: {len(notes)} frames left out, e.g. {notes[0]}")
-            if error:
-                tqdm.write(f"{name} left out: {error}")
-            bar.update()
-    written = [job.out for job in found if job.out.is_file()]
-    if not written:
-        raise ValueError(f"nothing could be prepared of {', '.join(sorted({str(j.source) for j in found}))}; see above")
-    return written
-
-
-def prepare_one(job: Job) -> tuple[str, list[str], str]:
-    """Write the sample of one job; returns its name, why frames were left out, and "" or why it has no sample."""
+def prepare_one(out: Path, source: Path, kind: str, pipeline: tuple, every: int) -> list[str]:
+    """Write the sample of one file or scene; returns a message if frames were left out or there is no sample."""
     try:
-        config, encoder = _pipeline(job.model, job.changes, job.kind != "clouds")
-        seed = zlib.crc32(job.name.encode())
-        if job.kind == "scenes":
-            sample, notes = scene_sample(job.source, config, POINTS, seed, encoder, job.every)
+        config, encoder = _pipeline(*pipeline)
+        seed = zlib.crc32(out.stem.encode())
+        if kind == "scenes":
+            patched, found, notes = targets_posed_rgbd.patch_scene(source, config, encoder, every)
+            sample = dataclasses.replace(_sample(patched, config, POINTS, seed), targets=targets.to_half(found))
         else:
-            sample, notes = cloud_sample(read_xyz(job.source), config, POINTS, seed, encoder), []
-        token_samples.save_sample(job.out, sample)
+            sample, notes = cloud_sample(read_xyz(source), config, POINTS, seed, encoder), []
+        token_samples.save_sample(out, sample)
     except (ValueError, OSError) as error:
-        return job.name, [], str(error)
-    return job.name, notes, ""
+        return [f"{out.stem} left out: {error}"]
+    return [f"{out.stem}: {len(notes)} frames left out, e.g. {notes[0]}"] if notes else []
 
 
 def prepare_clouds(
-    sources: list[Path], out: Path, config: Config, points: int = POINTS, encoder: FrozenClip | None = None
+    sources: list[Path], out: Path, config: configs.Config, points: int = POINTS, encoder: clip.FrozenClip | None = None
 ) -> list[Path]:
     """Write one sample per cloud of files, folders and bags, in this process; existing samples are kept.
 
@@ -106,27 +83,24 @@ def prepare_clouds(
     """
     out.mkdir(parents=True, exist_ok=True)
     written, failed = [], 0
-    bar = tqdm(each_cloud(sources), "samples")
-    for name, read in bar:
-        path = out / f"{name}{SUFFIX}"
-        if not path.is_file():
-            try:
+    for name, read in tqdm(each_cloud(sources), "samples"):
+        path = out / f"{name}{token_samples.SUFFIX}"
+        try:
+            if not path.is_file():
                 sample = cloud_sample(read(), config, points, zlib.crc32(name.encode()), encoder)
-            except ValueError as error:
-                failed += 1
-                tqdm.write(f"{name} left out: {error}")
-                continue
-            token_samples.save_sample(path, sample)
-        written.append(path)
-        bar.set_postfix(left_out=failed)
+                token_samples.save_sample(path, sample)
+            written.append(path)
+        except ValueError as error:
+            failed += 1
+            tqdm.write(f"{name} left out: {error}")
     if not written:
         raise ValueError(f"no cloud could be prepared from {', '.join(map(str, sources))}; {failed} failed")
     return written
 
 
 def cloud_sample(
-    xyz: np.ndarray, config: Config, points: int, seed: int, encoder: FrozenClip | None = None
-) -> TokenSample:
+    xyz: np.ndarray, config: configs.Config, points: int, seed: int, encoder: clip.FrozenClip | None = None
+) -> token_samples.TokenSample:
     """Return the sample of a cloud (H, 3); with `encoder` also its targets. ValueError if it gives too few tokens."""
     patched = build_patches(xyz, None, config)
     sample = _sample(patched, config, points, seed)
@@ -134,15 +108,6 @@ def cloud_sample(
         return sample
     views = targets_depth_views.render_depth_views(patched.working.xyz, patched.superpoints, encoder.image_size)
     return dataclasses.replace(sample, targets=targets.to_half(targets.superpoint_features(*views, encoder)))
-
-
-def scene_sample(
-    folder: Path, config: Config, points: int, seed: int, encoder: FrozenClip | None, every: int = 1
-) -> tuple[TokenSample, list[str]]:
-    """Return the sample of a scene and why frames were left out. ValueError if it gives too few tokens."""
-    assert encoder is not None
-    patched, found, notes = targets_posed_rgbd.patch_scene(folder, config, encoder, every)
-    return dataclasses.replace(_sample(patched, config, points, seed), targets=targets.to_half(found)), notes
 
 
 def each_cloud(sources: list[Path]) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
@@ -170,25 +135,18 @@ def read_xyz(path: Path) -> np.ndarray:
     return files.read_cloud(path).xyz
 
 
-def _sample(patched: PatchedCloud, config: Config, points: int, seed: int) -> TokenSample:
+def _sample(patched: PatchedCloud, config: configs.Config, points: int, seed: int) -> token_samples.TokenSample:
     rng, count = np.random.default_rng(seed), len(patched.superpoints)
     return token_samples.make_sample(patched, config, rng.choice(count, points, replace=count < points))
-
-
-def _jobs(sources: list[Path], given: argparse.Namespace) -> Iterator[Job]:
-    for source in sources:
-        for name, path in _scenes_in(source) if given.kind == "scenes" else _files_in(source):
-            target = given.out.resolve() / f"{name}{SUFFIX}"
-            yield Job(given.kind, name, path.resolve(), target, str(given.model), tuple(given.changes), given.every)
 
 
 def _files_in(source: Path) -> Iterator[tuple[str, Path]]:
     if not source.is_dir():
         yield source.stem, source
         return
-    listed = (source / shapenet55.SUBSETS[0]).is_dir()
     found = sorted(p for p in source.rglob("*") if p.suffix.lower() in CLOUD_SUFFIXES)
-    found = shapenet55.list_shapes(source) if listed else found
+    if (source / shapenet55.SUBSETS[0]).is_dir():
+        found = shapenet55.list_shapes(source)
     if not found:
         raise ValueError(f"{source} holds no cloud; looked for {', '.join(CLOUD_SUFFIXES)} in it and below")
     for path in found:
@@ -197,12 +155,11 @@ def _files_in(source: Path) -> Iterator[tuple[str, Path]]:
 
 def _scenes_in(source: Path) -> Iterator[tuple[str, Path]]:
     for folder in posed_rgbd.list_scenes(source):
-        inside = folder.relative_to(source).parts
-        yield "_".join(inside) or folder.resolve().name, folder
+        yield "_".join(folder.relative_to(source).parts) or folder.resolve().name, folder
 
 
 @lru_cache(maxsize=1)
-def _pipeline(model: str, changes: tuple[str, ...], with_clip: bool) -> tuple[Config, FrozenClip | None]:
+def _pipeline(model: str, changes: tuple[str, ...], with_clip: bool) -> tuple[configs.Config, clip.FrozenClip | None]:
     """Config, and the CLIP if it is needed; loaded once per process."""
     config = configs.replace(checkpoint.read_config(model), configs.pairs(changes))
     return config, clip.load(config.clip, checkpoint.resolve(model)) if with_clip else None
@@ -210,12 +167,8 @@ def _pipeline(model: str, changes: tuple[str, ...], with_clip: bool) -> tuple[Co
 
 def _parser() -> argparse.ArgumentParser:
     about = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        "s4token prepare",
-        description=about[0],
-        epilog="\n\n".join(about[1:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    layout, epilog = argparse.RawDescriptionHelpFormatter, "\n\n".join(about[1:])
+    parser = argparse.ArgumentParser("s4token prepare", None, about[0], epilog, formatter_class=layout)
     parser.add_argument("kind", choices=["clouds", "objects", "scenes"])
     parser.add_argument("input", nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)

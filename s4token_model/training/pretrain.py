@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,29 +22,28 @@ from torch.nn.functional import normalize
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from s4token_model import checkpoint
+from s4token_model import config as configs
 from s4token_model.config import Config
+from s4token_model.pipeline import clip as clips
 from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.training import losses
 from s4token_model.training.batches import Batch, DrawConfig, Sampler
 from s4token_model.training.clustering import spatial_clusters
-from s4token_model.training.distributed import reduce_losses
-from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch, timed
-from s4token_model.training.masked_modeling import Masks, QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch, reduce_losses
+from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
 from s4token_model.training.settings import TrainConfig
 
 VALIDATION_STEPS = 4
 
 
 class MaskedBatch(NamedTuple):
-    """Clouds of a micro-batch, and which of their tokens the student sees."""
+    """Clouds of a micro-batch, and the indices of the tokens that the student sees and of those that it does not."""
 
     batch: Batch
-    masks: Masks
-
-    def to(self, device: torch.device) -> MaskedBatch:
-        """Return a copy on `device`."""
-        return MaskedBatch(self.batch.to(device), Masks(*(indices.to(device) for indices in self.masks)))
+    visible: Tensor  # (B, V) long
+    masked: Tensor  # (B, M) long
 
 
 class Student(nn.Module):
@@ -55,16 +55,7 @@ class Student(nn.Module):
         self._frozen = [clip]  # in a list, so that neither the state nor DDP includes it
 
     def forward(self, inputs: TokenInput, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode the visible tokens and reconstruct the masked ones.
-
-        Args:
-            inputs: all N tokens.
-            visible: (B, V) long.
-            masked: (B, M) long.
-
-        Returns:
-            Unit features of all tokens (B, N, E), and [cls] (B, E).
-        """
+        """Encode the visible and reconstruct the masked tokens: unit features of all (B, N, E), and [cls] (B, E)."""
         seen = TokenInput(*(gather(getattr(inputs, f.name), visible) for f in dataclasses.fields(inputs)))
         features, cls = self._frozen[0].encode_tokens(self.tokenizer(seen))
         features = normalize(features.float(), dim=-1)
@@ -83,11 +74,8 @@ def compute_losses(
 
     With `bf16` the networks run in bfloat16; the losses are computed in float32 all the same.
     """
-    batch, (visible, masked) = drawn
-
-    def precision():
-        return torch.autocast(batch.weights.device.type, torch.bfloat16, enabled=bf16)
-
+    batch, visible, masked = drawn
+    precision = partial(torch.autocast, batch.weights.device.type, torch.bfloat16, enabled=bf16)
     with precision():
         features, cls = student(batch.inputs, visible, masked)
     found = {}
@@ -108,21 +96,16 @@ def compute_losses(
     return found
 
 
-def train(
-    samples: Sampler, held_out: Sampler | None, tokenizer: Tokenizer, clip: FrozenClip, config: TrainConfig,
-    rank: int = 0, processes: int = 1,
-) -> Tokenizer:  # fmt: skip
-    """Train `tokenizer` in place and return it.
+def train(samples: Sampler, held_out: Sampler | None, trainer: Trainer) -> None:
+    """Train the tokenizer of `trainer` in place; a killed run gives the same losses as one that was not.
 
-    A state in the folder config.run is resumed: a killed run gives the same losses as one that was not. Only rank 0
-    writes; the log also has the seconds of each step, and those spent waiting for its data.
+    Only rank 0 writes; the log also has the seconds of each step, and those spent waiting for its data.
     """
-    trainer = Trainer(tokenizer, clip, config, rank, processes)
+    config, rank = trainer.config, trainer.rank
     writer = _tensorboard(Path(config.run), trainer.progress.step) if rank == 0 else None
-    steps = range(trainer.progress.step, config.steps)
-    bar = tqdm(steps, "training", config.steps, initial=trainer.progress.step, disable=rank > 0)
-    batches = timed(prefetch(lambda step: trainer.draw(samples, step), steps))
-    for step, (micro_batches, waited) in zip(bar, batches, strict=True):
+    batches = prefetch(lambda step: trainer.draw(samples, step), range(trainer.progress.step, config.steps))
+    bar = tqdm(batches, "training", config.steps, initial=trainer.progress.step, disable=rank > 0)
+    for step, micro_batches, waited in bar:
         begin = time.perf_counter()
         validated = trainer.validate(held_out) if held_out is not None and step % config.validate_every == 0 else {}
         values = trainer.step(step, micro_batches) | validated
@@ -134,18 +117,17 @@ def train(
         trainer.progress.after_step(step + 1, values, config.save_every, config.steps, write=rank == 0)
     if writer is not None:
         writer.close()
-    return tokenizer
 
 
 class Trainer:
-    """Student, teacher, optimizer and saved state of one process."""
+    """Student, teacher, optimizer and saved state of one process; a state in the folder config.run is resumed."""
 
     def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: TrainConfig, rank: int, processes: int):
         if config.batch % (processes * config.accumulate):
             raise ValueError(
                 f"batch={config.batch} cannot be split over {processes} processes x accumulate={config.accumulate}"
             )
-        self.config, self.clip = config, clip
+        self.config, self.clip, self.rank = config, clip, rank
         self.device = torch.device(config.device if config.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
         torch.manual_seed(config.seed)
         self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
@@ -166,7 +148,7 @@ class Trainer:
         for start in range(self.positions.start, self.positions.stop, size):
             rngs = [np.random.default_rng([config.seed, step, start + k]) for k in range(size)]
             batch = samples.draw(draw_config, rngs)
-            drawn.append(MaskedBatch(batch, draw_masks(config.tokens, config.mask_ratio, rngs)))
+            drawn.append(MaskedBatch(batch, *draw_masks(config.tokens, config.mask_ratio, rngs)))
         return drawn
 
     def step(self, step: int, micro_batches: list[MaskedBatch]) -> dict[str, float]:
@@ -174,9 +156,8 @@ class Trainer:
         config = self.config
         cosine_rate(self.optimizer, config.rate, step, config.steps)
         no_sync = nullcontext if self.parallel is self.student else self.parallel.no_sync
-        means = optimizer_step(
-            self.optimizer, lambda b: self._losses(self.parallel, b), micro_batches, Path(config.run), step, no_sync
-        )
+        losses_of = partial(self._losses, self.parallel)
+        means = optimizer_step(self.optimizer, losses_of, micro_batches, Path(config.run), step, no_sync)
         self.teacher.update(self.student.tokenizer, momentum_at(step, config.steps, config.momentum))
         return means | {"loss": sum(means.values())}
 
@@ -191,7 +172,18 @@ class Trainer:
         return {f"held_out/{name}": value for name, value in totals.items()}
 
     def _losses(self, student: nn.Module, drawn: MaskedBatch) -> dict[str, Tensor]:
-        return compute_losses(student, self.teacher, self.clip, drawn.to(self.device), self.config, self.bf16)
+        drawn = MaskedBatch(*(part.to(self.device) for part in drawn))
+        return compute_losses(student, self.teacher, self.clip, drawn, self.config, self.bf16)
+
+
+def start(config: TrainConfig, pipeline: Config) -> tuple[Path | None, FrozenClip, Tokenizer]:
+    """Return the folder of the checkpoint config.init, if one is given, the CLIP, and the tokenizer to train."""
+    root = checkpoint.resolve(config.init) if config.init else None
+    frozen = clips.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root)
+    if not config.init:
+        return root, frozen, new_tokenizer(pipeline, frozen, config.seed)
+    torch.manual_seed(config.seed)
+    return root, frozen, checkpoint.load(config.init, pipeline)[0].train()
 
 
 def new_tokenizer(config: Config, clip: FrozenClip, seed: int) -> Tokenizer:

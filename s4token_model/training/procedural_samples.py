@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from tqdm import tqdm
 
 from s4token_model import config as configs
 from s4token_model.config import Config
@@ -35,19 +35,7 @@ RADIUS_FACTORS = (0.7, 1.5)
 MIN_CLASS_POINTS = 8  # of a class, for a scene to count as one that has it
 
 
-@dataclass(frozen=True)
-class SceneJob:
-    """The sample of one seed to make, in any process."""
-
-    out: Path
-    seed: int
-    pipeline: Config
-    config: MiniConfig
-    pictures_only: bool
-
-
-@dataclass(frozen=True)
-class SceneSamplers:
+class SceneSamplers(NamedTuple):
     """Samplers of the rooms and objects, and of the streets, with their samples in memory."""
 
     rooms: Sampler
@@ -67,44 +55,37 @@ def prepare(
     With `pictures_only` a sample holds only pictures and their labels, which is all that the CLIP needs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {seed: sample_path(folder, seed) for seed in seeds}
-    missing = [SceneJob(p, seed, pipeline, config, pictures_only) for seed, p in paths.items() if not p.is_file()]
-    failed = []
-    for seed, error in tqdm(jobs.run(prepare_one, missing, workers), "scenes", len(missing), disable=not missing):
-        if error:
-            failed.append(seed)
-            tqdm.write(f"scene {seed} left out: {error}")
+    found = [(sample_path(folder, seed), seed, pipeline, config, pictures_only) for seed in seeds]
+    written = jobs.write_missing(prepare_one, found, "scenes", workers)
+    failed = [seed for seed in seeds if not sample_path(folder, seed).is_file()]
     if len(failed) > 0.05 * len(seeds):
         raise ValueError(f"{len(failed)} of {len(seeds)} scenes failed, e.g. {failed[:5]}; see the messages above")
-    return [path for path in paths.values() if path.is_file()]
+    return written
 
 
-def prepare_one(job: SceneJob) -> tuple[int, str]:
-    """Write the sample of one seed; returns the seed, and "" or why there is no sample."""
+def prepare_one(out: Path, seed: int, pipeline: Config, config: MiniConfig, pictures_only: bool) -> list[str]:
+    """Write the sample of one seed, or return a message why there is none."""
     try:
-        if job.pictures_only:
-            arrays = token_samples.part_to_arrays(make_pictures(job.seed, job.config), "pictures")
+        if pictures_only:
+            arrays = token_samples.part_to_arrays(make_pictures(seed, config), "pictures")
         else:
-            arrays = token_samples.to_arrays(make_sample(job.seed, job.pipeline, job.config))
-        token_samples.save_arrays(job.out, arrays)
+            arrays = token_samples.to_arrays(make_sample(seed, pipeline, config))
+        token_samples.save_arrays(out, arrays)
     except Exception as error:  # one bad scene must not end a long run; it is reported and counted
-        return job.seed, f"{type(error).__name__}: {error}"
-    return job.seed, ""
+        return [f"scene {seed} left out: {type(error).__name__}: {error}"]
+    return []
 
 
 def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     """Build the sample of one seed; deterministic."""
     rng = np.random.default_rng([seed, 7])
     kind = "street" if is_street(seed, config) else str(rng.choice(KINDS, p=KIND_CHANCES))
-    makers = {"object": scenes.make_object, "street": scenes.make_street}
-    scene = makers.get(kind, scenes.make_room)(seed)
+    scene = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)(seed)
     # Scan it and cut the cloud into tokens, with a random partition and radius
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
     turned = scans.augment(raw, rng, bend=0.08 if kind == "depth" else 0.0)
-    regularization, factor = (
-        float(np.exp(rng.uniform(*np.log(limits)))) for limits in (REGULARIZATIONS, RADIUS_FACTORS)
-    )
+    regularization, factor = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REGULARIZATIONS, RADIUS_FACTORS))
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
     changes["patches.alpha"] = pipeline.patches.alpha * factor
     patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng)
@@ -133,11 +114,8 @@ def make_pictures(seed: int, config: MiniConfig) -> Pictures:
 
 def load_scenes(paths: list[Path], targets: Path, dim: int, balance: float = 0.0) -> SceneSamplers:
     """Read samples without their pictures, and their 2D targets (E = `dim`) from the folder `targets`."""
-    rooms: list[TokenSample] = []
-    streets: list[TokenSample] = []
-    for path in paths:
-        sample = token_samples.load_with_targets(path, targets)
-        (streets if is_outdoors(sample) else rooms).append(sample)
+    samples = [token_samples.load_with_targets(path, targets) for path in paths]
+    rooms, streets = ([s for s in samples if is_outdoors(s) == outdoors] for outdoors in (False, True))
     weights = scene_weights([sample.point_label for sample in rooms], balance) if balance and rooms else None
     return SceneSamplers(Sampler(rooms, dim, weights), Sampler(streets, dim))
 
@@ -207,10 +185,9 @@ def _scan(scene: Scene, caster: Caster, kind: str, rng: np.random.Generator) -> 
         return _thin_evenly(_thin_structure(_cut_top(scan, rng), scene.names, rng), rng)
     if kind == "frame":
         return scans.scan_frame(scene, rng, caster=caster)
-    if kind == "lidar":
-        return scans.scan_lidar(scene, rng, int(rng.choice([16, 32, 64])), caster=caster)
-    if kind == "street":
-        return scans.scan_lidar(scene, rng, int(rng.choice([16, 32, 64], p=(0.15, 0.2, 0.65))), caster=caster)
+    if kind in ("lidar", "street"):
+        chances = (0.15, 0.2, 0.65) if kind == "street" else None
+        return scans.scan_lidar(scene, rng, int(rng.choice([16, 32, 64], p=chances)), caster=caster)
     return scans.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
 
 

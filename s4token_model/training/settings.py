@@ -87,19 +87,14 @@ class MiniConfig:
     blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0: none", 0.0, 10.0)
     distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
     text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
-    precision: str = option(
-        "auto", "fp32, bf16, or auto: bf16 if the processor supports it", choices=("auto", "fp32", "bf16")
-    )
+    precision: str = option("auto", "auto: bf16 if the processor supports it", choices=("auto", "fp32", "bf16"))
     save_every: int = option(250, "steps between saved states", 1, 1000000)
 
 
 def read(path: str | Path, words: list[str]) -> tuple[TrainConfig, Config]:
     """Return the training and the pipeline config of a YAML file, changed by key=value words.
 
-    Keys of the pipeline hold a dot, are nested mappings, or are `variant`.
-
-    Raises:
-        ValueError: names the bad key, value or file.
+    Keys of the pipeline hold a dot, are nested mappings, or are `variant`. ValueError names a bad key, value or file.
     """
     values = read_yaml(path) | configs.pairs(words)
     if isinstance(values.get("data"), list):

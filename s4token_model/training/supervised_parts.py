@@ -1,20 +1,17 @@
 """Supervised part segmentation on ShapeNetPart (Tables 1 and A of the paper): `s4token train` with task=parts.
 
 One learned task token per category and the tokens go through CLIP (after EPCL); Eq. 4 brings the features to the
-points, and a head classifies them:
+points, and a head classifies them. The loss is the cross-entropy over the parts of the category.
 
-logits_i = MLP([ f_i, p_i in units of r, max over tokens of f, category ]),   loss = cross-entropy over the category's
-parts
+logits_i = MLP([ f_i, p_i in units of r, max over tokens of f, category ])
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import zlib
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,35 +22,21 @@ from torch.nn.functional import cross_entropy, normalize, one_hot
 from tqdm import tqdm
 
 from s4token_model import checkpoint
-from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
 from s4token_model.io import files
 from s4token_model.metrics import part_ious
-from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import build_patches
-from s4token_model.training import jobs, settings, token_samples
+from s4token_model.training import jobs, pretrain, settings, token_samples
 from s4token_model.training.batches import Batch, DrawConfig, Sampler, draw_batch
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
-from s4token_model.training.settings import TrainConfig
-from s4token_model.training.token_samples import SUFFIX, TokenSample
 
-log = logging.getLogger(__name__)
 CATEGORIES = tuple(shapenetpart.CATEGORIES)
 PART_COUNTS = tuple(len(shapenetpart.parts(name)) for name in CATEGORIES)
 POINTS = 2048  # kept of each shape
 MIN_TOKENS = 4
-
-
-@dataclass(frozen=True)
-class ShapeJob:
-    """One shape to cut into tokens, in any process."""
-
-    source: Path
-    out: Path
-    config: str  # JSON of the pipeline's
 
 
 class PartModel(nn.Module):
@@ -63,9 +46,8 @@ class PartModel(nn.Module):
         super().__init__()
         self.tokenizer = tokenizer
         self.task = nn.Parameter(torch.randn(len(CATEGORIES), 1, encoder.width) * 0.02)
-        size = encoder.dim
         self.head = nn.Sequential(
-            nn.Linear(2 * size + 3 + len(CATEGORIES), 256), nn.LayerNorm(256), nn.ReLU(),
+            nn.Linear(2 * encoder.dim + 3 + len(CATEGORIES), 256), nn.LayerNorm(256), nn.ReLU(),
             nn.Linear(256, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, max(PART_COUNTS)),
         )  # fmt: skip
         self.tuned = encoder.model.visual.requires_grad_(True) if tune_clip else None
@@ -80,13 +62,11 @@ class PartModel(nn.Module):
         shape = torch.cat([features.amax(dim=1), one_hot(category, len(CATEGORIES)).float()], dim=1)
         shape = shape.unsqueeze(1).expand(-1, batch.point.shape[1], -1)
         logits = self.head(torch.cat([batch.weights @ features, batch.point, shape], dim=2))
-        absent = (
-            torch.arange(max(PART_COUNTS), device=device) >= torch.tensor(PART_COUNTS, device=device)[category, None]
-        )
-        return logits.masked_fill(absent.unsqueeze(1), -torch.inf)
+        count = torch.tensor(PART_COUNTS, device=device)[category, None, None]
+        return logits.masked_fill(torch.arange(max(PART_COUNTS), device=device) >= count, -torch.inf)
 
 
-def run(config: TrainConfig, pipeline: Config, processes: int, command: str) -> dict[str, Any]:
+def run(config: settings.TrainConfig, pipeline: Config, processes: int, command: str) -> dict[str, Any]:
     """Train on ShapeNetPart's train and val splits in config.data, test on its test split.
 
     Writes model/, parts.pt and results.json into config.run; a state there is resumed.
@@ -95,33 +75,34 @@ def run(config: TrainConfig, pipeline: Config, processes: int, command: str) -> 
         raise ValueError("task=parts trains in one process; start it without torchrun")
     folder = Path(config.run)
     settings.save_config(folder, config, pipeline)
-    root = checkpoint.resolve(config.init) if config.init else None
-    encoder = clip.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root).to(config.device)
-    torch.manual_seed(config.seed)
-    if config.init:
-        tokenizer = checkpoint.load(config.init, pipeline)[0].train()
-    else:
-        tokenizer = Tokenizer(pipeline.tokenizer, encoder.width)
-    paths = {
-        split: prepare_shapes(config.data, split, folder / "samples" / split, pipeline, config.workers)
+    root, encoder, tokenizer = pretrain.start(config, pipeline)
+    train_paths, test_paths = (
+        prepare_shapes(config.data, split, folder / "samples" / split, pipeline, config.workers)
         for split in ("train", "test")
-    }
-    model = PartModel(tokenizer, encoder, config.tune_clip).to(config.device)
-    train(model, paths["train"], config)
+    )
+    model = PartModel(tokenizer, encoder.to(config.device), config.tune_clip).to(config.device)
+    train(model, train_paths, config)
     result = {"task": "parts", "steps": config.steps, "tune_clip": config.tune_clip}
-    result |= test(model, paths["test"], config.device)
-    result |= {"train_shapes": len(paths["train"]), "command": command}
-    _save(folder, model, pipeline, root, result)
+    result |= test(model, test_paths, config.device)
+    result |= {"train_shapes": len(train_paths), "command": command}
+    # The tokenizer as a checkpoint with its unchanged CLIP, all trained weights, and the figures
+    saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
+    provenance = {key: result[key] for key in ("command", "steps", "tune_clip", "miou_c", "miou_i")}
+    checkpoint.save(folder / "model", tokenizer, saved, provenance)
+    with files.atomic(folder / "parts.pt") as file:
+        torch.save(model.state_dict(), file)
+    with files.atomic(folder / "results.json") as file:
+        file.write((json.dumps(result, indent=1) + "\n").encode())
     print(json.dumps({key: value for key, value in result.items() if key != "categories"}))
     return result
 
 
-def train(model: PartModel, paths: list[Path], config: TrainConfig) -> None:
+def train(model: PartModel, paths: list[Path], config: settings.TrainConfig) -> None:
     """Train with AdamW and a cosine rate; a run resumes from its last saved state with the same draws."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, config.rate, weight_decay=config.weight_decay)
     progress = Progress(Path(config.run) / "state.pt", model, optimizer)
-    steps, sampler = range(progress.step, config.steps), Sampler(paths)
+    sampler = Sampler(paths)
     draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points, rotate=False)
     accuracy = 0.0
 
@@ -134,8 +115,8 @@ def train(model: PartModel, paths: list[Path], config: TrainConfig) -> None:
         accuracy = (logits.argmax(2) == batch.label).float().mean().item()
         return {"parts": cross_entropy(logits.flatten(0, 1), batch.label.flatten())}
 
-    bar = tqdm(steps, "training", config.steps, initial=progress.step)
-    for step, batch in zip(bar, prefetch(draw, steps), strict=True):
+    bar = tqdm(prefetch(draw, range(progress.step, config.steps)), "training", config.steps, initial=progress.step)
+    for step, batch, _ in bar:
         cosine_rate(optimizer, config.rate, step, config.steps)
         values = optimizer_step(optimizer, compute_losses, [batch.to(config.device)], Path(config.run), step)
         bar.set_postfix(loss=round(values["parts"], 3))
@@ -150,8 +131,8 @@ def test(model: PartModel, paths: list[Path], device: str) -> dict[str, Any]:
     for path in tqdm(paths, "testing"):
         sample = token_samples.load_sample(path)
         everything = DrawConfig(len(sample.position), training=False)
-        batch = draw_batch([sample], everything, [np.random.default_rng(0)]).to(device)
-        prediction = model(batch)[0].argmax(dim=1).cpu().numpy()
+        batch = draw_batch([sample], everything, [np.random.default_rng(0)])
+        prediction = model(batch.to(device))[0].argmax(dim=1).cpu().numpy()
         name = CATEGORIES[int(sample.category)]
         ious = part_ious(sample.point_label.astype(np.int64), prediction, len(shapenetpart.parts(name)))
         found.setdefault(name, []).append(float(ious.mean()))
@@ -168,56 +149,27 @@ def test(model: PartModel, paths: list[Path], device: str) -> dict[str, Any]:
 def prepare_shapes(root: str | Path, split: str, folder: Path, config: Config, workers: int = 1) -> list[Path]:
     """Write the missing samples of a split and return all. Shapes that fail are left out; ValueError if all do."""
     folder.mkdir(parents=True, exist_ok=True)
-    values = json.dumps(configs.to_dict(config))
-    found = [ShapeJob(p, folder / f"{p.parent.name}_{p.stem}{SUFFIX}", values) for p in _shapes(root, split)]
-    for name, error in jobs.run(prepare_shape, [job for job in found if not job.out.is_file()], workers):
-        if error:
-            log.warning("%s left out: %s", name, error)
-    written = [job.out for job in found if job.out.is_file()]
+    paths = shapenetpart.list_shapes(root, split)
+    if split == "train":
+        with suppress(ValueError):  # the usual protocol trains on both, but val may be absent
+            paths = paths + shapenetpart.list_shapes(root, "val")
+    found = [(folder / f"{path.parent.name}_{path.stem}{token_samples.SUFFIX}", path, config) for path in paths]
+    written = jobs.write_missing(prepare_shape, found, f"{split} samples", workers)
     if not written:
         raise ValueError(f"no shape of the split {split} of {root} can be used; see the messages above")
     return written
 
 
-def prepare_shape(job: ShapeJob) -> tuple[str, str]:
-    """Write the sample of one shape; returns its name and "" or why there is none."""
+def prepare_shape(out: Path, source: Path, config: Config) -> list[str]:
+    """Write the sample of one shape, or return a message why there is none, e.g. that it gives too few tokens."""
     try:
-        token_samples.save_sample(job.out, shape_sample(shapenetpart.load_shape(job.source), _config(job.config)))
+        shape = shapenetpart.load_shape(source)
+        patched = build_patches(shape.xyz, None, config)
+        rng, count = np.random.default_rng(zlib.crc32(shape.name.encode())), len(patched.superpoints)
+        chosen = np.sort(rng.choice(count, min(count, POINTS), replace=False))
+        sample = token_samples.make_sample(patched, config, chosen, shape.label, MIN_TOKENS)
+        category = np.int32(CATEGORIES.index(shape.category))
+        token_samples.save_sample(out, dataclasses.replace(sample, category=category))
     except (ValueError, OSError) as error:
-        return job.source.name, str(error)
-    return job.source.name, ""
-
-
-def shape_sample(shape: shapenetpart.Shape, config: Config) -> TokenSample:
-    """Return the sample of a shape. ValueError if it gives too few tokens."""
-    patched = build_patches(shape.xyz, None, config)
-    rng, count = np.random.default_rng(zlib.crc32(shape.name.encode())), len(patched.superpoints)
-    chosen = np.sort(rng.choice(count, min(count, POINTS), replace=False))
-    sample = token_samples.make_sample(patched, config, chosen, shape.label, MIN_TOKENS)
-    return dataclasses.replace(sample, category=np.int32(CATEGORIES.index(shape.category)))
-
-
-def _shapes(root: str | Path, split: str) -> list[Path]:
-    if split != "train":
-        return shapenetpart.list_shapes(root, split)
-    try:
-        validation = shapenetpart.list_shapes(root, "val")  # the usual protocol trains on both
-    except ValueError:
-        validation = []
-    return shapenetpart.list_shapes(root, "train") + validation
-
-
-@lru_cache(maxsize=1)
-def _config(values: str) -> Config:
-    return configs.from_dict(json.loads(values))
-
-
-def _save(folder: Path, model: PartModel, config: Config, root: Path | None, result: dict[str, Any]) -> None:
-    """Write the tokenizer as a checkpoint with its unchanged CLIP, all trained weights as parts.pt, and the figures."""
-    saved = checkpoint.bundle_clip(folder / "model", config, root)
-    provenance = {key: result[key] for key in ("command", "steps", "tune_clip", "miou_c", "miou_i")}
-    checkpoint.save(folder / "model", model.tokenizer, saved, provenance)
-    with files.atomic(folder / "parts.pt") as file:
-        torch.save(model.state_dict(), file)
-    with files.atomic(folder / "results.json") as file:
-        file.write((json.dumps(result, indent=1) + "\n").encode())
+        return [f"{source.name} left out: {error}"]
+    return []

@@ -13,24 +13,16 @@ from torch.nn.functional import grid_sample, normalize
 from tqdm import tqdm
 
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.training.token_samples import (
-    SeenPixels,
-    Targets,
-    load_part,
-    part_to_arrays,
-    save_arrays,
-    target_path,
-)
+from s4token_model.training.token_samples import SeenPixels, Targets, load_part, part_to_arrays, save_arrays
 
 
 def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
     """Write the targets of all samples with pictures that have none yet, one file each."""
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [path for path in samples if not target_path(path, folder).is_file()]
+    missing = [path for path in samples if not (folder / path.name).is_file()]
     for path in tqdm(missing, "2D targets", disable=not missing):
-        images, seen = load_part(path, "pictures").image, load_part(path, "seen")
-        found = to_half(superpoint_features(images, seen, clip))
-        save_arrays(target_path(path, folder), part_to_arrays(found, "targets"))
+        found = superpoint_features(load_part(path, "pictures").image, load_part(path, "seen"), clip)
+        save_arrays(folder / path.name, part_to_arrays(to_half(found), "targets"))
 
 
 def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip) -> Targets:

@@ -20,15 +20,9 @@ VIEWS = ((0, 0), (90, 0), (180, 0), (270, 0), (45, 30), (135, 30), (225, 30), (3
 
 
 def render_depth_views(xyz: np.ndarray, superpoints: np.ndarray, pixels: int) -> tuple[np.ndarray, SeenPixels]:
-    """Render VIEWS of a cloud; scale and translation do not change them.
+    """Render VIEWS of a cloud, xyz (H, 3), z up; scale and translation do not change them.
 
-    Args:
-        xyz: (H, 3), z up.
-        superpoints: (H,) ids.
-        pixels: edge of a picture.
-
-    Returns:
-        Pictures (V, pixels, pixels, 3) uint8, near is bright, and the pixels of all points that no other point hides.
+    Returns pictures (V, pixels, pixels, 3) uint8, near is bright, and the pixels of all points that no other one hides.
     """
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     centered = xyz.astype(np.float64) - (low + high) / 2

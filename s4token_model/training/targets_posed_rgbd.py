@@ -31,19 +31,10 @@ MIN_POINTS = 8  # of a superpoint, that a frame must see
 MIN_CROP = 24  # pixels, edge of a crop
 DEPTH_TOLERANCE, RELATIVE_TOLERANCE = 0.04, 0.02  # m, and m per m of depth, of a measured depth
 TRIM = 0.02  # fraction of a superpoint's pixels outside of its box on each side
-BATCH = 64
 VOXEL = 0.02  # m, of the fused cloud
 STRIDE = 3  # pixels between the measurements that are fused
 MAX_DEPTH = 6.0  # m; depth cameras of rooms measure nothing useful beyond
-SIGHTING = (
-    "superpoint",
-    "frame",
-    "points",
-    "left",
-    "top",
-    "right",
-    "bottom",
-)  # columns; the box in pixels of the color
+SIGHTING = ("superpoint", "frame", "points", "left", "top", "right", "bottom")  # columns; the box in color pixels
 
 
 def patch_scene(
@@ -54,21 +45,17 @@ def patch_scene(
     The cloud is the folder's one .ply, else it is fused from every `every`-th frame. ValueError if nothing is usable.
     """
     frames, skipped = posed_rgbd.frames(folder, every)
-    xyz, rgb = load_or_fuse(folder, frames)
+    meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
+    if len(meshes) == 1:
+        cloud = files.read_cloud(meshes[0], mesh_points=1)
+        xyz, rgb = cloud.xyz.astype(np.float32), cloud.rgb
+    else:
+        xyz, rgb = fuse(frames)
     patched = build_patches(xyz, rgb, config)
     world = xyz[patched.working.original_index]  # the working cloud is rotated and scaled
     rows, without_depth = sightings(world, patched.superpoints, frames)
     targets, without_color = encode_sightings(rows, frames, encoder)
     return patched, targets, [*skipped, *without_depth, *without_color]
-
-
-def load_or_fuse(folder: Path, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray | None]:
-    """xyz (H, 3) float32 m, world frame, and rgb (H, 3) or None, of a scene."""
-    meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
-    if len(meshes) == 1:
-        cloud = files.read_cloud(meshes[0], mesh_points=1)
-        return cloud.xyz.astype(np.float32), cloud.rgb
-    return fuse(frames)
 
 
 def fuse(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
@@ -82,8 +69,10 @@ def fuse(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
         depth = np.where(depth < MAX_DEPTH, depth, np.nan)
         xyz = unproject(depth, frame.depth_matrix, frame.pose)[::STRIDE, ::STRIDE].reshape(-1, 3)
         measured = np.isfinite(xyz).all(axis=1)
+        pixel, _ = project(xyz[measured], frame.pose, frame.color_matrix)
+        row, column = (np.clip(np.rint(pixel[:, 1 - k]), 0, image.shape[k] - 1).astype(int) for k in (0, 1))
         points.append(xyz[measured])
-        colors.append(_colors_at(xyz[measured], frame, image))
+        colors.append(image[row, column] / 255.0)
     if not points:
         raise ValueError(f"{frames[0].depth_path.parent}: no frame has depth and colors; export the frames again")
     xyz, rgb = np.concatenate(points), np.concatenate(colors)
@@ -155,19 +144,16 @@ def encode_sightings(rows: np.ndarray, frames: list[Frame], clip: FrozenClip) ->
     kept = lengths > 0
     if not kept.any():
         raise ValueError("no frame sees a superpoint; are poses, depth and cloud of one scene, and is z up (input.up)?")
-    feature = (sums[kept] / lengths[kept, None]).astype(np.float32)
-    global_feature = (global_sum / np.linalg.norm(global_sum)).astype(np.float32)
-    return Targets(superpoint[kept].astype(np.int32), feature, global_feature), skipped
+    feature, global_feature = sums[kept] / lengths[kept, None], global_sum / np.linalg.norm(global_sum)
+    found = Targets(superpoint[kept].astype(np.int32), feature.astype(np.float32), global_feature.astype(np.float32))
+    return found, skipped
 
 
 def _boxes(superpoints: np.ndarray, pixel: np.ndarray, frame: int) -> np.ndarray:
     """Rows of SIGHTING of one frame, from the superpoints (Q,) and pixels (Q, 2) of the points it sees."""
-    if not len(superpoints):
-        return np.zeros((0, len(SIGHTING)), np.int32)
-    rows = []
-    order = np.argsort(superpoints, kind="stable")
+    rows, order = [], np.argsort(superpoints, kind="stable")
     found, starts = np.unique(superpoints[order], return_index=True)
-    for superpoint, members in zip(found, np.split(order, starts[1:]), strict=True):
+    for superpoint, members in zip(found, np.split(order, starts[1:]), strict=False):  # an empty split has one part
         if len(members) >= MIN_POINTS:
             low, high = np.quantile(pixel[members], (TRIM, 1 - TRIM), axis=0)
             rows.append([superpoint, frame, len(members), *np.floor(low), *np.ceil(high)])
@@ -178,12 +164,5 @@ def _encode(images: list[Image.Image], clip: FrozenClip) -> np.ndarray:
     """Unit global features (K, E) of pictures of any size."""
     edge = (clip.image_size, clip.image_size)
     pixels = np.stack([np.asarray(image.resize(edge, Image.Resampling.BICUBIC)) for image in images])
-    parts = [clip.encode_images(pixels[k : k + BATCH])[1] for k in range(0, len(pixels), BATCH)]
+    parts = [clip.encode_images(pixels[k : k + 64])[1] for k in range(0, len(pixels), 64)]
     return normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
-
-
-def _colors_at(xyz: np.ndarray, frame: Frame, image: np.ndarray) -> np.ndarray:
-    pixel, _ = project(xyz, frame.pose, frame.color_matrix)
-    height, width = image.shape[:2]
-    column, row = (np.clip(np.rint(pixel[:, k]), 0, n - 1).astype(int) for k, n in ((0, width), (1, height)))
-    return image[row, column] / 255.0

@@ -22,7 +22,6 @@ from s4token_model.io import files
 from s4token_model.segmenter import PatchedCloud
 
 SUFFIX = ".safetensors"
-MIN_TOKENS = 8  # smaller clouds are left out
 
 
 class Targets(NamedTuple):
@@ -77,24 +76,15 @@ PARTS = {"targets": Targets, "pictures": Pictures, "seen": SeenPixels}
 
 
 def make_sample(
-    patched: PatchedCloud,
-    config: Config,
-    chosen: np.ndarray,
-    labels: np.ndarray | None = None,
-    min_tokens: int = MIN_TOKENS,
+    patched: PatchedCloud, config: Config, chosen: np.ndarray, labels: np.ndarray | None = None, min_tokens: int = 8
 ) -> TokenSample:
     """Return the sample of a patched cloud. ValueError if it has too few tokens.
 
-    Args:
-        patched: the cloud, cut into patches.
-        config: of the pipeline.
-        chosen: (P,) indices of the working points that the losses look at.
-        labels: of all points of the cloud as it was before `build_patches`.
-        min_tokens: fewer are an error.
+    chosen (P,) indexes the working points that the losses look at; labels are of the cloud before `build_patches`.
     """
     patches, context, working = patched.patches, patched.context, patched.working
-    if len(patches.centers) < min_tokens:
-        count = len(patches.centers)
+    count = len(patches.centers)
+    if count < min_tokens:
         raise ValueError(f"only {count} tokens in {len(working.xyz)} points, {min_tokens} are needed")
     center, radius = patches.centers.mean(axis=0), np.float32(patches.radius)
     return TokenSample(
@@ -129,7 +119,7 @@ def load_sample(path: Path, pictures: bool = True) -> TokenSample:
 
 def load_with_targets(path: Path, folder: Path) -> TokenSample:
     """Read a sample without pictures; its 2D targets are in itself, in a file of its name in `folder`, or nowhere."""
-    sample, beside = load_sample(path, pictures=False), target_path(path, folder)
+    sample, beside = load_sample(path, pictures=False), folder / path.name
     if sample.targets is None and beside.is_file():
         return replace(sample, targets=load_part(beside, "targets"))
     return sample
@@ -138,8 +128,7 @@ def load_with_targets(path: Path, folder: Path) -> TokenSample:
 def to_arrays(sample: TokenSample) -> dict[str, np.ndarray]:
     """The arrays of a sample by name, absent ones left out; those of a part are called PART.NAME."""
     arrays = {}
-    for name in (f.name for f in fields(sample)):
-        value = getattr(sample, name)
+    for name, value in vars(sample).items():
         if value is not None:
             arrays |= part_to_arrays(value, name) if name in PARTS else {name: value}
     return arrays
@@ -160,9 +149,11 @@ def load_part(path: Path, name: str) -> Targets | Pictures | SeenPixels:
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays of numbers or of text in one atomic step."""
-    content = {name: _encode_text(array) if array.dtype.kind == "U" else array for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    for name in (name for name, array in arrays.items() if array.dtype.kind == "U"):
+        arrays[name] = np.frombuffer(json.dumps(arrays[name].tolist()).encode(), np.uint8)
     with files.atomic(path) as file:
-        file.write(safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in content.items()}))
+        file.write(safetensors.numpy.save(arrays))
 
 
 def load_arrays(path: Path, wanted: Callable[[str], bool] = lambda key: True) -> dict[str, np.ndarray]:
@@ -172,7 +163,7 @@ def load_arrays(path: Path, wanted: Callable[[str], bool] = lambda key: True) ->
             arrays = {key: file.get_tensor(key) for key in file.keys() if wanted(key)}
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the preparation again") from error
-    return {key: _decode_text(array) if key in TEXT else array for key, array in arrays.items()}
+    return {k: np.array(json.loads(array.tobytes())) if k in TEXT else array for k, array in arrays.items()}
 
 
 def find_samples(folder: Path) -> list[Path]:
@@ -180,20 +171,7 @@ def find_samples(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
-def target_path(sample: Path, folder: Path) -> Path:
-    """File in `folder` that holds the 2D targets of a sample, if the sample does not."""
-    return folder / sample.name
-
-
 def _to_part(arrays: dict[str, np.ndarray], name: str):
     kind = PARTS[name]
     found = [arrays.get(f"{name}.{key}") for key in kind._fields]
     return None if any(value is None for value in found) else kind(*found)
-
-
-def _encode_text(texts: np.ndarray) -> np.ndarray:
-    return np.frombuffer(json.dumps(texts.tolist()).encode(), np.uint8)
-
-
-def _decode_text(array: np.ndarray) -> np.ndarray:
-    return np.array(json.loads(array.tobytes()))

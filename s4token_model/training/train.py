@@ -15,12 +15,9 @@ from pathlib import Path
 
 from s4token_model import checkpoint
 from s4token_model import config as configs
-from s4token_model.config import Config
-from s4token_model.pipeline import clip
 from s4token_model.training import prepare, pretrain, settings
 from s4token_model.training.batches import Sampler
-from s4token_model.training.distributed import process_group
-from s4token_model.training.settings import TrainConfig
+from s4token_model.training.loop import process_group
 from s4token_model.training.token_samples import find_samples
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]; keys and defaults: s4token_model/training/settings.py"
@@ -31,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help"):
         print(f"usage: {USAGE}")
-        for name, (value, item) in configs.options(TrainConfig()).items():
+        for name, (value, item) in configs.options(settings.TrainConfig()).items():
             print(f"  {name}={value}: {item.metadata['doc']}")
         return 0 if words else 2
     config, pipeline = settings.read(words[0], words[1:])
@@ -46,34 +43,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(config: TrainConfig, pipeline: Config, rank: int, processes: int, command: str) -> None:
+def run(config: settings.TrainConfig, pipeline: configs.Config, rank: int, processes: int, command: str) -> None:
     """Train on the samples, bags and clouds of config.data and write the model."""
     folder = Path(config.run)
     if rank == 0:
         settings.save_config(folder, config, pipeline)
-    root = checkpoint.resolve(config.init) if config.init else None
-    frozen = clip.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root)
+    root, frozen, tokenizer = pretrain.start(config, pipeline)
     training, held_out = split(prepared_samples(config, pipeline, rank), config.held_out)
-    if config.init:
-        tokenizer = checkpoint.load(config.init, pipeline)[0].train()
-    else:
-        tokenizer = pretrain.new_tokenizer(pipeline, frozen, config.seed)
     samples = Sampler(training, frozen.dim)
     validation = Sampler(held_out, frozen.dim) if held_out else None
-    pretrain.train(samples, validation, tokenizer, frozen, config, rank, processes)
+    pretrain.train(samples, validation, pretrain.Trainer(tokenizer, frozen, config, rank, processes))
     if rank == 0:
-        provenance = {
-            "command": command,
-            "data": f"{len(training)} samples of {config.data}",
-            "steps": config.steps,
-            "skipped": len(samples.damaged),
-        }
+        provenance = {"command": command, "data": f"{len(training)} samples of {config.data}"}
+        provenance |= {"steps": config.steps, "skipped": len(samples.damaged)}
         saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
         checkpoint.save(folder / "model", tokenizer, saved, provenance)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 
 
-def prepared_samples(config: TrainConfig, pipeline: Config, rank: int) -> list[Path]:
+def prepared_samples(config: settings.TrainConfig, pipeline: configs.Config, rank: int) -> list[Path]:
     """Return the samples of config.data; rank 0 prepares bags and clouds first."""
     if not config.data:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")

@@ -21,12 +21,8 @@ import torch
 
 from s4token_model import checkpoint, vocabulary
 from s4token_model import config as configs
-from s4token_model.config import Config
 from s4token_model.pipeline import clip
-from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, settings, targets
-from s4token_model.training.settings import MiniConfig
 
 YAML = "mini.yaml"  # in config/
 HELD_OUT_SCENES = 48
@@ -39,31 +35,36 @@ class MiniRun(NamedTuple):
 
     run: Path  # folder of all stages
     out: Path  # folder of the checkpoint
-    pipeline: Config
-    config: MiniConfig
+    pipeline: configs.Config
+    config: settings.MiniConfig
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run all stages."""
-    given = parse(sys.argv[1:] if arguments is None else arguments)
-    run, out, pipeline, config = given
+    run, out, pipeline, config = given = parse(sys.argv[1:] if arguments is None else arguments)
     run.mkdir(parents=True, exist_ok=True)
     _save_settings(given)
     started = time.time()
     # Small CLIP: copied from a checkpoint, or trained on pictures of further scenes
-    held_out = procedural_samples.prepare(run / "held_out", _seeds(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config)
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES)
+    held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, config)
     _make_clip(given)
     frozen = clip.load(pipeline.clip, run)
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
     # Scenes and their 2D targets, then the tokenizer
-    paths = procedural_samples.prepare(run / "scenes", _seeds(config.seed, config.scenes), pipeline, config)
-    trained = _train_tokenizer(given, paths, held_out, frozen)
+    seeds = range(config.seed, config.seed + config.scenes)
+    paths = procedural_samples.prepare(run / "scenes", seeds, pipeline, config)
+    targets.prepare(paths, run / "targets", frozen)
+    targets.prepare(held_out, run / "held_out_targets", frozen)
+    samples = procedural_samples.load_scenes(paths, run / "targets", frozen.dim, config.scene_balance)
+    validation = procedural_samples.load_scenes(held_out, run / "held_out_targets", frozen.dim)
+    trained = mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
     # Checkpoint
     shutil.copytree(run / "clip", out / "clip", dirs_exist_ok=True)
     provenance = {
         "command": "make mini-model",
-        "data": f"{len(paths)} procedural scenes, seeds {config.seed} to {config.seed + config.scenes - 1}",
+        "data": f"{len(paths)} procedural scenes, seeds {seeds[0]} to {seeds[-1]}",
         "training": configs.to_dict(config),
         "torch": torch.__version__,
         "clip_region_accuracy": round(accuracy, 4),
@@ -83,8 +84,8 @@ def parse(words: list[str]) -> MiniRun:
     path = next(filter(Path.is_file, installed), Path("config") / YAML)
     values = settings.read_yaml(path) | configs.pairs(words)
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
-    pipeline = configs.replace(Config(), settings.pop_pipeline(values))
-    return MiniRun(run, out, pipeline, configs.replace(MiniConfig(), values))
+    pipeline = configs.replace(configs.Config(), settings.pop_pipeline(values))
+    return MiniRun(run, out, pipeline, configs.replace(settings.MiniConfig(), values))
 
 
 def _make_clip(given: MiniRun) -> None:
@@ -95,35 +96,18 @@ def _make_clip(given: MiniRun) -> None:
         shutil.copytree(checkpoint.resolve(config.start) / "clip", partial, dirs_exist_ok=True)
         partial.replace(run / "clip")
     if not (run / "clip" / "open_clip_config.json").is_file():
-        seeds = _seeds(config.seed + CLIP_SEED, config.clip_scenes)
+        seeds = range(config.seed + CLIP_SEED, config.seed + CLIP_SEED + config.clip_scenes)
         pictures = procedural_samples.prepare(run / "pictures", seeds, pipeline, config, pictures_only=True)
         mini_clip.train(pictures, run / "clip", run, config)
-
-
-def _train_tokenizer(given: MiniRun, paths: list[Path], held_out: list[Path], frozen: FrozenClip) -> Tokenizer:
-    run, _, pipeline, config = given
-    targets.prepare(paths, run / "targets", frozen)
-    targets.prepare(held_out, run / "held_out_targets", frozen)
-    samples = procedural_samples.load_scenes(paths, run / "targets", frozen.dim, config.scene_balance)
-    validation = procedural_samples.load_scenes(held_out, run / "held_out_targets", frozen.dim)
-    return mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
-
-
-def _seeds(first: int, count: int) -> range:
-    return range(first, first + count)
 
 
 def _save_settings(given: MiniRun) -> None:
     """Refuse to resume a folder begun with other settings of the data; lengths of training may change."""
     path = given.run / "settings.json"
-    data_keys = ("seed", "views", "view_pixels", "points")
-    fixed = {"pipeline": configs.to_dict(given.pipeline)} | {key: getattr(given.config, key) for key in data_keys}
-    if path.is_file():
-        before = json.loads(path.read_text())
-        if before != json.loads(json.dumps(fixed)):
-            raise ValueError(
-                f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it"
-            )
+    fixed = {key: getattr(given.config, key) for key in ("seed", "views", "view_pixels", "points")}
+    fixed["pipeline"] = configs.to_dict(given.pipeline)
+    if path.is_file() and json.loads(path.read_text()) != json.loads(json.dumps(fixed)):
+        raise ValueError(f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it")
     path.write_text(json.dumps(fixed, indent=2))
 
 

@@ -72,10 +72,10 @@ def test_subsampled_patches_hold_distinct_valid_points(limit):
     rng = np.random.default_rng(0)
     count = np.array([3, 8, 20])
     points = np.where(np.arange(20)[None, :, None] < count[:, None, None], rng.random((3, 20, 3)) + 1, 0)
-    kept, mask = batches._draw_points(points.astype(np.float16), count, limit, rng)
+    kept, kept_count = batches._draw_points(points.astype(np.float16), count, limit, rng)
     assert kept.dtype == np.float32
     for row in range(3):
-        chosen = kept[row][mask[row]]
+        chosen = kept[row][: kept_count[row]]
         assert len(chosen) == (min(count[row], 8) if limit else count[row])
         assert (chosen >= 1).all() and len(np.unique(chosen[:, 0])) == len(chosen)
 
@@ -98,10 +98,11 @@ def test_jitter_disturbs_but_keeps_padding_and_positions():
     for name in ("patch", "context", "descriptor"):
         assert getattr(once, name).dtype == np.float32 and np.array_equal(getattr(once, name), getattr(again, name))
         assert not np.array_equal(getattr(once, name), getattr(drawn, name))
-    for name, mask in (("patch", drawn.mask), ("context", drawn.context_mask)):
+    for name in ("patch", "context"):
+        mask = np.arange(8) < getattr(drawn, f"{name}_count")[:, None]
         before, after = getattr(drawn, name), getattr(once, name)
         assert (after[~mask] == before[~mask]).all() and np.array_equal(after[..., 3:], before[..., 3:])
-    for name in ("mask", "context_mask", "position", "token_superpoint", "source"):
+    for name in ("patch_count", "context_count", "position", "token_superpoint", "point", "targets"):
         assert getattr(once, name) is getattr(drawn, name)
     same = batches.jitter(drawn, np.random.default_rng(4), 0.0)
     np.testing.assert_allclose(same.descriptor, drawn.descriptor, atol=1e-5)

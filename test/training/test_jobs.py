@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +22,20 @@ def test_here():
     assert here == [(k, os.getpid()) for k in (1, 2, 3)]
     alone = list(jobs.run(square_of, [7], workers=4))  # one item needs no process; more: test_prepare_scenes.py
     assert alone == [(7, os.getpid())]
+
+
+def write_text(out: Path, text: str) -> list[str]:
+    if text == "bad":
+        return [f"{out.name} left out"]
+    out.write_text(text)
+    return []
+
+
+def test_only_missing_files_are_written_and_messages_are_printed(tmp_path, capsys):
+    (tmp_path / "a").write_text("old")
+    items = [(tmp_path / name, text) for name, text in (("a", "new"), ("b", "new"), ("c", "bad"))]
+    assert jobs.write_missing(write_text, items, "files") == [tmp_path / "a", tmp_path / "b"]
+    assert (tmp_path / "a").read_text() == "old" and "c left out" in capsys.readouterr().out
 
 
 class StandIn:
