@@ -72,10 +72,7 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
     """Return the results as a flat dictionary; rates in Hz, times in ms."""
     os.environ.update(environment())
     parameters = [f"model:={model}", *(change.replace("=", ":=", 1) for change in changes)]
-    with (
-        tempfile.TemporaryDirectory() as logs,
-        Session("s4token_live_benchmark", TOPIC, Path(logs)) as session,
-    ):
+    with tempfile.TemporaryDirectory() as logs, Session("s4token_live_benchmark", TOPIC, Path(logs)) as session:
         listener = Listener()
         qos = cloud_qos("reliable", 5)
         session.node.create_subscription(PointCloud2, f"{NODE}/labeled", listener.on_cloud, qos, raw=True)

@@ -22,21 +22,14 @@ INTRINSICS = "camera-intrinsics.txt"
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame; its images are read on demand.
+    """One frame; its images are read on demand."""
 
-    Attributes:
-        name: the frame's number as the files have it.
-        color_path, depth_path: the image files.
-        pose: (4, 4), camera to world.
-        color_matrix, depth_matrix: (3, 3), intrinsics in pixels of the color and of the depth image.
-    """
-
-    name: str
+    name: str  # the frame's number as the files have it
     color_path: Path
     depth_path: Path
-    pose: np.ndarray
-    color_matrix: np.ndarray
-    depth_matrix: np.ndarray
+    pose: np.ndarray  # (4, 4), camera to world
+    color_matrix: np.ndarray  # (3, 3), intrinsics in pixels of the color image
+    depth_matrix: np.ndarray  # (3, 3), of the depth image
 
     def color(self) -> np.ndarray:
         """Read the colors (h, w, 3) uint8."""
@@ -69,8 +62,7 @@ def list_scenes(root: str | Path) -> list[Path]:
 def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
     """Return every `every`-th frame of a scene in the order of their names, and the reasons for skipping others.
 
-    Skipped are frames without a finite pose, which ScanNet has, or with a missing file. ValueError when the camera
-    matrices are missing or no frame is left.
+    Skipped are frames without a finite pose, which ScanNet has, or with a missing file.
     """
     folder = Path(folder)
     good, skipped = [], []
