@@ -27,26 +27,12 @@ class Field(NamedTuple):
 
 
 def decode(
-    fields: Iterable[Any],
-    data: Any,
-    width: int,
-    height: int,
-    point_step: int,
-    row_step: int,
-    is_bigendian: bool = False,
+    fields: Iterable[Any], data: Any, width: int, height: int, point_step: int, row_step: int, is_bigendian: bool
 ) -> np.ndarray:
-    """Return the points of a PointCloud2 as a structured array of shape (height * width,).
+    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded.
 
-    Args:
-        fields: objects with name, offset, datatype and count.
-        data: anything with the buffer interface.
-        width, height, point_step, row_step, is_bigendian: as in the message.
-
-    Returns:
-        A view of `data`, or a copy if rows are padded.
-
-    Raises:
-        ValueError: data too short, unknown datatype, field outside the point, or repeated name.
+    The arguments are as in the message. ValueError when data is too short, a datatype unknown, a field outside the
+    point, or a name repeated.
     """
     count = height * width
     layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
@@ -59,9 +45,8 @@ def decode(
     needed = (height - 1) * row_step + packed if count else 0
     raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
     if len(raw) < needed:
-        raise ValueError(
-            f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}; the cloud is cut short"
-        )
+        found = f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}"
+        raise ValueError(f"{found}; the cloud is cut short")
     if row_step == packed:
         return raw[:needed].view(dtype)
     rows = np.lib.stride_tricks.as_strided(raw, (height, packed), (row_step, 1))
@@ -75,10 +60,9 @@ def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bi
         if datatype not in DATATYPES:
             raise ValueError(f"field {name!r} has datatype {datatype}; PointField knows 1 (int8) to 8 (float64)")
         base = np.dtype((">" if is_bigendian else "<") + DATATYPES[datatype])
-        if offset < 0 or offset + base.itemsize * count > point_step:
-            raise ValueError(
-                f"field {name!r} ends at byte {offset + base.itemsize * count}, beyond point_step {point_step}"
-            )
+        end = offset + base.itemsize * count
+        if offset < 0 or end > point_step:
+            raise ValueError(f"field {name!r} ends at byte {end}, beyond point_step {point_step}")
         if any(name == there[0] for there in spec):
             raise ValueError(f"field {name!r} is there twice; fields must have distinct names")
         if name:  # nameless fields are padding
@@ -94,10 +78,7 @@ def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32.
-
-    `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or has a count over 1.
-    """
+    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32."""
     missing = [n for n in "xyz" if n not in names(points)]
     if missing:
         present = ", ".join(names(points)) or "none"

@@ -20,19 +20,12 @@ PATH = Path(__file__).resolve().parents[1] / "samples" / "room.laz"
 
 @dataclass(frozen=True)
 class SampleRoom:
-    """A labeled scan of H points.
+    """A labeled scan of H points."""
 
-    Attributes:
-        xyz: (H, 3) float32, meters, z up.
-        rgb: (H, 3) float32 in [0, 1].
-        label: (H,) uint8, index into `names`.
-        names: the class names.
-    """
-
-    xyz: np.ndarray
-    rgb: np.ndarray
-    label: np.ndarray
-    names: tuple[str, ...]
+    xyz: np.ndarray  # (H, 3) float32, meters, z up
+    rgb: np.ndarray  # (H, 3) float32 in [0, 1]
+    label: np.ndarray  # (H,) uint8, index into `names`
+    names: tuple[str, ...]  # of the classes
 
 
 def load(path: str | Path = PATH) -> SampleRoom:
