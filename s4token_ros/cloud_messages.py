@@ -22,22 +22,15 @@ from s4token_model.io import pointcloud2
 
 @dataclass(frozen=True)
 class Cloud:
-    """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again.
-
-    Attributes:
-        header, height, width, is_dense: as in the message.
-        points: (H,) structured, with every field and padding byte of the input.
-        xyz: (H, 3) float32, or float64 if the input is wider [m].
-        rgb: (H, 3) float32 in [0, 1], or None.
-    """
+    """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again."""
 
     header: Header
     height: int
     width: int
     is_dense: bool
-    points: np.ndarray
-    xyz: np.ndarray
-    rgb: np.ndarray | None
+    points: np.ndarray  # (H,) structured, with every field and padding byte of the input
+    xyz: np.ndarray  # (H, 3) float32, or float64 if the input is wider [m]
+    rgb: np.ndarray | None  # (H, 3) float32 in [0, 1]
 
     @property
     def finite(self) -> np.ndarray:
@@ -49,9 +42,7 @@ class Cloud:
 def decode(message: PointCloud2) -> Cloud:
     """Decode a PointCloud2 with any fields, byte order, row padding and shape; xyz float32, float64 or integer.
 
-    Raises:
-        ValueError: x, y or z is missing; the data is shorter than the shape requires; a field lies outside the point;
-            PointField has no such datatype. It names the value and the fix.
+    ValueError when x, y or z is missing or the message is malformed; it names the value and the fix.
     """
     m = message
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
@@ -59,10 +50,9 @@ def decode(message: PointCloud2) -> Cloud:
     return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb)
 
 
-def encode(points: np.ndarray, header: Header, height: int | None = None, is_dense: bool = False) -> PointCloud2:
-    """Return a structured array (H,) as a PointCloud2 of `height` rows (default 1), without row padding."""
+def encode(points: np.ndarray, header: Header, height: int = 1, is_dense: bool = False) -> PointCloud2:
+    """Return a structured array (H,) as a PointCloud2 of `height` rows, without row padding."""
     fields, point_step, is_bigendian = pointcloud2.layout(points)
-    height = 1 if height is None else height
     width = len(points) // height if height else 0
     message = PointCloud2(header=header, height=height, width=width, is_dense=is_dense, is_bigendian=is_bigendian)
     message.fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields]
@@ -89,15 +79,13 @@ def labeled_points(
     `input_rgb`. If the cloud was labeled before, its old labels are replaced and its `input_<name>` fields stay.
 
     Args:
-        cloud: the decoded input of H points.
         labels: (H,) uint32, 65535 if unlabeled.
         confidence: (H,) float32.
         superpoints: (H,) uint32.
         colors: (C, 3) uint8 of the classes, for rgb; unlabeled points are gray.
     """
-    palette = pointcloud2.pack_rgb(
-        np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
-    )
+    colors = np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
+    palette = pointcloud2.pack_rgb(colors)
     columns = {
         "label": labels.astype(np.uint32, copy=False),
         "confidence": confidence.astype(np.float32, copy=False),
@@ -130,17 +118,15 @@ def ros_names(texts: Iterable[str], fallback: str = "class") -> list[str]:
     A token is [a-z][a-z0-9_]*, at most 60 characters long, without double or trailing underscores. Texts without any
     Latin letter or digit become `<fallback>_<index>`; repeats get _2, _3, ... in order.
     """
-    taken: set[str] = set()
-    names = []
+    names: dict[str, None] = {}
     for index, text in enumerate(texts):
         base = _token(text) or f"{fallback}_{index}"
         name, repeat = base, 1
-        while name in taken:
+        while name in names:
             repeat += 1
             name = f"{base}_{repeat}"
-        taken.add(name)
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _token(text: str) -> str:

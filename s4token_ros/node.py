@@ -70,13 +70,8 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
 class S4TokenNode(LifecycleNode):
     """The node; tests replace `segmenter_factory(model, config, device)` and `base_config(model)`."""
 
-    def __init__(
-        self,
-        segmenter_factory: SegmenterFactory = load_segmenter,
-        base_config: Callable[[str], Config] = saved_config,
-        **node_options: Any,
-    ) -> None:
-        super().__init__("s4token", **node_options)
+    def __init__(self, segmenter_factory: SegmenterFactory, base_config: Callable[[str], Config]) -> None:
+        super().__init__("s4token")
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -216,8 +211,7 @@ class S4TokenNode(LifecycleNode):
             return replace(model, vocabulary=model.segmenter.make_vocabulary(names, templates, config.threshold))
         if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
             old = current.vocabulary
-            vocabulary = model.segmenter.make_vocabulary(old.names, old.templates, old.thresholds)
-            return replace(model, vocabulary=vocabulary)
+            return replace(model, vocabulary=model.segmenter.make_vocabulary(old.names, old.templates, old.thresholds))
         return model
 
     def _apply(self, paths: set[str], model: Model | None) -> None:
@@ -241,9 +235,8 @@ class S4TokenNode(LifecycleNode):
         def callback(request: Any, response: Any) -> Any:
             try:
                 if self._worker is None:
-                    raise ValueError(
-                        f"the node is {self._phase}: configure it first ({self._problem or 'no model yet'})"
-                    )
+                    reason = self._problem or "no model yet"
+                    raise ValueError(f"the node is {self._phase}: configure it first ({reason})")
                 answer(self._worker, request, response)
                 response.success = True
             except Exception as error:
@@ -270,9 +263,8 @@ class S4TokenNode(LifecycleNode):
     def _on_query(self, worker: Worker, request: Any, response: Any) -> None:
         if not request.texts:
             raise ValueError("texts is empty; give at least one")
-        texts = vocabularies.checked_names(request.texts)
         limit = request.max_matches or Query.Request.DEFAULT_MAX_MATCHES
-        response.header, response.matches = worker.query(texts, limit)
+        response.header, response.matches = worker.query(vocabularies.checked_names(request.texts), limit)
 
     # Diagnostics
 

@@ -78,10 +78,7 @@ class Settings:
     pipeline: Config = field(default_factory=Config)
 
     def changed(self, changes: dict[str, Any]) -> Settings:
-        """Return a copy with dotted paths changed; other paths, e.g. use_sim_time, are ignored.
-
-        Raises ValueError that names the path, the value and what is allowed.
-        """
+        """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
         parts = {}
         for part in ("node", "pipeline"):
             config = getattr(self, part)
@@ -93,13 +90,8 @@ class Settings:
 
     def differences(self, other: Settings) -> set[str]:
         """Return the dotted paths whose values differ."""
-        mine, theirs = self.flat(), other.flat()
-        return {path for path in mine if mine[path] != theirs[path]}
-
-    def flat(self) -> dict[str, Any]:
-        """Return {dotted path: value} of both parts."""
-        both = {**options(self.node), **options(self.pipeline)}
-        return {path: value for path, (value, _) in both.items()}
+        mine, theirs = ({**options(s.node), **options(s.pipeline)} for s in (self, other))
+        return {path for path, (value, _) in mine.items() if value != theirs[path][0]}
 
 
 def _plain(value: Any) -> Any:
@@ -110,8 +102,7 @@ def _plain(value: Any) -> Any:
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
     """Declare every parameter on an rclpy node; return the values after parameter files and command line.
 
-    `base_config` returns the config that a model was saved with, which holds the pipeline's defaults. Raises ValueError
-    for a value of the wrong type or out of range.
+    `base_config` returns the config that a model was saved with, which holds the pipeline's defaults.
     """
     defaults = Settings()
     values = _declare(node, options(defaults.node))

@@ -48,10 +48,7 @@ def to_message(xyz: np.ndarray, rgb: np.ndarray | None, height: int = 1, frame_i
     columns = {name: np.ascontiguousarray(xyz[:, i]) for i, name in enumerate("xyz")}
     if rgb is not None:
         columns["rgb"] = pointcloud2.pack_rgb(np.rint(rgb * 255).astype(np.uint8))
-    points = np.empty(len(xyz), [(name, column.dtype) for name, column in columns.items()])
-    for name, column in columns.items():
-        points[name] = column
-    return cloud_messages.encode(points, Header(frame_id=frame_id), height)
+    return cloud_messages.encode(pointcloud2.structured(columns), Header(frame_id=frame_id), height)
 
 
 def play(node, clouds: list[PointCloud2], topic: str, rate: float) -> None:

@@ -33,21 +33,12 @@ class Worker:
 
     def __init__(
         self,
-        model: Model,
+        model: Model,  # its vocabulary has been announced already
         publishers: Publishers,
-        now: Callable[[], Any],
-        report_error: Callable[[str], None],
-        overlap: bool = False,
+        now: Callable[[], Any],  # returns the ROS time as a message
+        report_error: Callable[[str], None],  # called with the reason when a cloud is dropped
+        overlap: bool,  # build the next cloud's patches in a second thread
     ) -> None:
-        """Prepare the worker; it starts with `start`.
-
-        Args:
-            model: the first model; its vocabulary has been announced already.
-            publishers: the outputs; `replace_publishers` exchanges them.
-            now: returns the ROS time as a message.
-            report_error: called with the reason when a cloud is dropped.
-            overlap: build the next cloud's patches in a second thread, see `OverlappedSource`.
-        """
         self.model = model
         self.publishers = publishers
         self.stats = Statistics()
@@ -62,11 +53,8 @@ class Worker:
         self._encoding = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._source: SequentialSource | OverlappedSource
-        if overlap:
-            self._source = OverlappedSource(self._messages, self._build, self._wanted, self._stop, self._drop)
-        else:
-            self._source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
+        source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
+        self._source = OverlappedSource(source, self._drop) if overlap else source
 
     def start(self) -> None:
         """Start the threads with fresh statistics."""
@@ -145,8 +133,7 @@ class Worker:
             if not self._encoding.acquire(timeout=POLL_S):
                 continue  # the worker is busy, perhaps with the frame needed here
             try:
-                message = self._messages.take()
-                if message is not None:
+                if (message := self._messages.take()) is not None:
                     self._frame = encode_frame(self._build(message))
                     self._unpublished = True
                 frame = self._frame

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from s4token_model.io.errors import error
-from s4token_model.io.files import read_cloud
+
+if TYPE_CHECKING:  # imported late, so that commands can name the room at once
+    import numpy as np
 
 NAME = "sample"  # what commands call it in place of a file
 PATH = Path(__file__).resolve().parents[1] / "samples" / "room.laz"
@@ -32,6 +33,8 @@ def load(path: str | Path = PATH) -> SampleRoom:
     """Read a sample room. ValueError when the file is missing or has no colors or class names."""
     import laspy
 
+    from s4token_model.io.files import read_cloud
+
     path, fix = Path(path), "make it with scripts/make_sample_room.py"
     if not path.is_file():
         raise error(path, "no such file", fix)
@@ -41,4 +44,4 @@ def load(path: str | Path = PATH) -> SampleRoom:
     if cloud.rgb is None or not tables:
         raise error(path, "no colors or no classification lookup table", fix)
     names = tuple(name for _, name in sorted(tables[0].lookups.items()))
-    return SampleRoom(cloud.xyz.astype(np.float32), cloud.rgb, cloud.fields["classification"], names)
+    return SampleRoom(cloud.xyz.astype("float32"), cloud.rgb, cloud.fields["classification"], names)
