@@ -1,8 +1,4 @@
-"""PointCloud2 messages to arrays and back, without a node.
-
-The memory layout is decoded by `s4token_model.io.pointcloud2`, which the bag reader shares; this module adds header,
-shape, and a fast way to pass numpy memory to rclpy.
-"""
+"""PointCloud2 messages to arrays and back, without a node; `io.pointcloud2` decodes the memory layout."""
 
 from __future__ import annotations
 
@@ -40,10 +36,7 @@ class Cloud:
 
 
 def decode(message: PointCloud2) -> Cloud:
-    """Decode a PointCloud2 with any fields, byte order, row padding and shape; xyz float32, float64 or integer.
-
-    ValueError when x, y or z is missing or the message is malformed; it names the value and the fix.
-    """
+    """Decode a PointCloud2 with any fields, byte order, row padding and shape; ValueError names the fix."""
     m = message
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
     xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
@@ -75,8 +68,7 @@ def labeled_points(
 ) -> np.ndarray:
     """Return the points of `cloud`, structured (H,), with fields label, confidence, superpoint and rgb appended.
 
-    An existing input field with one of these names is renamed to `input_<name>`, e.g. the camera's color to
-    `input_rgb`. If the cloud was labeled before, its old labels are replaced and its `input_<name>` fields stay.
+    An input field of such a name becomes `input_<name>`, as `pointcloud2.renamed` says.
 
     Args:
         labels: (H,) uint32, 65535 if unlabeled.

@@ -114,9 +114,9 @@ def measure_relabeling(session: Session, listener: Listener, repeats: int = 7) -
     end = time.monotonic() + QUIET_S
     session.wait(lambda: time.monotonic() > end, 10, "end of the pause")
     times_ms = []
+    names = [f"thing {k}" for k in range(20)]
     for turn in range(repeats):
-        names = [f"thing {k}" for k in range(20)]
-        request = SetVocabulary.Request(names=names, thresholds=[0.001 * turn] * 20)
+        request = SetVocabulary.Request(names=names, thresholds=[0.001 * turn] * len(names))
         count, begin = len(listener.clouds), time.monotonic()
         response = client.call_async(request)
         session.wait(lambda r=response, n=count: r.done() and len(listener.clouds) > n, CLOUD_S, "relabeled cloud")

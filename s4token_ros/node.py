@@ -1,7 +1,4 @@
-"""The lifecycle node `s4token`: point clouds in, labeled clouds out, with a vocabulary that can change at run time.
-
-This module holds parameters, lifecycle, services and diagnostics; worker.py processes the clouds.
-"""
+"""The lifecycle node `s4token`: parameters, lifecycle, services and diagnostics; worker.py processes the clouds."""
 
 from __future__ import annotations
 
@@ -85,19 +82,13 @@ class S4TokenNode(LifecycleNode):
         self._service_group = MutuallyExclusiveCallbackGroup()
         self._watch_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for kind, name, answer in (
-            (SetVocabulary, "set_vocabulary", self._on_set_vocabulary),
-            (GetVocabulary, "get_vocabulary", self._on_get_vocabulary),
-            (Query, "query", self._on_query),
-        ):
-            self.create_service(kind, f"~/{name}", self._service_callback(answer), callback_group=self._service_group)
-        self._watch_timer = self._create_watch_timer()
+        self._serve(SetVocabulary, "set_vocabulary", self._on_set_vocabulary)
+        self._serve(GetVocabulary, "get_vocabulary", self._on_get_vocabulary)
+        self._serve(Query, "query", self._on_query)
+        self._watch_timer = self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group)
         if self._settings.node.autostart:
             # From within spin, so that signals and services work while the model loads
             self._start_timer = self.create_timer(0.01, self._autostart, MutuallyExclusiveCallbackGroup())
-
-    def _create_watch_timer(self) -> Any:
-        return self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group)
 
     # Lifecycle
 
@@ -217,7 +208,9 @@ class S4TokenNode(LifecycleNode):
     def _apply(self, paths: set[str], model: Model | None) -> None:
         if "diagnostics.period" in paths:
             self.destroy_timer(self._watch_timer)
-            self._watch_timer = self._create_watch_timer()
+            self._watch_timer = self.create_timer(
+                self._settings.node.diagnostics.period, self._watch, self._watch_group
+            )
         if self._worker is None or model is None:
             return
         if any(path.startswith("output.") for path in paths):
@@ -229,8 +222,8 @@ class S4TokenNode(LifecycleNode):
 
     # Services
 
-    def _service_callback(self, answer: Callable[[Worker, Any, Any], None]) -> Callable:
-        """Wrap `answer(worker, request, response)`; an error becomes the message of the response."""
+    def _serve(self, kind: type, name: str, answer: Callable[[Worker, Any, Any], None]) -> None:
+        """Create a service of `answer(worker, request, response)`; an error becomes the message of the response."""
 
         def callback(request: Any, response: Any) -> Any:
             try:
@@ -245,7 +238,7 @@ class S4TokenNode(LifecycleNode):
                     self.get_logger().error(f"service call failed: {error!r}")
             return response
 
-        return callback
+        self.create_service(kind, f"~/{name}", callback, callback_group=self._service_group)
 
     def _on_set_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         with self._changing:

@@ -1,7 +1,4 @@
-"""ROS parameters, declared from the frozen dataclasses that hold every default.
-
-Pipeline parameters are the dotted paths of `s4token_model.config.Config`; `NodeConfig` has those of the node alone.
-"""
+"""ROS parameters, declared from the dataclasses that hold every default: the model's `Config` and `NodeConfig`."""
 
 from __future__ import annotations
 
@@ -100,13 +97,9 @@ def _plain(value: Any) -> Any:
 
 
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
-    """Declare every parameter on an rclpy node; return the values after parameter files and command line.
-
-    `base_config` returns the config that a model was saved with, which holds the pipeline's defaults.
-    """
-    defaults = Settings()
-    values = _declare(node, options(defaults.node))
-    defaults = dataclasses.replace(defaults, pipeline=base_config(values["model"]))
+    """Declare every parameter on an rclpy node; return the values after parameter files and command line."""
+    values = _declare(node, options(NodeConfig()))
+    defaults = Settings(pipeline=base_config(values["model"]))  # the config that the model was saved with
     return defaults.changed(values | _declare(node, options(defaults.pipeline)))
 
 

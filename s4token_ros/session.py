@@ -1,7 +1,4 @@
-"""A client's session: the node and the player as child processes, and a ROS node that listens to them and calls them.
-
-Used by the demo, the live benchmark and the tests.
-"""
+"""A client's session: the node and the player as child processes, and a ROS node that listens to and calls them."""
 
 from __future__ import annotations
 

@@ -33,17 +33,17 @@ def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "
     statistics = class_statistics(labels, segmentation.confidence, xyz, len(vocabulary.names))
     superpoints = _superpoints_per_class(labels[labeled], segmentation.superpoints[labeled], len(vocabulary.names))
     order = np.argsort(-statistics.counts, kind="stable")
-    for label in order[: np.count_nonzero(statistics.counts)].tolist():
-        message.classes.append(
-            ClassSummary(
-                label=label,
-                name=vocabulary.names[label],
-                points=int(statistics.counts[label]),
-                superpoints=int(superpoints[label]),
-                confidence=float(statistics.confidence[label]),
-                **_position(statistics.centroid[label], statistics.low[label], statistics.high[label]),
-            )
+    message.classes = [
+        ClassSummary(
+            label=label,
+            name=vocabulary.names[label],
+            points=int(statistics.counts[label]),
+            superpoints=int(superpoints[label]),
+            confidence=float(statistics.confidence[label]),
+            **_position(statistics.centroid[label], statistics.low[label], statistics.high[label]),
         )
+        for label in order[: np.count_nonzero(statistics.counts)].tolist()
+    ]
     return message
 
 

@@ -175,14 +175,11 @@ class Worker:
             segmentation = model.segmenter.label(frame.encoded, model.vocabulary)
             publish_ms = self.publishers.publish(frame.cloud, segmentation, frame.encoded.unlabeled_reason)
             if not relabel:
-                self._publish_similarity(frame)
+                if self._query_texts and self.publishers.similarity_wanted():
+                    scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
+                    self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
                 self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
         return True
-
-    def _publish_similarity(self, frame: Frame) -> None:
-        if self._query_texts and self.publishers.similarity_wanted():
-            scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
-            self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
 
     def _count(self, frame: Frame, stages_ms: dict[str, float]) -> None:
         self.stats.succeed(stages_ms)

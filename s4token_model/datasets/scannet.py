@@ -101,11 +101,9 @@ def _load_official(path: Path, name: str) -> Room:
     if "label" not in labels.fields:
         raise ValueError(f"{labels_path} has no property `label`; it has {', '.join(labels.fields)}")
     rgb = np.full(cloud.xyz.shape, 0.5) if cloud.rgb is None else cloud.rgb
-    room = _room(path, name, cloud.xyz, rgb, labels.fields["label"])
     segments = path.with_name(_SEGMENTS.format(name))
-    if segments.is_file():
-        return dataclasses.replace(room, superpoint=load_segments(segments, len(cloud.xyz)))
-    return room
+    superpoint = load_segments(segments, len(cloud.xyz)) if segments.is_file() else None
+    return dataclasses.replace(_room(path, name, cloud.xyz, rgb, labels.fields["label"]), superpoint=superpoint)
 
 
 def load_segments(path: Path, count: int) -> np.ndarray:

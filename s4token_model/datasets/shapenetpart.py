@@ -53,8 +53,7 @@ class Shape:
 
 def parts(category: str) -> tuple[str, ...]:
     """Return the part names of a category. ValueError on an unknown one."""
-    if category not in CATEGORIES:
-        raise ValueError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
+    validation.check_known("ShapeNetPart", "category", category, CATEGORIES)
     return CATEGORIES[category][1]
 
 

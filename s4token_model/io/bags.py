@@ -66,7 +66,7 @@ def add_labels(
         chosen = _choose_topic(source, reader.connections, topic)
         if any(c.topic == LABELED_TOPIC for c in reader.connections):
             raise error(source, f"already has the topic {LABELED_TOPIC}", "label the original bag instead")
-        with _new_bag(target, _storage(source, target)) as writer:
+        with _new_bag(source, target) as writer:
             return _copy(source, reader, writer, chosen, label, on_skip)
 
 
@@ -194,15 +194,11 @@ def _broken(path: Path, reason: Exception) -> ValueError:
 
 def _messages(path: Path, reader: Any, connections: list[Any] | tuple = ()) -> Iterator[tuple[Any, int, bytes]]:
     """Yield (connection, time, raw message); damage in the middle of a bag becomes a ValueError."""
-    messages = reader.messages(connections or reader.connections) if reader.connections else iter(())
-    while True:
-        try:
-            item = next(messages)
-        except StopIteration:
-            return
-        except Exception as reason:
-            raise _broken(_storage_path(path), reason) from None
-        yield item
+    try:
+        if reader.connections:
+            yield from reader.messages(connections or reader.connections)
+    except Exception as reason:
+        raise _broken(_storage_path(path), reason) from None
 
 
 def _deserialize(path: Path, store: Any, raw: bytes, connection: Any) -> Any:
@@ -218,26 +214,22 @@ def _typestore() -> Any:
     return get_typestore(Stores.ROS2_KILTED)
 
 
-def _storage(source: Path, target: Path) -> str:
-    """Return the suffix of the storage to write: that of the target, else of the source."""
-    if target.suffix.lower() in SUFFIXES:
-        return target.suffix.lower()
-    files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in SUFFIXES]
-    return files[0].suffix.lower() if files else ".mcap"
-
-
 @contextmanager
-def _new_bag(target: Path, suffix: str) -> Iterator[Any]:
+def _new_bag(source: Path, target: Path) -> Iterator[Any]:
     """Open a bag writer in a temporary folder; the bag moves to `target` when the block succeeds."""
     from rosbags.rosbag2 import StoragePlugin, Writer
 
+    # The storage is what the suffix of the target says, else that of the source
+    single = target.suffix.lower() in SUFFIXES
+    files = [p for p in source.iterdir() if p.suffix in SUFFIXES] if source.is_dir() else [source]
+    suffix = (target if single else files[0] if files else Path("bag.mcap")).suffix.lower()
     plugin = StoragePlugin.MCAP if suffix == ".mcap" else StoragePlugin.SQLITE3
     scratch = Path(tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name}."))
     try:
         folder = scratch / target.stem
         with Writer(folder, version=9, storage_plugin=plugin) as writer:
             yield writer
-        written = next(folder.glob(f"*{suffix}")) if target.suffix.lower() in SUFFIXES else folder
+        written = next(folder.glob(f"*{suffix}")) if single else folder
         os.replace(written, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -53,12 +53,8 @@ class Summary:
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
-        return {
-            "points": self.points,
-            "finite_points": self.finite_points,
-            "superpoints": self.superpoints,
-            "tokens": self.tokens,
-            "unlabeled": self.unlabeled,
+        counts = ("points", "finite_points", "superpoints", "tokens", "unlabeled")
+        return {name: getattr(self, name) for name in counts} | {
             "unlabeled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
             "classes": dict(self.classes.most_common()),
             "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},

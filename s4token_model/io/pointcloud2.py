@@ -31,8 +31,7 @@ def decode(
 ) -> np.ndarray:
     """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded.
 
-    The arguments are as in the message. ValueError when data is too short, a datatype unknown, a field outside the
-    point, or a name repeated.
+    The arguments are those of the message. ValueError says where they contradict each other.
     """
     count = height * width
     layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
@@ -96,8 +95,7 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Return colors (H, 3) float32 in [0, 1], or None when there are none.
 
-    Supported are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32) or as three values; and red,
-    green, blue or r, g, b of 8 or 16 bits, or as floats (0-1, or 0-255 when any exceeds 1).
+    Fields are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes or as three values; or COLOR_NAMES, see `unit_colors`.
     """
     present = names(points)
     for name in ("rgb", "rgba"):
@@ -123,16 +121,12 @@ def _packed(column: np.ndarray) -> np.ndarray | None:
 
 
 def unit_colors(colors: np.ndarray) -> np.ndarray:
-    """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
-
-    8-bit values are divided by 255; wider integers by 65535, or by 255 if none exceeds it (common in LAS files); floats
-    by 255 if any exceeds 1.
-    """
+    """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0."""
     out = np.nan_to_num(colors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     top = float(out.max(initial=0.0))
     if colors.dtype.kind == "f":
         scale = 255.0 if top > 1 else 1.0
-    else:
+    else:  # of 16 bits, unless no value exceeds 8, which is common in LAS files
         scale = 255.0 if colors.dtype.itemsize == 1 or top <= 255 else 65535.0
     return np.clip(out / np.float32(scale), 0, 1)
 
@@ -154,8 +148,7 @@ def structured(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a new structured array (H,) with `columns`, each (H,), appended to the fields of `points`.
 
-    Old bytes, padding included, keep their offsets, and the byte order stays that of `points`. Existing fields with the
-    name of a column are renamed as `renamed` says.
+    Old bytes, padding included, keep offsets and byte order; old fields with the name of a column are `renamed`.
     """
     step, fields = points.dtype.itemsize, _fields(points)
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]
