@@ -117,11 +117,7 @@ def _add_evaluate(commands: Any) -> None:
     rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
     count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
-    words = {
-        "metavar": "A,B",
-        "type": lambda text: text.split(","),
-        "help": "class names (default: the model's vocabulary)",
-    }
+    words = {"metavar": "A,B", "type": lambda text: text.split(","), "help": "class names (default: the model's)"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")

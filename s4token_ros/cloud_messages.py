@@ -28,12 +28,6 @@ class Cloud:
     xyz: np.ndarray  # (H, 3) float32, or float64 if the input is wider [m]
     rgb: np.ndarray | None  # (H, 3) float32 in [0, 1]
 
-    @property
-    def finite(self) -> np.ndarray:
-        """(H,) bool, whether x, y and z of a point are all finite."""
-        x, y, z = (np.isfinite(self.xyz[:, i]) for i in range(3))
-        return x & y & z
-
 
 def decode(message: PointCloud2) -> Cloud:
     """Decode a PointCloud2 with any fields, byte order, row padding and shape; ValueError names the fix."""

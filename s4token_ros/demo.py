@@ -1,8 +1,4 @@
-"""Label a sample room, or your own cloud or bag, live over ROS 2, and draw the results.
-
-Starts the node and a player as processes, listens to them as any ROS program would, changes the vocabulary, sends a
-query, prints what arrived and writes it to a folder.
-"""
+"""Label a sample room, or your own cloud or bag, live over ROS 2, and draw the results."""
 
 from __future__ import annotations
 
@@ -43,7 +39,7 @@ class Options:
 
 
 def run(options: Options) -> Report:
-    """Run the demo, print its results and write them to `options.out`; SessionError says what did not arrive."""
+    """Run node and player as processes, listen, change the vocabulary, query; print and write what arrived."""
     from s4token_ros import demo_report
     from s4token_ros.demo_client import DemoClient
     from s4token_ros.session import Session

@@ -1,7 +1,4 @@
-"""Where the worker gets its frames: clouds cut into patches, in the worker's own thread or ahead of it in another one.
-
-`SequentialSource` and `OverlappedSource` have the same methods, so that the worker knows nothing of the difference.
-"""
+"""Where the worker gets its frames, clouds cut into patches: two sources with the same methods."""
 
 from __future__ import annotations
 
@@ -114,11 +111,8 @@ class OverlappedSource:
             if not source.wanted():
                 source.stop.wait(POLL_S)
             elif self._frames.wait_empty(POLL_S) and source.messages.wait(POLL_S):
-                self._build_next()
-
-    def _build_next(self) -> None:
-        try:
-            if (frame := self._source.take()) is not None:
-                self._frames.put(frame)
-        except Exception as error:
-            self._on_error(error)
+                try:
+                    if (frame := source.take()) is not None:
+                        self._frames.put(frame)
+                except Exception as error:
+                    self._on_error(error)

@@ -42,8 +42,7 @@ class Listener:
     def on_cloud(self, raw: bytes) -> None:
         """Take a labeled cloud as serialized: after 4 bytes of encapsulation its header begins with the stamp."""
         seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
-        now = time.time()
-        self.clouds.append((time.monotonic(), now - seconds - 1e-9 * nanoseconds))
+        self.clouds.append((time.monotonic(), time.time() - seconds - 1e-9 * nanoseconds))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,8 +71,7 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
     os.environ.update(environment())
     parameters = [f"model:={model}", *(change.replace("=", ":=", 1) for change in changes)]
     with tempfile.TemporaryDirectory() as logs, Session("s4token_live_benchmark", TOPIC, Path(logs)) as session:
-        listener = Listener()
-        qos = cloud_qos("reliable", 5)
+        listener, qos = Listener(), cloud_qos("reliable", 5)
         session.node.create_subscription(PointCloud2, f"{NODE}/labeled", listener.on_cloud, qos, raw=True)
         session.start_node(parameters)
         session.start_player(source, rate)

@@ -76,11 +76,8 @@ class Settings:
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
-        parts = {}
-        for part in ("node", "pipeline"):
-            config = getattr(self, part)
-            parts[part] = replace(config, {p: _plain(v) for p, v in changes.items() if p in options(config)})
-        settings = Settings(**parts)
+        parts = (self.node, self.pipeline)
+        settings = Settings(*(replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts))
         if not settings.node.input.topics:
             raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
         return settings

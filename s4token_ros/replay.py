@@ -28,19 +28,15 @@ def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
         return [to_message(room.xyz, room.rgb)]
     if bags.is_bag(source):
         recorded = itertools.islice(bags.read_clouds(source, bag_topic), MAX_CLOUDS)
-        clouds = [_from_bag(message) for _, _, message in recorded]
+        clouds = []
+        for _, _, message in recorded:  # from the bag reader's type to rclpy's
+            points, header = cloud_messages.decode(message).points, Header(frame_id=message.header.frame_id)
+            clouds.append(cloud_messages.encode(points, header, message.height, message.is_dense))
         if not clouds:
             raise ValueError(f"{source} has no cloud on this topic; record it again, or choose another topic")
         return clouds
     cloud = read_cloud(source)
     return [to_message(cloud.xyz, cloud.rgb, cloud.height)]
-
-
-def _from_bag(message) -> PointCloud2:
-    """Turn a message of the bag reader into one of rclpy."""
-    cloud = cloud_messages.decode(message)
-    header = Header(frame_id=message.header.frame_id)
-    return cloud_messages.encode(cloud.points, header, message.height, message.is_dense)
 
 
 def to_message(xyz: np.ndarray, rgb: np.ndarray | None, height: int = 1, frame_id: str = "map") -> PointCloud2:

@@ -26,7 +26,6 @@ NAMES = (
     "mantel", "monitor", "night_stand", "person", "piano", "plant", "radio", "range_hood", "sink", "sofa",
     "stairs", "stool", "table", "tent", "toilet", "tv_stand", "vase", "wardrobe", "xbox",
 )  # fmt: skip
-WORDS = tuple(name.replace("_", " ") for name in NAMES)
 SPLITS = ("train", "test")
 POINTS = 10_000  # sampled on a mesh
 

@@ -71,12 +71,6 @@ def load_room(root: str | Path, name: str) -> Room:
     return _load_pointnet(name, Path(root) / f"{name.replace('/', '_')}.npy")
 
 
-def class_of(path: Path) -> int:
-    """Return the class index of an annotation file by its name; names of no class (stairs) are clutter."""
-    name = path.stem.split("_")[0]
-    return NAMES.index(name if name in NAMES else "clutter")
-
-
 def _room(name: str, xyz: np.ndarray, rgb: np.ndarray, label: np.ndarray, instance: np.ndarray | None = None) -> Room:
     """Build a room from float32 points and colors in 0-255."""
     if instance is None:
@@ -94,7 +88,8 @@ def _load_official(name: str, folder: Path) -> Room:
     sizes = [len(table) for table in tables]
     rows = np.concatenate(tables)
     xyz = (rows[:, :3] - rows[:, :3].min(axis=0)).astype(np.float32)  # in float64: some areas lie far from the origin
-    label = np.repeat([class_of(path) for path in paths], sizes).astype(np.uint32)
+    names = [path.stem.split("_")[0] for path in paths]  # names of no class (stairs) are clutter
+    label = np.repeat([NAMES.index(n if n in NAMES else "clutter") for n in names], sizes).astype(np.uint32)
     return _room(name, xyz, rows[:, 3:], label, np.repeat(np.arange(len(paths)), sizes).astype(np.int32))
 
 

@@ -8,7 +8,6 @@ Layouts below the root, detected automatically:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +36,6 @@ CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "table": ("04379243", ("tabletop", "leg", "drawer")),
 }
 SPLITS = ("train", "val", "test")
-_LIST = "train_test_split/shuffled_{0}_file_list.json"
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
     """List the files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
     validation.check_known("ShapeNetPart", "split", split, SPLITS)
     root = Path(root)
-    listed = root / _LIST.format(split)
+    listed = root / "train_test_split" / f"shuffled_{split}_file_list.json"
     if listed.is_file():
-        entries = (Path(entry).parts[1:] for entry in json.loads(listed.read_text()))
+        entries = (Path(entry).parts[1:] for entry in validation.load_json(listed))
         found = sorted(root.joinpath(*parts).with_suffix(".txt") for parts in entries)
         validation.check_listed(listed, found)
     else:

@@ -45,33 +45,25 @@ class Cloud:
 
 
 def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
-    """Read a point cloud in the format that the suffix says; meshes become `mesh_points` points, sampled by area.
-
-    ValueError names the file, what was found and the fix.
-    """
+    """Read a point cloud in the format that the suffix says; meshes become `mesh_points` points, sampled by area."""
     path = Path(path)
     if path.is_dir():
         raise error(path, "found a folder", "give a file, or a ROS 2 bag folder with its metadata.yaml")
     if not path.exists():
         raise error(path, "no such file", "check the path")
-    reader = _reader(path)
+    if path.suffix.lower() not in READERS:
+        fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"
+        raise error(path, f"suffix {path.suffix!r} is not known (found {looks_like(path)})", fix)
     if path.stat().st_size == 0:
         raise error(path, "found an empty file", "copy it again")
     try:
-        return reader(path, mesh_points)
+        return READERS[path.suffix.lower()](path, mesh_points)
     except OSError as reason:
         raise error(path, f"cannot be read ({reason.strerror or reason})", "check disk and permissions") from None
     except ValueError as reason:
         if str(reason).startswith(str(path.parent)):
             raise
         raise ValueError(f"{path}: {reason}") from None
-
-
-def _reader(path: Path) -> Callable[[Path, int], Cloud]:
-    if path.suffix.lower() not in READERS:
-        fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"
-        raise error(path, f"suffix {path.suffix!r} is not known (found {looks_like(path)})", fix)
-    return READERS[path.suffix.lower()]
 
 
 def _read_ply(path: Path, mesh_points: int) -> Cloud:

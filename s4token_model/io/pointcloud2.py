@@ -29,10 +29,7 @@ class Field(NamedTuple):
 def decode(
     fields: Iterable[Any], data: Any, width: int, height: int, point_step: int, row_step: int, is_bigendian: bool
 ) -> np.ndarray:
-    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded.
-
-    The arguments are those of the message. ValueError says where they contradict each other.
-    """
+    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded."""
     count = height * width
     layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
     dtype = _dtype(layout_, int(point_step), bool(is_bigendian))
