@@ -18,11 +18,9 @@ INPUT_DEPTH = 5  # clouds that arrive while Python is busy are then counted as s
 
 def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSProfile:
     """Return keep-last QoS, which is rclpy's default; `reliability` is "reliable" or "best_effort"."""
-    return QoSProfile(
-        depth=depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-    )
+    policy = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=depth, reliability=policy, durability=durability)
 
 
 LATCHED = cloud_qos("reliable", depth=1, latched=True)

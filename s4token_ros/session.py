@@ -33,10 +33,8 @@ class SessionError(ValueError):
 
 
 def claim_domain() -> int:
-    """Return a ROS domain that no other session on this machine uses while this process runs.
-
-    The claim is a socket bound to a UDP port of the domain's range that DDS leaves free (offsets 2 to 9).
-    """
+    """Return a ROS domain that no other session on this machine uses while this process runs."""
+    # The claim is a socket bound to a UDP port of the domain's range that DDS leaves free (offsets 2 to 9)
     for attempt in range(DOMAINS):
         domain = 1 + (os.getpid() + attempt) % DOMAINS
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -39,8 +39,7 @@ class Worker:
         report_error: Callable[[str], None],  # called with the reason when a cloud is dropped
         overlap: bool,  # build the next cloud's patches in a second thread
     ) -> None:
-        self.model = model
-        self.publishers = publishers
+        self.model, self.publishers = model, publishers
         self.stats = Statistics()
         self._now, self._report_error = now, report_error
         # The message that waits, and the cloud that was encoded last
