@@ -123,7 +123,7 @@ def unit_colors(colors: np.ndarray) -> np.ndarray:
     top = float(out.max(initial=0.0))
     if colors.dtype.kind == "f":
         scale = 255.0 if top > 1 else 1.0
-    else:  # of 16 bits, unless no value exceeds 8, which is common in LAS files
+    else:  # 16 bits, or 8 bits in a wider type, which is common in LAS files
         scale = 255.0 if colors.dtype.itemsize == 1 or top <= 255 else 65535.0
     return np.clip(out / np.float32(scale), 0, 1)
 
