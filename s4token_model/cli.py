@@ -117,7 +117,7 @@ def _add_evaluate(commands: Any) -> None:
     rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
     count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
-    words = {"metavar": "A,B", "type": _names, "help": "class names (default: the model's vocabulary)"}
+    words = {"metavar": "A,B", "type": lambda text: text.split(","), "help": "class names (default: the model's)"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
@@ -144,10 +144,6 @@ def _add_benchmark(
         command.add_argument("--pictures", metavar="DIR", help="draw predictions beside the truth, and confusions")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -202,7 +198,7 @@ def _load_segmenter(arguments: argparse.Namespace) -> Any:
 
     changes: dict[str, Any] = {**configs.pairs(arguments.changes)}
     if arguments.vocabulary is not None:
-        changes["vocabulary.names"] = tuple(_names(arguments.vocabulary))
+        changes["vocabulary.names"] = tuple(arguments.vocabulary.split(","))
     if arguments.labels is not None:
         changes |= {"vocabulary.labels": arguments.labels, "vocabulary.names": ()}
     config = configs.replace(checkpoint.read_config(arguments.model), changes)

@@ -1,8 +1,4 @@
-"""PointCloud2 messages to arrays and back, without a node.
-
-The memory layout is decoded by `s4token_model.io.pointcloud2`, which the bag reader shares; this module adds header,
-shape, and a fast way to pass numpy memory to rclpy.
-"""
+"""PointCloud2 messages to arrays and back, without a node; `io.pointcloud2` decodes the memory layout."""
 
 from __future__ import annotations
 
@@ -22,47 +18,28 @@ from s4token_model.io import pointcloud2
 
 @dataclass(frozen=True)
 class Cloud:
-    """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again.
-
-    Attributes:
-        header, height, width, is_dense: as in the message.
-        points: (H,) structured, with every field and padding byte of the input.
-        xyz: (H, 3) float32, or float64 if the input is wider [m].
-        rgb: (H, 3) float32 in [0, 1], or None.
-    """
+    """A decoded PointCloud2 of H = height * width points, with everything needed to publish it again."""
 
     header: Header
     height: int
     width: int
     is_dense: bool
-    points: np.ndarray
-    xyz: np.ndarray
-    rgb: np.ndarray | None
-
-    @property
-    def finite(self) -> np.ndarray:
-        """(H,) bool, whether x, y and z of a point are all finite."""
-        x, y, z = (np.isfinite(self.xyz[:, i]) for i in range(3))
-        return x & y & z
+    points: np.ndarray  # (H,) structured, with every field and padding byte of the input
+    xyz: np.ndarray  # (H, 3) float32, or float64 if the input is wider [m]
+    rgb: np.ndarray | None  # (H, 3) float32 in [0, 1]
 
 
 def decode(message: PointCloud2) -> Cloud:
-    """Decode a PointCloud2 with any fields, byte order, row padding and shape; xyz float32, float64 or integer.
-
-    Raises:
-        ValueError: x, y or z is missing; the data is shorter than the shape requires; a field lies outside the point;
-            PointField has no such datatype. It names the value and the fix.
-    """
+    """Decode a PointCloud2 with any fields, byte order, row padding and shape; ValueError names the fix."""
     m = message
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
     xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
     return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb)
 
 
-def encode(points: np.ndarray, header: Header, height: int | None = None, is_dense: bool = False) -> PointCloud2:
-    """Return a structured array (H,) as a PointCloud2 of `height` rows (default 1), without row padding."""
+def encode(points: np.ndarray, header: Header, height: int = 1, is_dense: bool = False) -> PointCloud2:
+    """Return a structured array (H,) as a PointCloud2 of `height` rows, without row padding."""
     fields, point_step, is_bigendian = pointcloud2.layout(points)
-    height = 1 if height is None else height
     width = len(points) // height if height else 0
     message = PointCloud2(header=header, height=height, width=width, is_dense=is_dense, is_bigendian=is_bigendian)
     message.fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields]
@@ -85,19 +62,16 @@ def labeled_points(
 ) -> np.ndarray:
     """Return the points of `cloud`, structured (H,), with fields label, confidence, superpoint and rgb appended.
 
-    An existing input field with one of these names is renamed to `input_<name>`, e.g. the camera's color to
-    `input_rgb`. If the cloud was labeled before, its old labels are replaced and its `input_<name>` fields stay.
+    An input field of such a name becomes `input_<name>`, as `pointcloud2.renamed` says.
 
     Args:
-        cloud: the decoded input of H points.
         labels: (H,) uint32, 65535 if unlabeled.
         confidence: (H,) float32.
         superpoints: (H,) uint32.
         colors: (C, 3) uint8 of the classes, for rgb; unlabeled points are gray.
     """
-    palette = pointcloud2.pack_rgb(
-        np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
-    )
+    colors = np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
+    palette = pointcloud2.pack_rgb(colors)
     columns = {
         "label": labels.astype(np.uint32, copy=False),
         "confidence": confidence.astype(np.float32, copy=False),
@@ -130,17 +104,15 @@ def ros_names(texts: Iterable[str], fallback: str = "class") -> list[str]:
     A token is [a-z][a-z0-9_]*, at most 60 characters long, without double or trailing underscores. Texts without any
     Latin letter or digit become `<fallback>_<index>`; repeats get _2, _3, ... in order.
     """
-    taken: set[str] = set()
-    names = []
+    names: dict[str, None] = {}
     for index, text in enumerate(texts):
         base = _token(text) or f"{fallback}_{index}"
         name, repeat = base, 1
-        while name in taken:
+        while name in names:
             repeat += 1
             name = f"{base}_{repeat}"
-        taken.add(name)
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _token(text: str) -> str:

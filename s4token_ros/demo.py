@@ -1,8 +1,4 @@
-"""Label a sample room, or your own cloud or bag, live over ROS 2, and draw the results.
-
-Starts the node and a player as processes, listens to them as any ROS program would, changes the vocabulary, sends a
-query, prints what arrived and writes it to a folder.
-"""
+"""Label a sample room, or your own cloud or bag, live over ROS 2, and draw the results."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from typing import TYPE_CHECKING
 from s4token_model.constants import SAMPLE_ROOM
 
 if TYPE_CHECKING:  # everything of ROS is imported late, so that --help is instant and works without it
-    from s4token_ros.demo_client import DemoClient, LabeledCloud, QueryResult
+    from s4token_ros.demo_client import DemoClient, LabeledCloud
     from s4token_ros.demo_report import Report
     from s4token_ros.session import Session
 
@@ -43,7 +39,7 @@ class Options:
 
 
 def run(options: Options) -> Report:
-    """Run the demo, print its results and write them to `options.out`; SessionError says what did not arrive."""
+    """Run node and player as processes, listen, change the vocabulary, query; print and write what arrived."""
     from s4token_ros import demo_report
     from s4token_ros.demo_client import DemoClient
     from s4token_ros.session import Session
@@ -68,7 +64,10 @@ def run(options: Options) -> Report:
             report.vocabularies.append(demo_report.vocabulary_summary(result))
             print(demo_report.class_table(result))
         # Superpoints that match free texts
-        answer = _query(client, report, options.queries or options.vocabulary[:3] or ROOM_QUERIES)
+        start_query = time.monotonic()
+        answer = client.query(options.queries or options.vocabulary[:3] or ROOM_QUERIES)
+        report.query_ms = 1e3 * (time.monotonic() - start_query)
+        report.matches = [demo_report.match_summary(match) for match in answer.matches]
         print(demo_report.match_table(report))
     report.files = demo_report.write_files(options.out, shown, answer)
     report.total_s = time.monotonic() - start
@@ -84,8 +83,7 @@ def _measure(session: Session, client: DemoClient, report: Report) -> None:
     values = session.diagnostics
     report.model, report.device = session.status.hardware_id, values.get("device", "")
     report.dropped = int(values.get("dropped_stale", 0)) + int(values.get("dropped_failed", 0))
-    prefix = "latency_ms."
-    report.stages_ms = {k.removeprefix(prefix): float(v) for k, v in values.items() if k.startswith(prefix)}
+    report.stages_ms = {k.split(".")[1]: float(v) for k, v in values.items() if k.startswith("latency_ms.")}
 
 
 def _change_vocabulary(client: DemoClient, report: Report, names: tuple[str, ...]) -> LabeledCloud:
@@ -96,16 +94,6 @@ def _change_vocabulary(client: DemoClient, report: Report, names: tuple[str, ...
     result = client.wait_for_cloud(version)
     report.points = result.cloud.width * result.cloud.height
     return result
-
-
-def _query(client: DemoClient, report: Report, texts: tuple[str, ...]) -> QueryResult:
-    from s4token_ros import demo_report
-
-    start = time.monotonic()
-    answer = client.query(texts)
-    report.query_ms = 1e3 * (time.monotonic() - start)
-    report.matches = [demo_report.match_summary(match) for match in answer.matches]
-    return answer
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.time import Time
@@ -40,22 +40,16 @@ class QueryResult:
     labeled: PointCloud2
 
 
-@dataclass
-class Received:
-    """The newest messages; clouds and classes by stamp in ns."""
-
-    clouds: dict[int, PointCloud2] = field(default_factory=dict)
-    classes: dict[int, list[SceneClasses]] = field(default_factory=dict)
-    similarity: PointCloud2 | None = None
-    arrivals: list[tuple[float, float]] = field(default_factory=list)  # monotonic time [s], age [ms]
-
-
 class DemoClient:
     """Subscribes to the node's topics in a session, and calls its services."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._received = Received()
+        # The newest messages; clouds and classes by stamp in ns
+        self._clouds: dict[int, PointCloud2] = {}
+        self._classes: dict[int, list[SceneClasses]] = {}
+        self._similarity: PointCloud2 | None = None
+        self._arrivals: list[tuple[float, float]] = []  # monotonic time [s], age [ms]
         subscribe, clouds = session.node.create_subscription, cloud_qos("reliable", depth=5)
         subscribe(PointCloud2, f"{NODE}/labeled", self._on_cloud, clouds)
         subscribe(SceneClasses, f"{NODE}/classes", self._on_classes, clouds)
@@ -66,8 +60,8 @@ class DemoClient:
 
         def newest() -> LabeledCloud | None:
             vocabulary = self._session.vocabularies.get(version)
-            for stamp, cloud in reversed(self._received.clouds.items()):
-                classes = self._received.classes.get(stamp, [])
+            for stamp, cloud in reversed(self._clouds.items()):
+                classes = self._classes.get(stamp, [])
                 if vocabulary and classes and {c.vocabulary_version for c in classes} == {version}:
                     return LabeledCloud(cloud, classes[-1], vocabulary)
             return None
@@ -76,12 +70,11 @@ class DemoClient:
 
     def measure(self, clouds: int) -> tuple[int, float, float]:
         """Wait for more clouds and diagnostics after them; return (clouds, Hz, mean age in ms on arrival)."""
-        arrivals = self._received.arrivals
-        arrivals.clear()
-        self._session.wait(lambda: len(arrivals) > clouds, CLOUD_S, f"{clouds} more labeled clouds")
+        self._arrivals.clear()
+        self._session.wait(lambda: len(self._arrivals) > clouds, CLOUD_S, f"{clouds} more labeled clouds")
         self._session.status = None
         self._session.wait(lambda: self._session.status, CLOUD_S, "message on /diagnostics")
-        times, ages = zip(*arrivals, strict=True)
+        times, ages = zip(*self._arrivals, strict=True)
         return len(times), (len(times) - 1) / max(times[-1] - times[0], 1e-9), sum(ages) / len(ages)
 
     def set_vocabulary(self, names: Sequence[str]) -> int:
@@ -90,12 +83,12 @@ class DemoClient:
 
     def query(self, texts: Sequence[str]) -> QueryResult:
         """Ask for the superpoints that match each text best, and for the cloud of similarities."""
-        self._received.similarity = None
+        self._similarity = None
         response = self._session.call(Query, "query", texts=list(texts), max_matches=MATCHES)
 
         def both() -> tuple[PointCloud2, PointCloud2] | None:
-            similarity = self._received.similarity
-            labeled = similarity and self._received.clouds.get(_stamp(similarity))
+            similarity = self._similarity
+            labeled = similarity and self._clouds.get(_stamp(similarity))
             return (similarity, labeled) if labeled else None
 
         clouds = self._session.wait(both, CLOUD_S, "cloud on ~/similarity")
@@ -103,17 +96,17 @@ class DemoClient:
 
     def _on_cloud(self, message: PointCloud2) -> None:
         stamp = _stamp(message)
-        if stamp not in self._received.clouds:  # a second cloud of a stamp is the first one, relabeled
+        if stamp not in self._clouds:  # a second cloud of a stamp is the first one, relabeled
             age_ms = (self._session.node.get_clock().now().nanoseconds - stamp) * 1e-6
-            self._received.arrivals.append((time.monotonic(), age_ms))
-        _keep(self._received.clouds, stamp, message)
+            self._arrivals.append((time.monotonic(), age_ms))
+        _keep(self._clouds, stamp, message)
 
     def _on_classes(self, message: SceneClasses) -> None:
         stamp = _stamp(message)
-        _keep(self._received.classes, stamp, [*self._received.classes.get(stamp, []), message])
+        _keep(self._classes, stamp, [*self._classes.get(stamp, []), message])
 
     def _on_similarity(self, message: PointCloud2) -> None:
-        self._received.similarity = message
+        self._similarity = message
 
 
 def _stamp(message: Any) -> int:

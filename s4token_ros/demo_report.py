@@ -43,10 +43,8 @@ def latency_table(report: Report) -> str:
     rows = [f"{name:<20}{ms:>10.1f}" for name, ms in report.stages_ms.items()]
     total = f"{'total':<20}{sum(report.stages_ms.values()):>10.1f}"
     model = f"{report.model} on {report.device}, ready after {report.ready_s:.1f} s"
-    rate = (
-        f"{report.rate_hz:.1f} labeled clouds per second, {report.dropped} dropped, "
-        f"{report.age_ms:.0f} ms from stamp to arrival"
-    )
+    rate = f"{report.rate_hz:.1f} labeled clouds per second, {report.dropped} dropped, "
+    rate += f"{report.age_ms:.0f} ms from stamp to arrival"
     return "\n".join(["", f"{'stage':<20}{'ms':>10}", line, *rows, line, total, model, rate])
 
 
@@ -104,10 +102,7 @@ def as_json(report: Report) -> dict:
 
 
 def write_files(out: Path, results: Sequence[LabeledCloud], answer: QueryResult) -> list[str]:
-    """Write pictures and the labeled cloud of the first result; return the file names.
-
-    A second result, labeled with another vocabulary, becomes labels_changed.png.
-    """
+    """Write the first result's pictures and cloud, and a second one's labels_changed.png; return the file names."""
     cloud = cloud_messages.decode(results[0].cloud)
     superpoints = np.asarray(cloud.points["superpoint"])
     fields = {name: np.asarray(cloud.points[name]) for name in cloud.points.dtype.names}

@@ -64,16 +64,10 @@ class Statistics:
 
 
 def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: str) -> tuple[bytes, str]:
-    """Return the level and a one-line message about the most serious problem.
+    """Return the level and a one-line message about the most serious problem, which is the first that is found.
 
-    Args:
-        stats: the worker's statistics.
-        state: lifecycle state, e.g. "active".
-        wanted: whether any output has a subscriber.
-        silence: why no cloud arrives, "" if clouds arrive.
-        problem: why the node could not be configured, "" if it could.
+    `wanted`: some output has a subscriber. `silence`: why no cloud arrives; `problem`: why the node is not configured.
     """
-    # The first problem found is reported, so the most serious ones come first
     if problem:
         return DiagnosticStatus.ERROR, problem
     if state != "active":
@@ -110,11 +104,9 @@ def values(stats: Statistics) -> dict[str, str]:
     }
 
 
-def array_message(
-    stamp, name: str, hardware: str, level: bytes, message: str, pairs: dict[str, str]
-) -> DiagnosticArray:
+def array_message(stamp, name: str, hardware: str, level: bytes, text: str, pairs: dict[str, str]) -> DiagnosticArray:
     """Return a DiagnosticArray with one status."""
-    status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=message)
+    status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=text)
     status.values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp

@@ -1,7 +1,4 @@
-"""Where the worker gets its frames: clouds cut into patches, in the worker's own thread or ahead of it in another one.
-
-`SequentialSource` and `OverlappedSource` have the same methods, so that the worker knows nothing of the difference.
-"""
+"""Where the worker gets its frames, clouds cut into patches: two sources with the same methods."""
 
 from __future__ import annotations
 
@@ -20,23 +17,14 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Frame:
-    """A cloud on its way through the pipeline.
+    """A cloud on its way through the pipeline."""
 
-    Attributes:
-        message: the PointCloud2 as received.
-        cloud: the decoded message.
-        segmenter: the Segmenter that built the patches; no other may encode them.
-        patches: its PatchedCloud.
-        decode_ms: time to decode the message.
-        encoded: its EncodedCloud, None until the network has run.
-    """
-
-    message: Any
+    message: Any  # the PointCloud2 as received
     cloud: cloud_messages.Cloud
-    segmenter: Any
-    patches: Any
+    segmenter: Any  # the Segmenter that built the patches; no other may encode them
+    patches: Any  # its PatchedCloud
     decode_ms: float
-    encoded: Any = None
+    encoded: Any = None  # its EncodedCloud, None until the network has run
 
 
 def build_frame(message: Any, segmenter: Any) -> Frame:
@@ -58,7 +46,7 @@ class SequentialSource:
     def __init__(
         self, messages: Mailbox, build: Callable[[Any], Frame], wanted: Callable[[], bool], stop: threading.Event
     ) -> None:
-        self._messages, self._build, self._wanted, self._stop = messages, build, wanted, stop
+        self.messages, self.build, self.wanted, self.stop = messages, build, wanted, stop
 
     def start(self) -> None:
         """Nothing to start."""
@@ -71,35 +59,27 @@ class SequentialSource:
 
     def wait(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds, longer while no output is wanted; return whether there is a frame to take."""
-        ready = self._messages.wait(timeout)
-        if not self._wanted():  # the message stays in the mailbox, for a subscriber or a query to come
-            self._stop.wait(timeout)
+        ready = self.messages.wait(timeout)
+        if not self.wanted():  # the message stays in the mailbox, for a subscriber or a query to come
+            self.stop.wait(timeout)
             return False
         return ready
 
     def take(self) -> Frame | None:
         """Build and return the newest frame; None if a query took the message in the meantime."""
-        message = self._messages.take()
-        return None if message is None else self._build(message)
+        message = self.messages.take()
+        return None if message is None else self.build(message)
 
 
 class OverlappedSource:
-    """Builds the next frame in a second thread while the worker's network runs on the current one.
+    """Takes the next frame of `source` in a second thread while the worker's network runs on the current one.
 
     No frame is built before the worker has taken the last, so that none waits longer than the network needs for one.
     Each of the two threads computes on half of the processors; on all of them they would wait for each other.
     """
 
-    def __init__(
-        self,
-        messages: Mailbox,
-        build: Callable[[Any], Frame],
-        wanted: Callable[[], bool],
-        stop: threading.Event,
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        self._messages, self._build, self._wanted, self._stop = messages, build, wanted, stop
-        self._on_error = on_error
+    def __init__(self, source: SequentialSource, on_error: Callable[[Exception], None]) -> None:
+        self._source, self._on_error = source, on_error
         self._frames = Mailbox()
 
     def start(self) -> None:
@@ -126,17 +106,13 @@ class OverlappedSource:
 
     def _run(self) -> None:
         parallel.set_thread_limit(parallel.processors() - parallel.processors() // 2)
-        while not self._stop.is_set():
-            if not self._wanted():
-                self._stop.wait(POLL_S)
-            elif self._frames.wait_empty(POLL_S) and self._messages.wait(POLL_S):
-                self._build_next()
-
-    def _build_next(self) -> None:
-        message = self._messages.take()
-        if message is None:  # a query took it
-            return
-        try:
-            self._frames.put(self._build(message))
-        except Exception as error:
-            self._on_error(error)
+        source = self._source
+        while not source.stop.is_set():
+            if not source.wanted():
+                source.stop.wait(POLL_S)
+            elif self._frames.wait_empty(POLL_S) and source.messages.wait(POLL_S):
+                try:
+                    if (frame := source.take()) is not None:
+                        self._frames.put(frame)
+                except Exception as error:
+                    self._on_error(error)

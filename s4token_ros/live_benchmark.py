@@ -42,21 +42,21 @@ class Listener:
     def on_cloud(self, raw: bytes) -> None:
         """Take a labeled cloud as serialized: after 4 bytes of encapsulation its header begins with the stamp."""
         seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
-        now = time.time()
-        self.clouds.append((time.monotonic(), now - seconds - 1e-9 * nanoseconds))
+        self.clouds.append((time.monotonic(), time.time() - seconds - 1e-9 * nanoseconds))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print; return 0."""
     parser = argparse.ArgumentParser("s4token benchmark --live", description=__doc__)
-    parser.add_argument("--live", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--input", default=SAMPLE_ROOM, help="bag or cloud file to play (default: the sample room)")
-    parser.add_argument("--rate", type=float, default=10.0, help="clouds per second to play (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="time to count, after the warm-up")
-    parser.add_argument("--model", default="s4token-mini", help="checkpoint directory or built-in name")
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the results to a file")
+    add = parser.add_argument
+    add("--live", action="store_true", help=argparse.SUPPRESS)
+    add("--input", default=SAMPLE_ROOM, help="bag or cloud file to play (default: the sample room)")
+    add("--rate", type=float, default=10.0, help="clouds per second to play (default: %(default)s)")
+    add("--seconds", type=float, default=15.0, help="time to count, after the warm-up")
+    add("--model", default="s4token-mini", help="checkpoint directory or built-in name")
+    add("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--out", type=Path, metavar="FILE.json", help="also write the results to a file")
     options = parser.parse_args(arguments)
     result = run(options.input, options.rate, options.seconds, options.model, options.changes)
     print(json.dumps(result) if options.json else table(result), flush=True)
@@ -70,12 +70,8 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
     """Return the results as a flat dictionary; rates in Hz, times in ms."""
     os.environ.update(environment())
     parameters = [f"model:={model}", *(change.replace("=", ":=", 1) for change in changes)]
-    with (
-        tempfile.TemporaryDirectory() as logs,
-        Session("s4token_live_benchmark", TOPIC, Path(logs)) as session,
-    ):
-        listener = Listener()
-        qos = cloud_qos("reliable", 5)
+    with tempfile.TemporaryDirectory() as logs, Session("s4token_live_benchmark", TOPIC, Path(logs)) as session:
+        listener, qos = Listener(), cloud_qos("reliable", 5)
         session.node.create_subscription(PointCloud2, f"{NODE}/labeled", listener.on_cloud, qos, raw=True)
         session.start_node(parameters)
         session.start_player(source, rate)
@@ -116,9 +112,9 @@ def measure_relabeling(session: Session, listener: Listener, repeats: int = 7) -
     end = time.monotonic() + QUIET_S
     session.wait(lambda: time.monotonic() > end, 10, "end of the pause")
     times_ms = []
+    names = [f"thing {k}" for k in range(20)]
     for turn in range(repeats):
-        names = [f"thing {k}" for k in range(20)]
-        request = SetVocabulary.Request(names=names, thresholds=[0.001 * turn] * 20)
+        request = SetVocabulary.Request(names=names, thresholds=[0.001 * turn] * len(names))
         count, begin = len(listener.clouds), time.monotonic()
         response = client.call_async(request)
         session.wait(lambda r=response, n=count: r.done() and len(listener.clouds) > n, CLOUD_S, "relabeled cloud")
@@ -150,19 +146,18 @@ def table(result: dict[str, Any]) -> str:
     """Return the results as lines of text."""
     stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in result["stages_ms"].items())
     settings = ", ".join(result["settings"]) or "default settings"
-    return "\n".join(
-        [
-            f"{result['input']} at {result['played_hz']:g} Hz, {result['model']}, {settings}",
-            f"labeled clouds per second {result['labeled_hz']}; received {result['received']}, dropped as stale"
-            f" {result['dropped']}",
-            f"age at arrival p50 {result['age_p50_ms']:.0f} ms, p95 {result['age_p95_ms']:.0f} ms,"
-            f" first cloud {result['first_age_ms']:.0f} ms; stages: {stages}",
-            f"set_vocabulary to relabeled cloud {result['relabel_ms']} ms, with new class names"
-            f" {result['relabel_new_names_ms']} ms",
-            f"decode, encode and publish {MESSAGE_POINTS:,} points of {MESSAGE_POINT_STEP} bytes:"
-            f" {result['decode_encode_publish_ms']} ms",
-        ]
+    age = f"p50 {result['age_p50_ms']:.0f} ms, p95 {result['age_p95_ms']:.0f} ms"
+    rows = (
+        f"{result['input']} at {result['played_hz']:g} Hz, {result['model']}, {settings}",
+        f"labeled clouds per second {result['labeled_hz']}; received {result['received']}, dropped as stale"
+        f" {result['dropped']}",
+        f"age at arrival {age}, first cloud {result['first_age_ms']:.0f} ms; stages: {stages}",
+        f"set_vocabulary to relabeled cloud {result['relabel_ms']} ms, with new class names"
+        f" {result['relabel_new_names_ms']} ms",
+        f"decode, encode and publish {MESSAGE_POINTS:,} points of {MESSAGE_POINT_STEP} bytes:"
+        f" {result['decode_encode_publish_ms']} ms",
     )
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""The lifecycle node `s4token`: point clouds in, labeled clouds out, with a vocabulary that can change at run time.
-
-This module holds parameters, lifecycle, services and diagnostics; worker.py processes the clouds.
-"""
+"""The lifecycle node `s4token`: parameters, lifecycle, services and diagnostics; worker.py processes the clouds."""
 
 from __future__ import annotations
 
@@ -70,13 +67,8 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
 class S4TokenNode(LifecycleNode):
     """The node; tests replace `segmenter_factory(model, config, device)` and `base_config(model)`."""
 
-    def __init__(
-        self,
-        segmenter_factory: SegmenterFactory = load_segmenter,
-        base_config: Callable[[str], Config] = saved_config,
-        **node_options: Any,
-    ) -> None:
-        super().__init__("s4token", **node_options)
+    def __init__(self, segmenter_factory: SegmenterFactory, base_config: Callable[[str], Config]) -> None:
+        super().__init__("s4token")
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -90,19 +82,13 @@ class S4TokenNode(LifecycleNode):
         self._service_group = MutuallyExclusiveCallbackGroup()
         self._watch_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for kind, name, answer in (
-            (SetVocabulary, "set_vocabulary", self._on_set_vocabulary),
-            (GetVocabulary, "get_vocabulary", self._on_get_vocabulary),
-            (Query, "query", self._on_query),
-        ):
-            self.create_service(kind, f"~/{name}", self._service_callback(answer), callback_group=self._service_group)
-        self._watch_timer = self._create_watch_timer()
+        self._serve(SetVocabulary, "set_vocabulary", self._on_set_vocabulary)
+        self._serve(GetVocabulary, "get_vocabulary", self._on_get_vocabulary)
+        self._serve(Query, "query", self._on_query)
+        self._watch_timer = self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group)
         if self._settings.node.autostart:
             # From within spin, so that signals and services work while the model loads
             self._start_timer = self.create_timer(0.01, self._autostart, MutuallyExclusiveCallbackGroup())
-
-    def _create_watch_timer(self) -> Any:
-        return self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group)
 
     # Lifecycle
 
@@ -216,14 +202,15 @@ class S4TokenNode(LifecycleNode):
             return replace(model, vocabulary=model.segmenter.make_vocabulary(names, templates, config.threshold))
         if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
             old = current.vocabulary
-            vocabulary = model.segmenter.make_vocabulary(old.names, old.templates, old.thresholds)
-            return replace(model, vocabulary=vocabulary)
+            return replace(model, vocabulary=model.segmenter.make_vocabulary(old.names, old.templates, old.thresholds))
         return model
 
     def _apply(self, paths: set[str], model: Model | None) -> None:
         if "diagnostics.period" in paths:
             self.destroy_timer(self._watch_timer)
-            self._watch_timer = self._create_watch_timer()
+            self._watch_timer = self.create_timer(
+                self._settings.node.diagnostics.period, self._watch, self._watch_group
+            )
         if self._worker is None or model is None:
             return
         if any(path.startswith("output.") for path in paths):
@@ -235,15 +222,14 @@ class S4TokenNode(LifecycleNode):
 
     # Services
 
-    def _service_callback(self, answer: Callable[[Worker, Any, Any], None]) -> Callable:
-        """Wrap `answer(worker, request, response)`; an error becomes the message of the response."""
+    def _serve(self, kind: type, name: str, answer: Callable[[Worker, Any, Any], None]) -> None:
+        """Create a service of `answer(worker, request, response)`; an error becomes the message of the response."""
 
         def callback(request: Any, response: Any) -> Any:
             try:
                 if self._worker is None:
-                    raise ValueError(
-                        f"the node is {self._phase}: configure it first ({self._problem or 'no model yet'})"
-                    )
+                    reason = self._problem or "no model yet"
+                    raise ValueError(f"the node is {self._phase}: configure it first ({reason})")
                 answer(self._worker, request, response)
                 response.success = True
             except Exception as error:
@@ -252,7 +238,7 @@ class S4TokenNode(LifecycleNode):
                     self.get_logger().error(f"service call failed: {error!r}")
             return response
 
-        return callback
+        self.create_service(kind, f"~/{name}", callback, callback_group=self._service_group)
 
     def _on_set_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         with self._changing:
@@ -270,9 +256,8 @@ class S4TokenNode(LifecycleNode):
     def _on_query(self, worker: Worker, request: Any, response: Any) -> None:
         if not request.texts:
             raise ValueError("texts is empty; give at least one")
-        texts = vocabularies.checked_names(request.texts)
         limit = request.max_matches or Query.Request.DEFAULT_MAX_MATCHES
-        response.header, response.matches = worker.query(texts, limit)
+        response.header, response.matches = worker.query(vocabularies.checked_names(request.texts), limit)
 
     # Diagnostics
 

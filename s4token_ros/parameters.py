@@ -1,7 +1,4 @@
-"""ROS parameters, declared from the frozen dataclasses that hold every default.
-
-Pipeline parameters are the dotted paths of `s4token_model.config.Config`; `NodeConfig` has those of the node alone.
-"""
+"""ROS parameters, declared from the dataclasses that hold every default: the model's `Config` and `NodeConfig`."""
 
 from __future__ import annotations
 
@@ -78,28 +75,17 @@ class Settings:
     pipeline: Config = field(default_factory=Config)
 
     def changed(self, changes: dict[str, Any]) -> Settings:
-        """Return a copy with dotted paths changed; other paths, e.g. use_sim_time, are ignored.
-
-        Raises ValueError that names the path, the value and what is allowed.
-        """
-        parts = {}
-        for part in ("node", "pipeline"):
-            config = getattr(self, part)
-            parts[part] = replace(config, {p: _plain(v) for p, v in changes.items() if p in options(config)})
-        settings = Settings(**parts)
+        """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
+        parts = (self.node, self.pipeline)
+        settings = Settings(*(replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts))
         if not settings.node.input.topics:
             raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
         return settings
 
     def differences(self, other: Settings) -> set[str]:
         """Return the dotted paths whose values differ."""
-        mine, theirs = self.flat(), other.flat()
-        return {path for path in mine if mine[path] != theirs[path]}
-
-    def flat(self) -> dict[str, Any]:
-        """Return {dotted path: value} of both parts."""
-        both = {**options(self.node), **options(self.pipeline)}
-        return {path: value for path, (value, _) in both.items()}
+        mine, theirs = ({**options(s.node), **options(s.pipeline)} for s in (self, other))
+        return {path for path, (value, _) in mine.items() if value != theirs[path][0]}
 
 
 def _plain(value: Any) -> Any:
@@ -108,14 +94,9 @@ def _plain(value: Any) -> Any:
 
 
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
-    """Declare every parameter on an rclpy node; return the values after parameter files and command line.
-
-    `base_config` returns the config that a model was saved with, which holds the pipeline's defaults. Raises ValueError
-    for a value of the wrong type or out of range.
-    """
-    defaults = Settings()
-    values = _declare(node, options(defaults.node))
-    defaults = dataclasses.replace(defaults, pipeline=base_config(values["model"]))
+    """Declare every parameter on an rclpy node; return the values after parameter files and command line."""
+    values = _declare(node, options(NodeConfig()))
+    defaults = Settings(pipeline=base_config(values["model"]))  # the config that the model was saved with
     return defaults.changed(values | _declare(node, options(defaults.pipeline)))
 
 

@@ -24,9 +24,8 @@ class Publishers:
         self._node, self._config = node, config
         self._qos = cloud_qos(config.reliability)
         self._vocabulary = node.create_publisher(VocabularyMessage, "~/vocabulary", LATCHED)
-        self._label_info = (
-            node.create_publisher(summaries.LabelInfo, "~/label_info", LATCHED) if summaries.LabelInfo else None
-        )
+        kind = summaries.LabelInfo
+        self._label_info = node.create_publisher(kind, "~/label_info", LATCHED) if kind else None
         self._labeled = self._publisher(PointCloud2, "labeled") if config.labeled else None
         self._classes = self._publisher(SceneClasses, "classes") if config.classes else None
         self._similarity = self._publisher(PointCloud2, "similarity") if config.similarity else None
@@ -54,10 +53,8 @@ class Publishers:
             self._label_info.publish(summaries.label_info(vocabulary, header))
         names = cloud_messages.ros_names(vocabulary.names)
         if len(names) > self._config.class_topics > 0:
-            self._node.get_logger().warning(
-                f"{len(names)} classes, but output.class_topics is {self._config.class_topics}: "
-                "only the first ones get a topic ~/class/<name>"
-            )
+            found = f"{len(names)} classes, but output.class_topics is {self._config.class_topics}"
+            self._node.get_logger().warning(f"{found}: only the first ones get a topic ~/class/<name>")
         self._set_class_topics({name: label for label, name in enumerate(names[: self._config.class_topics])})
 
     def _set_class_topics(self, labels: dict[str, int]) -> None:

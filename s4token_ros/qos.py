@@ -10,34 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSCompatibility,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_check_compatible,
-)
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 INPUT_DEPTH = 5  # clouds that arrive while Python is busy are then counted as stale instead of lost silently
 
-LATCHED = QoSProfile(
-    depth=1,
-    history=HistoryPolicy.KEEP_LAST,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-
 
 def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSProfile:
-    """Return keep-last QoS; `reliability` is "reliable" or "best_effort"."""
-    return QoSProfile(
-        depth=depth,
-        history=HistoryPolicy.KEEP_LAST,
-        reliability=ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-    )
+    """Return keep-last QoS, which is rclpy's default; `reliability` is "reliable" or "best_effort"."""
+    policy = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=depth, reliability=policy, durability=durability)
+
+
+LATCHED = cloud_qos("reliable", depth=1, latched=True)
 
 
 def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfile:
@@ -54,11 +40,6 @@ def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfil
     return cloud_qos(reliability, INPUT_DEPTH, latched)
 
 
-def same_request(a: QoSProfile, b: QoSProfile) -> bool:
-    """Return whether two input profiles request the same QoS."""
-    return a.reliability == b.reliability and a.durability == b.durability
-
-
 def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile) -> str:
     """Say why no cloud may be arriving on `topic`, and what to do."""
     if not publishers:
@@ -66,18 +47,12 @@ def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile) -
     other_types = sorted({p.topic_type for p in publishers if p.topic_type != CLOUD_TYPE})
     if other_types:
         return f"{topic} is published as {', '.join(other_types)}, not {CLOUD_TYPE}"
-    reasons = [reason for p in publishers for reason in [_mismatch(p.qos_profile, requested)] if reason]
+    checks = [qos_check_compatible(p.qos_profile, requested) for p in publishers]
+    reasons = [reason.strip().rstrip(";") for level, reason in checks if level == QoSCompatibility.ERROR]
     if reasons:
-        return (
-            f"{len(reasons)} of {len(publishers)} publishers of {topic} offer incompatible QoS ({reasons[0]}); "
-            "set input.reliability to auto"
-        )
+        found = f"{len(reasons)} of {len(publishers)} publishers of {topic} offer incompatible QoS"
+        return f"{found} ({reasons[0]}); set input.reliability to auto"
     return (
         f"{len(publishers)} publisher(s) of {topic} with compatible QoS, but nothing arrives: is it publishing? "
         "Best-effort clouds over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
     )
-
-
-def _mismatch(offered: QoSProfile, requested: QoSProfile) -> str:
-    compatible, reason = qos_check_compatible(offered, requested)
-    return reason.strip().rstrip(";") if compatible == QoSCompatibility.ERROR else ""

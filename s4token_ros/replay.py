@@ -29,7 +29,10 @@ def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
         return [to_message(room.xyz, room.rgb)]
     if bags.is_bag(source):
         recorded = itertools.islice(bags.read_clouds(source, bag_topic), MAX_CLOUDS)
-        clouds = [_from_bag(message) for _, _, message in recorded]
+        clouds = []
+        for _, _, message in recorded:  # from the bag reader's type to rclpy's
+            points, header = cloud_messages.decode(message).points, Header(frame_id=message.header.frame_id)
+            clouds.append(cloud_messages.encode(points, header, message.height, message.is_dense))
         if not clouds:
             raise ValueError(f"{source} has no cloud on this topic; record it again, or choose another topic")
         return clouds
@@ -37,22 +40,12 @@ def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
     return [to_message(cloud.xyz, cloud.rgb, cloud.height)]
 
 
-def _from_bag(message) -> PointCloud2:
-    """Turn a message of the bag reader into one of rclpy."""
-    cloud = cloud_messages.decode(message)
-    header = Header(frame_id=message.header.frame_id)
-    return cloud_messages.encode(cloud.points, header, message.height, message.is_dense)
-
-
 def to_message(xyz: np.ndarray, rgb: np.ndarray | None, height: int = 1, frame_id: str = "map") -> PointCloud2:
     """Return points xyz (H, 3) [m] and rgb (H, 3) in [0, 1] or None as a PointCloud2 of `height` rows."""
     columns = {name: np.ascontiguousarray(xyz[:, i]) for i, name in enumerate("xyz")}
     if rgb is not None:
         columns["rgb"] = pointcloud2.pack_rgb(np.rint(rgb * 255).astype(np.uint8))
-    points = np.empty(len(xyz), [(name, column.dtype) for name, column in columns.items()])
-    for name, column in columns.items():
-        points[name] = column
-    return cloud_messages.encode(points, Header(frame_id=frame_id), height)
+    return cloud_messages.encode(pointcloud2.structured(columns), Header(frame_id=frame_id), height)
 
 
 def play(node, clouds: list[PointCloud2], topic: str, rate: float) -> None:

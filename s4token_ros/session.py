@@ -1,7 +1,4 @@
-"""A client's session: the node and the player as child processes, and a ROS node that listens to them and calls them.
-
-Used by the demo, the live benchmark and the tests.
-"""
+"""A client's session: the node and the player as child processes, and a ROS node that listens to and calls them."""
 
 from __future__ import annotations
 
@@ -36,10 +33,8 @@ class SessionError(ValueError):
 
 
 def claim_domain() -> int:
-    """Return a ROS domain that no other session on this machine uses while this process runs.
-
-    The claim is a socket bound to a UDP port of the domain's range that DDS leaves free (offsets 2 to 9).
-    """
+    """Return a ROS domain that no other session on this machine uses while this process runs."""
+    # The claim is a socket bound to a UDP port of the domain's range that DDS leaves free (offsets 2 to 9)
     for attempt in range(DOMAINS):
         domain = 1 + (os.getpid() + attempt) % DOMAINS
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,31 +49,23 @@ def claim_domain() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Return environment variables for all processes of a session: a separate domain, and room for large clouds.
-
-    Discovery stays on this machine. A Fast DDS profile that the caller has set is kept.
-    """
+    """Return variables for all processes of a session: a separate domain on this machine, room for large clouds."""
     variables = {"ROS_DOMAIN_ID": str(claim_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     distro = os.environ.get("ROS_DISTRO", "")
     if distro == "humble":
         variables["ROS_LOCALHOST_ONLY"] = "1"
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "")
-    if Path(sys.prefix, "share", "ament_index").is_dir() and sys.prefix not in prefixes.split(os.pathsep):
-        variables["AMENT_PREFIX_PATH"] = os.pathsep.join(filter(None, [sys.prefix, prefixes]))
-    profile = next((p for p in _profile_candidates() if p.is_file()), None)
-    if profile:
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    if Path(sys.prefix, "share", "ament_index").is_dir() and sys.prefix not in prefixes:
+        variables["AMENT_PREFIX_PATH"] = os.pathsep.join([sys.prefix, *prefixes])
+    # The Fast DDS profile of the source checkout, else of an installation, unless the caller has set one
+    installed = [Path(prefix, "share", "s4token_ros", "config", PROFILE) for prefix in (sys.prefix, *prefixes)]
+    profiles = (Path(__file__).resolve().parents[1] / "config" / PROFILE, *installed)
+    if profile := next((p for p in profiles if p.is_file()), None):
         # Fast DDS 2 (Humble, Jazzy) and 3 read different variables
         name = "FASTRTPS_DEFAULT_PROFILES_FILE" if distro in ("humble", "jazzy") else "FASTDDS_DEFAULT_PROFILES_FILE"
         if not Path(os.environ.get(name, "")).is_file():
             variables[name] = str(profile)
     return variables
-
-
-def _profile_candidates() -> list[Path]:
-    """Paths the Fast DDS profile may have: in the source checkout, then in installations."""
-    prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
-    installed = [prefix / "share" / "s4token_ros" / "config" / PROFILE for prefix in prefixes]
-    return [Path(__file__).resolve().parents[1] / "config" / PROFILE, *installed]
 
 
 class ChildProcess:
@@ -92,9 +79,8 @@ class ChildProcess:
         env = {**os.environ, **variables}
         env.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)  # holds for the parent's environment only
         with log.open("w") as output:
-            self.process = subprocess.Popen(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+            self.process = subprocess.Popen(command, env=env, **streams)
 
     def text(self) -> str:
         """Return the whole log."""
@@ -116,18 +102,12 @@ class ChildProcess:
 
 
 class Session:
-    """A context manager: children start in it and messages arrive; leaving it stops everything.
-
-    Attributes:
-        node: the rclpy node of the client, spun by `wait`.
-        vocabularies: {version: message} of all vocabularies received.
-        status: the newest DiagnosticStatus of the node, or None.
-    """
+    """A context manager: children start in it and messages arrive at `node`; leaving it stops everything."""
 
     def __init__(self, name: str, topic: str, logs: Path, patience: float = 1.0) -> None:
         """Prepare a client node `name`; clouds travel on `topic`; `patience` is a factor on every time limit."""
-        self.vocabularies: dict[int, Vocabulary] = {}
-        self.status: DiagnosticStatus | None = None
+        self.vocabularies: dict[int, Vocabulary] = {}  # by version, all that were received
+        self.status: DiagnosticStatus | None = None  # the newest one of the node
         self._name, self._topic, self._logs, self._patience = name, topic, logs, patience
         self._children: list[ChildProcess] = []
         self._clients: dict[str, Any] = {}
@@ -155,8 +135,7 @@ class Session:
     def start_player(self, source: str, rate: float, bag_topic: str = "") -> None:
         """Publish `source` at `rate` Hz from another process; `bag_topic` selects a topic of a bag."""
         selection = ["--bag-topic", bag_topic] if bag_topic else []
-        command = ["s4token_ros.replay", source, "--topic", self._topic, "--rate", str(rate), *selection]
-        self._start("player", command)
+        self._start("player", ["s4token_ros.replay", source, "--topic", self._topic, "--rate", str(rate), *selection])
 
     def stop_children(self, *names: str) -> None:
         """Stop the named children, by default all of them; the one started last goes first."""

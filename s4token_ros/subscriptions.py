@@ -31,11 +31,11 @@ class Subscriptions:
     def _follow(self, topic: str) -> None:
         profile = qos.input_qos(self._node.get_publishers_info_by_topic(topic), self._config.reliability)
         old = self._subscriptions.get(topic)
-        if old is not None and qos.same_request(old.qos_profile, profile):
+        known = old and (old.qos_profile.reliability, old.qos_profile.durability)
+        if known == (profile.reliability, profile.durability):
             return
-        self._subscriptions[topic] = self._node.create_subscription(
-            PointCloud2, topic, self._receive, profile, callback_group=self._group
-        )
+        create = self._node.create_subscription
+        self._subscriptions[topic] = create(PointCloud2, topic, self._receive, profile, callback_group=self._group)
         if old is not None:
             self._node.destroy_subscription(old)
 

@@ -25,26 +25,25 @@ MAX_TABLE = 10_000_000  # entries of the (class, superpoint) table; above it pai
 def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "") -> SceneClasses:
     """Summarize a Segmentation of points xyz (H, 3): one ClassSummary per class that occurs, most points first."""
     vocabulary, labels = segmentation.vocabulary, segmentation.labels
-    message = SceneClasses(header=header, points=len(xyz), vocabulary_version=int(vocabulary.version))
     labeled = labels != constants.UNLABELED
-    message.unlabeled = int(len(xyz) - labeled.sum())
-    message.unlabeled_reason = reason
+    message = SceneClasses(header=header, points=len(xyz), vocabulary_version=int(vocabulary.version))
+    message.unlabeled, message.unlabeled_reason = int(len(xyz) - labeled.sum()), reason
     if not labeled.any():
         return message
     statistics = class_statistics(labels, segmentation.confidence, xyz, len(vocabulary.names))
     superpoints = _superpoints_per_class(labels[labeled], segmentation.superpoints[labeled], len(vocabulary.names))
     order = np.argsort(-statistics.counts, kind="stable")
-    for label in order[: np.count_nonzero(statistics.counts)].tolist():
-        message.classes.append(
-            ClassSummary(
-                label=label,
-                name=vocabulary.names[label],
-                points=int(statistics.counts[label]),
-                superpoints=int(superpoints[label]),
-                confidence=float(statistics.confidence[label]),
-                **_position(statistics.centroid[label], statistics.low[label], statistics.high[label]),
-            )
+    message.classes = [
+        ClassSummary(
+            label=label,
+            name=vocabulary.names[label],
+            points=int(statistics.counts[label]),
+            superpoints=int(superpoints[label]),
+            confidence=float(statistics.confidence[label]),
+            **_position(statistics.centroid[label], statistics.low[label], statistics.high[label]),
         )
+        for label in order[: np.count_nonzero(statistics.counts)].tolist()
+    ]
     return message
 
 
@@ -64,12 +63,7 @@ def matches(
 ) -> list[Match]:
     """Return for each text the `limit` superpoints of highest mean score, best first; ties go to the lower id.
 
-    Args:
-        texts: T query texts.
-        scores: (H, T) cosine similarities, NaN on invalid points.
-        superpoints: (H,) uint32.
-        xyz: (H, 3) [m].
-        limit: maximum number of matches per text.
+    `scores` are cosine similarities (H, len(texts)), NaN on invalid points; superpoints (H,) uint32, xyz (H, 3) m.
     """
     valid = (superpoints != constants.NO_SUPERPOINT) & np.isfinite(scores).all(axis=1)
     if not valid.any():

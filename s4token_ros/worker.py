@@ -33,23 +33,13 @@ class Worker:
 
     def __init__(
         self,
-        model: Model,
+        model: Model,  # its vocabulary has been announced already
         publishers: Publishers,
-        now: Callable[[], Any],
-        report_error: Callable[[str], None],
-        overlap: bool = False,
+        now: Callable[[], Any],  # returns the ROS time as a message
+        report_error: Callable[[str], None],  # called with the reason when a cloud is dropped
+        overlap: bool,  # build the next cloud's patches in a second thread
     ) -> None:
-        """Prepare the worker; it starts with `start`.
-
-        Args:
-            model: the first model; its vocabulary has been announced already.
-            publishers: the outputs; `replace_publishers` exchanges them.
-            now: returns the ROS time as a message.
-            report_error: called with the reason when a cloud is dropped.
-            overlap: build the next cloud's patches in a second thread, see `OverlappedSource`.
-        """
-        self.model = model
-        self.publishers = publishers
+        self.model, self.publishers = model, publishers
         self.stats = Statistics()
         self._now, self._report_error = now, report_error
         # The message that waits, and the cloud that was encoded last
@@ -62,11 +52,8 @@ class Worker:
         self._encoding = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._source: SequentialSource | OverlappedSource
-        if overlap:
-            self._source = OverlappedSource(self._messages, self._build, self._wanted, self._stop, self._drop)
-        else:
-            self._source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
+        source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
+        self._source = OverlappedSource(source, self._drop) if overlap else source
 
     def start(self) -> None:
         """Start the threads with fresh statistics."""
@@ -145,8 +132,7 @@ class Worker:
             if not self._encoding.acquire(timeout=POLL_S):
                 continue  # the worker is busy, perhaps with the frame needed here
             try:
-                message = self._messages.take()
-                if message is not None:
+                if (message := self._messages.take()) is not None:
                     self._frame = encode_frame(self._build(message))
                     self._unpublished = True
                 frame = self._frame
@@ -188,14 +174,11 @@ class Worker:
             segmentation = model.segmenter.label(frame.encoded, model.vocabulary)
             publish_ms = self.publishers.publish(frame.cloud, segmentation, frame.encoded.unlabeled_reason)
             if not relabel:
-                self._publish_similarity(frame)
+                if self._query_texts and self.publishers.similarity_wanted():
+                    scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
+                    self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
                 self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
         return True
-
-    def _publish_similarity(self, frame: Frame) -> None:
-        if self._query_texts and self.publishers.similarity_wanted():
-            scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
-            self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
 
     def _count(self, frame: Frame, stages_ms: dict[str, float]) -> None:
         self.stats.succeed(stages_ms)

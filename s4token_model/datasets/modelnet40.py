@@ -26,7 +26,6 @@ NAMES = (
     "mantel", "monitor", "night_stand", "person", "piano", "plant", "radio", "range_hood", "sink", "sofa",
     "stairs", "stool", "table", "tent", "toilet", "tv_stand", "vase", "wardrobe", "xbox",
 )  # fmt: skip
-WORDS = tuple(name.replace("_", " ") for name in NAMES)
 SPLITS = ("train", "test")
 POINTS = 10_000  # sampled on a mesh
 
@@ -41,17 +40,12 @@ class Object:
 
 
 def list_objects(root: str | Path, split: str = "test") -> list[Path]:
-    """List the files of a split, sorted; in the hdf5 layout FILE.h5/NUMBER for every object.
-
-    ValueError names what was looked for, or a listed file that is missing.
-    """
+    """List the files of a split, sorted; in the hdf5 layout FILE.h5/NUMBER for every object."""
+    validation.check_known("ModelNet40", "split", split, SPLITS)
     root = Path(root)
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
     listed = root / f"modelnet40_{split}.txt"
     if listed.is_file():
-        entries = listed.read_text().split()
-        found = sorted(root / entry.rsplit("_", 1)[0] / f"{entry}.txt" for entry in entries)
+        found = sorted(root / name.rsplit("_", 1)[0] / f"{name}.txt" for name in listed.read_text().split())
         validation.check_listed(listed, found)
     elif (root / f"{split}_files.txt").is_file():
         found = _list_hdf5(root, root / f"{split}_files.txt")
@@ -93,10 +87,8 @@ def _list_hdf5(root: Path, listed: Path) -> list[Path]:
 def _load_hdf5(path: Path) -> Object:
     xyz, labels = _clouds(path.parent)
     number = int(path.name)
-    category = validation.labels(path, labels[number], 1, len(NAMES))
-    return Object(
-        f"{path.parent.stem}_{number:04d}", rotate_up(validation.cloud(path, xyz[number]), "y"), int(category[0])
-    )
+    category = int(validation.labels(path, labels[number], 1, len(NAMES))[0])
+    return Object(f"{path.parent.stem}_{number:04d}", rotate_up(validation.cloud(path, xyz[number]), "y"), category)
 
 
 @lru_cache(maxsize=1)  # objects are read in the order of the files

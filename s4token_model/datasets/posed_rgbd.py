@@ -22,21 +22,14 @@ INTRINSICS = "camera-intrinsics.txt"
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame; its images are read on demand.
+    """One frame; its images are read on demand."""
 
-    Attributes:
-        name: the frame's number as the files have it.
-        color_path, depth_path: the image files.
-        pose: (4, 4), camera to world.
-        color_matrix, depth_matrix: (3, 3), intrinsics in pixels of the color and of the depth image.
-    """
-
-    name: str
+    name: str  # the frame's number as the files have it
     color_path: Path
     depth_path: Path
-    pose: np.ndarray
-    color_matrix: np.ndarray
-    depth_matrix: np.ndarray
+    pose: np.ndarray  # (4, 4), camera to world
+    color_matrix: np.ndarray  # (3, 3), intrinsics in pixels of the color image
+    depth_matrix: np.ndarray  # (3, 3), of the depth image
 
     def color(self) -> np.ndarray:
         """Read the colors (h, w, 3) uint8."""
@@ -67,11 +60,7 @@ def list_scenes(root: str | Path) -> list[Path]:
 
 
 def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
-    """Return every `every`-th frame of a scene in the order of their names, and the reasons for skipping others.
-
-    Skipped are frames without a finite pose, which ScanNet has, or with a missing file. ValueError when the camera
-    matrices are missing or no frame is left.
-    """
+    """Return every `every`-th frame of a scene by name, and why others are skipped: no finite pose, a missing file."""
     folder = Path(folder)
     good, skipped = [], []
     for name, color, depth, pose, matrices in list(_find(folder))[::every]:
@@ -90,11 +79,10 @@ def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
 def _find(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:
     """Yield (name, color path, depth path, pose path, (color matrix, depth matrix)) of every frame."""
     if (folder / "pose").is_dir():
-        inside = folder / "intrinsic"
-        matrices = (_matrix(inside / "intrinsic_color.txt"), _matrix(inside / "intrinsic_depth.txt"))
+        color_matrix, depth_matrix = (_matrix(folder / "intrinsic" / f"intrinsic_{k}.txt") for k in ("color", "depth"))
         for pose in sorted((folder / "pose").glob("*.txt"), key=lambda p: (len(p.stem), p.stem)):
             color, depth = folder / "color" / f"{pose.stem}.jpg", folder / "depth" / f"{pose.stem}.png"
-            yield pose.stem, color, depth, pose, matrices
+            yield pose.stem, color, depth, pose, (color_matrix, depth_matrix)
         return
     above = folder.parent / INTRINSICS  # one matrix for several sequences
     matrix = _matrix(above if above.is_file() and not (folder / INTRINSICS).is_file() else folder / INTRINSICS)

@@ -33,33 +33,23 @@ TEST_AREA = "Area_5"
 
 @dataclass(frozen=True)
 class Room:
-    """One room of H points.
+    """One room of H points."""
 
-    Attributes:
-        name: e.g. "Area_5/office_1".
-        xyz: (H, 3) float32, meters, z up, its lowest corner at the origin.
-        rgb: (H, 3) float32 in [0, 1].
-        label: (H,) uint32, index into NAMES, or UNLABELED.
-        instance: (H,) int32, -1 = unknown.
-    """
-
-    name: str
-    xyz: np.ndarray
-    rgb: np.ndarray
-    label: np.ndarray
-    instance: np.ndarray
+    name: str  # e.g. "Area_5/office_1"
+    xyz: np.ndarray  # (H, 3) float32, meters, z up, its lowest corner at the origin
+    rgb: np.ndarray  # (H, 3) float32 in [0, 1]
+    label: np.ndarray  # (H,) uint32, index into NAMES, or UNLABELED
+    instance: np.ndarray  # (H,) int32, -1 = unknown
 
 
 def list_rooms(root: str | Path, area: str = TEST_AREA) -> list[str]:
     """List the rooms of an area, sorted: "Area_5/office_1" (SPT demo: "NAME"). ValueError names what was looked for."""
+    validation.check_known("S3DIS", "area", area, AREAS)
     root = Path(root)
-    if area not in AREAS:
-        raise ValueError(f"unknown area {area!r} of S3DIS; there are {', '.join(AREAS)}")
     found = {p.parent.name for p in (root / area).glob("*/Annotations")}
     found |= {p.parent.name for p in (root / area).glob("*/coord.npy")}
     found |= {p.stem.removeprefix(f"{area}_") for p in root.glob(f"{area}_*.npy")}
-    demo = sorted(p.stem for p in root.glob("*.h5"))
-    if demo and not found:
+    if not found and (demo := sorted(p.stem for p in root.glob("*.h5"))):
         return demo
     if not found:
         raise ValueError(
@@ -81,12 +71,6 @@ def load_room(root: str | Path, name: str) -> Room:
     return _load_pointnet(name, Path(root) / f"{name.replace('/', '_')}.npy")
 
 
-def class_of(path: Path) -> int:
-    """Return the class index of an annotation file by its name; names of no class (stairs) are clutter."""
-    name = path.stem.split("_")[0]
-    return NAMES.index(name if name in NAMES else "clutter")
-
-
 def _room(name: str, xyz: np.ndarray, rgb: np.ndarray, label: np.ndarray, instance: np.ndarray | None = None) -> Room:
     """Build a room from float32 points and colors in 0-255."""
     if instance is None:
@@ -104,15 +88,16 @@ def _load_official(name: str, folder: Path) -> Room:
     sizes = [len(table) for table in tables]
     rows = np.concatenate(tables)
     xyz = (rows[:, :3] - rows[:, :3].min(axis=0)).astype(np.float32)  # in float64: some areas lie far from the origin
-    label = np.repeat([class_of(path) for path in paths], sizes).astype(np.uint32)
+    names = [path.stem.split("_")[0] for path in paths]  # names of no class (stairs) are clutter
+    label = np.repeat([NAMES.index(n if n in NAMES else "clutter") for n in names], sizes).astype(np.uint32)
     return _room(name, xyz, rows[:, 3:], label, np.repeat(np.arange(len(paths)), sizes).astype(np.int32))
 
 
 def _load_pointcept(name: str, folder: Path) -> Room:
     xyz = validation.cloud(folder / "coord.npy", validation.load_array(folder / "coord.npy"))
     rgb = validation.load_array(folder / "color.npy")
-    label = validation.load_array(folder / "segment.npy")
-    label = validation.labels(folder / "segment.npy", label, len(xyz), len(NAMES), ignored=-1)
+    path = folder / "segment.npy"
+    label = validation.labels(path, validation.load_array(path), len(xyz), len(NAMES), ignored=-1)
     instance = np.full(len(xyz), -1, np.int32)
     if (folder / "instance.npy").is_file():
         instance = validation.load_array(folder / "instance.npy").reshape(-1).astype(np.int32)
@@ -131,10 +116,10 @@ def _load_pointnet(name: str, path: Path) -> Room:
 
 
 def _load_spt_demo(name: str, path: Path) -> Room:
-    csr = "level_0/_csr_/y"  # the votes of the points behind each voxel, as compressed sparse rows
-    xyz, rgb, pointers, columns, votes = validation.load_hdf5(
-        path, "level_0/pos", "level_0/rgb", f"{csr}/pointers", f"{csr}/columns", f"{csr}/values"
-    )
+    xyz, rgb = validation.load_hdf5(path, "level_0/pos", "level_0/rgb")
+    # The votes of the points behind each voxel, as compressed sparse rows
+    csr = (f"level_0/_csr_/y/{name}" for name in ("pointers", "columns", "values"))
+    pointers, columns, votes = validation.load_hdf5(path, *csr)
     xyz = validation.cloud(path, xyz)
     if len(pointers) != len(xyz) + 1 or len(columns) != len(votes) or pointers[-1] != len(votes):
         raise ValueError(f"{path}: votes do not fit its {len(xyz)} points; download it again")

@@ -31,35 +31,20 @@ _LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0
 
 @dataclass(frozen=True)
 class Room:
-    """One labeled room of H points.
+    """One labeled room of H points."""
 
-    Attributes:
-        name: e.g. "scene0003_00".
-        xyz: (H, 3) float32, meters, z up.
-        rgb: (H, 3) float32 in [0, 1].
-        label: (H,) uint32, index into SCANNET20, or UNLABELED for every other class.
-        nyu40: (H,) int32, the NYU40 ids of the file, 0 = unannotated.
-        superpoint: (H,) int32, ScanNet's own superpoints, or None.
-    """
-
-    name: str
-    xyz: np.ndarray
-    rgb: np.ndarray
-    label: np.ndarray
-    nyu40: np.ndarray
-    superpoint: np.ndarray | None = None
+    name: str  # e.g. "scene0003_00"
+    xyz: np.ndarray  # (H, 3) float32, meters, z up
+    rgb: np.ndarray  # (H, 3) float32 in [0, 1]
+    label: np.ndarray  # (H,) uint32, index into SCANNET20, or UNLABELED for every other class
+    nyu40: np.ndarray  # (H,) int32, the NYU40 ids of the file, 0 = unannotated
+    superpoint: np.ndarray | None = None  # (H,) int32, ScanNet's own superpoints, or None
 
 
 def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str | None = None) -> list[str]:
-    """List the labeled rooms below `root`, sorted.
+    """List the labeled rooms below `root`, sorted; of all, or of the official split "train" or "val".
 
-    Args:
-        root: the folder of one of the layouts.
-        rooms: keep only these: "0003" (all scans of a room), "0003_01" or "scene0003_01".
-        split: keep only the rooms of "train" or "val".
-
-    Raises:
-        ValueError: no room is found (names the files looked for), or an entry of `rooms` matches nothing.
+    `rooms` keeps only these, each of which must exist: "0003" (all scans of a room), "0003_01" or "scene0003_01".
     """
     root = Path(root)
     votenet = {p.name.removesuffix("_vert.npy") for p in root.glob("scene*_vert.npy")}
@@ -73,14 +58,14 @@ def list_rooms(root: str | Path, rooms: Sequence[str] | None = None, split: str 
     found = found if split is None else _of_split(root, found, split)
     if rooms is None:
         return found
-    # Every entry of `rooms` must match
-    chosen = {room: [name for name in found if _matches(name, room)] for room in rooms}
-    for room, names in chosen.items():
+    chosen = set()
+    for room in rooms:
+        names = {name for name in found if f"{name}_".startswith(f"scene{room.removeprefix('scene')}_")}
         if not names:
-            raise ValueError(
-                f"room {room!r} is not in {root}; there are {', '.join(found[:8])}{', ...' * (len(found) > 8)}"
-            )
-    return sorted({name for names in chosen.values() for name in names})
+            there = ", ".join(found[:8]) + ", ..." * (len(found) > 8)
+            raise ValueError(f"room {room!r} is not in {root}; there are {there}")
+        chosen |= names
+    return sorted(chosen)
 
 
 def load_room(root: str | Path, name: str) -> Room:
@@ -91,7 +76,8 @@ def load_room(root: str | Path, name: str) -> Room:
         return _load_pointcept(folders[0])
     if (root / f"{name}_vert.npy").exists():
         return _load_votenet(root / f"{name}_vert.npy", name)
-    return _load_official(_present(_folder(root, name) / _PLY.format(name)), name)
+    folder = root / "scans" / name if (root / "scans" / name).is_dir() else root / name
+    return _load_official(_present(folder / _PLY.format(name)), name)
 
 
 def _room(path: Path, name: str, xyz: np.ndarray, rgb: np.ndarray, nyu40: np.ndarray) -> Room:
@@ -115,11 +101,9 @@ def _load_official(path: Path, name: str) -> Room:
     if "label" not in labels.fields:
         raise ValueError(f"{labels_path} has no property `label`; it has {', '.join(labels.fields)}")
     rgb = np.full(cloud.xyz.shape, 0.5) if cloud.rgb is None else cloud.rgb
-    room = _room(path, name, cloud.xyz, rgb, labels.fields["label"])
     segments = path.with_name(_SEGMENTS.format(name))
-    if segments.is_file():
-        return dataclasses.replace(room, superpoint=load_segments(segments, len(cloud.xyz)))
-    return room
+    superpoint = load_segments(segments, len(cloud.xyz)) if segments.is_file() else None
+    return dataclasses.replace(_room(path, name, cloud.xyz, rgb, labels.fields["label"]), superpoint=superpoint)
 
 
 def load_segments(path: Path, count: int) -> np.ndarray:
@@ -159,8 +143,7 @@ def _pointcept(root: Path) -> list[Path]:
 
 def _of_split(root: Path, names: list[str], split: str) -> list[str]:
     """Keep the rooms of an official split, by its list or by their folder."""
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r} of ScanNet; there are {', '.join(SPLITS)}")
+    validation.check_known("ScanNet", "split", split, SPLITS)
     lists = [root / pattern.format(split) for pattern in _LISTS]
     listed = next((path for path in lists if path.is_file()), None)
     inside = {path.name for path in (root / split).glob("scene*")}
@@ -176,15 +159,6 @@ def _of_split(root: Path, names: list[str], split: str) -> list[str]:
 def _official(root: Path) -> list[str]:
     folders = [p for base in (root / "scans", root) for p in base.glob("scene*") if p.is_dir()]
     return [p.name for p in folders if (p / _LABELS_PLY.format(p.name)).exists()]
-
-
-def _folder(root: Path, name: str) -> Path:
-    return root / "scans" / name if (root / "scans" / name).is_dir() else root / name
-
-
-def _matches(name: str, room: str) -> bool:
-    full = room if room.startswith("scene") else f"scene{room}"
-    return name == full or name.startswith(f"{full}_")
 
 
 def _present(path: Path) -> Path:

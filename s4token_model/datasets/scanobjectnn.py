@@ -4,18 +4,18 @@ The root is the release's h5_files folder, its parent, or a folder with main_spl
   obj_only   main_split_nobg/{training,test}_objectdataset.h5: the object alone
   obj_bg     main_split/{training,test}_objectdataset.h5: with its background
   pb_t50_rs  main_split/{training,test}_objectdataset_augmentedrot_scale75.h5: box shifted by 50 %, rotated, scaled
-Each file: data (K, 2048, 3), y up; label (K,).
+Each file: data (K, 2048, 3), y up, about one unit in size; label (K,), an index into NAMES.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from s4token_model.datasets import validation
+from s4token_model.datasets.modelnet40 import Object
 from s4token_model.pipeline.preprocess import rotate_up
 
 NAMES = (
@@ -30,23 +30,10 @@ VARIANTS = {
 SPLITS = {"train": "training", "test": "test"}
 
 
-@dataclass(frozen=True)
-class Object:
-    """One scanned object: xyz (2048, 3) float32, z up, about one unit in size; category is an index into NAMES."""
-
-    name: str
-    xyz: np.ndarray
-    category: int
-
-
 def find(root: str | Path, variant: str, split: str = "test") -> Path:
     """Return the file of a variant's split. ValueError on an unknown name, or naming the files looked for."""
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r} of ScanObjectNN; there are {', '.join(VARIANTS)}")
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
-    inside = VARIANTS[variant].format(SPLITS[split])
-    candidates = [Path(root) / inside, Path(root) / "h5_files" / inside]
+    validation.check_known("ScanObjectNN", "variant", variant, VARIANTS)
+    candidates = _candidates(root, variant, split)
     for path in candidates:
         if path.is_file():
             return path
@@ -55,18 +42,22 @@ def find(root: str | Path, variant: str, split: str = "test") -> Path:
 
 def available(root: str | Path, split: str = "test") -> list[str]:
     """List the variants whose file is below `root`. ValueError names the files looked for when there is none."""
-    found = [name for name in VARIANTS if _present(root, name, split)]
+    candidates = {name: _candidates(root, name, split) for name in VARIANTS}
+    found = [name for name, paths in candidates.items() if any(path.is_file() for path in paths)]
     if not found:
-        wanted = ", ".join(str(Path(root) / path.format(SPLITS.get(split, split))) for path in VARIANTS.values())
+        wanted = ", ".join(str(paths[0]) for paths in candidates.values())
         raise ValueError(f"no ScanObjectNN in {root}: looked for {wanted}, and for them below h5_files")
     return found
 
 
-def load(root: str | Path, variant: str, split: str = "test") -> Iterator[tuple[str, Object | ValueError]]:
-    """Yield (name, object) of a split in the order of the file; a damaged object comes as its ValueError.
+def _candidates(root: str | Path, variant: str, split: str) -> list[Path]:
+    validation.check_known("ScanObjectNN", "split", split, SPLITS)
+    inside = VARIANTS[variant].format(SPLITS[split])
+    return [Path(root) / inside, Path(root) / "h5_files" / inside]
 
-    Raises ValueError when the file itself cannot be read.
-    """
+
+def load(root: str | Path, variant: str, split: str = "test") -> Iterator[tuple[str, Object | ValueError]]:
+    """Yield (name, object) of a split in the order of the file; a damaged object comes as its ValueError."""
     path = find(root, variant, split)
     xyz, labels = validation.load_hdf5_clouds(path, "data", "label")
     return _each(path, variant, xyz, labels)
@@ -80,10 +71,3 @@ def _each(path: Path, variant: str, xyz: np.ndarray, labels: np.ndarray) -> Iter
             yield name, Object(name, rotate_up(validation.cloud(path, points), "y"), int(category[0]))
         except ValueError as reason:
             yield name, ValueError(f"object {number} of {reason}")
-
-
-def _present(root: str | Path, variant: str, split: str) -> bool:
-    try:
-        return find(root, variant, split).is_file()
-    except ValueError:
-        return False

@@ -28,28 +28,17 @@ RAW_IDS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """One LiDAR revolution of H points.
+    """One LiDAR revolution of H points."""
 
-    Attributes:
-        name: "SEQUENCE/NUMBER", e.g. "00/000000".
-        xyz: (H, 3) float32, meters, in the sensor's frame, z up.
-        intensity: (H,) float32.
-        label: (H,) uint32, index into NAMES, or UNLABELED for ignored points.
-        raw: (H,) int32, semantic ids of the file.
-    """
-
-    name: str
-    xyz: np.ndarray
-    intensity: np.ndarray
-    label: np.ndarray
-    raw: np.ndarray
+    name: str  # "SEQUENCE/NUMBER", e.g. "00/000000"
+    xyz: np.ndarray  # (H, 3) float32, meters, in the sensor's frame, z up
+    intensity: np.ndarray  # (H,) float32
+    label: np.ndarray  # (H,) uint32, index into NAMES, or UNLABELED for ignored points
+    raw: np.ndarray  # (H,) int32, semantic ids of the file
 
 
 def list_sweeps(root: str | Path, sequences: Sequence[str] | None = None) -> list[str]:
-    """List the labeled sweeps below `root` as "SS/NNNNNN", sorted; `sequences` selects e.g. ("08",).
-
-    ValueError names the files looked for when there are none.
-    """
+    """List the labeled sweeps below `root` as "SS/NNNNNN", sorted; `sequences` selects e.g. ("08",)."""
     labels = sorted((Path(root) / "sequences").glob("*/labels/*.label"))
     names = [f"{path.parent.parent.name}/{path.stem}" for path in labels]
     names = [name for name in names if sequences is None or name.split("/")[0] in sequences]

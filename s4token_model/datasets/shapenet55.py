@@ -28,11 +28,9 @@ class Shape:
 
 def list_shapes(root: str | Path, split: str = "train", subset: str = SUBSETS[0]) -> list[Path]:
     """List the files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    validation.check_known("ShapeNet55", "split", split, SPLITS)
+    validation.check_known("ShapeNet55", "subset", subset, SUBSETS)
     root = Path(root)
-    if split not in SPLITS or subset not in SUBSETS:
-        raise ValueError(
-            f"unknown split {split!r} of {subset!r}; there are {', '.join(SPLITS)} of {', '.join(SUBSETS)}"
-        )
     listed = root / subset / f"{split}.txt"
     if not listed.is_file():
         raise ValueError(f"no ShapeNet55 in {root}: looked for {listed} and {root / 'shapenet_pc' / 'SYNSET-ID.npy'}")

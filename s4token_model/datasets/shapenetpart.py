@@ -8,7 +8,6 @@ Layouts below the root, detected automatically:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,32 +36,22 @@ CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "table": ("04379243", ("tabletop", "leg", "drawer")),
 }
 SPLITS = ("train", "val", "test")
-_LIST = "train_test_split/shuffled_{0}_file_list.json"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape of H points.
+    """One shape of H points, about one unit in size."""
 
-    Attributes:
-        name: the file's name without its suffix.
-        category: a key of CATEGORIES.
-        xyz: (H, 3) float32, z up, about one unit in size.
-        normal: (H, 3) float32 unit vectors.
-        label: (H,) uint32, index into parts(category).
-    """
-
-    name: str
-    category: str
-    xyz: np.ndarray
-    normal: np.ndarray
-    label: np.ndarray
+    name: str  # of the file, without its suffix
+    category: str  # a key of CATEGORIES
+    xyz: np.ndarray  # (H, 3) float32, z up
+    normal: np.ndarray  # (H, 3) float32 unit vectors
+    label: np.ndarray  # (H,) uint32, index into parts(category)
 
 
 def parts(category: str) -> tuple[str, ...]:
     """Return the part names of a category. ValueError on an unknown one."""
-    if category not in CATEGORIES:
-        raise ValueError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
+    validation.check_known("ShapeNetPart", "category", category, CATEGORIES)
     return CATEGORIES[category][1]
 
 
@@ -74,21 +63,17 @@ def first_label(category: str) -> int:
 
 def list_shapes(root: str | Path, split: str = "test") -> list[Path]:
     """List the files of a split, sorted. ValueError names what was looked for, or a listed file that is missing."""
+    validation.check_known("ShapeNetPart", "split", split, SPLITS)
     root = Path(root)
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
-    listed = root / _LIST.format(split)
+    listed = root / "train_test_split" / f"shuffled_{split}_file_list.json"
     if listed.is_file():
-        found = sorted(
-            root.joinpath(*Path(entry).parts[1:]).with_suffix(".txt") for entry in json.loads(listed.read_text())
-        )
+        entries = (Path(entry).parts[1:] for entry in validation.load_json(listed))
+        found = sorted(root.joinpath(*parts).with_suffix(".txt") for parts in entries)
         validation.check_listed(listed, found)
     else:
         found = sorted((root / split).glob("*.txt"))
     if not found:
-        raise ValueError(
-            f"no ShapeNetPart shapes in {root}: looked for {listed} (official layout) and {root / split / '*.txt'}"
-        )
+        raise ValueError(f"no ShapeNetPart in {root}: looked for {listed} (official) and {root / split / '*.txt'}")
     return found
 
 
@@ -112,7 +97,7 @@ def _category(path: Path, label: np.ndarray) -> str:
     for category, (synset, _) in CATEGORIES.items():
         if path.parent.name == synset:
             return category
-    for category in CATEGORIES:
-        if 0 <= label[0] - first_label(category) < len(parts(category)):
+    for category, (_, names) in CATEGORIES.items():
+        if 0 <= label[0] - first_label(category) < len(names):
             return category
     raise ValueError(f"{path}: label {label[0]} is no part of ShapeNetPart, which has 0 to 49")

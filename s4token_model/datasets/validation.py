@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,9 @@ def load_hdf5(path: Path, *names: str) -> tuple[np.ndarray, ...]:
         raise ImportError(f"reading {path} needs h5py; pip install h5py (it is in requirements-train.txt)") from None
     try:
         with h5py.File(path, "r") as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                found = ", ".join(file) or "nothing"
-                raise ValueError(
-                    f"{path} holds no {', '.join(missing)}, but {found}; it is not a file of this data set"
-                )
+            if missing := [name for name in names if name not in file]:
+                found = f"{path} holds no {', '.join(missing)}, but {', '.join(file) or 'nothing'}"
+                raise ValueError(f"{found}; it is not a file of this data set")
             return tuple(np.asarray(file[name]) for name in names)
     except OSError as reason:
         raise ValueError(f"{path} is missing or damaged ({reason}); unpack it again") from None
@@ -75,10 +72,15 @@ def load_hdf5_clouds(path: Path, points: str, label: str) -> tuple[np.ndarray, n
     return xyz, labels
 
 
+def check_known(data_set: str, kind: str, value: str, known: Collection[str]) -> None:
+    """Raise ValueError when `value`, a split for example, is not among the `known` ones of the data set."""
+    if value not in known:
+        raise ValueError(f"unknown {kind} {value!r}; {data_set} has {', '.join(known)}")
+
+
 def check_listed(listed: Path, files: Sequence[Path]) -> None:
     """Raise ValueError when one of the files that the release's list `listed` names is missing."""
-    missing = [path for path in files if not path.is_file()]
-    if missing:
+    if missing := [path for path in files if not path.is_file()]:
         found = f"{listed} names {len(missing)} files that are not there, e.g. {missing[0]}"
         raise ValueError(f"{found}; unpack the release again")
 
@@ -88,11 +90,8 @@ def cloud(path: Path, xyz: np.ndarray) -> np.ndarray:
     xyz = np.asarray(xyz)
     if xyz.ndim != 2 or xyz.shape[1] != 3 or len(xyz) == 0:
         raise ValueError(f"{path}: expected points (H, 3), found {xyz.shape}; it is not a file of this data set")
-    bad = int((~np.isfinite(xyz).all(axis=1)).sum())
-    if bad:
-        raise ValueError(
-            f"{path}: {bad} of {len(xyz)} points have a coordinate that is NaN or infinite; unpack it again"
-        )
+    if bad := int((~np.isfinite(xyz).all(axis=1)).sum()):
+        raise ValueError(f"{path}: {bad} of {len(xyz)} points have a NaN or infinite coordinate; unpack it again")
     return np.ascontiguousarray(xyz, np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import numpy as np
 
 from s4token_model.io import pointcloud2
 from s4token_model.io.errors import error, looks_like
-from s4token_model.io.files import Cloud
+from s4token_model.io.files import Cloud, native_colors
 
 SUFFIXES = (".mcap", ".db3")
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
@@ -28,10 +29,7 @@ def is_bag(path: str | Path) -> bool:
 
 
 def read_clouds(path: str | Path, topic: str | None = None) -> Iterator[tuple[str, int, Any]]:
-    """Yield (topic, bag time in ns, PointCloud2 message of rosbags) for every message of one cloud topic.
-
-    `topic` may be omitted if the bag has one cloud topic. ValueError on a broken bag and on a missing topic.
-    """
+    """Yield (topic, bag time in ns, PointCloud2 of rosbags) of one cloud topic; it may be omitted if there is one."""
     path, store = Path(path), _typestore()
     with _open(path) as reader:
         chosen = _choose_topic(path, reader.connections, topic)
@@ -56,17 +54,11 @@ def add_labels(
     topic: str | None = None,
     on_skip: Callable[[str], None] = lambda reason: None,
 ) -> int:
-    """Copy a bag byte for byte and add the topic `/s4token/labeled`. Returns the number of labeled clouds.
+    """Copy a bag byte for byte and add the topic `/s4token/labeled`; return the number of labeled clouds.
 
-    Args:
-        source: the bag, a folder or a file.
-        target: a new folder (same storage as the source), or a .mcap or .db3 file; removed again on failure.
-        label: returns the columns, each (H,), to add to a cloud; red, green, blue (uint8) among them.
-        topic: the cloud topic; may be omitted if the bag has one.
-        on_skip: called with the reason for every malformed cloud, which gets no labeled one.
-
-    Raises:
-        ValueError: the bag is broken, or topic or target are wrong.
+    `target` is a new folder (same storage as the source), or a .mcap or .db3 file; it is removed again on failure.
+    `label` returns the columns to add to a cloud, each (H,), red, green, blue (uint8) among them; `on_skip` is called
+    with the reason for every malformed cloud, which gets no labeled one.
     """
     source, target = Path(source), Path(target)
     check_target(target)
@@ -74,7 +66,7 @@ def add_labels(
         chosen = _choose_topic(source, reader.connections, topic)
         if any(c.topic == LABELED_TOPIC for c in reader.connections):
             raise error(source, f"already has the topic {LABELED_TOPIC}", "label the original bag instead")
-        with _new_bag(target, _storage(source, target)) as writer:
+        with _new_bag(source, target) as writer:
             return _copy(source, reader, writer, chosen, label, on_skip)
 
 
@@ -102,10 +94,8 @@ def _copy(source: Path, reader: Any, writer: Any, topic: str, label: Callable, o
     # Declare all topics, and the labeled one with the QoS of its source
     store, count, copies = _typestore(), 0, _copy_connections(reader, writer)
     total = sum(c.msgcount for c in reader.connections)
-    first = next(c for c in reader.connections if c.topic == topic)
-    labeled = writer.add_connection(
-        LABELED_TOPIC, CLOUD_TYPE, typestore=store, offered_qos_profiles=first.ext.offered_qos_profiles
-    )
+    qos = next(c.ext.offered_qos_profiles for c in reader.connections if c.topic == topic)
+    labeled = writer.add_connection(LABELED_TOPIC, CLOUD_TYPE, typestore=store, offered_qos_profiles=qos)
     # Copy every message as it is, and after each cloud write the labeled one
     for connection, stamp, raw in tqdm(_messages(source, reader), "messages", total, disable=None, leave=False):
         writer.write(copies[connection.id], stamp, raw)
@@ -117,34 +107,19 @@ def _copy(source: Path, reader: Any, writer: Any, topic: str, label: Callable, o
         except ValueError as reason:
             on_skip(f"cloud at {stamp} ns: {reason}")
             continue
-        out = pointcloud2.append(points, packed(label(cloud)))
+        out = pointcloud2.append(points, native_colors(dict(label(cloud)), packed=True))
         writer.write(labeled, stamp, store.serialize_cdr(_message(store, out, message), CLOUD_TYPE))
         count += 1
     return count
 
 
-def packed(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Replace the uint8 columns red, green, blue by one packed rgb, which PointCloud2 viewers expect."""
-    colors = np.stack([columns[name] for name in ("red", "green", "blue")], axis=1)
-    rest = {name: column for name, column in columns.items() if name not in ("red", "green", "blue")}
-    return rest | {"rgb": pointcloud2.pack_rgb(colors)}
-
-
 def _message(store: Any, points: np.ndarray, like: Any) -> Any:
     """Build a PointCloud2 of structured `points` with the header and shape of another."""
     fields, step, is_bigendian = pointcloud2.layout(points)
-    field_type = store.types["sensor_msgs/msg/PointField"]
-    return store.types[CLOUD_TYPE](
-        header=like.header,
-        height=like.height,
-        width=like.width,
-        fields=[field_type(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields],
-        is_bigendian=is_bigendian,
-        point_step=step,
-        row_step=step * like.width,
-        data=points.view(np.uint8) if len(points) else np.zeros(0, np.uint8),
-        is_dense=like.is_dense,
-    )
+    fields = [store.types["sensor_msgs/msg/PointField"](**f._asdict()) for f in fields]
+    data = points.view(np.uint8) if len(points) else np.zeros(0, np.uint8)
+    layout = {"is_bigendian": is_bigendian, "point_step": step, "row_step": step * like.width}
+    return dataclasses.replace(like, fields=fields, data=data, **layout)
 
 
 def _copy_connections(reader: Any, writer: Any) -> dict[int, Any]:
@@ -153,18 +128,14 @@ def _copy_connections(reader: Any, writer: Any) -> dict[int, Any]:
     for c in reader.connections:
         key = (c.topic, c.msgtype, repr(c.ext))
         if key not in known:
-            definition = {"typestore": store}
+            options = {name: getattr(c.ext, name) for name in ("serialization_format", "offered_qos_profiles")}
             if c.msgtype not in store.fielddefs:  # unknown types are copied, too
-                definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or "RIHS01_" + "0" * 64}
+                options |= {"msgdef": c.msgdef.data, "rihs01": c.digest or "RIHS01_" + "0" * 64}
             elif c.msgdef.data:
-                definition = {"msgdef": c.msgdef.data, "rihs01": c.digest or store.hash_rihs01(c.msgtype)}
-            known[key] = writer.add_connection(
-                c.topic,
-                c.msgtype,
-                serialization_format=c.ext.serialization_format,
-                offered_qos_profiles=c.ext.offered_qos_profiles,
-                **definition,
-            )
+                options |= {"msgdef": c.msgdef.data, "rihs01": c.digest or store.hash_rihs01(c.msgtype)}
+            else:
+                options |= {"typestore": store}
+            known[key] = writer.add_connection(c.topic, c.msgtype, **options)
         copies[c.id] = known[key]
     return copies
 
@@ -216,25 +187,18 @@ def _storage_path(path: Path) -> Path:
 
 
 def _broken(path: Path, reason: Exception) -> ValueError:
-    found = ""
-    if path.is_file():
-        with path.open("rb") as handle:
-            found = f"found {looks_like(handle.read(32))}, "
+    found = f"found {looks_like(path)}, " if path.is_file() else ""
     words = " ".join(str(reason).split()) or type(reason).__name__
     return error(path, f"{found}not readable as a ROS 2 bag ({words})", "it may be truncated or of another type")
 
 
 def _messages(path: Path, reader: Any, connections: list[Any] | tuple = ()) -> Iterator[tuple[Any, int, bytes]]:
     """Yield (connection, time, raw message); damage in the middle of a bag becomes a ValueError."""
-    messages = reader.messages(connections or reader.connections) if reader.connections else iter(())
-    while True:
-        try:
-            item = next(messages)
-        except StopIteration:
-            return
-        except Exception as reason:
-            raise _broken(_storage_path(path), reason) from None
-        yield item
+    try:
+        if reader.connections:
+            yield from reader.messages(connections or reader.connections)
+    except Exception as reason:
+        raise _broken(_storage_path(path), reason) from None
 
 
 def _deserialize(path: Path, store: Any, raw: bytes, connection: Any) -> Any:
@@ -250,26 +214,22 @@ def _typestore() -> Any:
     return get_typestore(Stores.ROS2_KILTED)
 
 
-def _storage(source: Path, target: Path) -> str:
-    """Return the suffix of the storage to write: that of the target, else of the source."""
-    if target.suffix.lower() in SUFFIXES:
-        return target.suffix.lower()
-    files = [source] if source.is_file() else [p for p in source.iterdir() if p.suffix in SUFFIXES]
-    return files[0].suffix.lower() if files else ".mcap"
-
-
 @contextmanager
-def _new_bag(target: Path, suffix: str) -> Iterator[Any]:
+def _new_bag(source: Path, target: Path) -> Iterator[Any]:
     """Open a bag writer in a temporary folder; the bag moves to `target` when the block succeeds."""
     from rosbags.rosbag2 import StoragePlugin, Writer
 
+    # The storage is what the suffix of the target says, else that of the source
+    single = target.suffix.lower() in SUFFIXES
+    files = [p for p in source.iterdir() if p.suffix in SUFFIXES] if source.is_dir() else [source]
+    suffix = (target if single else files[0] if files else Path("bag.mcap")).suffix.lower()
     plugin = StoragePlugin.MCAP if suffix == ".mcap" else StoragePlugin.SQLITE3
     scratch = Path(tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name}."))
     try:
         folder = scratch / target.stem
         with Writer(folder, version=9, storage_plugin=plugin) as writer:
             yield writer
-        written = next(folder.glob(f"*{suffix}")) if target.suffix.lower() in SUFFIXES else folder
+        written = next(folder.glob(f"*{suffix}")) if single else folder
         os.replace(written, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

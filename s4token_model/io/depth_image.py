@@ -12,15 +12,10 @@ NO_DEPTH = 65535  # mm; written by some cameras instead of 0
 
 
 def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None = None) -> np.ndarray:
-    """Turn a depth image into points: x = (column - cx) / fx * depth, and alike for y.
+    """Turn a depth image (h, w) in meters into points (h, w, 3) float32, NaN where it is 0 or not finite.
 
-    Args:
-        depth: (h, w), meters along the optical axis; 0 or non-finite = none.
-        intrinsics: (3, 3), pixels.
-        pose: (4, 4), camera to world, with x right, y down, z forward; None leaves the points in the camera frame.
-
-    Returns:
-        (h, w, 3) float32, meters; NaN where there is no depth.
+    `intrinsics` (3, 3) are in pixels. `pose` (4, 4) is camera to world, with x right, y down, z forward; None leaves
+    the points in the camera frame: x = (column - cx) / fx * depth, and alike for y.
     """
     rows, columns = np.indices(depth.shape)
     z = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).astype(np.float64)
@@ -53,12 +48,12 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     pose = read_matrix(pose_path, (4, 4)) if pose_path.exists() else None
     points = unproject(depth, intrinsics, pose).reshape(-1, 3)
     fields = {name: points[:, i] for i, name in enumerate("xyz")}
-    for color_path in (path.with_name(f"{stem}.color{suffix}") for suffix in (".jpg", ".png")):
-        if color_path.exists():
-            color = read_image(color_path, (depth.shape[1], depth.shape[0])).reshape(-1, 3)
-            fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
-            break
-    return fields, depth.shape[1], depth.shape[0]
+    height, width = depth.shape
+    color_paths = [path.with_name(f"{stem}.color{suffix}") for suffix in (".jpg", ".png")]
+    if color_path := next((p for p in color_paths if p.exists()), None):
+        color = read_image(color_path, (width, height)).reshape(-1, 3)
+        fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
+    return fields, width, height
 
 
 def read_depth(path: Path) -> np.ndarray:
@@ -82,9 +77,8 @@ def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndar
                 image = image.resize(color_size) if image.size != color_size else image
             return np.asarray(image)
     except (UnidentifiedImageError, OSError, SyntaxError) as reason:
-        with path.open("rb") as handle:
-            found = looks_like(handle.read(32))
-        raise error(path, f"found {found} that cannot be read ({reason})", "copy it again") from None
+        found = f"found {looks_like(path)} that cannot be read ({reason})"
+        raise error(path, found, "copy it again") from None
 
 
 def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:

@@ -28,8 +28,16 @@ def error(path: str | Path, found: str, fix: str) -> ValueError:
     return ValueError(f"{path}: {found}; {fix}")
 
 
-def looks_like(head: bytes) -> str:
-    """Describe a file by its first bytes, e.g. "a PLY file"."""
+def truncated(path: str | Path, promised: int, held: int, rows: str = "points") -> ValueError:
+    """Return the error about a file that holds fewer `rows` than its header promises."""
+    return error(path, f"truncated: the header promises {promised} {rows}, the file holds {held}", "copy it again")
+
+
+def looks_like(head: bytes | Path) -> str:
+    """Describe a file, or its first bytes, e.g. "a PLY file"."""
+    if isinstance(head, Path):
+        with head.open("rb") as handle:
+            head = handle.read(32)
     for magic, words in _MAGIC:
         if head.startswith(magic):
             return words

@@ -24,23 +24,15 @@ MESH_POINTS = 30000  # sampled on a mesh; a PLY mesh with at least as many verti
 
 @dataclass(frozen=True)
 class Cloud:
-    """A point cloud of H points with everything that its file or message holds.
+    """A point cloud of H points with everything that its file or message holds."""
 
-    Attributes:
-        xyz: (H, 3) float32 or float64, meters; may be non-finite.
-        rgb: (H, 3) float32 in [0, 1], or None.
-        fields: {name: (H,) or (H, n)}, the original columns, x, y and z among them.
-        width, height: width * height = H; height is 1 unless the cloud is organized.
-        frame_id, stamp: of the ROS message; stamp in ns.
-    """
-
-    xyz: np.ndarray
-    rgb: np.ndarray | None = None
-    fields: dict[str, np.ndarray] = field(default_factory=dict)
-    width: int = 0
-    height: int = 1
-    frame_id: str = ""
-    stamp: int = 0
+    xyz: np.ndarray  # (H, 3) float32 or float64, meters; may be non-finite
+    rgb: np.ndarray | None = None  # (H, 3) float32 in [0, 1]
+    fields: dict[str, np.ndarray] = field(default_factory=dict)  # the original columns, (H,) or (H, n), with x, y and z
+    width: int = 0  # width * height = H
+    height: int = 1  # more if the cloud is organized
+    frame_id: str = ""  # of the ROS message
+    stamp: int = 0  # of the ROS message, ns
 
     @classmethod
     def from_fields(cls, fields: dict[str, np.ndarray], width: int = 0, height: int = 1) -> Cloud:
@@ -53,36 +45,25 @@ class Cloud:
 
 
 def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
-    """Read a point cloud in the format that the suffix says.
-
-    Meshes become `mesh_points` points, sampled by area with a fixed seed. ValueError names the file, what was found
-    and the fix.
-    """
+    """Read a point cloud in the format that the suffix says; meshes become `mesh_points` points, sampled by area."""
     path = Path(path)
     if path.is_dir():
         raise error(path, "found a folder", "give a file, or a ROS 2 bag folder with its metadata.yaml")
     if not path.exists():
         raise error(path, "no such file", "check the path")
-    reader = _reader(path)
+    if path.suffix.lower() not in READERS:
+        fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"
+        raise error(path, f"suffix {path.suffix!r} is not known (found {looks_like(path)})", fix)
     if path.stat().st_size == 0:
         raise error(path, "found an empty file", "copy it again")
     try:
-        return reader(path, mesh_points)
+        return READERS[path.suffix.lower()](path, mesh_points)
     except OSError as reason:
         raise error(path, f"cannot be read ({reason.strerror or reason})", "check disk and permissions") from None
     except ValueError as reason:
         if str(reason).startswith(str(path.parent)):
             raise
         raise ValueError(f"{path}: {reason}") from None
-
-
-def _reader(path: Path) -> Callable[[Path, int], Cloud]:
-    if path.suffix.lower() not in READERS:
-        with path.open("rb") as handle:
-            found = looks_like(handle.read(32))
-        fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"
-        raise error(path, f"suffix {path.suffix!r} is not known (found {found})", fix)
-    return READERS[path.suffix.lower()]
 
 
 def _read_ply(path: Path, mesh_points: int) -> Cloud:
@@ -93,15 +74,11 @@ def _read_ply(path: Path, mesh_points: int) -> Cloud:
     return _from_samples(*mesh_files.sample(mesh_files.Mesh(cloud.xyz, triangles, cloud.rgb), mesh_points))
 
 
-def _read_off(path: Path, mesh_points: int) -> Cloud:
-    return _from_samples(*mesh_files.sample(mesh_files.read_off(path), mesh_points))
-
-
 def _read_obj(path: Path, mesh_points: int) -> Cloud:
-    found = mesh_files.read_obj(path)
-    if not len(found.triangles):
-        return _from_samples(found.vertices, found.colors)
-    return _from_samples(*mesh_files.sample(found, mesh_points))
+    mesh = mesh_files.read_obj(path)
+    if not len(mesh.triangles):
+        return _from_samples(mesh.vertices, mesh.colors)
+    return _from_samples(*mesh_files.sample(mesh, mesh_points))
 
 
 def _from_samples(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
@@ -119,7 +96,7 @@ READERS: dict[str, Callable[[Path, int], Cloud]] = {
     ".laz": lambda path, _: Cloud.from_fields(las_npy_bin.read_las(path)),
     ".npy": lambda path, _: Cloud.from_fields(las_npy_bin.read_npy(path)),
     ".bin": lambda path, _: Cloud.from_fields(las_npy_bin.read_bin(path)),
-    ".off": _read_off,
+    ".off": lambda path, count: _from_samples(*mesh_files.sample(mesh_files.read_off(path), count)),
     ".obj": _read_obj,
     ".png": lambda path, _: Cloud.from_fields(*depth_image.read(path)),
 }
@@ -130,13 +107,12 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
     """Write a cloud with all its fields and the `extra` ones, each (H,), as .ply, .pcd or .npy (structured).
 
     An original field with the name of an extra one is kept as `input_<name>`. Colors are stored where viewers of the
-    format expect them: red, green, blue in PLY and NPY, packed rgb in PCD. ValueError on another suffix.
+    format expect them: red, green, blue in PLY and NPY, packed rgb in PCD.
     """
-    path = Path(path)
     check_writable(path)
-    suffix = path.suffix.lower()
+    suffix = Path(path).suffix.lower()
     columns = dict(cloud.fields) or {name: cloud.xyz[:, i] for i, name in enumerate("xyz")}
-    columns, extra = (_native_colors(c, suffix == ".pcd") for c in (columns, dict(extra or {})))
+    columns, extra = (native_colors(c, suffix == ".pcd") for c in (columns, dict(extra or {})))
     kept = pointcloud2.renamed(columns, extra)
     columns = {new: columns[old] for old, new in kept.items()} | extra
     for name, column in columns.items():
@@ -163,7 +139,7 @@ def check_writable(path: str | Path) -> None:
         raise error(path, "is a folder", "give a file name")
 
 
-def _native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
+def native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
     """Convert red, green, blue (uint8) to packed rgb, or back; other colors are kept unchanged."""
     names = ("red", "green", "blue")
     if packed and "rgb" not in columns and all(columns.get(n, np.empty(0)).dtype == np.uint8 for n in names):

@@ -53,12 +53,8 @@ class Summary:
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
-        return {
-            "points": self.points,
-            "finite_points": self.finite_points,
-            "superpoints": self.superpoints,
-            "tokens": self.tokens,
-            "unlabeled": self.unlabeled,
+        counts = ("points", "finite_points", "superpoints", "tokens", "unlabeled")
+        return {name: getattr(self, name) for name in counts} | {
             "unlabeled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
             "classes": dict(self.classes.most_common()),
             "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},
@@ -73,15 +69,15 @@ def unlabeled_reasons(found: Segmentation) -> dict[str, int]:
         return {found.encoding.unlabeled_reason: 0}
     unlabeled = found.labels == UNLABELED
     finite = int((unlabeled & found.encoding.valid).sum())
-    reasons = {
-        "not finite": int(unlabeled.sum()) - finite,
-        found.encoding.unlabeled_reason or "below the threshold": finite,
-    }
-    return {reason: count for reason, count in reasons.items() if count}
+    reason = found.encoding.unlabeled_reason or "below the threshold"
+    counts = {"not finite": int(unlabeled.sum()) - finite, reason: finite}
+    return {reason: count for reason, count in counts.items() if count}
 
 
-def columns(found: Segmentation) -> dict[str, np.ndarray]:
+def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
     """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
+    found = segmenter.segment(cloud.xyz, cloud.rgb)
+    summary.add(found)
     out = {
         "label": found.labels.astype(np.uint32),
         "confidence": found.confidence.astype(np.float32),
@@ -93,22 +89,14 @@ def columns(found: Segmentation) -> dict[str, np.ndarray]:
 def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
     """Label one cloud and write it to the file `target`."""
     summary = Summary()
-    found = segmenter.segment(cloud.xyz, cloud.rgb)
-    summary.add(found)
-    files.write_cloud(target, cloud, columns(found))
+    files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
     return summary
 
 
 def label_bag(source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | None = None) -> Summary:
     """Label the clouds of one topic of a bag, and write a copy of the bag with a topic of labeled clouds added."""
     summary = Summary()
-
-    def label(cloud: Cloud) -> dict[str, np.ndarray]:
-        found = segmenter.segment(cloud.xyz, cloud.rgb)
-        summary.add(found)
-        return columns(found)
-
-    bags.add_labels(source, target, label, topic, summary.skipped.append)
+    bags.add_labels(source, target, lambda cloud: _label(cloud, segmenter, summary), topic, summary.skipped.append)
     return summary
 
 
@@ -129,16 +117,11 @@ def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) 
     start = time.perf_counter()
     ids = partition_cloud(cloud, config)
     total_ms = round(1000 * (time.perf_counter() - start), 3)
-    files.write_cloud(target, cloud, superpoint_columns(ids))
     finite = ids[ids != NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
+    colors = _color_columns(ids, index_colors(np.arange(max(count, 1))))  # one per superpoint, as in pictures
+    files.write_cloud(target, cloud, {"superpoint": ids} | colors)
     return {"points": len(ids), "finite_points": len(finite), "superpoints": count, "total_ms": total_ms}
-
-
-def superpoint_columns(ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the fields superpoint, red, green, blue, each (H,): one color per superpoint, as in pictures."""
-    count = int(ids[ids != NO_SUPERPOINT].max(initial=0)) + 1
-    return {"superpoint": ids} | _color_columns(ids, index_colors(np.arange(count)))
 
 
 def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:

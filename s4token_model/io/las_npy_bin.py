@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.io.errors import error, looks_like
+from s4token_model.io.errors import error, looks_like, truncated
 
 
 def read_bin(path: Path) -> dict[str, np.ndarray]:
@@ -29,9 +29,8 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
     try:
         values = np.load(path, allow_pickle=False)
     except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
-        with path.open("rb") as handle:
-            found = looks_like(handle.read(32))
-        raise error(path, f"found {found} that cannot be read ({reason})", "save a plain array of numbers") from None
+        found = f"found {looks_like(path)} that cannot be read ({reason})"
+        raise error(path, found, "save a plain array of numbers") from None
     if not isinstance(values, np.ndarray):
         raise error(path, "found several arrays", "save one array of numbers with np.save")
     if values.dtype.names:
@@ -65,12 +64,10 @@ def _check_las(path: Path) -> None:
     header, offset, records = struct.unpack_from("<HII", head, 94)
     kind, step, count = struct.unpack_from("<BHI", head, 104)
     extended = struct.unpack_from("<I", head, 243)[0] if header >= 375 and len(head) == 375 else 0
-    compressed = kind >= 128
     if offset > size or header + 54 * records > offset or 60 * extended > size or step == 0:
         raise error(path, "truncated, or its LAS header is damaged", "copy it again")
-    if not compressed and offset + step * count > size:
-        found = f"truncated: the header promises {count} points, the file holds {(size - offset) // step}"
-        raise error(path, found, "copy it again")
+    if kind < 128 and offset + step * count > size:  # not compressed
+        raise truncated(path, count, (size - offset) // step)
 
 
 def read_las(path: Path) -> dict[str, np.ndarray]:
@@ -85,8 +82,6 @@ def read_las(path: Path) -> dict[str, np.ndarray]:
     except Exception as reason:  # laspy and its LAZ backends raise many types on broken files
         raise error(path, f"cannot be read ({reason})", "copy it again; .laz needs pip install lazrs") from None
     if len(las.points) < las.header.point_count:
-        found = f"truncated: the header promises {las.header.point_count} points, the file holds {len(las.points)}"
-        raise error(path, found, "copy it again")
-    fields = {name: np.asarray(las[name]) for name in "xyz"}  # X, Y and Z are the raw integers
-    others = [name for name in las.point_format.dimension_names if name not in "XYZ"]
-    return {**fields, **{name: np.asarray(las[name]) for name in others}}
+        raise truncated(path, las.header.point_count, len(las.points))
+    others = [name for name in las.point_format.dimension_names if name not in "XYZ"]  # X, Y, Z are the raw integers
+    return {name: np.asarray(las[name]) for name in ("x", "y", "z", *others)}

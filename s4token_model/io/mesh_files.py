@@ -19,13 +19,6 @@ class Mesh(NamedTuple):
     colors: np.ndarray | None = None
 
 
-class Samples(NamedTuple):
-    """Points on a surface: xyz (N, 3) float32, and their colors (N, 3) float32 in [0, 1] or None."""
-
-    xyz: np.ndarray
-    colors: np.ndarray | None
-
-
 def read_off(path: Path) -> Mesh:
     """Read an OFF mesh; polygons are split into triangles, colors skipped. ValueError on a broken file."""
     text = path.read_bytes().decode("ascii", "replace")
@@ -91,8 +84,8 @@ def fan(polygons: np.ndarray) -> np.ndarray:
     return np.concatenate(corners) if corners else np.empty((0, 3), np.int64)
 
 
-def sample(mesh: Mesh, count: int, seed: int = 0) -> Samples:
-    """Sample `count` points uniformly by area; colors are interpolated. ValueError on a mesh that has no surface."""
+def sample(mesh: Mesh, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+    """Sample points uniformly by area: xyz (count, 3) float32, and their interpolated colors, alike, or None."""
     vertices, triangles, colors = mesh
     if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
         raise ValueError(f"a triangle names vertex {triangles.max()} of {len(vertices)}; the mesh is damaged")
@@ -107,5 +100,5 @@ def sample(mesh: Mesh, count: int, seed: int = 0) -> Samples:
     weights = np.stack([1 - root, root * (1 - along), root * along], axis=1)[:, :, None]
     xyz = (corners[chosen] * weights).sum(axis=1).astype(np.float32)
     if colors is None:
-        return Samples(xyz, None)
-    return Samples(xyz, (colors[triangles[chosen]] * weights).sum(axis=1).astype(np.float32))
+        return xyz, None
+    return xyz, (colors[triangles[chosen]] * weights).sum(axis=1).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from s4token_model.io.errors import error, looks_like
+from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.pointcloud2 import structured
 
 TYPES = {"I": "i", "U": "u", "F": "f"}
@@ -58,27 +58,22 @@ def _layout(path: Path, head: dict[str, list[str]]) -> tuple[np.dtype, dict[str,
         counts = head.get("COUNT", ["1"] * len(fields))
         kinds = [f"<{TYPES[t]}{int(s)}" for t, s in zip(head["TYPE"], head["SIZE"], strict=True)]
         names = {f"{i}_{f}": f for i, f in enumerate(fields)}
-        spec = [
-            (name, kind) if int(c) == 1 else (name, kind, (int(c),))
-            for name, kind, c in zip(names, kinds, counts, strict=True)
-        ]
-        return np.dtype(spec), names
+        shapes = [() if int(c) == 1 else (int(c),) for c in counts]
+        return np.dtype(list(zip(names, kinds, shapes, strict=True))), names
     except (KeyError, ValueError, TypeError):
         raise error(path, "FIELDS, SIZE, TYPE and COUNT do not agree", "write the file again") from None
 
 
 def _binary(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
     if len(body) < dtype.itemsize * count:
-        found = f"truncated: the header promises {count} points, the file holds {len(body) // dtype.itemsize}"
-        raise error(path, found, "copy it again")
+        raise truncated(path, count, len(body) // dtype.itemsize)
     return np.frombuffer(body, dtype, count)
 
 
 def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
     lines = [line for line in body.decode("ascii", "replace").splitlines() if line.strip()]
     if len(lines) < count:
-        found = f"truncated: the header promises {count} points, the file holds {len(lines)}"
-        raise error(path, found, "copy it again")
+        raise truncated(path, count, len(lines))
     try:
         return np.loadtxt(lines[:count], dtype, ndmin=1) if count else np.empty(0, dtype)
     except ValueError as reason:
@@ -111,20 +106,16 @@ _READERS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed
 def write(handle: IO[bytes], columns: dict[str, np.ndarray], width: int, height: int) -> None:
     """Write a binary PCD 0.7 of height * width points."""
     plain = {"_".join(name.split()): _to_pcd_type(column) for name, column in columns.items()}
-    header = {
-        "VERSION": ["0.7"],
+    per_field = {
         "FIELDS": list(plain),
-        "SIZE": [str(c.dtype.itemsize) for c in plain.values()],
+        "SIZE": [c.dtype.itemsize for c in plain.values()],
         "TYPE": [c.dtype.kind.upper() for c in plain.values()],
-        "COUNT": [str(int(np.prod(c.shape[1:], dtype=int))) for c in plain.values()],
-        "WIDTH": [str(width)],
-        "HEIGHT": [str(height)],
-        "VIEWPOINT": ["0 0 0 1 0 0 0"],
-        "POINTS": [str(width * height)],
-        "DATA": ["binary"],
+        "COUNT": [np.prod(c.shape[1:], dtype=int) for c in plain.values()],
     }
-    lines = ["# .PCD v0.7 - Point Cloud Data file format", *(" ".join([k, *v]) for k, v in header.items()), ""]
-    handle.write("\n".join(lines).encode("ascii", "replace"))
+    lines = ["# .PCD v0.7 - Point Cloud Data file format", "VERSION 0.7"]
+    lines += [" ".join(map(str, [key, *values])) for key, values in per_field.items()]
+    lines += [f"WIDTH {width}", f"HEIGHT {height}", "VIEWPOINT 0 0 0 1 0 0 0", f"POINTS {width * height}"]
+    handle.write("\n".join([*lines, "DATA binary", ""]).encode("ascii", "replace"))
     handle.write(structured(plain).tobytes())
 
 

@@ -7,7 +7,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from s4token_model.io.errors import error, looks_like
+from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.mesh_files import fan, triangulate
 from s4token_model.io.pointcloud2 import structured
 
@@ -31,6 +31,9 @@ class _Element(NamedTuple):
     name: str
     rows: int
     properties: list[_Property]
+
+    def truncated(self, path: Path, held: int) -> ValueError:
+        return truncated(path, self.rows, held, f"rows of {self.name}")
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -81,11 +84,6 @@ def _parse_header(path: Path, blob: bytes) -> tuple[str, list[_Element], int]:
     return order, elements, blob.index(b"\n", end) + 1 if b"\n" in blob[end:] else len(blob)
 
 
-def _truncated(path: Path, element: _Element, held: int) -> ValueError:
-    found = f"truncated: the header promises {element.rows} rows of {element.name}, the file holds {held}"
-    return error(path, found, "copy it again")
-
-
 class _Binary:
     """Reads elements one after the other from the bytes of a file."""
 
@@ -103,7 +101,7 @@ class _Binary:
             self.at = end
             return rows
         if not lists:
-            raise _truncated(self.path, element, (len(self.blob) - self.at) // dtype.itemsize)
+            raise element.truncated(self.path, (len(self.blob) - self.at) // dtype.itemsize)
         return [self._row(element, i) for i in range(element.rows)]
 
     def _dtype(self, element: _Element) -> np.dtype:
@@ -124,14 +122,13 @@ class _Binary:
         return np.dtype(spec)
 
     def _row(self, element: _Element, index: int) -> dict[str, np.ndarray]:
-        row = {}
+        def length(p: _Property) -> int:
+            return int(self._take(p.length_type, 1)[0]) if p.length_type else 1
+
         try:
-            for p in element.properties:
-                length = int(self._take(p.length_type, 1)[0]) if p.length_type else 1
-                row[p.name] = self._take(p.type, length)
+            return {p.name: self._take(p.type, length(p)) for p in element.properties}
         except ValueError:
-            raise _truncated(self.path, element, index) from None
-        return row
+            raise element.truncated(self.path, index) from None
 
     def _take(self, code: str, count: int) -> np.ndarray:
         values = np.frombuffer(self.blob, self.order + code, count, self.at)
@@ -151,7 +148,7 @@ class _Ascii:
         lines = self.lines[self.at : self.at + element.rows]
         self.at += element.rows
         if len(lines) < element.rows:
-            raise _truncated(self.path, element, len(lines))
+            raise element.truncated(self.path, len(lines))
         try:
             if not any(p.length_type for p in element.properties):
                 dtype = np.dtype([(p.name, p.type) for p in element.properties])

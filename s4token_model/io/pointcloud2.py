@@ -27,27 +27,9 @@ class Field(NamedTuple):
 
 
 def decode(
-    fields: Iterable[Any],
-    data: Any,
-    width: int,
-    height: int,
-    point_step: int,
-    row_step: int,
-    is_bigendian: bool = False,
+    fields: Iterable[Any], data: Any, width: int, height: int, point_step: int, row_step: int, is_bigendian: bool
 ) -> np.ndarray:
-    """Return the points of a PointCloud2 as a structured array of shape (height * width,).
-
-    Args:
-        fields: objects with name, offset, datatype and count.
-        data: anything with the buffer interface.
-        width, height, point_step, row_step, is_bigendian: as in the message.
-
-    Returns:
-        A view of `data`, or a copy if rows are padded.
-
-    Raises:
-        ValueError: data too short, unknown datatype, field outside the point, or repeated name.
-    """
+    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded."""
     count = height * width
     layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
     dtype = _dtype(layout_, int(point_step), bool(is_bigendian))
@@ -59,9 +41,8 @@ def decode(
     needed = (height - 1) * row_step + packed if count else 0
     raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
     if len(raw) < needed:
-        raise ValueError(
-            f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}; the cloud is cut short"
-        )
+        found = f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}"
+        raise ValueError(f"{found}; the cloud is cut short")
     if row_step == packed:
         return raw[:needed].view(dtype)
     rows = np.lib.stride_tricks.as_strided(raw, (height, packed), (row_step, 1))
@@ -75,10 +56,9 @@ def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bi
         if datatype not in DATATYPES:
             raise ValueError(f"field {name!r} has datatype {datatype}; PointField knows 1 (int8) to 8 (float64)")
         base = np.dtype((">" if is_bigendian else "<") + DATATYPES[datatype])
-        if offset < 0 or offset + base.itemsize * count > point_step:
-            raise ValueError(
-                f"field {name!r} ends at byte {offset + base.itemsize * count}, beyond point_step {point_step}"
-            )
+        end = offset + base.itemsize * count
+        if offset < 0 or end > point_step:
+            raise ValueError(f"field {name!r} ends at byte {end}, beyond point_step {point_step}")
         if any(name == there[0] for there in spec):
             raise ValueError(f"field {name!r} is there twice; fields must have distinct names")
         if name:  # nameless fields are padding
@@ -94,10 +74,7 @@ def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32.
-
-    `points` is a structured array or a dict of columns. ValueError when x, y or z is missing or has a count over 1.
-    """
+    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32."""
     missing = [n for n in "xyz" if n not in names(points)]
     if missing:
         present = ", ".join(names(points)) or "none"
@@ -115,8 +92,7 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Return colors (H, 3) float32 in [0, 1], or None when there are none.
 
-    Supported are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes (float32, int32, uint32) or as three values; and red,
-    green, blue or r, g, b of 8 or 16 bits, or as floats (0-1, or 0-255 when any exceeds 1).
+    Fields are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes or as three values; or COLOR_NAMES, see `unit_colors`.
     """
     present = names(points)
     for name in ("rgb", "rgba"):
@@ -142,16 +118,12 @@ def _packed(column: np.ndarray) -> np.ndarray | None:
 
 
 def unit_colors(colors: np.ndarray) -> np.ndarray:
-    """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0.
-
-    8-bit values are divided by 255; wider integers by 65535, or by 255 if none exceeds it (common in LAS files); floats
-    by 255 if any exceeds 1.
-    """
+    """Scale colors (H, 3) of any number type to float32 in [0, 1]; non-finite values become 0."""
     out = np.nan_to_num(colors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     top = float(out.max(initial=0.0))
     if colors.dtype.kind == "f":
         scale = 255.0 if top > 1 else 1.0
-    else:
+    else:  # 16 bits, or 8 bits in a wider type, which is common in LAS files
         scale = 255.0 if colors.dtype.itemsize == 1 or top <= 255 else 65535.0
     return np.clip(out / np.float32(scale), 0, 1)
 
@@ -173,8 +145,7 @@ def structured(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a new structured array (H,) with `columns`, each (H,), appended to the fields of `points`.
 
-    Old bytes, padding included, keep their offsets, and the byte order stays that of `points`. Existing fields with the
-    name of a column are renamed as `renamed` says.
+    Old bytes, padding included, keep offsets and byte order; old fields with the name of a column are `renamed`.
     """
     step, fields = points.dtype.itemsize, _fields(points)
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]

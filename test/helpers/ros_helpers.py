@@ -236,7 +236,7 @@ def wait_for(condition, timeout: float = 30.0, what: str = "") -> None:
 _stamps = iter(range(1, 10**9))
 
 
-def cloud(points: np.ndarray, frame: str = "map", height: int | None = None, **changes) -> PointCloud2:
+def cloud(points: np.ndarray, frame: str = "map", height: int = 1, **changes) -> PointCloud2:
     """A PointCloud2 with a stamp of its own from a structured array."""
     number = next(_stamps)
     header = Header(frame_id=frame)

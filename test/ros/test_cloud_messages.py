@@ -191,13 +191,6 @@ def test_no_points(height, width):
     assert len(out.data) == 0 and "label" in [f.name for f in out.fields]
 
 
-def test_finite():
-    xyz = XYZ.copy()
-    xyz[1, 0], xyz[5, 2], xyz[7, 1] = np.nan, np.inf, -np.inf
-    finite = cloud_messages.decode(cloud_messages.encode(structured(xyz), Header())).finite
-    np.testing.assert_array_equal(np.flatnonzero(~finite), [1, 5, 7])
-
-
 def test_names_are_valid_and_distinct():
     words = [
         "Café table",
