@@ -30,46 +30,27 @@ from s4token_model.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class PatchedCloud:
-    """A cloud cut into patches, before the network.
+    """A cloud cut into patches, before the network."""
 
-    Attributes:
-        working: the finite points in canonical order and unit scale, F of them.
-        superpoints: (F,) int32, superpoint of every working point.
-        patches: the points of each of the N patches.
-        context: what surrounds each patch.
-        stages_ms: milliseconds of each stage.
-    """
-
-    working: preprocess.WorkingCloud
-    superpoints: np.ndarray
-    patches: patches.Patches
-    context: token_context.Context
-    stages_ms: dict[str, float]
+    working: preprocess.WorkingCloud  # the finite points in canonical order and unit scale, F of them
+    superpoints: np.ndarray  # (F,) int32, superpoint of every working point
+    patches: patches.Patches  # the points of each of the N patches
+    context: token_context.Context  # what surrounds each patch
+    stages_ms: dict[str, float]  # milliseconds of each stage
 
 
 @dataclass(frozen=True)
 class EncodedCloud:
-    """Token features of one cloud of H points; any vocabulary can label it without running the network again.
+    """Token features of one cloud of H points; any vocabulary can label it without running the network again."""
 
-    Attributes:
-        valid: (H,) bool, finite points.
-        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
-        superpoint_count: number of superpoints.
-        tokens: (N, E) float32 unit rows in CLIP's joint space.
-        cls: (E,) float32, unit global feature.
-        stages_ms: milliseconds of each stage.
-        unlabeled_reason: why no point can be labeled; empty if points can.
-        geometry: what the network read; None if there is no finite point.
-    """
-
-    valid: np.ndarray
-    superpoints: np.ndarray
-    superpoint_count: int
-    tokens: np.ndarray
-    cls: np.ndarray
-    stages_ms: dict[str, float]
-    unlabeled_reason: str = ""
-    geometry: PatchedCloud | None = None
+    valid: np.ndarray  # (H,) bool, finite points
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    superpoint_count: int  # number of superpoints
+    tokens: np.ndarray  # (N, E) float32 unit rows in CLIP's joint space
+    cls: np.ndarray  # (E,) float32, unit global feature
+    stages_ms: dict[str, float]  # milliseconds of each stage
+    unlabeled_reason: str = ""  # why no point can be labeled; empty if points can
+    geometry: PatchedCloud | None = None  # what the network read; None if there is no finite point
 
     @property
     def centers(self) -> propagation.TokenCenters:
@@ -81,23 +62,14 @@ class EncodedCloud:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels of one cloud of H points.
+    """Labels of one cloud of H points."""
 
-    Attributes:
-        labels: (H,) uint32, index into vocabulary.names, or constants.UNLABELED.
-        confidence: (H,) float32 in [0, 1], 0 on points that are not finite.
-        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
-        vocabulary: the class names the points were labeled with.
-        encoding: the token features; label them again with `Segmenter.label`.
-        stages_ms: milliseconds of each stage.
-    """
-
-    labels: np.ndarray
-    confidence: np.ndarray
-    superpoints: np.ndarray
-    vocabulary: Vocabulary
-    encoding: EncodedCloud
-    stages_ms: dict[str, float] = field(default_factory=dict)
+    labels: np.ndarray  # (H,) uint32, index into vocabulary.names, or constants.UNLABELED
+    confidence: np.ndarray  # (H,) float32 in [0, 1], 0 on points that are not finite
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    vocabulary: Vocabulary  # the class names the points were labeled with
+    encoding: EncodedCloud  # the token features; label them again with `Segmenter.label`
+    stages_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of each stage
 
     @property
     def tokens(self) -> int:

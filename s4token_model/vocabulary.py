@@ -32,23 +32,14 @@ COLORS = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Class names and their text features.
+    """Class names and their text features."""
 
-    Attributes:
-        names: C class names.
-        templates: T prompts, each with one {}.
-        thresholds: (C,) float32 in [0, 1], smallest confidence of a label.
-        colors: (C, 3) uint8, sRGB.
-        text: (C, E) float32 unit rows in CLIP's joint space.
-        version: counts the vocabulary changes of a live node.
-    """
-
-    names: tuple[str, ...]
-    templates: tuple[str, ...]
-    thresholds: np.ndarray
-    colors: np.ndarray
-    text: np.ndarray
-    version: int = 1
+    names: tuple[str, ...]  # C class names
+    templates: tuple[str, ...]  # T prompts, each with one {}
+    thresholds: np.ndarray  # (C,) float32 in [0, 1], smallest confidence of a label
+    colors: np.ndarray  # (C, 3) uint8, sRGB
+    text: np.ndarray  # (C, E) float32 unit rows in CLIP's joint space
+    version: int = 1  # counts the vocabulary changes of a live node
 
 
 def build(

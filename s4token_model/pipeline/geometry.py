@@ -14,19 +14,12 @@ from s4token_model.kernels.spatial_index import MortonIndex
 
 
 class LocalGeometry(NamedTuple):
-    """Local geometry of every point of a cloud.
+    """Local geometry of every point of a cloud."""
 
-    Attributes:
-        index: spatial index of the cloud, which later stages reuse.
-        normals: (H, 3) float32 unit vectors of arbitrary sign.
-        eigen: (H, 3) float32: linearity, planarity, scattering, 0 to 1.
-        edges: (E, 2) int32, undirected graph of nearest neighbors, each pair once with i < j.
-    """
-
-    index: MortonIndex
-    normals: np.ndarray
-    eigen: np.ndarray
-    edges: np.ndarray
+    index: MortonIndex  # spatial index of the cloud, which later stages reuse
+    normals: np.ndarray  # (H, 3) float32 unit vectors of arbitrary sign
+    eigen: np.ndarray  # (H, 3) float32: linearity, planarity, scattering, 0 to 1
+    edges: np.ndarray  # (E, 2) int32, undirected graph of nearest neighbors, each pair once with i < j
 
 
 def local_geometry(

@@ -24,23 +24,14 @@ MIN_FLOOR_FRACTION = 0.1  # of the normals
 
 @dataclass(frozen=True)
 class WorkingCloud:
-    """The finite points of a cloud, F of them, of which W go through the network.
+    """The finite points of a cloud, F of them, of which W go through the network."""
 
-    Attributes:
-        original_index: (F,) int64, index into the input of each point; points are sorted by (x, y, z).
-        xyz: (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it.
-        rgb: (F, 3) float32 in [0, 1], or None.
-        kept: (W,) index into xyz of the points that go through the network.
-        kept_of_point: (F,) index into `kept` for every point.
-        extent: length of the unit cube's edge in the unit of the input.
-    """
-
-    original_index: np.ndarray
-    xyz: np.ndarray
-    rgb: np.ndarray | None
-    kept: np.ndarray
-    kept_of_point: np.ndarray
-    extent: float
+    original_index: np.ndarray  # (F,) int64, index into the input of each point; points are sorted by (x, y, z)
+    xyz: np.ndarray  # (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it
+    rgb: np.ndarray | None  # (F, 3) float32 in [0, 1], or None
+    kept: np.ndarray  # (W,) index into xyz of the points that go through the network
+    kept_of_point: np.ndarray  # (F,) index into `kept` for every point
+    extent: float  # length of the unit cube's edge in the unit of the input
 
     @property
     def points(self) -> np.ndarray:

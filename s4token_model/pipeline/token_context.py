@@ -57,17 +57,11 @@ TYPICAL_TOKENS = 512  # sizes are relative to the points per token of such a clo
 
 @dataclass(frozen=True)
 class Context:
-    """Context of N tokens.
+    """Context of N tokens."""
 
-    Attributes:
-        points: (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2.
-        mask: (N, C) bool, False where padded.
-        descriptor: (N, 24) float32, see DESCRIPTOR_NAMES.
-    """
-
-    points: np.ndarray
-    mask: np.ndarray
-    descriptor: np.ndarray
+    points: np.ndarray  # (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2
+    mask: np.ndarray  # (N, C) bool, False where padded
+    descriptor: np.ndarray  # (N, 24) float32, see DESCRIPTOR_NAMES
 
 
 def context_features(

@@ -17,23 +17,14 @@ PATCH_BLOCK = 128  # patches per pass of a PointNet on a CPU; their features fit
 
 @dataclass(frozen=True)
 class TokenInput:
-    """What the tokenizer reads, for a batch of B clouds with N tokens each.
+    """What the tokenizer reads, for a batch of B clouds with N tokens each."""
 
-    Attributes:
-        patch: (B, N, M, 3 + F), offsets of the patch points in units of the radius, and F point features.
-        mask: (B, N, M) bool, False on padding.
-        context: (B, N, C, 5), points of the wide patch, see token_context.
-        context_mask: (B, N, C) bool, False on padding.
-        shape: (B, N, 24), descriptor of the token's superpoint.
-        position: (B, N, 3), (p_t - mean of all p_t) / r.
-    """
-
-    patch: Tensor
-    mask: Tensor
-    context: Tensor
-    context_mask: Tensor
-    shape: Tensor
-    position: Tensor
+    patch: Tensor  # (B, N, M, 3 + F), offsets of the patch points in units of the radius, and F point features
+    mask: Tensor  # (B, N, M) bool, False on padding
+    context: Tensor  # (B, N, C, 5), points of the wide patch, see token_context
+    context_mask: Tensor  # (B, N, C) bool, False on padding
+    shape: Tensor  # (B, N, 24), descriptor of the token's superpoint
+    position: Tensor  # (B, N, 3), (p_t - mean of all p_t) / r
 
     def to(self, device: str | torch.device) -> TokenInput:
         """Return a copy on `device`."""
