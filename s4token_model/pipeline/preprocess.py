@@ -61,16 +61,8 @@ def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
     """Drop non-finite points, sort by (x, y, z), scale to the unit cube, keep one point per voxel above `max_points`.
 
-    The order makes all later ties independent of the input's order, the unit cube makes results independent of scale
-    and translation.
-
-    Args:
-        xyz: (H, 3) numbers, any unit.
-        rgb: (H, 3) in [0, 1], or None.
-        max_points: clouds with more points are downsampled to about this many.
-
-    Raises:
-        ValueError: on wrong shapes.
+    xyz (H, 3) in any unit, rgb (H, 3) in [0, 1] or None; ValueError on wrong shapes. The order makes all later ties
+    independent of the input's order, the unit cube makes results independent of scale and translation.
     """
     xyz = _checked(xyz, rgb)
     # Finite points, in native byte order

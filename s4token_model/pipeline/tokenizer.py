@@ -111,12 +111,9 @@ class Tokenizer(nn.Module):
         self.position = PositionEmbedding(config.position_octaves, out) if config.position == "sincos" else None
         if config.context:
             self.context = PointNet(CHANNELS, config.width, out)
-            self.shape = nn.Sequential(
-                nn.Linear(DESCRIPTOR_DIM, 2 * config.width),
-                nn.LayerNorm(2 * config.width),
-                nn.GELU(),
-                nn.Linear(2 * config.width, out),
-            )
+            wide = 2 * config.width
+            first, last = nn.Linear(DESCRIPTOR_DIM, wide), nn.Linear(wide, out)
+            self.shape = nn.Sequential(first, nn.LayerNorm(wide), nn.GELU(), last)
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
         self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
 
@@ -134,16 +131,11 @@ class Tokenizer(nn.Module):
 
 
 def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfig) -> TokenInput:
-    """Turn the patches of one cloud into a batch of one.
+    """Turn the `Patches` and the `Context` of one cloud into a batch of one.
 
-    Args:
-        patches: patches.Patches.
-        context: token_context.Context.
-        rgb: (H, 3) in [0, 1]; read only if the tokenizer uses color, and gray if None.
-        config: settings of the tokenizer.
+    rgb (H, 3) in [0, 1] is read only if the tokenizer uses color, and gray if None.
     """
-    mask = patches.index >= 0
-    patch = patches.offsets
+    mask, patch = patches.index >= 0, patches.offsets
     if config.features == "rgb":
         color = np.full((*mask.shape, 3), 0.5, np.float32) if rgb is None else rgb[patches.index].astype(np.float32)
         patch = np.concatenate([patch, color * mask[..., None]], axis=2)
