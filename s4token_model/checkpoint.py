@@ -48,8 +48,8 @@ def read_config(model: str | Path) -> Config:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); the checkpoint is damaged, copy it again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
         raise ValueError(
             f"{path} has format {found}, this version reads format {FORMAT}; use a matching s4token or retrain"
         )
@@ -87,16 +87,10 @@ def bundle_clip(directory: Path, config: Config, root: Path | None) -> Config:
 def load(
     model: str | Path, config: Config | None = None, device: str | torch.device = "cpu"
 ) -> tuple[Tokenizer, FrozenClip, Config]:
-    """Load tokenizer, CLIP and config of a checkpoint, in evaluation mode.
+    """Load tokenizer, CLIP and config of a checkpoint, by directory or built-in name, in evaluation mode.
 
-    Args:
-        model: a directory, or the name of a built-in checkpoint.
-        config: replaces the saved one; the keys that the weights depend on (tokenizer.*, clip.name and
-            clip.pretrained) must be the same.
-        device: where to load the weights.
-
-    Raises:
-        ValueError: a file is missing or damaged, or `config` does not fit the weights.
+    `config` replaces the saved one; the keys that the weights depend on (tokenizer.*, clip.name and clip.pretrained)
+    must be the same. ValueError if it does not fit the weights, or a file is missing or damaged.
     """
     directory, saved = resolve(model), read_config(model)
     config = saved if config is None else config

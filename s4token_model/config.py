@@ -23,21 +23,16 @@ class InputConfig:
     """Which points of a cloud go through the network, and what is up."""
 
     up: str = option(
-        "z",
-        "axis of the cloud that points up; -y for a camera's optical frame",
+        "z", "axis of the cloud that points up; -y for a camera's optical frame",
         choices=("x", "-x", "y", "-y", "z", "-z"),
-    )
+    )  # fmt: skip
     level: float = option(
         0.0,
         "clouds tilted by at most this many degrees are rotated until their floor is horizontal; 0 leaves them as is",
-        0.0,
-        45.0,
-    )
+        0.0, 45.0,
+    )  # fmt: skip
     max_points: int = option(
-        200000,
-        "larger clouds are downsampled to one point per voxel; every point still gets a label",
-        1000,
-        10000000,
+        200000, "larger clouds are downsampled to one point per voxel; every point still gets a label", 1000, 10000000
     )
 
 
@@ -46,16 +41,14 @@ class SuperpointConfig:
     """The l0 partition into superpoints (Sec. 3.2, App. A.1 of the paper)."""
 
     solver: str = option(
-        "merge",
-        "solver of the l0 energy: our own, or cut pursuit, which needs the package cut-pursuit-py",
+        "merge", "solver of the l0 energy: our own, or cut pursuit, which needs the package cut-pursuit-py",
         choices=("merge", "cut_pursuit"),
-    )
+    )  # fmt: skip
     regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)
     anchors: str = option(
-        "all",
-        "points that the eigen-features are computed from: all, one per voxel, or farthest points",
+        "all", "points that the eigen-features are computed from: all, one per voxel, or farthest points",
         choices=("all", "voxel", "fps"),
-    )
+    )  # fmt: skip
     anchor_count: int = option(20000, "target number of anchors for anchors: voxel or fps", 16, 1000000)
     feature_neighbors: int = option(20, "nearest anchors per point for normals and eigen-features", 3, 128)
     graph_neighbors: int = option(8, "nearest points linked to each point in the partition graph", 1, 64)
@@ -107,10 +100,9 @@ class ClipConfig:
     name: str = option("ViT-B-16", "open_clip model name, or a directory with open_clip_config.json and weights")
     pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option(
-        "auto",
-        "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",
+        "auto", "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",
         choices=("auto", "fp32", "bf16"),
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -164,10 +156,8 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
 def replace(config: Any, changes: dict[str, Any]) -> Any:
     """Return a copy of `config` with dotted paths changed and every value checked.
 
-    In a Config, the key `variant` stands for all keys of one tokenizer of the paper, see tokenizer_variants.
-
-    Raises:
-        ValueError: an unknown path or a value out of range; names the path, the value and what is allowed.
+    In a Config, the key `variant` stands for all keys of one tokenizer of the paper, see tokenizer_variants. ValueError
+    on an unknown path or a value out of range names the path, the value and what is allowed.
     """
     known = options(config)
     for path, value in (tokenizer_variants.expanded(changes) if isinstance(config, Config) else changes).items():
@@ -182,9 +172,9 @@ def to_dict(config: Any) -> dict[str, Any]:
     return {path: list(v) if isinstance(v, tuple) else v for path, (v, _) in options(config).items()}
 
 
-def from_dict(values: dict[str, Any], base: Any = None) -> Any:
-    """Return `base` (default: Config()) with the dotted paths, or nested mappings, of `values` applied."""
-    return replace(Config() if base is None else base, flatten(values))
+def from_dict(values: dict[str, Any]) -> Config:
+    """Return the Config with the dotted paths, or nested mappings, of `values` applied to the defaults."""
+    return replace(Config(), flatten(values))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -223,10 +213,10 @@ def _typed(path: str, value: Any, current: Any) -> Any:
         return value
     if wanted is bool and str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
-    if wanted is tuple and not isinstance(value, str) and isinstance(value, Iterable):
-        return tuple(str(v) for v in value)
     if wanted is tuple and isinstance(value, str):
         return tuple(v.strip() for v in value.split(","))
+    if wanted is tuple and isinstance(value, Iterable):
+        return tuple(str(v) for v in value)
     try:
         if wanted is int and not isinstance(value, bool) and float(value) == int(float(value)):
             return int(float(value))

@@ -13,22 +13,15 @@ from s4token_model import constants
 class Scores:
     """Scores in [0, 1] of a labeling.
 
-    Args:
-        miou: mean IoU over the classes that occur in the ground truth. Predicting an absent class lowers the IoU of
-            others through their false negatives, not the mean.
-        macc: mean recall over the same classes.
-        accuracy: fraction of the annotated points labeled correctly.
-        iou: (C,), NaN for classes absent from the ground truth.
-        recall: (C,), NaN for classes absent from the ground truth.
-        support: (C,) annotated points per class.
+    Predicting an absent class lowers the IoU of others through their false negatives, not the mean.
     """
 
-    miou: float
-    macc: float
-    accuracy: float
-    iou: np.ndarray
-    recall: np.ndarray
-    support: np.ndarray
+    miou: float  # mean IoU over the classes that occur in the ground truth
+    macc: float  # mean recall over the same classes
+    accuracy: float  # fraction of the annotated points labeled correctly
+    iou: np.ndarray  # (C,), NaN for classes absent from the ground truth
+    recall: np.ndarray  # (C,), NaN for classes absent from the ground truth
+    support: np.ndarray  # (C,) annotated points per class
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
@@ -56,31 +49,18 @@ def scores(counts: np.ndarray) -> Scores:
     recall = np.where(present, hit / np.maximum(support, 1e-300), np.nan)
     if not present.any():
         return Scores(np.nan, np.nan, np.nan, iou, recall, support)
-    return Scores(
-        float(iou[present].mean()),
-        float(recall[present].mean()),
-        float(hit.sum() / support.sum()),
-        iou,
-        recall,
-        support,
-    )
+    accuracy = float(hit.sum() / support.sum())
+    return Scores(float(iou[present].mean()), float(recall[present].mean()), accuracy, iou, recall, support)
 
 
 def oracle_labels(superpoints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Give each superpoint its most frequent true label: the best labeling that the partition allows.
 
-    Ties go to the lower label; superpoints without an annotated point get 65535.
-
-    Args:
-        superpoints: (H,) integer ids.
-        truth: (H,) labels, 65535 = not annotated.
-
-    Returns:
-        (H,) uint32 labels.
+    superpoints (H,) ids, truth (H,) labels, 65535 = not annotated -> (H,) uint32. Ties go to the lower label;
+    superpoints without an annotated point get 65535.
     """
-    superpoints, truth = np.asarray(superpoints), np.asarray(truth).astype(np.int64)
-    _, inverse = np.unique(superpoints, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    truth = np.asarray(truth).astype(np.int64)
+    inverse = np.unique(np.asarray(superpoints), return_inverse=True)[1].reshape(-1)
     annotated = (truth >= 0) & (truth != constants.UNLABELED)
     best = np.full(inverse.max() + 1 if len(inverse) else 0, constants.UNLABELED, np.uint32)
     if annotated.any():

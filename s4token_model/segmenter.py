@@ -12,16 +12,8 @@ import torch
 from torch.nn.functional import normalize
 
 from s4token_model import checkpoint, constants, vocabulary
-from s4token_model.config import Config, SuperpointConfig
-from s4token_model.pipeline import (
-    labeling,
-    patches,
-    preprocess,
-    propagation,
-    sampling,
-    superpoints,
-    token_context,
-)
+from s4token_model.config import Config
+from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling, superpoints, token_context
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer, token_input
 from s4token_model.stage_timer import StageTimer
@@ -30,46 +22,27 @@ from s4token_model.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class PatchedCloud:
-    """A cloud cut into patches, before the network.
+    """A cloud cut into patches, before the network."""
 
-    Attributes:
-        working: the finite points in canonical order and unit scale, F of them.
-        superpoints: (F,) int32, superpoint of every working point.
-        patches: the points of each of the N patches.
-        context: what surrounds each patch.
-        stages_ms: milliseconds of each stage.
-    """
-
-    working: preprocess.WorkingCloud
-    superpoints: np.ndarray
-    patches: patches.Patches
-    context: token_context.Context
-    stages_ms: dict[str, float]
+    working: preprocess.WorkingCloud  # the finite points in canonical order and unit scale, F of them
+    superpoints: np.ndarray  # (F,) int32, superpoint of every working point
+    patches: patches.Patches  # the points of each of the N patches
+    context: token_context.Context  # what surrounds each patch
+    stages_ms: dict[str, float]  # milliseconds of each stage
 
 
 @dataclass(frozen=True)
 class EncodedCloud:
-    """Token features of one cloud of H points; any vocabulary can label it without running the network again.
+    """Token features of one cloud of H points; any vocabulary can label it without running the network again."""
 
-    Attributes:
-        valid: (H,) bool, finite points.
-        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
-        superpoint_count: number of superpoints.
-        tokens: (N, E) float32 unit rows in CLIP's joint space.
-        cls: (E,) float32, unit global feature.
-        stages_ms: milliseconds of each stage.
-        unlabeled_reason: why no point can be labeled; empty if points can.
-        geometry: what the network read; None if there is no finite point.
-    """
-
-    valid: np.ndarray
-    superpoints: np.ndarray
-    superpoint_count: int
-    tokens: np.ndarray
-    cls: np.ndarray
-    stages_ms: dict[str, float]
-    unlabeled_reason: str = ""
-    geometry: PatchedCloud | None = None
+    valid: np.ndarray  # (H,) bool, finite points
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    superpoint_count: int  # number of superpoints
+    tokens: np.ndarray  # (N, E) float32 unit rows in CLIP's joint space
+    cls: np.ndarray  # (E,) float32, unit global feature
+    stages_ms: dict[str, float]  # milliseconds of each stage
+    unlabeled_reason: str = ""  # why no point can be labeled; empty if points can
+    geometry: PatchedCloud | None = None  # what the network read; None if there is no finite point
 
     @property
     def centers(self) -> propagation.TokenCenters:
@@ -81,23 +54,14 @@ class EncodedCloud:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels of one cloud of H points.
+    """Labels of one cloud of H points."""
 
-    Attributes:
-        labels: (H,) uint32, index into vocabulary.names, or constants.UNLABELED.
-        confidence: (H,) float32 in [0, 1], 0 on points that are not finite.
-        superpoints: (H,) uint32, constants.NO_SUPERPOINT on points that are not finite.
-        vocabulary: the class names the points were labeled with.
-        encoding: the token features; label them again with `Segmenter.label`.
-        stages_ms: milliseconds of each stage.
-    """
-
-    labels: np.ndarray
-    confidence: np.ndarray
-    superpoints: np.ndarray
-    vocabulary: Vocabulary
-    encoding: EncodedCloud
-    stages_ms: dict[str, float] = field(default_factory=dict)
+    labels: np.ndarray  # (H,) uint32, index into vocabulary.names, or constants.UNLABELED
+    confidence: np.ndarray  # (H,) float32 in [0, 1], 0 on points that are not finite
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    vocabulary: Vocabulary  # the class names the points were labeled with
+    encoding: EncodedCloud  # the token features; label them again with `Segmenter.label`
+    stages_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of each stage
 
     @property
     def tokens(self) -> int:
@@ -135,9 +99,7 @@ class Segmenter:
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
         """Label every finite point of a cloud with the current vocabulary.
 
-        Args:
-            xyz: (H, 3) numbers, z up (see config input.up), in any unit.
-            rgb: (H, 3) in [0, 1]; ignored unless the model reads color.
+        xyz (H, 3), z up (see config input.up), in any unit; rgb (H, 3) in [0, 1], ignored unless the model reads color.
         """
         return self.label(self.encode(xyz, rgb))
 
@@ -157,8 +119,7 @@ class Segmenter:
         ids = np.full(count, constants.NO_SUPERPOINT, np.uint32)
         ids[geometry.working.original_index] = geometry.superpoints
         if not valid.any():
-            no_tokens = np.zeros((0, self.clip.dim), np.float32)
-            no_cls = np.zeros(self.clip.dim, np.float32)
+            no_tokens, no_cls = np.zeros((0, self.clip.dim), np.float32), np.zeros(self.clip.dim, np.float32)
             reason = "the cloud has no points" if count == 0 else "no point of the cloud is finite"
             return EncodedCloud(valid, ids, 0, no_tokens, no_cls, geometry.stages_ms, reason)
         # Patches to tokens to features in CLIP's joint space
@@ -199,18 +160,10 @@ class Segmenter:
         return out
 
     def make_vocabulary(
-        self,
-        names: Sequence[str],
-        templates: Sequence[str] | None = None,
+        self, names: Sequence[str], templates: Sequence[str] | None = None,
         thresholds: Sequence[float] | float | None = None,
-    ) -> Vocabulary:
-        """Encode class names with CLIP's text tower; ValueError on bad names, templates or thresholds.
-
-        Args:
-            names: class names, each once.
-            templates: prompts with one {} each; None takes the config's.
-            thresholds: smallest confidence of a label, one for all or one per name; None takes the config's.
-        """
+    ) -> Vocabulary:  # fmt: skip
+        """Encode class names with CLIP's text tower, see `vocabulary.build`; None takes the config's value."""
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
         return vocabulary.build(names, templates, limits, self._encode_text)
@@ -231,16 +184,13 @@ class Segmenter:
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
-    def _decisions(
-        self, encoding: EncodedCloud, text: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _decisions(self, encoding: EncodedCloud, text: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Blocks of points (h,), the class of each and its confidence, until all points had their turn."""
         assert encoding.geometry is not None
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
         if self.config.vocabulary.vote:
-            best, sure = labeling.argmax_and_confidence(
-                labeling.superpoint_means(self._cosines(encoding, text), ids), temperature
-            )
+            means = labeling.superpoint_means(self._cosines(encoding, text), ids)
+            best, sure = labeling.argmax_and_confidence(means, temperature)
             yield np.arange(len(ids)), best[ids], sure[ids]
             return
         for points, cosines in self._cosines(encoding, text):
@@ -256,10 +206,7 @@ class Segmenter:
 
 
 def build_patches(
-    xyz: np.ndarray,
-    rgb: np.ndarray | None,
-    config: Config,
-    rng: np.random.Generator | None = None,
+    xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None
 ) -> PatchedCloud:
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
     timer = StageTimer()
@@ -267,8 +214,10 @@ def build_patches(
     working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb, config.input.max_points)
     if len(working.kept) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), timer.stages_ms)
-    # Neighbors, normals and eigen-features, and the l0 partition
-    settings = _scaled_regularization(config.superpoints, working.kept_fraction)
+    # Neighbors, normals and eigen-features, and the l0 partition; fewer points weigh less in the energy, so that
+    # boundaries cost less
+    regularization = config.superpoints.regularization * working.kept_fraction
+    settings = dataclasses.replace(config.superpoints, regularization=regularization)
     ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
     # Rotate the floor level, which needs the normals; superpoints do not depend on it
     if config.input.level:
@@ -283,11 +232,6 @@ def build_patches(
     around = token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
     timer("patches")
     return PatchedCloud(working, ids[working.kept_of_point], groups, around, timer.stages_ms)
-
-
-def _scaled_regularization(config: SuperpointConfig, kept_fraction: float) -> SuperpointConfig:
-    """Scale lambda with the fraction of points kept: fewer points weigh less in the energy, so boundaries cost less."""
-    return dataclasses.replace(config, regularization=config.regularization * kept_fraction)
 
 
 def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
@@ -307,9 +251,8 @@ def checked_device(device: str) -> torch.device:
 
 
 def _no_tokens() -> tuple[patches.Patches, token_context.Context]:
-    none = np.zeros((0, 3), np.float32)
-    empty = patches.Patches(none, 1.0, np.zeros(0, np.int32), np.zeros((0, 1), np.int32), none[:, None])
-    shape = np.zeros((0, token_context.DESCRIPTOR_DIM), np.float32)
-    return empty, token_context.Context(
-        np.zeros((0, 1, token_context.CHANNELS), np.float32), np.zeros((0, 1), bool), shape
-    )
+    none, no_index = np.zeros((0, 3), np.float32), np.zeros((0, 1), np.int32)
+    around = np.zeros((0, 1, token_context.CHANNELS), np.float32)
+    descriptor = np.zeros((0, token_context.DESCRIPTOR_DIM), np.float32)
+    empty = patches.Patches(none, 1.0, no_index[:, 0], no_index, none[:, None])
+    return empty, token_context.Context(around, no_index > 0, descriptor)

@@ -12,12 +12,10 @@ class StageTimer:
     >>> ids = partition(points)
     >>> timer("superpoints")
     >>> timer.stages_ms  # {"superpoints": 135.7}
-
-    Args:
-        stages_ms: stages measured before; they are copied, and the new ones are added.
     """
 
     def __init__(self, stages_ms: dict[str, float] | None = None):
+        """Add to a copy of stages measured before."""
         self.stages_ms = dict(stages_ms or {})
         self._last = time.perf_counter()
 

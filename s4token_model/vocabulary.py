@@ -14,8 +14,6 @@ import numpy as np
 
 from s4token_model import constants
 
-MAX_NAMES = constants.UNLABELED
-
 COLORS = {
     "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),
     "bed": (255, 152, 150), "chair": (188, 189, 34), "sofa": (140, 86, 75), "table": (255, 127, 14),
@@ -32,46 +30,26 @@ COLORS = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Class names and their text features.
+    """Class names and their text features."""
 
-    Attributes:
-        names: C class names.
-        templates: T prompts, each with one {}.
-        thresholds: (C,) float32 in [0, 1], smallest confidence of a label.
-        colors: (C, 3) uint8, sRGB.
-        text: (C, E) float32 unit rows in CLIP's joint space.
-        version: counts the vocabulary changes of a live node.
-    """
-
-    names: tuple[str, ...]
-    templates: tuple[str, ...]
-    thresholds: np.ndarray
-    colors: np.ndarray
-    text: np.ndarray
-    version: int = 1
+    names: tuple[str, ...]  # C class names
+    templates: tuple[str, ...]  # T prompts, each with one {}
+    thresholds: np.ndarray  # (C,) float32 in [0, 1], smallest confidence of a label
+    colors: np.ndarray  # (C, 3) uint8, sRGB
+    text: np.ndarray  # (C, E) float32 unit rows in CLIP's joint space
+    version: int = 1  # counts the vocabulary changes of a live node
 
 
 def build(
-    names: Sequence[str],
-    templates: Sequence[str],
-    thresholds: Sequence[float] | float,
-    encode_text: Callable[[list[str]], np.ndarray],
-    version: int = 1,
-) -> Vocabulary:
-    """Encode every name in every template and average over the templates.
+    names: Sequence[str], templates: Sequence[str], thresholds: Sequence[float] | float,
+    encode_text: Callable[[list[str]], np.ndarray], version: int = 1,
+) -> Vocabulary:  # fmt: skip
+    """Encode every name in every template, which holds one {}, and average over the templates.
 
-    Args:
-        names: class names; surrounding blanks are removed.
-        templates: prompts with one {} each.
-        thresholds: smallest confidence of a label in [0, 1], one for all or one per name.
-        encode_text: texts to (T, E) unit rows, CLIP's text tower.
-        version: of the vocabulary that is returned.
-
-    Raises:
-        ValueError: no name, an empty or repeated name, a template without {}, or a wrong number of thresholds.
+    `thresholds` are the smallest confidences of a label in [0, 1], one for all or one per name; `encode_text` turns
+    texts to (T, E) unit rows. ValueError on names, templates or thresholds that are missing, repeated or wrong.
     """
-    names = checked_names(names)
-    templates = tuple(templates)
+    names, templates = checked_names(names), tuple(templates)
     for template in templates or ("",):
         if template.count("{}") != 1:
             raise ValueError(f"template {template!r} must contain {{}} once, e.g. 'a photo of a {{}}'")
@@ -90,8 +68,8 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in names)
     if not names:
         raise ValueError("the vocabulary is empty; give at least one word")
-    if len(names) > MAX_NAMES:
-        raise ValueError(f"{len(names)} words; a vocabulary holds at most {MAX_NAMES}")
+    if len(names) > constants.UNLABELED:
+        raise ValueError(f"{len(names)} words; a vocabulary holds at most {constants.UNLABELED}")
     seen: set[str] = set()
     for name in names:
         if not name:
@@ -119,15 +97,13 @@ def color(name: str) -> tuple[int, int, int]:
 
     Common names have chosen colors that are easy to tell apart; the others get one from a hash.
     """
-    if name.strip().lower() in COLORS:
-        return COLORS[name.strip().lower()]
-    digest = hashlib.sha256(name.strip().lower().encode()).digest()
-    hue, saturation, value = (
-        digest[0] / 256 + digest[1] / 65536,
-        0.55 + digest[2] / 255 * 0.4,
-        0.65 + digest[3] / 255 * 0.35,
-    )
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))  # type: ignore[return-value]
+    name = name.strip().lower()
+    if name in COLORS:
+        return COLORS[name]
+    digest = hashlib.sha256(name.encode()).digest()
+    hue, saturation = digest[0] / 256 + digest[1] / 65536, 0.55 + digest[2] / 255 * 0.4
+    rgb = colorsys.hsv_to_rgb(hue, saturation, 0.65 + digest[3] / 255 * 0.35)
+    return tuple(round(255 * c) for c in rgb)  # type: ignore[return-value]
 
 
 def read_names(labels: str) -> tuple[str, ...]:
@@ -141,8 +117,7 @@ def read_templates(templates: str) -> tuple[str, ...]:
 
 
 def _read_lines(name: str, kind: str) -> tuple[str, ...]:
-    shared = [root / kind / f"{name}.txt" for root in config_roots()]
-    for path in [Path(name), *shared]:
+    for path in [Path(name), *(root / kind / f"{name}.txt" for root in config_roots())]:
         if path.is_file():
             found = tuple(filter(None, (line.split("#")[0].strip() for line in _text(path).splitlines())))
             if not found:

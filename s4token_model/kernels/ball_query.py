@@ -38,10 +38,7 @@ def ball_query_in_group(
     """
     index, limit = np.full(jitter.shape, -1, np.int32), np.float32(radius) ** 2
     lists = centers, groups[centers].astype(np.int32), *members
-    parallel_for(
-        lambda a, b: _ball_in_group(a, b, xyz, lists, limit, jitter, index),
-        len(centers), 32,
-    )  # fmt: skip
+    parallel_for(lambda a, b: _ball_in_group(a, b, xyz, lists, limit, jitter, index), len(centers), 32)
     return index
 
 

@@ -24,13 +24,8 @@ def normals_and_eigenfeatures(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return normals (H, 3) of arbitrary sign and linearity, planarity, scattering (H, 3), float32.
 
-    The features follow from the eigenvalues of the scatter of the neighbors about the point, the normal from their
-    covariance about their own mean.
-
-    Args:
-        xyz: (H, 3) float32.
-        support: (A, 3) float32, the points that neighborhoods are taken from.
-        neighbors: (H, K) indices into `support`, K >= 1.
+    xyz (H, 3) float32, neighbors (H, K >= 1) indices into `support` (A, 3) float32. The features follow from the
+    eigenvalues of the scatter of the neighbors about the point, the normal from their covariance about their own mean.
     """
     normals, eigen = np.empty((len(xyz), 3), np.float32), np.empty((len(xyz), 3), np.float32)
     parallel_for(lambda a, b: _decompose(a, b, xyz, support, neighbors, normals, eigen), len(xyz))
@@ -161,11 +156,8 @@ def _jacobi_normal(m, i, matrix, vectors, out):
     matrix[0, 2] = matrix[2, 0] = m[XZ + i] - x * z
     matrix[1, 2] = matrix[2, 1] = m[YZ + i] - y * z
     _jacobi(matrix, vectors)
-    flat = 2
-    if matrix[1, 1] < matrix[flat, flat]:
-        flat = 1
-    if matrix[0, 0] < matrix[flat, flat]:
-        flat = 0
+    flat = 1 if matrix[1, 1] < matrix[2, 2] else 2
+    flat = 0 if matrix[0, 0] < matrix[flat, flat] else flat
     out[NX + i], out[NY + i], out[NZ + i] = vectors[0, flat], vectors[1, flat], vectors[2, flat]
 
 

@@ -15,15 +15,8 @@ INLINE = {**FAST, "inline": "always"}
 def farthest_point_sampling(index: MortonIndex, weights: np.ndarray, first: int, count: int) -> np.ndarray:
     """Return i_1 = first, i_t = argmax_i D_i * weights_i, D_i the squared distance of i to the nearest earlier sample.
 
-    Args:
-        index: spatial index of a cloud of H points.
-        weights: (H,) float32 >= 0.
-        first: index into the cloud of the first sample.
-        count: samples wanted.
-
-    Returns:
-        (N,) int32 indices into the cloud; of equal scores the lowest index is chosen. Fewer than `count` samples if all
-        other points have weight 0 or coincide with a sample.
+    weights (H,) float32 >= 0 -> (N,) int32 indices into the cloud; of equal scores the lowest index is chosen. Fewer
+    than `count` samples if all other points have weight 0 or coincide with a sample.
     """
     count = min(count, len(index.order))
     return _sample(index, weights, first, count) if count else np.zeros(0, np.int32)

@@ -23,9 +23,7 @@ class GroupMoments(NamedTuple):
     max_z: np.ndarray
 
 
-def group_moments(
-    xyz: np.ndarray, normals: np.ndarray, eigen: np.ndarray, groups: np.ndarray
-) -> GroupMoments:  # fmt: skip
+def group_moments(xyz: np.ndarray, normals: np.ndarray, eigen: np.ndarray, groups: np.ndarray) -> GroupMoments:
     """Return the moments of the points of each group; xyz, normals, eigen (H, 3), groups (H,) ids."""
     cloud = (np.ascontiguousarray(a, np.float32) for a in (xyz, normals, eigen))
     sums, min_z, max_z = _sums(*cloud, np.ascontiguousarray(groups, np.int32), int(groups.max()) + 1)
@@ -63,32 +61,18 @@ def _sums(xyz, normals, eigen, groups, count):
 
 
 class ClassStatistics(NamedTuple):
-    """Points, position and confidence of C classes; means are zero and boxes empty (inf, -inf) without points.
+    """Points, position and confidence of C classes; means are zero and boxes empty (inf, -inf) without points."""
 
-    Attributes:
-        counts: (C,) int64, points of each class.
-        centroid: (C, 3) float64, mean of its points.
-        low, high: (C, 3) float64, corners of the axis-aligned box around its points.
-        confidence: (C,) float64, mean confidence of its points.
-    """
-
-    counts: np.ndarray
-    centroid: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    confidence: np.ndarray
+    counts: np.ndarray  # (C,) int64, points of each class
+    centroid: np.ndarray  # (C, 3) float64, mean of its points
+    low: np.ndarray  # (C, 3) float64, lower corner of the axis-aligned box around its points
+    high: np.ndarray  # (C, 3) float64, upper corner
+    confidence: np.ndarray  # (C,) float64, mean confidence of its points
 
 
 @njit(cache=True, nogil=True)
 def class_statistics(labels, confidence, xyz, classes):
-    """Return ClassStatistics of points; labels >= `classes` are skipped.
-
-    Args:
-        labels: (H,) unsigned integers.
-        confidence: (H,) float32.
-        xyz: (H, 3), finite where labels < classes.
-        classes: number of classes C.
-    """
+    """Return ClassStatistics of labels (H,) unsigned, confidence (H,), xyz (H, 3); labels >= `classes` are skipped."""
     counts, centroid, mean = np.zeros(classes, np.int64), np.zeros((classes, 3)), np.zeros(classes)
     low, high = np.full((classes, 3), np.inf), np.full((classes, 3), -np.inf)
     for i in range(len(labels)):

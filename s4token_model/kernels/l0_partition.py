@@ -79,18 +79,9 @@ def l0_partition(
     Lowers E = sum_i ||f_i - mean(region of i)||^2 + regularization * sum_ij w_ij [i and j in different regions].
     The result depends on nothing but the input and its order. It is found faster if neighbors are close in that order.
 
-    Args:
-        features: (H, F) float32, finite.
-        edges: (E, 2) int32, undirected, unique, i < j; sorted ones are solved in parallel.
-        weights: (E,) float32 >= 0.
-        regularization: weight of the cut, >= 0.
-        min_points: smaller regions join the neighbor that raises E least; one without a neighbor stays.
-
-    Returns:
-        (H,) int32 labels 0..S-1, numbered by first appearance; every region is connected in the graph.
-
-    Raises:
-        ValueError: on shapes, values or edges that do not fit.
+    features (H, F) float32, edges (E, 2) int32 unique with i < j, sorted ones are solved in parallel, weights (E,)
+    float32 >= 0 -> (H,) int32 labels 0..S-1, numbered by first appearance; every region is connected in the graph.
+    Regions of fewer than `min_points` join the neighbor that raises E least; one without a neighbor stays.
     """
     features, edges, weights = _checked(features, edges, weights, regularization, min_points)
     if len(features) == 0:
@@ -101,8 +92,8 @@ def l0_partition(
     labels = _solve_multilevel(points, regularization, chunks)
     # 2. Split what moves have torn apart, and merge again
     labels, count = _split(edges, labels, chunks)
-    whole = Chunk(0, len(features), 0, len(edges))
-    graph = _graph_of_points(points, labels, [whole], [Block(0, len(features), 0, count)])
+    everything, block = Chunk(0, len(features), 0, len(edges)), Block(0, len(features), 0, count)
+    graph = _graph_of_points(points, labels, [everything], [block])
     levels, maps = _build_hierarchy(graph, regularization, FINAL_SCHEDULE, [0, count])
     for coarser in maps:
         labels = coarser[labels]
@@ -115,13 +106,9 @@ def l0_energy(
     features: np.ndarray, edges: np.ndarray, weights: np.ndarray, regularization: float, labels: np.ndarray
 ) -> float:
     """Return E of a partition, in float64; arguments as of `l0_partition`, labels (H,) integers >= 0."""
-    features = np.asarray(features, np.float64)
-    labels = np.asarray(labels)
-    if len(labels) == 0:
-        return 0.0
+    labels, scatter = np.asarray(labels), 0.0
     size = np.maximum(np.bincount(labels), 1)
-    scatter = 0.0
-    for column in features.T:
+    for column in np.asarray(features, np.float64).T:
         mean = np.bincount(labels, column) / size
         scatter += float(((column - mean[labels]) ** 2).sum())
     cut = labels[edges[:, 0]] != labels[edges[:, 1]]
@@ -129,9 +116,8 @@ def l0_energy(
 
 
 def _checked(features, edges, weights, regularization, min_points):
-    features = np.ascontiguousarray(features, np.float32)
+    features, weights = (np.ascontiguousarray(array, np.float32) for array in (features, weights))
     edges = np.ascontiguousarray(edges, np.int32)
-    weights = np.ascontiguousarray(weights, np.float32)
     if features.ndim != 2:
         raise ValueError(f"features must have shape (H, F), got {features.shape}")
     if edges.ndim != 2 or edges.shape[1] != 2:
@@ -185,7 +171,7 @@ def _solve_multilevel(points: Points, regularization: float, chunks: list[Chunk]
 def _fuse(points: Points, regularization: float, chunks: list[Chunk]) -> tuple[np.ndarray, list[Block], Schedule]:
     """Return labels (H,) of groups of nearly equal points, those of each chunk, and the schedule to go on with."""
     mean, labels = points.mean, np.empty(len(points.mean), np.int32)
-    forest = Forest(np.empty(len(mean), np.int32), np.empty(len(mean), np.float32), np.empty_like(mean))
+    forest = Forest(np.empty_like(labels), np.empty(len(mean), np.float32), np.empty_like(mean))
     fuse = partial(_fuse_chunk, points, forest)
     # 1. Try on a quarter of every chunk, to see how much fuses
     weak, ends = FUSE_FRACTION * regularization, [c.last for c in chunks]
@@ -285,10 +271,10 @@ def _cheapest_cut(points: Points, fused: np.ndarray, hierarchy: Hierarchy, regul
     kept = [np.ones(len(cheapest), bool)]
     for labels, fine, coarse in zip(hierarchy.maps, hierarchy.levels[:-1], hierarchy.levels[1:], strict=True):
         inside = region_graph.scatter(fine.size, fine.mean, inside, labels, coarse.mean)
-        whole = inside + 0.5 * regularization * region_graph.border_weight(coarse)
-        split = np.bincount(labels, cheapest, minlength=len(whole))
-        kept.append(whole <= split)
-        cheapest = np.minimum(whole, split)
+        joined = inside + 0.5 * regularization * region_graph.border_weight(coarse)
+        split = np.bincount(labels, cheapest, minlength=len(joined))
+        kept.append(joined <= split)
+        cheapest = np.minimum(joined, split)
     return kept
 
 

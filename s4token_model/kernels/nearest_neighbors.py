@@ -56,14 +56,9 @@ def _search(begin, end, index, found):
     count, k = len(index.order), found.shape[1]
     leaves, blocks = index.boxes.shape[1] // 2, (count + BLOCK - 1) // BLOCK
     room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, those of one more block included
-    state = Candidates(
-        np.empty((BLOCK, room), np.int64),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.int64),
-        np.empty(STACK, np.int64),
-    )
+    counts, rows = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    limit, squared = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    state = Candidates(np.empty((BLOCK, room), np.int64), counts, limit, squared, rows, np.empty(STACK, np.int64))
     for block in range(begin, end):
         own, size = leaves + block, min(BLOCK, count - block * BLOCK)
         state.count[:] = 0
@@ -79,7 +74,7 @@ def _search(begin, end, index, found):
         # Climb: the other nodes of each level's group, first..last-1 being done
         while True:
             start = max(first // FANOUT * FANOUT, level)
-            _box_distances(index.boxes, own, start, state.squared)
+            _box_distances(index.boxes, own, index.boxes[:3], index.boxes[3:], start, state.squared)
             top = 0
             for node in range(start + min(FANOUT, level) - 1, start - 1, -1):
                 state.stack[top] = node
@@ -104,13 +99,13 @@ def _descend(own, top, reach, k, index, state):
         node = stack[top]
         if node < leaves:
             # Four levels further down: push the nodes within reach of the query block
-            _box_distances(boxes, own, FANOUT * node, squared)
+            _box_distances(boxes, own, boxes[:3], boxes[3:], FANOUT * node, squared)
             for j in range(FANOUT - 1, -1, -1):
                 stack[top] = FANOUT * node + j
                 top += squared[j] <= reach
             continue
         # A block: which query points does it concern?
-        _point_distances(boxes, node, xyz, query, squared)
+        _box_distances(boxes, node, xyz, xyz, query, squared)
         concerned = 0
         for q in range(BLOCK):
             rows[concerned] = q
@@ -148,32 +143,19 @@ def _key(squared, index):
 
 
 @njit(**INLINE)
-def _box_distances(boxes, own, start, squared):
-    """Squared distances of the boxes start..start+15 to the box `own`, 0 if they touch."""
+def _box_distances(boxes, own, low, high, start, squared):
+    """Squared distances of the boxes start..start+15 with corners `low` and `high` to the box `own`, 0 if they touch.
+
+    Points are boxes with equal corners. Rounding is monotonic, so the distance of a point never exceeds the squared
+    distance to a point of the box computed in the same way.
+    """
     x0, y0, z0, x1, y1, z1 = boxes[0, own], boxes[1, own], boxes[2, own], boxes[3, own], boxes[4, own], boxes[5, own]
     zero = np.float32(0)
     for j in range(len(squared)):
         i = start + j
-        dx = max(max(x0 - boxes[3, i], boxes[0, i] - x1), zero)
-        dy = max(max(y0 - boxes[4, i], boxes[1, i] - y1), zero)
-        dz = max(max(z0 - boxes[5, i], boxes[2, i] - z1), zero)
-        squared[j] = dx * dx + dy * dy + dz * dz
-
-
-@njit(**INLINE)
-def _point_distances(boxes, node, xyz, start, squared):
-    """Squared distances of the points start..start+15 to a box, 0 inside.
-
-    Rounding is monotonic, so none exceeds the squared distance to a point of the box computed in the same way.
-    """
-    x0, y0, z0 = boxes[0, node], boxes[1, node], boxes[2, node]
-    x1, y1, z1 = boxes[3, node], boxes[4, node], boxes[5, node]
-    zero = np.float32(0)
-    for j in range(len(squared)):
-        i = start + j
-        dx = max(max(x0 - xyz[0, i], xyz[0, i] - x1), zero)
-        dy = max(max(y0 - xyz[1, i], xyz[1, i] - y1), zero)
-        dz = max(max(z0 - xyz[2, i], xyz[2, i] - z1), zero)
+        dx = max(max(x0 - high[0, i], low[0, i] - x1), zero)
+        dy = max(max(y0 - high[1, i], low[1, i] - y1), zero)
+        dz = max(max(z0 - high[2, i], low[2, i] - z1), zero)
         squared[j] = dx * dx + dy * dy + dz * dz
 
 

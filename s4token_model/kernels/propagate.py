@@ -19,31 +19,19 @@ INLINE = {**FAST, "inline": "always"}
 
 
 class TokenTable(NamedTuple):
-    """N tokens sorted by superpoint.
+    """N tokens sorted by superpoint."""
 
-    Attributes:
-        starts: (S + 1,) int64, the tokens of superpoint s are starts[s]..starts[s + 1] - 1.
-        centers: (3, N) float32.
-        scale: 1 / r, float32.
-        scores: (N, C) float32.
-        gram: (N, N) float32, inner products of the token features; (0, 0) to leave the sums undivided.
-    """
-
-    starts: np.ndarray
-    centers: np.ndarray
-    scale: np.float32
-    scores: np.ndarray
-    gram: np.ndarray
+    starts: np.ndarray  # (S + 1,) int64, the tokens of superpoint s are starts[s]..starts[s + 1] - 1
+    centers: np.ndarray  # (3, N) float32
+    scale: np.float32  # 1 / r, float32
+    scores: np.ndarray  # (N, C) float32
+    gram: np.ndarray  # (N, N) float32, inner products of the token features; (0, 0) to leave the sums undivided
 
 
 def propagate_block(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray, tokens: TokenTable) -> np.ndarray:
-    """Return the propagated scores (h, C) float32 of some points.
+    """Return the scores (h, C) float32 of `points` (h,), those of a superpoint side by side, from at least one token.
 
-    Args:
-        points: (h,) indices of the points, those of a superpoint side by side.
-        xyz: (H, 3) float32, all points.
-        superpoints: (H,) int32.
-        tokens: at least one.
+    xyz (H, 3) float32 and superpoints (H,) int32 are those of all points.
     """
     values = np.empty((len(points), tokens.scores.shape[1]), np.float32)
     parallel_for(lambda a, b: _propagate(a, b, points, xyz, superpoints, tokens, values), len(points))

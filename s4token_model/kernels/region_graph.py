@@ -11,43 +11,30 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from s4token_model.kernels.sorting import sort_by_group
+
 LANES = 8  # features are padded to a multiple of this, so that distances compile to vector instructions
 # Reassociation lets the compiler vectorize sums; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 
 
 class RegionGraph(NamedTuple):
-    """An undirected weighted graph of N nodes in compressed rows, every edge stored at both ends.
+    """An undirected weighted graph of N nodes in compressed rows, every edge stored at both ends."""
 
-    Attributes:
-        start: (N + 1,) int32; the neighbors of node v are neighbor[start[v]:start[v + 1]].
-        neighbor: (E,) int32 node at the other end of each edge.
-        weight: (E,) float32 weight of each edge.
-        size: (N,) float32 number of points in each node.
-        mean: (N, D) float32 mean feature of each node, D a multiple of LANES.
-    """
-
-    start: np.ndarray
-    neighbor: np.ndarray
-    weight: np.ndarray
-    size: np.ndarray
-    mean: np.ndarray
+    start: np.ndarray  # (N + 1,) int32; the neighbors of node v are neighbor[start[v]:start[v + 1]]
+    neighbor: np.ndarray  # (E,) int32 node at the other end of each edge
+    weight: np.ndarray  # (E,) float32 weight of each edge
+    size: np.ndarray  # (N,) float32 number of points in each node
+    mean: np.ndarray  # (N, D) float32 mean feature of each node, D a multiple of LANES
 
 
 class Regions(NamedTuple):
-    """A partition of a graph's N nodes into S regions, kept up to date while nodes move.
+    """A partition of a graph's N nodes into S regions, kept up to date while nodes move."""
 
-    Attributes:
-        label: (N,) int32 region of each node, -1 for none.
-        size: (S,) float32 number of points in each region.
-        mean: (S, D) float32 mean feature of each region.
-        nodes: (S,) int32 number of nodes in each region.
-    """
-
-    label: np.ndarray
-    size: np.ndarray
-    mean: np.ndarray
-    nodes: np.ndarray
+    label: np.ndarray  # (N,) int32 region of each node, -1 for none
+    size: np.ndarray  # (S,) float32 number of points in each region
+    mean: np.ndarray  # (S, D) float32 mean feature of each region
+    nodes: np.ndarray  # (S,) int32 number of nodes in each region
 
 
 class Block(NamedTuple):
@@ -81,10 +68,7 @@ def root(parent, v):
 
 @njit(**FAST)
 def roots_to_labels(parent, first, last, labels):
-    """Label the trees of nodes first..last-1 by first appearance; return their number.
-
-    The root of every tree must be its lowest member.
-    """
+    """Label trees of nodes first..last-1, whose roots are their lowest members, by first appearance; how many."""
     count = 0
     for v in range(first, last):
         r = root(parent, v)
@@ -134,9 +118,8 @@ def unite(edges, labels, parent, last):
 @njit(**FAST)
 def renumber(labels):
     """Return labels 0..S-1 in order of first appearance, and S."""
-    fresh = np.full(labels.max() + 1, -1, np.int32)
+    fresh, count = np.full(labels.max() + 1, -1, np.int32), 0
     numbered = np.empty(labels.shape[0], np.int32)
-    count = 0
     for v in range(labels.shape[0]):
         if fresh[labels[v]] < 0:
             fresh[labels[v]] = count
@@ -148,16 +131,10 @@ def renumber(labels):
 @njit(**FAST)
 def summarize(size, mean, labels, block):
     """Return the `Regions` of a block from size (N,) and mean (N, D) of the nodes; label -1 is no region."""
-    size, mean, members = (
-        size[block.first : block.last],
-        mean[block.first : block.last],
-        labels[block.first : block.last],
-    )
-    points = np.zeros(block.count, np.float32)
+    points, nodes = np.zeros(block.count, np.float32), np.zeros(block.count, np.int32)
     center = np.zeros((block.count, mean.shape[1]), np.float32)
-    nodes = np.zeros(block.count, np.int32)
-    for v in range(members.shape[0]):
-        r = members[v] - block.base
+    for v in range(block.first, block.last):
+        r = labels[v] - block.base
         if r < 0:
             continue
         points[r] += size[v]
@@ -184,14 +161,9 @@ def border_graph(edges, weights, mean, labels):
 
 @njit(**FAST)
 def from_points(edges, weights, mean, labels, block):
-    """Return the rows of a block of the graph of regions of points.
+    """Return the rows of a block of the graph of regions of points, from all edges (E, 2) with an end in the block.
 
-    Args:
-        edges: (E, 2) int32 all edges with an end in the block.
-        weights: (E,) float32 their weights, which add up between the same two regions.
-        mean: (H, D) float32 features of all points.
-        labels: (H,) int32 region of every point.
-        block: points and their regions.
+    Their weights (E,) add up between the same two regions. mean (H, D) and labels (H,) are those of all points.
     """
     ends = np.empty(edges.shape, np.int32)
     for e in range(edges.shape[0]):
@@ -215,28 +187,21 @@ def _adjacency(ends, weights, base, wanted):
     # 1. Length of every row
     degree = np.zeros(count, np.int32)
     for e in range(ends.shape[0]):
-        a, b = ends[e, 0], ends[e, 1]
-        if a != b:
-            if 0 <= a - base < count:
-                degree[a - base] += wanted[a - base]
-            if 0 <= b - base < count:
-                degree[b - base] += wanted[b - base]
+        for side in range(2):
+            row = ends[e, side] - base
+            if ends[e, 0] != ends[e, 1] and 0 <= row < count:
+                degree[row] += wanted[row]
     start = np.zeros(count + 1, np.int32)
     start[1:] = np.cumsum(degree)
     # 2. Fill the rows in the order of the edges
     cursor = start[:-1].copy()
-    neighbor = np.empty(start[-1], np.int32)
-    weight = np.empty(start[-1], np.float32)
+    neighbor, weight = np.empty(start[-1], np.int32), np.empty(start[-1], np.float32)
     for e in range(ends.shape[0]):
-        a, b = ends[e, 0], ends[e, 1]
-        if a == b:
-            continue
-        if 0 <= a - base < count and wanted[a - base]:
-            neighbor[cursor[a - base]], weight[cursor[a - base]] = b, weights[e]
-            cursor[a - base] += 1
-        if 0 <= b - base < count and wanted[b - base]:
-            neighbor[cursor[b - base]], weight[cursor[b - base]] = a, weights[e]
-            cursor[b - base] += 1
+        for side in range(2):
+            row = ends[e, side] - base
+            if ends[e, 0] != ends[e, 1] and 0 <= row < count and wanted[row]:
+                neighbor[cursor[row]], weight[cursor[row]] = ends[e, 1 - side], weights[e]
+                cursor[row] += 1
     return start, neighbor, weight
 
 
@@ -245,14 +210,7 @@ def contract(graph, labels, block):
     """Return the rows of a block of the graph whose nodes are the regions `labels` (N,) of a graph's nodes."""
     regions = summarize(graph.size, graph.mean, labels, block)
     # 1. Sort the nodes by region
-    row = np.zeros(block.count + 1, np.int32)
-    row[1:] = np.cumsum(regions.nodes)
-    cursor = row[:-1].copy()
-    member = np.empty(block.last - block.first, np.int32)
-    for v in range(block.first, block.last):
-        r = labels[v] - block.base
-        member[cursor[r]] = v
-        cursor[r] += 1
+    order, row = sort_by_group(labels[block.first : block.last] - block.base, block.count)
     # 2. Join the rows of the members, without the edges inside a region
     start = np.zeros(block.count + 1, np.int32)
     limit = graph.start[block.last] - graph.start[block.first]
@@ -261,7 +219,8 @@ def contract(graph, labels, block):
     filled = 0
     for r in range(block.count):
         for m in range(row[r], row[r + 1]):
-            for k in range(graph.start[member[m]], graph.start[member[m] + 1]):
+            v = block.first + order[m]
+            for k in range(graph.start[v], graph.start[v + 1]):
                 s = labels[graph.neighbor[k]]
                 if s != r + block.base:
                     filled = _add_link(neighbor, weight, index, start[r], filled, s, graph.weight[k])

@@ -27,17 +27,11 @@ FAST = {"cache": True, "nogil": True}
 
 
 class MortonIndex(NamedTuple):
-    """A cloud of H points in Morton order, in blocks of 16.
+    """A cloud of H points in Morton order, in blocks of 16."""
 
-    Attributes:
-        order: (H,) int32, index into the cloud of each sorted point.
-        xyz: (3, 16 * blocks) float32, sorted coordinates; the last block is filled up with inf.
-        boxes: (6, 2L) float32, lower corner then upper corner of each node's box; inverted for nodes without points.
-    """
-
-    order: np.ndarray
-    xyz: np.ndarray
-    boxes: np.ndarray
+    order: np.ndarray  # (H,) int32, index into the cloud of each sorted point
+    xyz: np.ndarray  # (3, 16 * blocks) float32, sorted coordinates; the last block is filled up with inf
+    boxes: np.ndarray  # (6, 2L) float32, lower corner then upper corner of each node's box; inverted if empty
 
     def in_morton_order(self) -> MortonIndex:
         """Return the index of the same cloud once its points are stored in Morton order."""

@@ -67,10 +67,8 @@ def _insert(keys):
     size = 16
     while size < 2 * len(keys):
         size *= 2
-    table = np.full(size, -1, np.int64)
-    slots = np.full(size, -1, np.int64)
-    owner = np.empty(len(keys), np.int64)
-    count = 0
+    table, slots = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+    owner, count = np.empty(len(keys), np.int64), 0
     for i in range(len(keys)):
         slot = _slot(table, keys[i])
         if table[slot] == -1:
@@ -83,10 +81,8 @@ def _insert(keys):
 
 @njit(cache=True)
 def _accumulate(xyz, rgb, code, owner, count):
-    sums = np.zeros((count, 6))
-    weight = np.zeros(count, np.int64)
-    leader = np.zeros(count, np.int64)
-    lead = np.zeros(count, np.int64)
+    sums, weight = np.zeros((count, 6)), np.zeros(count, np.int64)
+    leader, lead = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for i in range(len(owner)):
         o = owner[i]
         weight[o] += 1
@@ -106,8 +102,7 @@ def _mix(xyz, at, owner, count, table, slots):
         for k in range(3):
             sums[owner[i], k] += xyz[i, k]
         sums[owner[i], 3] += 1.0
-    soft = np.empty((len(owner), 3))
-    density = np.empty(len(owner))
+    soft, density = np.empty((len(owner), 3)), np.empty(len(owner))
     for i in range(len(owner)):
         x, y, z = np.floor(at[i, 0] - 0.5), np.floor(at[i, 1] - 0.5), np.floor(at[i, 2] - 0.5)
         wx, wy, wz = at[i, 0] - 0.5 - x, at[i, 1] - 0.5 - y, at[i, 2] - 0.5 - z

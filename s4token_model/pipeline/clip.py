@@ -23,29 +23,17 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster
 
 
 class FrozenClip(nn.Module):
-    """A CLIP whose tensors never change: no gradient reaches its weights, and train() keeps it in evaluation mode.
-
-    Args:
-        model: a CLIP of open_clip with a plain ViT, in fp32, on the device where it will compute.
-        tokenize: open_clip's tokenizer, texts to (T, context length) ids.
-        mean, std: normalization of the three color channels.
-        precision: auto, fp32 or bf16, the arithmetic of the ViT's blocks; `auto` depends on the device of `model`.
-
-    Attributes:
-        precision: fp32 or bf16.
-        width: D, width of the tokens.
-        dim: E, width of the joint space.
-        image_size, patch_size: edges in pixels.
-    """
+    """A CLIP whose tensors never change: no gradient reaches its weights, and train() keeps it in evaluation mode."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        tokenize: Callable[[list[str]], Tensor] | None,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        precision: str = "fp32",
-    ):
+        self, model: nn.Module, tokenize: Callable[[list[str]], Tensor] | None,
+        mean: tuple[float, ...], std: tuple[float, ...], precision: str = "fp32",
+    ):  # fmt: skip
+        """Freeze a CLIP of open_clip with a plain ViT, in fp32, on the device where it will compute.
+
+        `tokenize` turns texts to (T, context length) ids; mean and std normalize the color channels; `precision: auto`
+        of the ViT's blocks depends on the device.
+        """
         super().__init__()
         visual = model.visual
         plain = isinstance(visual, open_clip.transformer.VisionTransformer) and visual.attn_pool is None
@@ -56,8 +44,8 @@ class FrozenClip(nn.Module):
         self.tokenize = tokenize
         self.precision = resolve_precision(precision, visual.proj.device.type)
         visual.transformer.to(torch.bfloat16 if self.uses_bf16 else torch.float32)
-        self.width, self.dim = visual.proj.shape
-        self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]
+        self.width, self.dim = visual.proj.shape  # D of the tokens, E of the joint space
+        self.image_size, self.patch_size = visual.image_size[0], visual.patch_size[0]  # edges in pixels
         self.register_buffer("mean", visual.proj.new_tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", visual.proj.new_tensor(std).view(3, 1, 1), persistent=False)
         self.eval()
@@ -77,15 +65,10 @@ class FrozenClip(nn.Module):
         return super().train(False)
 
     def encode_tokens(self, tokens: Tensor, skip_blocks: bool = False) -> tuple[Tensor, Tensor]:
-        """Run the ViT on tokens (B, N, D); gradients flow to the tokens, never into CLIP.
+        """Run the ViT on tokens (B, N, D) float32; gradients flow to the tokens, never into CLIP.
 
-        Args:
-            tokens: (B, N, D) float32.
-            skip_blocks: leave out the transformer blocks, for the start of a training.
-
-        Returns:
-            Features of the tokens (B, N, E) and of the cloud (B, E), not normalized. The latter is the class token's,
-            or the mean over the tokens if the tower pools by averaging.
+        Returns features of the tokens (B, N, E) and of the cloud (B, E), not normalized. The latter is the class
+        token's, or the tokens' mean if the tower pools by averaging. `skip_blocks` is for the start of a training.
         """
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
@@ -167,15 +150,9 @@ def resolve_precision(precision: str, device_type: str = "cpu") -> str:
 
 
 def load(config: ClipConfig, root: Path | None = None, device: str | torch.device = "cpu") -> FrozenClip:
-    """Load a CLIP from the directory `config.name`, also searched below `root`, or as an open_clip pair.
+    """Load a CLIP from the directory `config.name`, also searched below a checkpoint `root`, or as an open_clip pair.
 
-    Args:
-        config: name, pretrained tag and precision.
-        root: directory of the checkpoint that names the CLIP.
-        device: where to load it; decides on what `precision: auto` means.
-
-    Raises:
-        ValueError: the name is unknown, or the weights are neither on disk nor can be downloaded.
+    ValueError if the name is unknown, or the weights are neither on disk nor can be downloaded.
     """
     directory = clip_directory(config.name, root)
     name = f"local-dir:{directory}" if directory else config.name

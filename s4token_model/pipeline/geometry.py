@@ -14,46 +14,30 @@ from s4token_model.kernels.spatial_index import MortonIndex
 
 
 class LocalGeometry(NamedTuple):
-    """Local geometry of every point of a cloud.
+    """Local geometry of every point of a cloud."""
 
-    Attributes:
-        index: spatial index of the cloud, which later stages reuse.
-        normals: (H, 3) float32 unit vectors of arbitrary sign.
-        eigen: (H, 3) float32: linearity, planarity, scattering, 0 to 1.
-        edges: (E, 2) int32, undirected graph of nearest neighbors, each pair once with i < j.
-    """
-
-    index: MortonIndex
-    normals: np.ndarray
-    eigen: np.ndarray
-    edges: np.ndarray
+    index: MortonIndex  # spatial index of the cloud, which later stages reuse
+    normals: np.ndarray  # (H, 3) float32 unit vectors of arbitrary sign
+    eigen: np.ndarray  # (H, 3) float32: linearity, planarity, scattering, 0 to 1
+    edges: np.ndarray  # (E, 2) int32, undirected graph of nearest neighbors, each pair once with i < j
 
 
 def local_geometry(
-    xyz: np.ndarray,
-    anchors: np.ndarray | None,
-    feature_neighbors: int,
-    graph_neighbors: int,
+    xyz: np.ndarray, anchors: np.ndarray | None, feature_neighbors: int, graph_neighbors: int,
     index: MortonIndex | None = None,
-) -> LocalGeometry:
-    """Compute normals, eigen-features and the neighbor graph.
+) -> LocalGeometry:  # fmt: skip
+    """Compute normals, eigen-features and the neighbor graph of xyz (H, 3), finite, H >= 1; `index` is that of xyz.
 
-    Args:
-        xyz: (H, 3) finite, H >= 1.
-        anchors: (A,) indices of the points that neighborhoods are taken from, or None for all points.
-        feature_neighbors: neighbors of a point for its normal and eigen-features, itself included.
-        graph_neighbors: nearest other points that a point is linked to. Small clouds use all points there are.
-        index: of xyz, if it exists already. Everything is faster for a cloud in Morton order.
+    The neighborhoods of normals and eigen-features are taken from the points `anchors` (A,), or from all, the point
+    itself included; `graph_neighbors` others are linked to a point. Small clouds use all points there are. Clouds in
+    Morton order are faster.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
     index = spatial_index.build(xyz) if index is None else index
     count = graph_neighbors + 1 if anchors is not None else max(graph_neighbors + 1, feature_neighbors)
     linked = nearest_neighbors(index, count)
-    if anchors is None:
-        support, around = xyz, linked[:, :feature_neighbors]
-    else:
-        support = np.ascontiguousarray(xyz[anchors])
-        around = nearest(support, xyz, feature_neighbors)
+    support = xyz if anchors is None else np.ascontiguousarray(xyz[anchors])
+    around = linked[:, :feature_neighbors] if anchors is None else nearest(support, xyz, feature_neighbors)
     normals, eigen = normals_and_eigenfeatures(xyz, support, around)
     return LocalGeometry(index, normals, eigen, edges_from_neighbors(linked[:, : graph_neighbors + 1]))
 

@@ -10,15 +10,10 @@ from s4token_model.kernels.softmax import argmax_and_softmax
 
 
 def argmax_and_confidence(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the class with the largest cosine, the first of equal ones.
+    """Choose the class with the largest cosine, the first of equal ones: best (H,) int64, and confidence (H,) float32.
 
-    Args:
-        cosines: (H, C) float32, C >= 1.
-        temperature: of the softmax over the classes.
-
-    Returns:
-        best (H,) int64, and confidence (H,) float32: the softmax of the cosines at the chosen class, or with a single
-        class its cosine clipped to [0, 1].
+    The confidence is the softmax of the cosines (H, C), C >= 1, at the chosen class, or with a single class its cosine
+    clipped to [0, 1].
     """
     if cosines.shape[1] == 1:
         return np.zeros(len(cosines), np.int64), np.clip(cosines[:, 0], 0, 1)
@@ -28,13 +23,10 @@ def argmax_and_confidence(cosines: np.ndarray, temperature: float) -> tuple[np.n
 def superpoint_means(blocks: Iterable[tuple[np.ndarray, np.ndarray]], superpoints: np.ndarray) -> np.ndarray:
     """Average the cosines of each superpoint's points: (S, C) float32, rows of zeros for superpoints without points.
 
-    Args:
-        blocks: points (h,) and their cosines (h, C) float32, those of one superpoint side by side, as
-            `propagation.score_blocks` yields them; at least one block.
-        superpoints: (H,) ids of all points.
+    There must be a block: points (h,), those of one superpoint side by side, and their cosines (h, C) float32, as
+    `propagation.score_blocks` yields them; superpoints (H,) are the ids of all points.
     """
-    counts = np.bincount(superpoints)
-    sums: np.ndarray | None = None
+    counts, sums = np.bincount(superpoints), None
     for points, cosines in blocks:
         if sums is None:
             sums = np.zeros((len(counts), cosines.shape[1]), np.float32)
@@ -46,12 +38,9 @@ def superpoint_means(blocks: Iterable[tuple[np.ndarray, np.ndarray]], superpoint
 
 
 def write_labels(
-    rows: np.ndarray,
-    best: np.ndarray,
-    confidence: np.ndarray,
-    thresholds: np.ndarray,
+    rows: np.ndarray, best: np.ndarray, confidence: np.ndarray, thresholds: np.ndarray,
     out: tuple[np.ndarray, np.ndarray],
-) -> None:
+) -> None:  # fmt: skip
     """Write the decisions of some points into the arrays of the whole cloud.
 
     Args:

@@ -14,52 +14,31 @@ from s4token_model.kernels.sorting import sort_by_group
 
 @dataclass(frozen=True)
 class Patches:
-    """The points of N tokens.
+    """The points of N tokens."""
 
-    Attributes:
-        centers: (N, 3) float32.
-        radius: r, in the unit of the cloud.
-        superpoint: (N,) int32, superpoint of each center.
-        index: (N, M) int32 into the cloud, -1 where padded.
-        offsets: (N, M, 3) float32, (p_j - p_t) / r, or (p_j - p_t) * unit without RPN; 0 where padded.
-        unit: length of the cloud's unit in the unit of the sensor, in which tokens without RPN see their points.
-    """
-
-    centers: np.ndarray
-    radius: float
-    superpoint: np.ndarray
-    index: np.ndarray
-    offsets: np.ndarray
-    unit: float = 1.0
+    centers: np.ndarray  # (N, 3) float32
+    radius: float  # r, in the unit of the cloud
+    superpoint: np.ndarray  # (N,) int32, superpoint of each center
+    index: np.ndarray  # (N, M) int32 into the cloud, -1 where padded
+    offsets: np.ndarray  # (N, M, 3) float32, (p_j - p_t) / r, or (p_j - p_t) * unit without RPN; 0 where padded
+    unit: float = 1.0  # the cloud's unit in that of the sensor, in which tokens without RPN see their points
 
 
 def group(
-    xyz: np.ndarray,
-    superpoints: np.ndarray,
-    chosen: np.ndarray,
-    config: PatchConfig,
-    rng: np.random.Generator | None = None,
-    unit: float = 1.0,
-) -> Patches:
+    xyz: np.ndarray, superpoints: np.ndarray, chosen: np.ndarray, config: PatchConfig,
+    rng: np.random.Generator | None = None, unit: float = 1.0,
+) -> Patches:  # fmt: skip
     """Gather B_t = { j : ||p_j - p_t|| <= r and l_j = l_t }, at most M points of it, around each center.
 
-    Args:
-        xyz: (H, 3).
-        superpoints: (H,) ids.
-        chosen: (N,) indices of the centers.
-        config: number of points M, radius r = alpha * spacing, and the variants of Tables 1 and 2: knn, ball, spt ...
-        rng: keep M of more points at random (training); by default M spread evenly over their order.
-        unit: see Patches.
+    xyz (H, 3), superpoints (H,) ids, chosen (N,) indices of the centers; r = alpha * spacing. If there are more than M
+    points, `rng` keeps M at random (training); by default M are spread evenly over their order.
     """
     xyz = np.ascontiguousarray(xyz, np.float32)
     centers = xyz[chosen]
     radius = config.alpha * spacing(centers)
     index = _members(xyz, superpoints, chosen, radius, config, rng)
     offsets = np.where(index[..., None] >= 0, xyz[index] - centers[:, None], np.float32(0))
-    if config.normalize:
-        offsets /= np.float32(radius)
-    else:
-        offsets *= np.float32(unit)
+    offsets = offsets / np.float32(radius) if config.normalize else offsets * np.float32(unit)
     return Patches(centers, radius, superpoints[chosen].astype(np.int32), index, offsets, unit)
 
 
@@ -67,25 +46,16 @@ def spacing(centers: np.ndarray) -> float:
     """Return the mean over centers (N, 3) of the distance to the nearest other one; 1 for a single center."""
     if len(centers) < 2:
         return 1.0
-    distance = cKDTree(centers).query(centers, k=2)[0][:, 1]
-    return float(distance.mean()) or 1.0
+    return float(cKDTree(centers).query(centers, k=2)[0][:, 1].mean()) or 1.0
 
 
-def _members(
-    xyz: np.ndarray,
-    superpoints: np.ndarray,
-    chosen: np.ndarray,
-    radius: float,
-    config: PatchConfig,
-    rng: np.random.Generator | None,
-) -> np.ndarray:
+def _members(xyz, superpoints, chosen, radius: float, config: PatchConfig, rng: np.random.Generator | None):
     """Indices (N, M) int32 of the points of each patch, -1 where padded."""
     if config.grouping == "knn":
         near = cKDTree(xyz).query(xyz[chosen], k=min(config.points, len(xyz)))[1].reshape(len(chosen), -1)
         return np.pad(near, ((0, 0), (0, config.points - near.shape[1])), constant_values=-1).astype(np.int32)
-    jitter = np.full((len(chosen), config.points), 0.5, np.float32)
-    if rng is not None:
-        jitter = rng.random(jitter.shape, np.float32)
+    shape = (len(chosen), config.points)
+    jitter = np.full(shape, 0.5, np.float32) if rng is None else rng.random(shape, np.float32)
     if config.grouping == "ball":
         within = cKDTree(xyz).query_ball_point(xyz[chosen], radius, return_sorted=True)
         starts = np.cumsum([0, *map(len, within)])

@@ -24,23 +24,14 @@ MIN_FLOOR_FRACTION = 0.1  # of the normals
 
 @dataclass(frozen=True)
 class WorkingCloud:
-    """The finite points of a cloud, F of them, of which W go through the network.
+    """The finite points of a cloud, F of them, of which W go through the network."""
 
-    Attributes:
-        original_index: (F,) int64, index into the input of each point; points are sorted by (x, y, z).
-        xyz: (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it.
-        rgb: (F, 3) float32 in [0, 1], or None.
-        kept: (W,) index into xyz of the points that go through the network.
-        kept_of_point: (F,) index into `kept` for every point.
-        extent: length of the unit cube's edge in the unit of the input.
-    """
-
-    original_index: np.ndarray
-    xyz: np.ndarray
-    rgb: np.ndarray | None
-    kept: np.ndarray
-    kept_of_point: np.ndarray
-    extent: float
+    original_index: np.ndarray  # (F,) int64, index into the input of each point; points are sorted by (x, y, z)
+    xyz: np.ndarray  # (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it
+    rgb: np.ndarray | None  # (F, 3) float32 in [0, 1], or None
+    kept: np.ndarray  # (W,) index into xyz of the points that go through the network
+    kept_of_point: np.ndarray  # (F,) index into `kept` for every point
+    extent: float  # length of the unit cube's edge in the unit of the input
 
     @property
     def points(self) -> np.ndarray:
@@ -70,16 +61,8 @@ def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
     """Drop non-finite points, sort by (x, y, z), scale to the unit cube, keep one point per voxel above `max_points`.
 
-    The order makes all later ties independent of the input's order, the unit cube makes results independent of scale
-    and translation.
-
-    Args:
-        xyz: (H, 3) numbers, any unit.
-        rgb: (H, 3) in [0, 1], or None.
-        max_points: clouds with more points are downsampled to about this many.
-
-    Raises:
-        ValueError: on wrong shapes.
+    xyz (H, 3) in any unit, rgb (H, 3) in [0, 1] or None; ValueError on wrong shapes. The order makes all later ties
+    independent of the input's order, the unit cube makes results independent of scale and translation.
     """
     xyz = _checked(xyz, rgb)
     # Finite points, in native byte order

@@ -19,15 +19,8 @@ def sample(index: MortonIndex, superpoints: np.ndarray, config: SamplingConfig) 
 
     i_1 ~ Multinomial(w), then i_t = argmax_i D_i * w_i^gamma, with w_i = 1 / n_{l_i}, normalized, n_l the number of
     points of superpoint l, and D_i the smallest squared distance to the points chosen so far; ties go to the lowest
-    index. The same cloud and seed always give the same centers.
-
-    Args:
-        index: spatial index of the H points.
-        superpoints: (H,) ids.
-        config: tokens, gamma, min_superpoint, seed.
-
-    Returns:
-        (N,) int32 indices of the centers; N < tokens if the cloud has fewer distinct candidate points.
+    index. The same cloud and seed always give the same centers. Returns (N,) int32 indices from the index of the cloud
+    and superpoints (H,); N < tokens if the cloud has fewer distinct candidate points.
     """
     if len(superpoints) == 0:
         return np.zeros(0, np.int32)

@@ -26,18 +26,9 @@ SOLVERS = {"merge": l0_partition, "cut_pursuit": cut_pursuit_partition}
 
 
 def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: SuperpointConfig | None = None) -> np.ndarray:
-    """Split a cloud into superpoints.
+    """Split a cloud into superpoints: (H,) int32 ids 0..S-1, each connected in the graph of nearest neighbors.
 
-    Args:
-        xyz: (H, 3) finite points in any unit.
-        rgb: (H, 3) colors in [0, 1]; used if config.rgb_weight is above 0.
-        config: None for the defaults.
-
-    Returns:
-        (H,) int32 superpoint ids 0..S-1; each superpoint is connected in the graph of nearest neighbors.
-
-    Raises:
-        ValueError: on points that are not finite.
+    xyz (H, 3) in any unit, ValueError unless finite; rgb (H, 3) in [0, 1] is used if config.rgb_weight is above 0.
     """
     if not np.isfinite(xyz).all():
         raise ValueError("xyz holds NaN or inf; pass only finite points (xyz[np.isfinite(xyz).all(axis=1)])")
@@ -50,15 +41,9 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
 def partition_with_geometry(
     xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
 ) -> tuple[np.ndarray, LocalGeometry]:
-    """Return superpoints, numbered by first appearance, with the local geometry that they come from.
+    """Return superpoints (H,) int32, numbered by first appearance, and their geometry, except for edges in xyz's order.
 
-    Args:
-        xyz: (H, 3) float32 points near the origin, H >= 1.
-        rgb: (H, 3) colors in [0, 1], or None.
-        config: settings of the partition.
-
-    Returns:
-        (H,) int32 ids, and the geometry in the order of xyz, apart from its edges.
+    xyz (H, 3) float32 near the origin, H >= 1, rgb (H, 3) in [0, 1] or None.
     """
     index = spatial_index.build(xyz)
     # All work is done on the points in Morton order, in which neighbors are close in memory

@@ -40,44 +40,24 @@ from s4token_model.kernels.group_statistics import GroupMoments, group_moments
 from s4token_model.pipeline.patches import Patches
 
 CHANNELS = 5  # of the wide patch: offset (3), same superpoint (1), squared z of the normal (1)
-LENGTH_NAMES = (
-    "std_small", "std_middle", "std_large", "bottom_above_floor", "top_above_floor", "height", "ceiling_above_top",
-    "center_above_floor", "ceiling_above_center", "center_offset_horizontal", "center_offset_vertical",
-    "cloud_width", "cloud_height", "room_height",
-)  # fmt: skip
-DESCRIPTOR_NAMES = (
-    *LENGTH_NAMES,
-    "linearity", "planarity", "scattering", "normal_z2", "small_axis_z2", "large_axis_z2", "log_size",
-    "center_normal_z2", "center_linearity", "center_planarity",
-)  # fmt: skip
-DESCRIPTOR_DIM, LENGTH_DIMS = len(DESCRIPTOR_NAMES), len(LENGTH_NAMES)
+DESCRIPTOR_DIM, LENGTH_DIMS = 24, 14  # columns of the descriptor, and how many of them, the first ones, are lengths
 POOL = 8192  # wide patches are drawn from this many points of the cloud
 TYPICAL_TOKENS = 512  # sizes are relative to the points per token of such a cloud
 
 
 @dataclass(frozen=True)
 class Context:
-    """Context of N tokens.
+    """Context of N tokens."""
 
-    Attributes:
-        points: (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2.
-        mask: (N, C) bool, False where padded.
-        descriptor: (N, 24) float32, see DESCRIPTOR_NAMES.
-    """
-
-    points: np.ndarray
-    mask: np.ndarray
-    descriptor: np.ndarray
+    points: np.ndarray  # (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2
+    mask: np.ndarray  # (N, C) bool, False where padded
+    descriptor: np.ndarray  # (N, 24) float32, see the table above
 
 
 def context_features(
-    xyz: np.ndarray,
-    normals: np.ndarray,
-    eigen: np.ndarray,
-    superpoints: np.ndarray,
-    patches: Patches,
+    xyz: np.ndarray, normals: np.ndarray, eigen: np.ndarray, superpoints: np.ndarray, patches: Patches,
     config: TokenizerConfig,
-) -> Context:
+) -> Context:  # fmt: skip
     """Compute the context of each token; invariant to scale and translation, offsets rotate along about z.
 
     Args:
@@ -118,37 +98,17 @@ def _lengths(xyz: np.ndarray, moments: GroupMoments, variances: np.ndarray, patc
     low, high = moments.min_z[same], moments.max_z[same]
     offset = patches.centers - moments.mean[same]
     deviation = 2 * np.sqrt(np.maximum(variances[same], 0))
-    columns = [
-        *deviation.T,
-        low - floor,
-        high - floor,
-        high - low,
-        ceiling - high,
-        z - floor,
-        ceiling - z,
-        np.hypot(offset[:, 0], offset[:, 1]),
-        offset[:, 2],
-        *np.broadcast_to([[np.sqrt(width * depth)], [roof - bottom], [ceiling - floor]], (3, len(same))),
-    ]
-    return np.stack(columns, axis=1)
+    cloud = np.broadcast_to([[np.sqrt(width * depth)], [roof - bottom], [ceiling - floor]], (3, len(same)))
+    columns = [*deviation.T, low - floor, high - floor, high - low, ceiling - high, z - floor, ceiling - z]
+    return np.stack([*columns, np.hypot(offset[:, 0], offset[:, 1]), offset[:, 2], *cloud], axis=1)
 
 
 def _ratios(normals, eigen, moments: GroupMoments, axes: np.ndarray, patches: Patches) -> np.ndarray:
     """Columns 14-23 of the descriptor."""
-    same, center = patches.superpoint, _center_points(patches)
-    columns = [
-        *moments.features[same].T,
-        axes[same, 2, 0] ** 2,
-        axes[same, 2, 2] ** 2,
-        np.log(moments.size[same] / len(normals) * TYPICAL_TOKENS),
-        normals[center, 2] ** 2,
-        eigen[center, 0],
-        eigen[center, 1],
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _center_points(patches: Patches) -> np.ndarray:
-    """Index of each patch's point nearest to its center: the center itself, unless the patch was thinned."""
+    same = patches.superpoint
+    # The point of each patch nearest to its center: the center itself, unless the patch was thinned
     distance = np.where(patches.index >= 0, (patches.offsets**2).sum(axis=2), np.inf)
-    return patches.index[np.arange(len(patches.index)), distance.argmin(axis=1)]
+    center = patches.index[np.arange(len(patches.index)), distance.argmin(axis=1)]
+    columns = [*moments.features[same].T, axes[same, 2, 0] ** 2, axes[same, 2, 2] ** 2]
+    log_size = np.log(moments.size[same] / len(normals) * TYPICAL_TOKENS)
+    return np.stack([*columns, log_size, normals[center, 2] ** 2, eigen[center, 0], eigen[center, 1]], axis=1)

@@ -17,23 +17,14 @@ PATCH_BLOCK = 128  # patches per pass of a PointNet on a CPU; their features fit
 
 @dataclass(frozen=True)
 class TokenInput:
-    """What the tokenizer reads, for a batch of B clouds with N tokens each.
+    """What the tokenizer reads, for a batch of B clouds with N tokens each."""
 
-    Attributes:
-        patch: (B, N, M, 3 + F), offsets of the patch points in units of the radius, and F point features.
-        mask: (B, N, M) bool, False on padding.
-        context: (B, N, C, 5), points of the wide patch, see token_context.
-        context_mask: (B, N, C) bool, False on padding.
-        shape: (B, N, 24), descriptor of the token's superpoint.
-        position: (B, N, 3), (p_t - mean of all p_t) / r.
-    """
-
-    patch: Tensor
-    mask: Tensor
-    context: Tensor
-    context_mask: Tensor
-    shape: Tensor
-    position: Tensor
+    patch: Tensor  # (B, N, M, 3 + F), offsets of the patch points in units of the radius, and F point features
+    mask: Tensor  # (B, N, M) bool, False on padding
+    context: Tensor  # (B, N, C, 5), points of the wide patch, see token_context
+    context_mask: Tensor  # (B, N, C) bool, False on padding
+    shape: Tensor  # (B, N, 24), descriptor of the token's superpoint
+    position: Tensor  # (B, N, 3), (p_t - mean of all p_t) / r
 
     def to(self, device: str | torch.device) -> TokenInput:
         """Return a copy on `device`."""
@@ -120,12 +111,9 @@ class Tokenizer(nn.Module):
         self.position = PositionEmbedding(config.position_octaves, out) if config.position == "sincos" else None
         if config.context:
             self.context = PointNet(CHANNELS, config.width, out)
-            self.shape = nn.Sequential(
-                nn.Linear(DESCRIPTOR_DIM, 2 * config.width),
-                nn.LayerNorm(2 * config.width),
-                nn.GELU(),
-                nn.Linear(2 * config.width, out),
-            )
+            wide = 2 * config.width
+            first, last = nn.Linear(DESCRIPTOR_DIM, wide), nn.Linear(wide, out)
+            self.shape = nn.Sequential(first, nn.LayerNorm(wide), nn.GELU(), last)
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
         self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
 
@@ -143,16 +131,11 @@ class Tokenizer(nn.Module):
 
 
 def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfig) -> TokenInput:
-    """Turn the patches of one cloud into a batch of one.
+    """Turn the `Patches` and the `Context` of one cloud into a batch of one.
 
-    Args:
-        patches: patches.Patches.
-        context: token_context.Context.
-        rgb: (H, 3) in [0, 1]; read only if the tokenizer uses color, and gray if None.
-        config: settings of the tokenizer.
+    rgb (H, 3) in [0, 1] is read only if the tokenizer uses color, and gray if None.
     """
-    mask = patches.index >= 0
-    patch = patches.offsets
+    mask, patch = patches.index >= 0, patches.offsets
     if config.features == "rgb":
         color = np.full((*mask.shape, 3), 0.5, np.float32) if rgb is None else rgb[patches.index].astype(np.float32)
         patch = np.concatenate([patch, color * mask[..., None]], axis=2)
