@@ -60,10 +60,9 @@ def label_two_views(
 
 
 def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
-    """points, agreement, chance and kappa of a table (C, C) of labels in the first and in the second view.
+    """points, agreement, chance and kappa (Cohen's) of a table (C, C) of labels in the first and in the second view.
 
-    chance is the agreement of two random labelings with the same class frequencies;
-    kappa = (agreement - chance) / (1 - chance), Cohen's kappa.
+    chance is the agreement of two random labelings with the same class frequencies.
     """
     total = int(counts.sum())
     if total == 0:
@@ -79,9 +78,11 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
     path = Path(root)
     cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
     if cloud_files or (path.is_dir() and not any(path.iterdir())):
-        clouds = [files.read_cloud(p) for p in _evenly_spaced(cloud_files)]
+        clouds = [files.read_cloud(cloud_files[k]) for k in _evenly_spaced(len(cloud_files))]
     elif bags.is_bag(path):
-        clouds = _clouds_of_bag(path)
+        # Read the bag twice, so that only the clouds that are measured are in memory at once
+        chosen = set(_evenly_spaced(sum(1 for _ in bags.read_clouds(path))))
+        clouds = [bags.cloud_of(record[2])[1] for k, record in enumerate(bags.read_clouds(path)) if k in chosen]
     else:
         clouds = [files.read_cloud(path)]
     if not clouds:
@@ -90,15 +91,5 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)], np.float32)
 
 
-def _clouds_of_bag(path: Path) -> list[files.Cloud]:
-    """Read the bag twice, so that only the clouds that are measured are in memory at once."""
-    count = sum(1 for _ in bags.read_clouds(path))
-    chosen = set(_evenly_spaced(list(range(count))))
-    recorded = enumerate(bags.read_clouds(path))
-    return [bags.cloud_of(message)[1] for k, (_, _, message) in recorded if k in chosen]
-
-
-def _evenly_spaced(items: list) -> list:
-    if len(items) <= MAX_CLOUDS:
-        return items
-    return [items[k] for k in np.linspace(0, len(items) - 1, MAX_CLOUDS).astype(int)]
+def _evenly_spaced(count: int) -> list[int]:
+    return list(range(count)) if count <= MAX_CLOUDS else np.linspace(0, count - 1, MAX_CLOUDS).astype(int).tolist()

@@ -42,13 +42,11 @@ def scanobjectnn_objects(
     names = list(wanted) if wanted else scanobjectnn.available(root, split)
     for name in names:
         scanobjectnn.find(root, name, split)  # a missing file is an error before the model is loaded
-    labeler = setup.labeler(method)
-    frozen = prompts.load("scanobjectnn", scanobjectnn.NAMES)
+    labeler, frozen = setup.labeler(method), prompts.load("scanobjectnn", scanobjectnn.NAMES)
     figures, tables = {}, []
     for name in dict.fromkeys(names):
         objects = SampleLoader(scanobjectnn.load(root, name, split), _checked, "objects")
-        out = None if setup.out is None else setup.out / name
-        figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, out)
+        figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, setup.out and setup.out / name)
         tables.append(classification_table(figures[name], f"{name.upper()}: {setup.title(method)}"))
     result = {"task": "scanobjectnn", "model": str(setup.model), "method": method, "split": split, "variants": figures}
     return result, "\n".join(tables)
@@ -63,15 +61,10 @@ def _checked(item: tuple[str, Any]) -> scanobjectnn.Object:
 def classify(
     objects: Iterable[Any], names: Sequence[str], frozen: Prompts, labeler: Any, out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Classify objects and return JSON-ready figures.
+    """Classify objects, each with name, xyz and category (an index into `names`), by a Segmenter or a DepthProjection.
 
-    Args:
-        objects: each with name, xyz and category, an index into `names`.
-        labeler: a Segmenter or a DepthProjection.
-        out: folder for the confusion matrix and a gallery of objects.
-
-    Returns:
-        accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of a uniform guess; ...
+    Returns JSON-ready figures: accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of a
+    uniform guess; ... `out` is a folder for the confusion matrix and a gallery of objects.
     """
     text = labeler.make_vocabulary(frozen.names, frozen.templates).text
     truth, predicted, examples = [], [], {}
@@ -111,19 +104,12 @@ def classification_table(result: dict[str, Any], title: str) -> str:
 
 
 def _save_pictures(
-    out: Path,
-    counts: np.ndarray,
-    names: Sequence[str],
-    prompted: Sequence[str],
-    examples: dict[int, tuple[np.ndarray, int]],
+    out: Path, counts: np.ndarray, names: Sequence[str], prompted: Sequence[str], examples: dict
 ) -> None:
-    """Draw the confusion matrix and the first object of every category with its prediction."""
+    """Draw the confusion matrix and the first object (xyz, prediction) of every category with its prediction."""
     from s4token_model.pictures.figures import Tile, save_gallery
     from s4token_model.pictures.plots import save_confusion_picture
 
     save_confusion_picture(out / "confusion.png", counts, prompted)
-    tiles = [
-        Tile(xyz, names[category], prompted[predicted], predicted == category)
-        for category, (xyz, predicted) in examples.items()
-    ]
+    tiles = [Tile(xyz, names[true], prompted[found], found == true) for true, (xyz, found) in examples.items()]
     save_gallery(out / "objects.png", tiles)

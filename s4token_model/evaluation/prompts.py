@@ -45,20 +45,13 @@ def load(benchmark: str, classes: Sequence[str]) -> Prompts:
 def load_parts(benchmark: str, part_counts: dict[str, int]) -> dict[str, Prompts]:
     """Read the prompts {category: Prompts} of a part segmentation benchmark; `part_counts` is {category: parts}."""
     path, content = _read(benchmark)
-    words = content["words"]
+    words, version, templates = content["words"], content["version"], content["templates"]
     wrong = [category for category, count in part_counts.items() if len(words.get(category, ())) != count]
     wrong = wrong or sorted(set(words) - {*part_counts})
     if wrong:
         raise ValueError(f"{path}: wrong words for {wrong[0]}; take the file of this version")
-    return {
-        category: Prompts(
-            benchmark,
-            content["version"],
-            tuple(words[category]),
-            tuple(template.replace("CATEGORY", category) for template in content["templates"]),
-        )
-        for category in part_counts
-    }
+    filled = {category: tuple(template.replace("CATEGORY", category) for template in templates) for category in words}
+    return {category: Prompts(benchmark, version, tuple(words[category]), filled[category]) for category in part_counts}
 
 
 def parts_metadata(prompts: dict[str, Prompts]) -> dict[str, Any]:

@@ -26,20 +26,13 @@ INDOOR_RULES = ("floor", "wall", "cabinet")
 
 @dataclass(frozen=True)
 class LabeledCloud:
-    """A cloud with its ground truth.
-
-    Args:
-        xyz: (H, 3) m, z up.
-        rgb: (H, 3) in [0, 1], or None.
-        label: (H,) index into the benchmark's classes, 65535 = not scored.
-        superpoint: (H,) superpoints that the data set provides, or None.
-    """
+    """A cloud with its ground truth."""
 
     name: str
-    xyz: np.ndarray
-    rgb: np.ndarray | None
-    label: np.ndarray
-    superpoint: np.ndarray | None = None
+    xyz: np.ndarray  # (H, 3) m, z up
+    rgb: np.ndarray | None  # (H, 3) in [0, 1]
+    label: np.ndarray  # (H,) index into the benchmark's classes, 65535 = not scored
+    superpoint: np.ndarray | None = None  # (H,) superpoints that the data set provides
 
 
 @dataclass
@@ -98,12 +91,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Label clouds and score them by the confusion pooled over all clouds; returns JSON-ready figures.
 
-    Args:
-        names: the benchmark's class names.
-        prompts: the prompted name of each class, default `names`; as Prompts also the templates.
-        synonyms: other words for the same classes, scored as one more method from the same encodings.
-        rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out.
-        out: folder for one picture per cloud and the confusion matrix.
+    prompts: the prompted name of each of the benchmark's classes `names`, by default these; as Prompts also the templates;
+    synonyms: other words for the same classes, scored as one more method from the same encodings;
+    rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out;
+    out: folder for one picture per cloud and the confusion matrix.
     """
     names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
     prompted = frozen.names if frozen else tuple(prompts or names)
@@ -121,7 +112,9 @@ def evaluate(
     result |= frozen.metadata() if frozen else {"prompts_sha256": digest(prompted, vocabularies[MODEL].templates)}
     result["skipped"] = clouds.skipped if isinstance(clouds, SampleLoader) else []
     if out is not None:
-        _save_confusion(out, tally)
+        from s4token_model.pictures.plots import save_confusion_picture
+
+        save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)
     return result
 
 
@@ -176,15 +169,7 @@ def _save_picture(out: Path, cloud: LabeledCloud, labels: np.ndarray, names: tup
 
     colors = index_colors(np.arange(len(names)))
     scored = np.where(cloud.label == constants.UNLABELED, constants.UNLABELED, labels)
-    columns = [
-        (f"{cloud.name}: prediction", label_colors(labels, colors)),
-        ("truth (gray: not annotated)", label_colors(cloud.label, colors)),
-    ]
+    columns = [(f"{cloud.name}: prediction", label_colors(labels, colors))]
+    columns.append(("truth (gray: not annotated)", label_colors(cloud.label, colors)))
     legend = Legend(np.concatenate([cloud.label, scored]), names, colors)
     save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=legend)
-
-
-def _save_confusion(out: Path, tally: _Tally) -> None:
-    from s4token_model.pictures.plots import save_confusion_picture
-
-    save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)

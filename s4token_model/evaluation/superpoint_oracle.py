@@ -36,10 +36,12 @@ def run(
     found = {name: [measure(xyz, rgb, raw, s) for s in settings] for name, xyz, rgb, raw in load_clouds(root)}
     if not found:
         raise ValueError(f"no clouds: looked for {root}/scannet_full/*_vert_all.npy and {root}/semantickitti/sequences")
+    # Only the scores are percentages
+    as_text = ("lambda", "seconds")
     rows = [
-        [name, str(row["lambda"]), row["superpoints"], row["oracle_miou"], row["oracle_accuracy"], str(row["seconds"])]
-        for name in found
-        for row in found[name]
+        [n, *(str(v) if k in as_text else v for k, v in row.items())]
+        for n, of_cloud in found.items()
+        for row in of_cloud
     ]
     print(json.dumps(found) if as_json else table(rows, HEADER))
     return found
