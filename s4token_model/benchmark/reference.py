@@ -120,10 +120,8 @@ def pgeof_features(xyz: np.ndarray, neighbors: np.ndarray | int) -> np.ndarray:
 
     if isinstance(neighbors, int):
         neighbors = pgeof.knn_search(xyz, xyz, neighbors)[0]
-    starts = np.arange(len(xyz) + 1, dtype=np.uint32) * neighbors.shape[1]
-    return pgeof.compute_features(
-        np.ascontiguousarray(xyz, np.float32), neighbors.reshape(-1).astype(np.uint32), starts
-    )
+    starts, flat = np.arange(len(xyz) + 1, dtype=np.uint32) * neighbors.shape[1], neighbors.reshape(-1)
+    return pgeof.compute_features(np.ascontiguousarray(xyz, np.float32), flat.astype(np.uint32), starts)
 
 
 def farthest_points(xyz: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:

@@ -34,11 +34,11 @@ def measure(sizes: tuple[int, ...] = SIZES, model: str = checkpoint.MINI, repeat
 
 def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     """Median milliseconds per stage, and the peak of resident memory above the loaded input, in bytes per point."""
-    segmenter = Segmenter.load(model)
-    xyz = inputs.row_of_rooms(size)
+    segmenter, xyz = Segmenter.load(model), inputs.row_of_rooms(size)
     for _ in range(3):
         segmenter.segment(inputs.subsample(xyz, 20_000))
-    before = _reset_peak()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the memory peak
+    before = _status("VmRSS")
     stages, times = [], []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -52,13 +52,8 @@ def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     }
 
 
-def _reset_peak() -> int:
-    """Reset the process's memory peak (Linux) and return its resident memory in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
 def _status(key: str) -> int:
+    """Bytes of a line of the process's status (Linux), e.g. VmRSS, its resident memory, or VmHWM, the peak of it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))
 

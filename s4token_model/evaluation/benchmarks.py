@@ -111,8 +111,8 @@ def run(
 ) -> dict[str, Any]:
     """Run a benchmark of BENCHMARKS, print its table or one JSON object, and return what the JSON object holds.
 
-    model: a checkpoint folder or built-in name; `segmenter`: a loaded model instead; `out`: a folder for pictures, which
-    need matplotlib; `options`: of the benchmark, e.g. root, rooms, split, method. Samples that cannot be read are
+    model: a checkpoint folder or built-in name; `segmenter`: a loaded model instead; `out`: a folder for pictures, by
+    matplotlib; `options`: of the benchmark, e.g. root, rooms, split, method. Samples that cannot be read are
     counted, reported and left out. ValueError for a wrong benchmark, option or root, or if no sample can be read.
     """
     if name not in BENCHMARKS:

@@ -61,10 +61,10 @@ def _checked(item: tuple[str, Any]) -> scanobjectnn.Object:
 def classify(
     objects: Iterable[Any], names: Sequence[str], frozen: Prompts, labeler: Any, out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Classify objects, each with name, xyz and category (an index into `names`), by a Segmenter or a DepthProjection.
+    """Classify objects, each with name, xyz and category (an index into `names`), by a Segmenter or DepthProjection.
 
-    Returns JSON-ready figures: accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of a
-    uniform guess; ... `out` is a folder for the confusion matrix and a gallery of objects.
+    Returns JSON-ready figures: accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of
+    a uniform guess; ... `out` is a folder for the confusion matrix and a gallery of objects.
     """
     text = labeler.make_vocabulary(frozen.names, frozen.templates).text
     truth, predicted, examples = [], [], {}

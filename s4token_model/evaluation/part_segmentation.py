@@ -26,10 +26,10 @@ def shapenetpart_parts(
 ) -> tuple[dict[str, Any], str]:
     """Score a model on the shapes of a split; returns the result and its table.
 
-    The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1. The result has
-    miou_i: mean IoU over shapes; miou_c: over categories; miou_pointclipv2: over the categories of POINTCLIP;
-    averaged_over: how many categories of each list the data hold; whole_miou_*, chance_miou_*: the same for the baselines
-    of KINDS; macc and accuracy over all points, macc as the mean over parts.
+    The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1. The result
+    has miou_i: mean IoU over shapes; miou_c: over categories; miou_pointclipv2: over the categories of POINTCLIP;
+    averaged_over: how many categories of each list the data hold; whole_miou_*, chance_miou_*: the same for the
+    baselines of KINDS; macc and accuracy over all points, macc as the mean over parts.
     """
     shapes = SampleLoader(shapenetpart.list_shapes(root, split), shapenetpart.load_shape, "shapes")
     labeler = setup.labeler(method)
@@ -110,9 +110,7 @@ def _table(result: dict[str, Any], title: str) -> str:
     }
     rows: list[list[Any]] = [[text, *(result[f"{kind}{key}"] for kind in KINDS), None] for key, text in titles.items()]
     rows[-1][-1] = str(result["shapes"])
-    rows += [
-        [text, result[key], None, None, None] for text, key in (("mAcc of parts", "macc"), ("accuracy", "accuracy"))
-    ]
+    rows += [["mAcc of parts", result["macc"], *[None] * 3], ["accuracy", result["accuracy"], *[None] * 3]]
     for name, category in result["categories"].items():
         rows.append([name, *(category[f"{kind}miou"] for kind in KINDS), str(category["shapes"])])
     absent = [name for name in shapenetpart.CATEGORIES if name not in result["categories"]]

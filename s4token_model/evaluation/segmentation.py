@@ -91,7 +91,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Label clouds and score them by the confusion pooled over all clouds; returns JSON-ready figures.
 
-    prompts: the prompted name of each of the benchmark's classes `names`, by default these; as Prompts also the templates;
+    prompts: the prompted name of each of the benchmark's classes, default `names`; as Prompts also the templates;
     synonyms: other words for the same classes, scored as one more method from the same encodings;
     rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out;
     out: folder for one picture per cloud and the confusion matrix.

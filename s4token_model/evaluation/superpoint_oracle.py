@@ -36,13 +36,9 @@ def run(
     found = {name: [measure(xyz, rgb, raw, s) for s in settings] for name, xyz, rgb, raw in load_clouds(root)}
     if not found:
         raise ValueError(f"no clouds: looked for {root}/scannet_full/*_vert_all.npy and {root}/semantickitti/sequences")
-    # Only the scores are percentages
-    as_text = ("lambda", "seconds")
-    rows = [
-        [n, *(str(v) if k in as_text else v for k, v in row.items())]
-        for n, of_cloud in found.items()
-        for row in of_cloud
-    ]
+    rows = [[name, *row.values()] for name, measured in found.items() for row in measured]
+    for row in rows:
+        row[1], row[-1] = str(row[1]), str(row[-1])  # lambda and seconds are no percentages
     print(json.dumps(found) if as_json else table(rows, HEADER))
     return found
 
