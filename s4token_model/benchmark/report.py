@@ -39,9 +39,10 @@ def text_table(result: dict[str, Any]) -> str:
     lines += [f"{stage:<14}{ours:>10}{peer:>14}{ratio:>8}" for stage, ours, peer, ratio in _stages(result)]
     part, wfps = result["partition"], result["wfps"]
     for value, energy in part["energy_ratio"].items():
+        speed, count = part["speed_ratio"][value], part["superpoints"][value]
         lines.append(
-            f"partition, lambda {value}: {part['speed_ratio'][value]} x the speed of cut-pursuit-py at {energy} of its"
-            " energy; {ours} and {cut_pursuit} superpoints".format(**part["superpoints"][value])
+            f"partition, lambda {value}: {speed} x the speed of cut-pursuit-py at {energy} of its energy;"
+            f" {count['ours']} and {count['cut_pursuit']} superpoints"
         )
     exact = "equal to brute force" if wfps["exact"] else "NOT equal to brute force"
     lines.append(f"weighted FPS {wfps['ours_ms']} ms, {exact}; fpsample, unweighted: {wfps['fpsample_ms']} ms")
@@ -65,8 +66,8 @@ def write(
 ) -> None:
     """Write the document to `path`, and the plot beside it with the suffix .png.
 
-    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; command: the command line that made the
-    figures; live: what `s4token benchmark --live --out` wrote; scores: of the benchmark `scannet`.
+    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; command: the command line that made
+    the figures; live: what `s4token benchmark --live --out` wrote; scores: of the benchmark `scannet`.
     """
     versions = ", ".join(f"{name} {number}" for name, number in results[0]["versions"].items() if number)
     parts = [
@@ -119,13 +120,8 @@ def _cloud(result: dict[str, Any]) -> str:
     if not result["reference_ms"]:
         parts.append("The reference was not measured: it needs open3d and cut-pursuit-py.")
     if solver:
-        header = [
-            "partition, solve alone",
-            "speed against cut-pursuit-py",
-            "its energy = 1",
-            "superpoints, ours / peer",
-        ]
-        parts.append(_table(header, solver))
+        header = ["partition, solve alone", "speed against cut-pursuit-py", "its energy = 1"]
+        parts.append(_table([*header, "superpoints, ours / peer"], solver))
     return "\n\n".join([*parts, "\n".join(_further(result))])
 
 
@@ -196,23 +192,25 @@ def _scaling(rows: Sequence[dict[str, Any]], picture: str) -> str:
 
 
 def _live(live: Sequence[dict[str, Any]]) -> str:
-    header = ["clouds, settings", "played, Hz", "labeled, Hz", "dropped", "age p50, ms", "p95, ms", "relabeled, ms"]
-    cells = "{played_hz:g}|{labeled_hz}|{dropped} of {received}|{age_p50_ms:.0f}|{age_p95_ms:.0f}|{relabel_ms:.0f}"
-    cells += "|{decode_encode_publish_ms:.1f}"
+    formats = {
+        "played, Hz": "{played_hz:g}", "labeled, Hz": "{labeled_hz}", "dropped": "{dropped} of {received}",
+        "age p50, ms": "{age_p50_ms:.0f}", "p95, ms": "{age_p95_ms:.0f}", "relabeled, ms": "{relabel_ms:.0f}",
+        "encoded, ms": "{decode_encode_publish_ms:.1f}",
+    }  # fmt: skip
+    settings = [", ".join([Path(one["input"]).name, one["model"], *one["settings"]]) for one in live]
     rows = [
-        [", ".join([Path(one["input"]).name, one["model"], *one["settings"]]), *cells.format(**one).split("|")]
-        for one in live
+        [name, *(cell.format(**one) for cell in formats.values())] for name, one in zip(settings, live, strict=True)
     ]
-    return "\n\n".join(["## Live", LIVE, _table([*header, "encoded, ms"], rows)])
+    return "\n\n".join(["## Live", LIVE, _table(["clouds, settings", *formats], rows)])
 
 
 def _stages(result: dict[str, Any]) -> list[list[str]]:
     """Stage, our milliseconds, the reference's and their ratio, "-" if the reference was not measured."""
-    ours, peer = result["ours_ms"], result["reference_ms"] or {}
-    return [
-        [stage, f"{ms:.1f}", *([f"{peer[stage]:.1f}", f"{peer[stage] / max(ms, 1e-3):.1f}"] if stage in peer else "--")]
-        for stage, ms in ours.items()
-    ]
+    rows, peer = [], result["reference_ms"] or {}
+    for stage, ours in result["ours_ms"].items():
+        compared = [f"{peer[stage]:.1f}", f"{peer[stage] / max(ours, 1e-3):.1f}"] if stage in peer else ["-", "-"]
+        rows.append([stage, f"{ours:.1f}", *compared])
+    return rows
 
 
 def _processor() -> str:

@@ -73,14 +73,10 @@ def choose_camera(points: np.ndarray, normals: np.ndarray, kind: str, size: tupl
 def look_at(
     points: np.ndarray, azimuth: float, elevation: float, size: tuple[int, int], frame: np.ndarray | None = None
 ) -> Camera:
-    """A camera that looks at all the points from a direction, as near as they fit.
+    """A camera that looks at all the points (H, 3) from a direction, as near as they fit a picture (width, height).
 
-    Args:
-        points: (H, 3), any unit.
-        azimuth: degrees; 0 looks from +x, -90 from -y.
-        elevation: degrees above the horizontal plane.
-        size: width and height of the picture in pixels.
-        frame: rows x, y and up in the cloud's frame, default the identity.
+    azimuth: degrees; 0 looks from +x, -90 from -y; elevation: degrees above the horizontal plane; frame: rows x, y and
+    up in the cloud's frame, default the identity.
     """
     x, y, up = np.eye(3) if frame is None else frame
     azimuth, elevation = np.radians(azimuth), np.radians(elevation)

@@ -18,8 +18,7 @@ INFERNO = np.array(
 def heat(values: np.ndarray) -> np.ndarray:
     """Map values in [0, 1] to (..., 3) uint8, dark violet over red to light yellow; NaN is gray."""
     values = np.asarray(values, float)
-    position = np.clip(np.nan_to_num(values), 0.0, 1.0)
-    knots = np.linspace(0, 1, len(INFERNO))
+    position, knots = np.clip(np.nan_to_num(values), 0.0, 1.0), np.linspace(0, 1, len(INFERNO))
     rgb = np.stack([np.interp(position, knots, channel) for channel in INFERNO.T], axis=-1)
     return np.round(np.where(np.isnan(values)[..., None], UNLABELED_COLOR, rgb)).astype(np.uint8)
 

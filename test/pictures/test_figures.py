@@ -115,7 +115,7 @@ def test_pictures_do_not_depend_on_scale_or_place():
     ],
 )
 def test_degenerate_clouds_give_a_picture(xyz):
-    image = renderer.render(xyz, np.zeros((len(xyz), 3), np.uint8), SIZE)
+    image = renderer.paint(renderer.trace(xyz, SIZE), np.zeros((len(xyz), 3), np.uint8))
     assert image.shape == (120, 160, 3) and image.dtype == np.uint8
     assert (image < 255).any() == bool(np.isfinite(xyz).all(1).any())
 
