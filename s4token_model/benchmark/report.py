@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from s4token_model.evaluation.tables import markdown_table
 from s4token_model.pictures.plots import save_scaling_plot
 
 INTRODUCTION = (
@@ -99,12 +100,6 @@ def slope(rows: Sequence[dict[str, Any]]) -> float:
     return float(np.polyfit(np.log(points), np.log(times), 1)[0])
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column left, the others right."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([lines[0], "|---|" + "---:|" * (len(header) - 1), *lines[1:]])
-
-
 def _cloud(result: dict[str, Any]) -> str:
     """The section of one cloud."""
     part, solver = result["partition"], []
@@ -115,13 +110,13 @@ def _cloud(result: dict[str, Any]) -> str:
     parts = [
         f"## {name}: {result['points']:,} points, {result['model']}, {result['tokens']} tokens",
         f"Our tokenizer and the ViT's blocks compute in {result['precision']}, the reference's in fp32.",
-        _table(["stage", "ours, ms", "reference, ms", "ratio"], _stages(result)),
+        markdown_table(["stage", "ours, ms", "reference, ms", "ratio"], _stages(result)),
     ]
     if not result["reference_ms"]:
         parts.append("The reference was not measured: it needs open3d and cut-pursuit-py.")
     if solver:
         header = ["partition, solve alone", "speed against cut-pursuit-py", "its energy = 1"]
-        parts.append(_table([*header, "superpoints, ours / peer"], solver))
+        parts.append(markdown_table([*header, "superpoints, ours / peer"], solver))
     return "\n\n".join([*parts, "\n".join(_further(result))])
 
 
@@ -174,8 +169,8 @@ def _gates(result: dict[str, Any]) -> str:
         [row["precision"], f"{row['encoder_ms']:.1f}", f"{row['total_ms']:.1f}", f"{100 * row['labels_as_fp32']:.2f} %"]
         for row in result["precisions"]
     ]
-    tables = [_table(["kernel", "ours, ms", "alternative", "its ms", "total with it"], rows)]
-    tables.append(_table(["precision", "encoder, ms", "total, ms", "labels as in fp32"], precisions))
+    tables = [markdown_table(["kernel", "ours, ms", "alternative", "its ms", "total with it"], rows)]
+    tables.append(markdown_table(["precision", "encoder, ms", "total, ms", "labels as in fp32"], precisions))
     return "\n\n".join([f"### {Path(result['cloud']).name}", *tables])
 
 
@@ -188,7 +183,7 @@ def _scaling(rows: Sequence[dict[str, Any]], picture: str) -> str:
         " `input.max_points` go through the network at one point per voxel; all their points are labeled."
     )
     title = "## Scaling with the number of points"
-    return "\n\n".join([title, about, f"![time against points]({picture})", _table(header, cells)])
+    return "\n\n".join([title, about, f"![time against points]({picture})", markdown_table(header, cells)])
 
 
 def _live(live: Sequence[dict[str, Any]]) -> str:
@@ -197,11 +192,11 @@ def _live(live: Sequence[dict[str, Any]]) -> str:
         "age p50, ms": "{age_p50_ms:.0f}", "p95, ms": "{age_p95_ms:.0f}", "relabeled, ms": "{relabel_ms:.0f}",
         "encoded, ms": "{decode_encode_publish_ms:.1f}",
     }  # fmt: skip
-    settings = [", ".join([Path(one["input"]).name, one["model"], *one["settings"]]) for one in live]
-    rows = [
-        [name, *(cell.format(**one) for cell in formats.values())] for name, one in zip(settings, live, strict=True)
-    ]
-    return "\n\n".join(["## Live", LIVE, _table(["clouds, settings", *formats], rows)])
+    rows = []
+    for one in live:
+        settings = ", ".join([Path(one["input"]).name, one["model"], *one["settings"]])
+        rows.append([settings, *(cell.format(**one) for cell in formats.values())])
+    return "\n\n".join(["## Live", LIVE, markdown_table(["clouds, settings", *formats], rows)])
 
 
 def _stages(result: dict[str, Any]) -> list[list[str]]:

@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from s4token_model.experiments import results_document, runs
-from s4token_model.experiments.budget import FULL, QUICK, Workspace
 from s4token_model.experiments.paper_tables import EXPERIMENTS, Experiment
+from s4token_model.experiments.runs import FULL, QUICK, Workspace
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -78,17 +79,15 @@ def run(
         rows = [name for name in experiment.settings if not settings or name in settings]
         for setting in rows:
             for seed in range(min(seeds or workspace.budget.seeds, workspace.budget.seeds)):
-                if seconds is None or time.perf_counter() - started < seconds:
-                    _run_one(experiment, setting, seed, workspace)
+                if seconds is not None and time.perf_counter() - started >= seconds:
+                    continue
+                known = runs.load(workspace, experiment.name, setting, seed) is not None
+                compute = partial(experiment.compute, setting, seed, workspace)
+                done = runs.run(workspace, experiment.name, setting, seed, compute)
+                figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in done["figures"].items() if v is not None)
+                source = "on disk" if known else f"{done['seconds']:.0f} s"
+                print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
         results_document.write(out, EXPERIMENTS, workspace)
-
-
-def _run_one(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> None:
-    known = runs.load(workspace, experiment.name, setting, seed) is not None
-    found = runs.run(workspace, experiment.name, setting, seed, lambda: experiment.compute(setting, seed, workspace))
-    figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in found["figures"].items() if v is not None)
-    source = "on disk" if known else f"{found['seconds']:.0f} s"
-    print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
 
 
 if __name__ == "__main__":

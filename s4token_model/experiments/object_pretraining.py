@@ -15,8 +15,8 @@ from torch.nn.functional import normalize
 from s4token_model import metrics, vocabulary
 from s4token_model.config import Config
 from s4token_model.experiments import objects, teacher_clip
-from s4token_model.experiments.budget import Budget, Workspace
 from s4token_model.experiments.objects import Shape
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural import scenes
