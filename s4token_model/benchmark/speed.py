@@ -61,10 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(path: str | None, points: int | None, model: str, tokens: int | None, repeats: int) -> dict[str, Any]:
-    """Measure one cloud and one model; milliseconds are medians of `repeats` runs after a warm-up.
-
-    A figure is None if a package that it needs is not installed.
-    """
+    """Measure one cloud and one model: medians of `repeats` runs, None where a peer's package is not installed."""
     xyz, segmenter = inputs.load_points(path, points), inputs.load_model(model, tokens)
     config = segmenter.config
     segmenter.segment(xyz)

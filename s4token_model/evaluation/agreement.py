@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from s4token_model import constants
-from s4token_model.evaluation.loading import Setup
+from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.io import bags, files
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ MAX_CLOUDS = 20  # of a folder or bag, evenly spaced
 TEXT = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {chance:.4f}, kappa {kappa:.4f}"
 
 
-def two_view_agreement(
-    setup: Setup, root: str | Path, words: Sequence[str] | None = None
-) -> tuple[dict[str, Any], str]:
+def two_view_agreement(setup: Setup, root: str | Path, words: Sequence[str] | None = None) -> Result:
     """Measure a model on the clouds of a bag, a folder or a file; `words` replaces its class names."""
     if setup.out is not None:
         raise ValueError("evaluate agreement draws no pictures; leave --pictures out")
@@ -40,8 +38,7 @@ def two_view_agreement(
         first, second = label_two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
         labeled = (first != constants.UNLABELED) & (second != constants.UNLABELED)
         np.add.at(counts, (first[labeled], second[labeled]), 1)
-    figures = agreement_figures(counts)
-    result = {"task": "agreement", "model": str(setup.model), "clouds": len(clouds)} | figures
+    result = {"task": "agreement", "model": str(setup.model), "clouds": len(clouds)} | agreement_figures(counts)
     return result, TEXT.format(**result)
 
 
@@ -60,10 +57,7 @@ def label_two_views(
 
 
 def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
-    """points, agreement, chance and kappa (Cohen's) of a table (C, C) of labels in the first and in the second view.
-
-    chance is the agreement of two random labelings with the same class frequencies.
-    """
+    """points, agreement, chance (of random labels as frequent) and Cohen's kappa of a table (C, C) of both views."""
     total = int(counts.sum())
     if total == 0:
         raise ValueError("no point was labeled in both views; the clouds are empty, or thresholds too high")

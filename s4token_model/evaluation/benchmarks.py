@@ -10,7 +10,7 @@ from typing import Any
 from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
 from s4token_model.evaluation import agreement, classification, part_segmentation, prompts
-from s4token_model.evaluation.loading import SampleLoader, Setup
+from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
 
@@ -23,11 +23,8 @@ def segment(
     options: dict[str, Any],
     rules: tuple[str, str, str] = INDOOR_RULES,
     synonyms: tuple[str, ...] | None = None,
-) -> tuple[dict[str, Any], str]:
-    """Score a model on clouds by the prompts of `task`, or by names and `synonyms`; returns the result and its table.
-
-    The result repeats `options`; `rules` as in `segmentation.evaluate`.
-    """
+) -> Result:
+    """Score a model on clouds by the prompts of `task`, or by names and `synonyms`; the result repeats `options`."""
     frozen = prompts.load(task, names) if synonyms is None else None
     figures = evaluate(clouds, names, setup.labeler(), frozen, synonyms, rules, setup.out)
     result = {"task": task, "model": str(setup.model), **options, **figures}
@@ -43,7 +40,7 @@ def labeled(room: scannet.Room | s3dis.Room) -> LabeledCloud:
 
 def scannet_rooms(
     setup: Setup, root: str | Path, rooms: str | Sequence[str] | None = None, split: str | None = None
-) -> tuple[dict[str, Any], str]:
+) -> Result:
     """ScanNet rooms, e.g. "0003,0004" or a list, default all; split train or val; with ScanNet's own superpoints."""
     wanted = [room.strip() for room in rooms.split(",") if room.strip()] if isinstance(rooms, str) else rooms
     found = scannet.list_rooms(root, wanted, split)
@@ -51,7 +48,7 @@ def scannet_rooms(
     return segment(setup, "scannet20", scannet.NAMES, clouds, {"rooms": found})
 
 
-def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) -> tuple[dict[str, Any], str]:
+def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) -> Result:
     """The S3DIS rooms of one area, e.g. Area_5."""
     found = s3dis.list_rooms(root, split)
     clouds = SampleLoader(found, lambda name: labeled(s3dis.load_room(root, name)), "rooms")
@@ -59,9 +56,7 @@ def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) ->
     return segment(setup, "s3dis", s3dis.NAMES, clouds, {"split": split, "rooms": found}, rules)
 
 
-def semantickitti_sweeps(
-    setup: Setup, root: str | Path, sequences: Sequence[str] | None = None
-) -> tuple[dict[str, Any], str]:
+def semantickitti_sweeps(setup: Setup, root: str | Path, sequences: Sequence[str] | None = None) -> Result:
     """The labeled LiDAR sweeps of some sequences, default all."""
     found = semantickitti.list_sweeps(root, sequences)
 
@@ -73,9 +68,7 @@ def semantickitti_sweeps(
     return segment(setup, "semantickitti", semantickitti.NAMES, clouds, {"sweeps": found}, rules)
 
 
-def procedural_rooms(
-    setup: Setup, rooms: int = 20, kind: str = "depth", seed: int | None = None
-) -> tuple[dict[str, Any], str]:
+def procedural_rooms(setup: Setup, rooms: int = 20, kind: str = "depth", seed: int | None = None) -> Result:
     """Held-out procedural rooms, scanned as `kind` of `sensors.scans.scan`; scored under names and synonyms."""
     from s4token_model.evaluation import procedural_rooms as held_out  # the scene generator, of no use to real data
 
@@ -87,7 +80,7 @@ def procedural_rooms(
 
 
 # Name on the command line: function (setup, **options) -> (result, table).
-BENCHMARKS: dict[str, Callable[..., tuple[dict[str, Any], str]]] = {
+BENCHMARKS: dict[str, Callable[..., Result]] = {
     "scannet": scannet_rooms,
     "s3dis": s3dis_rooms,
     "semantickitti": semantickitti_sweeps,

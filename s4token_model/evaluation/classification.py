@@ -11,14 +11,12 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import modelnet40, scanobjectnn
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.tables import table
 
 
-def modelnet40_objects(
-    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
-) -> tuple[dict[str, Any], str]:
+def modelnet40_objects(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:
     """ModelNet40 with the names of all 40 categories; returns the result and its table."""
     objects = SampleLoader(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
     frozen = prompts.load("modelnet40", modelnet40.NAMES)
@@ -33,7 +31,7 @@ def scanobjectnn_objects(
     split: str = "test",
     method: str = METHODS[0],
     variants: str | Sequence[str] | None = None,
-) -> tuple[dict[str, Any], str]:
+) -> Result:
     """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all there are; returns result and tables.
 
     The result's `variants` holds the figures of `classify` for every variant; its pictures are in OUT/VARIANT.

@@ -10,7 +10,7 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import shapenetpart
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table
 
 PARTS = sum(len(parts) for _, parts in shapenetpart.CATEGORIES.values())
@@ -21,9 +21,7 @@ KINDS = ("", "whole_", "chance_")
 PICTURES = 2  # shapes drawn per category
 
 
-def shapenetpart_parts(
-    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
-) -> tuple[dict[str, Any], str]:
+def shapenetpart_parts(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:
     """Score a model on the shapes of a split; returns the result and its table.
 
     The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1. The result

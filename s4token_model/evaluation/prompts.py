@@ -25,11 +25,8 @@ class Prompts:
 
     def metadata(self) -> dict[str, Any]:
         """The prompts' entries of a result."""
-        return {
-            "prompt_set": f"{self.benchmark} version {self.version}",
-            "templates": list(self.templates),
-            "prompts_sha256": digest(self.names, self.templates),
-        }
+        entries = {"prompt_set": f"{self.benchmark} version {self.version}", "templates": list(self.templates)}
+        return entries | {"prompts_sha256": digest(self.names, self.templates)}
 
 
 def load(benchmark: str, classes: Sequence[str]) -> Prompts:
@@ -56,12 +53,10 @@ def load_parts(benchmark: str, part_counts: dict[str, int]) -> dict[str, Prompts
 
 def parts_metadata(prompts: dict[str, Prompts]) -> dict[str, Any]:
     """The prompts' entries of a result, over all categories."""
-    first = next(iter(prompts.values()))
     names = [f"{category}: {', '.join(p.names)}" for category, p in prompts.items()]
-    return {
-        "prompt_set": f"{first.benchmark} version {first.version}",
-        "prompts_sha256": digest(names, [template for p in prompts.values() for template in p.templates]),
-    }
+    templates = [template for p in prompts.values() for template in p.templates]
+    prompt_set = next(iter(prompts.values())).metadata()["prompt_set"]
+    return {"prompt_set": prompt_set, "prompts_sha256": digest(names, templates)}
 
 
 def digest(names: Sequence[str], templates: Sequence[str]) -> str:

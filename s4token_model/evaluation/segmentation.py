@@ -63,20 +63,11 @@ class _Tally:
             self.provided += 1
         if SYNONYMS in vocabularies:
             self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
-        self.clouds.append(
-            {
-                "name": cloud.name,
-                "points": len(cloud.xyz),
-                "miou": scores.miou,
-                "accuracy": scores.accuracy,
-                "oracle_miou": oracle.miou,
-                "superpoints": int(predicted.superpoint_count),
-                "tokens": int(predicted.tokens),
-                "unlabeled": float((predicted.labels == constants.UNLABELED).mean()),
-                "seconds": seconds,
-                "stages_ms": {stage: float(ms) for stage, ms in predicted.stages_ms.items()},
-            }
-        )
+        figures = {"miou": scores.miou, "accuracy": scores.accuracy, "oracle_miou": oracle.miou}
+        figures |= {"superpoints": int(predicted.superpoint_count), "tokens": int(predicted.tokens)}
+        figures |= {"unlabeled": float((predicted.labels == constants.UNLABELED).mean()), "seconds": seconds}
+        stages_ms = {stage: float(ms) for stage, ms in predicted.stages_ms.items()}
+        self.clouds.append({"name": cloud.name, "points": len(cloud.xyz), **figures, "stages_ms": stages_ms})
         return predicted.labels
 
 
@@ -121,14 +112,11 @@ def evaluate(
 def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """JSON-ready scores of a confusion matrix; classes absent from the ground truth have IoU and accuracy None."""
     scores = metrics.scores(counts)
-    iou, recall = ([None if np.isnan(v) else float(v) for v in values] for values in (scores.iou, scores.recall))
-    return {
-        "miou": scores.miou,
-        "macc": scores.macc,
-        "accuracy": scores.accuracy,
-        "iou": dict(zip(names, iou, strict=True)),
-        "class_accuracy": dict(zip(names, recall, strict=True)),
+    per_class = {
+        key: {name: None if np.isnan(v) else float(v) for name, v in zip(names, values, strict=True)}
+        for key, values in (("iou", scores.iou), ("class_accuracy", scores.recall))
     }
+    return {"miou": scores.miou, "macc": scores.macc, "accuracy": scores.accuracy, **per_class}
 
 
 def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:

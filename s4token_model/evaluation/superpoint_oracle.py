@@ -49,15 +49,10 @@ def measure(
     """Partition one cloud; return the number of superpoints, oracle scores and seconds."""
     started = time.perf_counter()
     ids = superpoints.partition(xyz, rgb, settings)
-    seconds = time.perf_counter() - started
-    scores = oracle(ids, raw)
-    return {
-        "lambda": settings.regularization,
-        "superpoints": int(ids.max(initial=-1)) + 1,
-        "oracle_miou": scores.miou,
-        "oracle_accuracy": scores.accuracy,
-        "seconds": round(seconds, 2),
-    }
+    seconds, scores = time.perf_counter() - started, oracle(ids, raw)
+    found = {"lambda": settings.regularization, "superpoints": int(ids.max(initial=-1)) + 1}
+    found |= {"oracle_miou": scores.miou, "oracle_accuracy": scores.accuracy}
+    return found | {"seconds": round(seconds, 2)}
 
 
 def oracle(ids: np.ndarray, raw: np.ndarray) -> metrics.Scores:

@@ -67,10 +67,7 @@ def run(
     settings: Sequence[str] | None = None,
     seeds: int | None = None,
 ) -> None:
-    """Run what has no result yet, all seeds of a setting in turn, and write the document after each experiment.
-
-    No run begins after `seconds`. ValueError for a row that no experiment has.
-    """
+    """Run what has no result yet, none after `seconds`, and write the document after each experiment."""
     started = time.perf_counter()
     unknown = set(settings or ()) - {name for experiment in experiments for name in experiment.settings}
     if unknown:
