@@ -153,10 +153,10 @@ def group(xyz: np.ndarray, superpoint: np.ndarray, chosen: np.ndarray, radius: f
     """Patches (N, count) by full rows of distances; the center is repeated if a patch has fewer points."""
     points, ids = torch.from_numpy(xyz), torch.from_numpy(superpoint.astype(np.int64))
     rows = []
-    for center in chosen:
+    for center in chosen.tolist():
         near = torch.cdist(points[center][None], points)[0] <= radius
         members = torch.nonzero(near & (ids == ids[center]))[:count, 0]
-        rows.append(torch.cat([members, torch.full((count - len(members),), int(center))]))
+        rows.append(torch.nn.functional.pad(members, (0, count - len(members)), value=center))
     return torch.stack(rows).numpy()
 
 

@@ -1,7 +1,4 @@
-"""Time every stage beside the reference pipeline: s4token benchmark [--input F] [--json] [--report FILE.md]
-
-Ours and the peer run in turn in one process, on the same cloud with as many tokens and class names; see report.py.
-"""
+"""Time every stage beside the reference pipeline: s4token benchmark [--input F] [--json] [--report FILE.md]"""
 
 from __future__ import annotations
 

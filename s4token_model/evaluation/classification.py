@@ -32,10 +32,7 @@ def scanobjectnn_objects(
     method: str = METHODS[0],
     variants: str | Sequence[str] | None = None,
 ) -> Result:
-    """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all there are; returns result and tables.
-
-    The result's `variants` holds the figures of `classify` for every variant; its pictures are in OUT/VARIANT.
-    """
+    """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all; pictures are in OUT/VARIANT."""
     wanted = [v.strip() for v in variants.split(",")] if isinstance(variants, str) else variants
     names = list(wanted) if wanted else scanobjectnn.available(root, split)
     for name in names:

@@ -63,11 +63,11 @@ class _Tally:
             self.provided += 1
         if SYNONYMS in vocabularies:
             self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
-        figures = {"miou": scores.miou, "accuracy": scores.accuracy, "oracle_miou": oracle.miou}
-        figures |= {"superpoints": int(predicted.superpoint_count), "tokens": int(predicted.tokens)}
-        figures |= {"unlabeled": float((predicted.labels == constants.UNLABELED).mean()), "seconds": seconds}
+        row = {"name": cloud.name, "points": len(cloud.xyz), "miou": scores.miou, "accuracy": scores.accuracy}
+        row |= {"oracle_miou": oracle.miou, "superpoints": int(predicted.superpoint_count)}
+        row |= {"tokens": int(predicted.tokens), "unlabeled": float((predicted.labels == constants.UNLABELED).mean())}
         stages_ms = {stage: float(ms) for stage, ms in predicted.stages_ms.items()}
-        self.clouds.append({"name": cloud.name, "points": len(cloud.xyz), **figures, "stages_ms": stages_ms})
+        self.clouds.append(row | {"seconds": seconds, "stages_ms": stages_ms})
         return predicted.labels
 
 

@@ -102,7 +102,7 @@ def from_scannet(root: Path, budget: Budget) -> list[Shape]:
 
 
 def cut(xyz: np.ndarray, instance: np.ndarray, names: np.ndarray, max_points: int) -> Iterator[Shape]:
-    """Yield the instances (H,) whose majority class of names (H,) is in TAUGHT, with at most `max_points` points each."""
+    """Yield the instances (H,) whose majority class of names (H,) is in TAUGHT, with up to `max_points` points each."""
     if not len(xyz) == len(instance) == len(names):
         raise ValueError(f"{len(xyz)} points, but {len(instance)} instance ids and {len(names)} classes")
     for number in np.unique(instance):

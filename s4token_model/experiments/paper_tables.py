@@ -21,7 +21,7 @@ PRETRAINED = ("knn", "knn+rpn", "ball+rpn+spt")  # the variants of Table 2
 TARGETS = "2D targets"
 LOSSES, ALL_LOSSES = ("assign", "local", "global"), "assign+local+global"
 SCALES = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
-SUPERVISED, ZERO_SHOT = "parts, ", "zero-shot, "
+SUPERVISED, ZERO_SHOT = "parts", "zero-shot"
 DEFAULTS = ("gamma=0.1", "N=128", "M=32", "alpha=1", "scaled=1")  # of the sweeps: one model serves all of them
 # Setting of a sweep -> the keys it changes; unscaled positions take the shorter wavelengths of the bare tokenizers
 SWEEPS: dict[str, dict[str, Any]] = {
@@ -118,7 +118,7 @@ def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
     config, budget, found = objects.pipeline(variant), workspace.budget, {}
     for scale in SCALES:
         samples = _scaled(kind, config, scale, budget)
-        if kind + ", " == SUPERVISED:
+        if kind == SUPERVISED:
             model = part_training.trained(config, seed, budget.steps, workspace, f"parts-{variant}")
             found[f"{scale:g}"] = part_training.evaluate(model, samples, budget)["miou_i"]
         else:
@@ -130,7 +130,7 @@ def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
 @lru_cache(maxsize=len(SCALES))
 def _scaled(kind: str, config: Config, scale: float, budget: Budget) -> list[TokenSample]:
     """Some of the test objects multiplied by `scale`, as tokens."""
-    shapes = part_training.shapes(budget)[1] if kind + ", " == SUPERVISED else object_pretraining.held_out(budget)
+    shapes = part_training.shapes(budget)[1] if kind == SUPERVISED else object_pretraining.held_out(budget)
     scaled = (replace(shape, xyz=shape.xyz * np.float32(scale)) for shape in shapes[: budget.robust_shapes])
     return [objects.tokenize(shape, config) for shape in scaled]
 
@@ -151,8 +151,7 @@ EXPERIMENTS = (
             " propagation to points and the same data, steps and rate; only the tokenizer differs. Categories are"
             " equally large, so mIoU_C and mIoU_I agree. The paper's column: mIoU_C / mIoU_I."
         ),
-        settings=TABLE_1,
-        figures={"miou_i": "mIoU"}, compute=table1,
+        settings=TABLE_1, figures={"miou_i": "mIoU"}, compute=table1,
         paper={
             "knn": "83.4 / 85.3", "ball": "83.3 / 85.2", "spt": "83.4 / 85.2", "knn+rpn": "83.8 / 85.7",
             "ball+rpn": "83.7 / 85.6", "spt+rpn": "83.8 / 85.6", "knn+rpn+spt": "84.1 / 85.8",
@@ -175,8 +174,7 @@ EXPERIMENTS = (
             " names. The last row is the CLIP on pictures of the held-out objects: the targets of the distillation. The"
             " paper's column: mIoU on ScanNet / S3DIS."
         ),
-        settings=(*PRETRAINED, TARGETS),
-        figures=TABLE2_FIGURES, compute=table2,
+        settings=(*PRETRAINED, TARGETS), figures=TABLE2_FIGURES, compute=table2,
         paper={"knn": "8.7 / 11.3", "knn+rpn": "18.1 / 21.2", "ball+rpn+spt": "18.9 / 23.7"},
         expected=(("knn+rpn", "knn"), ("ball+rpn+spt", "knn"), ("ball+rpn+spt", "knn+rpn")),
         compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
@@ -187,10 +185,10 @@ EXPERIMENTS = (
             "The models of Table 1 (parts, mIoU_I) and of Table 2 (zero-shot, mIoU over classes) on some of their test"
             " objects multiplied by a factor; training used a factor of 1. With RPN only rounding may differ."
         ),
-        settings=tuple(f"{kind}{name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
+        settings=tuple(f"{kind}, {name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
         figures={f"{scale:g}": f"x {scale:g}" for scale in SCALES},
         compute=robustness,
-        expected=tuple((f"{kind}{name}", f"{kind}knn") for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
+        expected=tuple((f"{kind}, {name}", f"{kind}, knn") for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
         compared=("0.1",), drawing="curves",
     ),
     Experiment(
@@ -212,8 +210,7 @@ EXPERIMENTS = (
             "S4Token trained on procedural objects as in Table 2 with K clusters, tested as in Table 6. The paper's"
             " column: mIoU_C / mIoU_I on ShapeNetPart."
         ),
-        settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)),
-        figures=OBJECT_FIGURES, compute=table7,
+        settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)), figures=OBJECT_FIGURES, compute=table7,
         paper={
             "K=4": "54.7 / 71.6", "K=8": "55.1 / 71.9", "K=16": "55.8 / 72.1", "K=24": "55.8 / 72.3",
             "K=32": "55.7 / 72.1",
@@ -228,8 +225,7 @@ EXPERIMENTS = (
             " gamma 0.1, N 128, M 32, alpha 1, positions divided by the radius (scaled 1; 0: in the unit of the cloud)."
             " The paper gives no figures; its pictures favor gamma from 0.2 to 0.6."
         ),
-        settings=tuple(SWEEPS),
-        figures={"miou_i": "mIoU"}, compute=sweep,
+        settings=tuple(SWEEPS), figures={"miou_i": "mIoU"}, compute=sweep,
         expected=(("gamma=0.2", "gamma=0"), ("gamma=0.2", "gamma=1"), ("scaled=1", "scaled=0")),
         compared=("miou_i",), drawing="panels",
     ),

@@ -28,10 +28,7 @@ CATEGORIES = len(objects.WITH_PARTS)
 
 
 class PartModel(nn.Module):
-    """Tokens through self-attention, propagated to the points by Eq. 4, then a head that knows the category.
-
-    Unlike supervised_parts.PartModel it has no CLIP, so that a run takes a minute.
-    """
+    """Tokens by self-attention, Eq. 4 to the points, a head that knows the category; no CLIP, to train in a minute."""
 
     def __init__(self, config: Config, width: int):
         super().__init__()
@@ -92,11 +89,7 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
 
 @torch.no_grad()
 def evaluate(model: PartModel, test: list[TokenSample], budget: Budget) -> dict[str, float]:
-    """Return mIoU_C and mIoU_I as on ShapeNetPart.
-
-    Only the parts that a category has in the training objects are predicted and scored; one that is neither in the
-    truth nor predicted has IoU 1.
-    """
+    """mIoU_C and mIoU_I as on ShapeNetPart; only the parts that a category has in the training objects count."""
     allowed = np.zeros((CATEGORIES, len(PARTS)), bool)
     for shape in shapes(budget)[0]:
         allowed[shape.category, shape.part] = True
