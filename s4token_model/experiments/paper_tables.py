@@ -188,7 +188,7 @@ EXPERIMENTS = (
         settings=tuple(f"{kind}, {name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
         figures={f"{scale:g}": f"x {scale:g}" for scale in SCALES},
         compute=robustness,
-        expected=tuple((f"{kind}, {name}", f"{kind}, knn") for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
+        expected=tuple((f"{k}, {name}", f"{k}, knn") for k in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
         compared=("0.1",), drawing="curves",
     ),
     Experiment(
