@@ -119,8 +119,8 @@ def _table(result: dict[str, Any], title: str) -> str:
 
 def _save_shape(out: Path, shape: shapenetpart.Shape, predicted: np.ndarray) -> None:
     """Draw the predicted parts of a shape beside the true ones, into OUT/CATEGORY_NAME.png."""
-    from s4token_model.palette import index_colors
-    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+    from s4token_model.palette import index_colors, label_colors
+    from s4token_model.pictures.figures import Legend, save_comparison
 
     names = shapenetpart.parts(shape.category)
     colors = index_colors(np.arange(len(names)))

@@ -152,8 +152,8 @@ def renamed(result: dict[str, Any]) -> dict[str, Any]:
 
 def _save_picture(out: Path, cloud: LabeledCloud, labels: np.ndarray, names: tuple[str, ...]) -> None:
     """Draw the predicted labels of a cloud beside the ground truth."""
-    from s4token_model.palette import index_colors
-    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+    from s4token_model.palette import index_colors, label_colors
+    from s4token_model.pictures.figures import Legend, save_comparison
 
     colors = index_colors(np.arange(len(names)))
     scored = np.where(cloud.label == constants.UNLABELED, constants.UNLABELED, labels)

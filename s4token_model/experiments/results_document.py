@@ -15,6 +15,7 @@ from s4token_model.evaluation.tables import markdown_table
 from s4token_model.experiments import runs
 from s4token_model.experiments.paper_tables import Experiment
 from s4token_model.experiments.runs import Workspace
+from s4token_model.io.files import atomic
 from s4token_model.pictures.plots import new_figure
 
 COMMAND = "python -m s4token_model.experiments"
@@ -84,9 +85,8 @@ def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -
         if found:
             draw(picture, experiment, found)
         parts.append(_section(experiment, found, workspace, picture.name))
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic(path) as file:
+        file.write(("\n\n".join(parts) + "\n").encode())
 
 
 def _head(workspace: Workspace) -> str:

@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED_COLOR
-from s4token_model.palette import index_colors
-from s4token_model.pictures.colors import heat, label_colors
+from s4token_model.palette import heat, index_colors, label_colors
 from s4token_model.pictures.renderer import SUPERSAMPLE, Raster, paint, trace
 
 SIZE = (1280, 900)  # pixels of one rendered cloud, without title and legend
