@@ -27,7 +27,7 @@ lint:
 
 bench:
 	@scripts/setup.sh bench
-	@$(RUN) -m s4token_model.benchmark.speed $(ARGS)
+	@$(RUN) -m s4token_model.cli benchmark $(ARGS)
 
 mini-model:
 	@scripts/setup.sh train

@@ -26,8 +26,7 @@ def compare_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
     out: dict[str, Any] = {"energy_ratio": {}, "superpoints": {}, "speed_ratio": {}}
 
     def solve(solver: str, value: float) -> tuple[float, np.ndarray, float]:
-        changes = {"solver": solver, "regularization": value, "min_points": 1}
-        settings = configs.replace(config.superpoints, changes)
+        settings = configs.replace(config.superpoints, {"solver": solver, "regularization": value, "min_points": 1})
         milliseconds, ids = timed(lambda: superpoints.solve(features, local.edges, settings), repeats)
         return milliseconds, ids, superpoints.energy(features, local.edges, ids, value)
 
@@ -47,11 +46,11 @@ def compare_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> 
         "ours_ms": round(ours_ms, 1),
         "cut_pursuit_ms": peer_ms and round(peer_ms, 1),
         "ratio": peer_ms and round(peer_ms / ours_ms, 2),
-        **_compare_whole_partition(unit, config, repeats),
+        **_compare_partition_with_geometry(unit, config, repeats),
     }
 
 
-def _compare_whole_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, float | None]:
+def _compare_partition_with_geometry(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, float | None]:
     """Geometry, graph and solving together, beside the same by libraries with cut-pursuit-py."""
     ours_ms, _ = timed(lambda: superpoints.partition(xyz, None, config.superpoints), repeats)
     if reference.missing_packages():
@@ -95,12 +94,8 @@ def compare_propagation(xyz: np.ndarray, segmenter: Segmenter, repeats: int) -> 
     tokens, scores, gram = encoded.tokens, encoded.tokens @ text.T, encoded.tokens @ encoded.tokens.T
     ours_ms, ours = timed(lambda: propagation.propagate(points, ids, centers, scores, gram), repeats)
     dense_ms, dense = timed(lambda: reference.propagate(points, ids, centers, tokens, text), 2)
-    with_token = np.isin(ids, centers.superpoint)
-    return {
-        "ours_ms": round(ours_ms, 2),
-        "dense_ms": round(dense_ms, 2),
-        "max_abs_diff": float(np.abs(ours - dense)[with_token].max(initial=0)),
-    }
+    difference = np.abs(ours - dense)[np.isin(ids, centers.superpoint)].max(initial=0)
+    return {"ours_ms": round(ours_ms, 2), "dense_ms": round(dense_ms, 2), "max_abs_diff": float(difference)}
 
 
 def compare_precisions(xyz: np.ndarray, model: str, tokens: int | None, repeats: int) -> list[dict[str, Any]]:
@@ -108,19 +103,13 @@ def compare_precisions(xyz: np.ndarray, model: str, tokens: int | None, repeats:
     models = {precision: inputs.load_model(model, tokens, precision) for precision in PRECISIONS}
     models = {precision: one for precision, one in models.items() if one.clip.precision == precision}
     labels = {precision: one.segment(xyz).labels for precision, one in models.items()}
-    runs: dict[str, list[dict[str, float]]] = {precision: [] for precision in models}
-    for _ in range(repeats):
-        for precision, one in models.items():
-            runs[precision].append(one.segment(xyz).stages_ms)
-    return [
-        {
-            "precision": precision,
-            "encoder_ms": medians(runs[precision])["encoder"],
-            "total_ms": medians(runs[precision])["total"],
-            "labels_as_fp32": round(float((labels[precision] == labels["fp32"]).mean()), 4),
-        }
-        for precision in models
-    ]
+    runs = [{precision: one.segment(xyz).stages_ms for precision, one in models.items()} for _ in range(repeats)]
+    rows = []
+    for precision in models:
+        stages, same = medians([run[precision] for run in runs]), labels[precision] == labels["fp32"]
+        row = {"precision": precision, "encoder_ms": stages["encoder"], "total_ms": stages["total"]}
+        rows.append(row | {"labels_as_fp32": round(float(same.mean()), 4)})
+    return rows
 
 
 def timed(call: Callable[[], Any], repeats: int) -> tuple[float, Any]:

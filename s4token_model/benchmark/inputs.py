@@ -19,13 +19,7 @@ MIN_POINTS = 100
 
 def load_points(path: str | None, count: int | None) -> np.ndarray:
     """Finite points (H, 3) float32 of a file, or of a procedural room; at most `count`, drawn at random."""
-    if path is None:
-        from s4token_model.procedural import scenes
-        from s4token_model.sensors import scans
-
-        xyz = scans.scan_depth(scenes.make_room(0), np.random.default_rng(0), count or 80000).xyz
-    else:
-        xyz = files.read_cloud(path).xyz
+    xyz = _scan(0, count or 80000) if path is None else files.read_cloud(path).xyz
     xyz = np.ascontiguousarray(xyz[np.isfinite(xyz).all(axis=1)], np.float32)
     if count is not None:
         xyz = subsample(xyz, count)
@@ -34,15 +28,18 @@ def load_points(path: str | None, count: int | None) -> np.ndarray:
     return xyz
 
 
-def row_of_rooms(count: int) -> np.ndarray:
-    """A row of procedural rooms, (count, 3) float32, as many rooms as it takes."""
+def _scan(room: int, points: int) -> np.ndarray:
     from s4token_model.procedural import scenes
     from s4token_model.sensors import scans
 
+    return scans.scan_depth(scenes.make_room(room), np.random.default_rng(0), points).xyz
+
+
+def row_of_rooms(count: int) -> np.ndarray:
+    """A row of procedural rooms, (count, 3) float32, as many rooms as it takes."""
     rooms: list[np.ndarray] = []
     while sum(map(len, rooms)) < count:
-        scan = scans.scan_depth(scenes.make_room(len(rooms)), np.random.default_rng(0), 200_000)
-        rooms.append(scan.xyz + np.float32([15 * len(rooms), 0, 0]))
+        rooms.append(_scan(len(rooms), 200_000) + np.float32([15 * len(rooms), 0, 0]))
     return np.ascontiguousarray(subsample(np.concatenate(rooms), count), np.float32)
 
 

@@ -120,10 +120,8 @@ def pgeof_features(xyz: np.ndarray, neighbors: np.ndarray | int) -> np.ndarray:
 
     if isinstance(neighbors, int):
         neighbors = pgeof.knn_search(xyz, xyz, neighbors)[0]
-    starts = np.arange(len(xyz) + 1, dtype=np.uint32) * neighbors.shape[1]
-    return pgeof.compute_features(
-        np.ascontiguousarray(xyz, np.float32), neighbors.reshape(-1).astype(np.uint32), starts
-    )
+    starts, flat = np.arange(len(xyz) + 1, dtype=np.uint32) * neighbors.shape[1], neighbors.reshape(-1)
+    return pgeof.compute_features(np.ascontiguousarray(xyz, np.float32), flat.astype(np.uint32), starts)
 
 
 def farthest_points(xyz: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
@@ -155,10 +153,10 @@ def group(xyz: np.ndarray, superpoint: np.ndarray, chosen: np.ndarray, radius: f
     """Patches (N, count) by full rows of distances; the center is repeated if a patch has fewer points."""
     points, ids = torch.from_numpy(xyz), torch.from_numpy(superpoint.astype(np.int64))
     rows = []
-    for center in chosen:
+    for center in chosen.tolist():
         near = torch.cdist(points[center][None], points)[0] <= radius
         members = torch.nonzero(near & (ids == ids[center]))[:count, 0]
-        rows.append(torch.cat([members, torch.full((count - len(members),), int(center))]))
+        rows.append(torch.nn.functional.pad(members, (0, count - len(members)), value=center))
     return torch.stack(rows).numpy()
 
 

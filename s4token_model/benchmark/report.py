@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from s4token_model.evaluation.tables import markdown_table
 from s4token_model.pictures.plots import save_scaling_plot
 
 INTRODUCTION = (
@@ -32,24 +33,22 @@ LIVE = (
 
 def text_table(result: dict[str, Any]) -> str:
     """The figures of one run of the benchmark as lines of text."""
-    ours, peer = result["ours_ms"], result["reference_ms"] or {}
     lines = [
         "{cloud}: {points} points, {tokens} tokens, {model}; {hardware}".format(**result),
         f"{'stage':<14}{'ours ms':>10}{'reference ms':>14}{'ratio':>8}",
     ]
-    for stage, milliseconds in ours.items():
-        lines.append(f"{stage:<14}{milliseconds:>10.1f}{_milliseconds(peer, stage):>14}{_ratio(peer, ours, stage):>8}")
-    part = result["partition"]
-    for value in part["energy_ratio"]:
-        count = part["superpoints"][value]
+    lines += [f"{stage:<14}{ours:>10}{peer:>14}{ratio:>8}" for stage, ours, peer, ratio in _stages(result)]
+    part, wfps = result["partition"], result["wfps"]
+    for value, energy in part["energy_ratio"].items():
+        speed, count = part["speed_ratio"][value], part["superpoints"][value]
         lines.append(
-            f"partition, lambda {value}: {part['speed_ratio'][value]} x the speed of cut-pursuit-py at "
-            f"{part['energy_ratio'][value]} of its energy; {count['ours']} and {count['cut_pursuit']} superpoints"
+            f"partition, lambda {value}: {speed} x the speed of cut-pursuit-py at {energy} of its energy;"
+            f" {count['ours']} and {count['cut_pursuit']} superpoints"
         )
-    wfps, dense = result["wfps"], result["propagation"]
     exact = "equal to brute force" if wfps["exact"] else "NOT equal to brute force"
     lines.append(f"weighted FPS {wfps['ours_ms']} ms, {exact}; fpsample, unweighted: {wfps['fpsample_ms']} ms")
-    lines.append("propagation {ours_ms} ms, dense {dense_ms} ms, largest difference {max_abs_diff:.1e}".format(**dense))
+    dense = "propagation {ours_ms} ms, dense {dense_ms} ms, largest difference {max_abs_diff:.1e}"
+    lines.append(dense.format(**result["propagation"]))
     for row in result["precisions"]:
         lines.append(
             f"precision {row['precision']}: encoder {row['encoder_ms']:.1f} ms, total {row['total_ms']:.1f} ms,"
@@ -68,12 +67,8 @@ def write(
 ) -> None:
     """Write the document to `path`, and the plot beside it with the suffix .png.
 
-    Args:
-        results: of `speed.run`, one per cloud and model.
-        rows: of `scaling.measure`.
-        command: the command line that made the figures.
-        live: what `s4token benchmark --live --out` wrote.
-        scores: of the benchmark `scannet`.
+    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; command: the command line that made
+    the figures; live: what `s4token benchmark --live --out` wrote; scores: of the benchmark `scannet`.
     """
     versions = ", ".join(f"{name} {number}" for name, number in results[0]["versions"].items() if number)
     parts = [
@@ -84,13 +79,17 @@ def write(
         "\n\n".join(["## Gates", GATES, *(_gates(result) for result in results)]),
     ]
     if rows:
-        picture = path.with_suffix(".png")
-        save_scaling_plot(picture, rows)
-        parts.append(_scaling(rows, picture.name))
+        save_scaling_plot(path.with_suffix(".png"), rows)
+        parts.append(_scaling(rows, f"{path.stem}.png"))
     if live:
         parts.append(_live(live))
     if scores is not None:
-        parts.append(_accuracy(scores))
+        model = scores["methods"]["model"]
+        parts.append(
+            "## Accuracy at this speed\n\n"
+            f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
+            f" {100 * model['miou']:.1f} % mIoU, {100 * model['accuracy']:.1f} % of the points correct."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -101,31 +100,23 @@ def slope(rows: Sequence[dict[str, Any]]) -> float:
     return float(np.polyfit(np.log(points), np.log(times), 1)[0])
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column left, the others right."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([lines[0], "|---|" + "---:|" * (len(header) - 1), *lines[1:]])
-
-
 def _cloud(result: dict[str, Any]) -> str:
     """The section of one cloud."""
-    ours, peer, part = result["ours_ms"], result["reference_ms"] or {}, result["partition"]
-    stages = [[stage, f"{ours[stage]:.1f}", _milliseconds(peer, stage), _ratio(peer, ours, stage)] for stage in ours]
-    solver = []
+    part, solver = result["partition"], []
     for value, energy in part["energy_ratio"].items():
-        count = part["superpoints"][value]
-        counts = f"{count['ours']:,} / {count['cut_pursuit']:,}"
+        counts = "{ours:,} / {cut_pursuit:,}".format(**part["superpoints"][value])
         solver.append([f"lambda {value}", f"{part['speed_ratio'][value]} x", str(energy), counts])
-    header = ["partition, solve alone", "speed against cut-pursuit-py", "its energy = 1", "superpoints, ours / peer"]
-    title = (
-        f"## {Path(result['cloud']).name}: {result['points']:,} points, {result['model']}, {result['tokens']} tokens"
-    )
-    precision = f"Our tokenizer and the ViT's blocks compute in {result['precision']}, the reference's in fp32."
-    parts = [title, precision, _table(["stage", "ours, ms", "reference, ms", "ratio"], stages)]
-    if not peer:
+    name = Path(result["cloud"]).name
+    parts = [
+        f"## {name}: {result['points']:,} points, {result['model']}, {result['tokens']} tokens",
+        f"Our tokenizer and the ViT's blocks compute in {result['precision']}, the reference's in fp32.",
+        markdown_table(["stage", "ours, ms", "reference, ms", "ratio"], _stages(result)),
+    ]
+    if not result["reference_ms"]:
         parts.append("The reference was not measured: it needs open3d and cut-pursuit-py.")
     if solver:
-        parts.append(_table(header, solver))
+        header = ["partition, solve alone", "speed against cut-pursuit-py", "its energy = 1"]
+        parts.append(markdown_table([*header, "superpoints, ours / peer"], solver))
     return "\n\n".join([*parts, "\n".join(_further(result))])
 
 
@@ -178,66 +169,43 @@ def _gates(result: dict[str, Any]) -> str:
         [row["precision"], f"{row['encoder_ms']:.1f}", f"{row['total_ms']:.1f}", f"{100 * row['labels_as_fp32']:.2f} %"]
         for row in result["precisions"]
     ]
-    return "\n\n".join(
-        [
-            f"### {Path(result['cloud']).name}",
-            _table(["kernel", "ours, ms", "alternative", "its ms", "total with it"], rows),
-            _table(["precision", "encoder, ms", "total, ms", "labels as in fp32"], precisions),
-        ]
-    )
+    tables = [markdown_table(["kernel", "ours, ms", "alternative", "its ms", "total with it"], rows)]
+    tables.append(markdown_table(["precision", "encoder, ms", "total, ms", "labels as in fp32"], precisions))
+    return "\n\n".join([f"### {Path(result['cloud']).name}", *tables])
 
 
 def _scaling(rows: Sequence[dict[str, Any]], picture: str) -> str:
-    figures = []
-    for row in rows:
-        numbers = [row["total_ms"], 1e5 * row["total_ms"] / row["points"], row["peak_bytes_per_point"]]
-        figures.append([f"{row['points']:,}", *(f"{number:.0f}" for number in numbers)])
     header = ["points", "ms", "ms per 100,000 points", "peak memory above the input, bytes per point"]
-    return "\n\n".join(
-        [
-            "## Scaling with the number of points",
-            f"A row of procedural rooms; slope of log time against log points {slope(rows):.2f}. Clouds of more than"
-            " `input.max_points` go through the network at one point per voxel; all their points are labeled.",
-            f"![time against points]({picture})",
-            _table(header, figures),
-        ]
+    figures = [(row["points"], row["total_ms"], row["peak_bytes_per_point"]) for row in rows]
+    cells = [[f"{n:,}", f"{ms:.0f}", f"{1e5 * ms / n:.0f}", f"{peak:.0f}"] for n, ms, peak in figures]
+    about = (
+        f"A row of procedural rooms; slope of log time against log points {slope(rows):.2f}. Clouds of more than"
+        " `input.max_points` go through the network at one point per voxel; all their points are labeled."
     )
+    title = "## Scaling with the number of points"
+    return "\n\n".join([title, about, f"![time against points]({picture})", markdown_table(header, cells)])
 
 
 def _live(live: Sequence[dict[str, Any]]) -> str:
-    header = ["clouds, settings", "played, Hz", "labeled, Hz", "dropped", "age p50, ms", "p95, ms", "relabeled, ms"]
-    rows = [
-        [
-            ", ".join([Path(one["input"]).name, one["model"], *one["settings"]]),
-            f"{one['played_hz']:g}",
-            str(one["labeled_hz"]),
-            f"{one['dropped']} of {one['received']}",
-            f"{one['age_p50_ms']:.0f}",
-            f"{one['age_p95_ms']:.0f}",
-            f"{one['relabel_ms']:.0f}",
-            f"{one['decode_encode_publish_ms']:.1f}",
-        ]
-        for one in live
-    ]
-    return "\n\n".join(["## Live", LIVE, _table([*header, "encoded, ms"], rows)])
+    formats = {
+        "played, Hz": "{played_hz:g}", "labeled, Hz": "{labeled_hz}", "dropped": "{dropped} of {received}",
+        "age p50, ms": "{age_p50_ms:.0f}", "p95, ms": "{age_p95_ms:.0f}", "relabeled, ms": "{relabel_ms:.0f}",
+        "encoded, ms": "{decode_encode_publish_ms:.1f}",
+    }  # fmt: skip
+    rows = []
+    for one in live:
+        settings = ", ".join([Path(one["input"]).name, one["model"], *one["settings"]])
+        rows.append([settings, *(cell.format(**one) for cell in formats.values())])
+    return "\n\n".join(["## Live", LIVE, markdown_table(["clouds, settings", *formats], rows)])
 
 
-def _accuracy(scores: dict[str, Any]) -> str:
-    """The result of the benchmark `scannet` as a sentence."""
-    model = scores["methods"]["model"]
-    return (
-        "## Accuracy at this speed\n\n"
-        f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
-        f" {100 * model['miou']:.1f} % mIoU, {100 * model['accuracy']:.1f} % of the points correct."
-    )
-
-
-def _milliseconds(stages: dict[str, float], stage: str) -> str:
-    return f"{stages[stage]:.1f}" if stage in stages else "-"
-
-
-def _ratio(peer: dict[str, float], ours: dict[str, float], stage: str) -> str:
-    return f"{peer[stage] / max(ours[stage], 1e-3):.1f}" if stage in peer else "-"
+def _stages(result: dict[str, Any]) -> list[list[str]]:
+    """Stage, our milliseconds, the reference's and their ratio, "-" if the reference was not measured."""
+    rows, peer = [], result["reference_ms"] or {}
+    for stage, ours in result["ours_ms"].items():
+        compared = [f"{peer[stage]:.1f}", f"{peer[stage] / max(ours, 1e-3):.1f}"] if stage in peer else ["-", "-"]
+        rows.append([stage, f"{ours:.1f}", *compared])
+    return rows
 
 
 def _processor() -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +22,21 @@ def measure(sizes: tuple[int, ...] = SIZES, model: str = checkpoint.MINI, repeat
     """Label a row of procedural rooms of each number of points; returns one row of `measure_one` per size."""
     rows = []
     for size in tqdm(sizes, "scaling", unit="size"):
-        command = [sys.executable, "-m", __name__, str(size), "--model", model, "--repeats", str(repeats)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"measuring {size} points failed: {done.stderr.strip()[-400:]}")
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            try:
+                rows.append(pool.submit(measure_one, size, model, repeats).result())
+            except Exception as reason:
+                raise RuntimeError(f"measuring {size} points failed: {reason}") from reason
     return rows
 
 
 def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     """Median milliseconds per stage, and the peak of resident memory above the loaded input, in bytes per point."""
-    segmenter = Segmenter.load(model)
-    xyz = inputs.row_of_rooms(size)
+    segmenter, xyz = Segmenter.load(model), inputs.row_of_rooms(size)
     for _ in range(3):
         segmenter.segment(inputs.subsample(xyz, 20_000))
-    before = _reset_peak()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the memory peak
+    before = _status("VmRSS")
     stages, times = [], []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -52,26 +50,7 @@ def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     }
 
 
-def _reset_peak() -> int:
-    """Reset the process's memory peak (Linux) and return its resident memory in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
 def _status(key: str) -> int:
+    """Bytes of a line of the process's status (Linux), e.g. VmRSS, its resident memory, or VmHWM, the peak of it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))
-
-
-def main() -> None:
-    """Measure one size and print it as JSON."""
-    parser = argparse.ArgumentParser(description="time and memory of labeling one cloud")
-    parser.add_argument("points", type=int)
-    parser.add_argument("--model", default=checkpoint.MINI)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    print(json.dumps(measure_one(options.points, options.model, options.repeats)))
-
-
-if __name__ == "__main__":
-    main()

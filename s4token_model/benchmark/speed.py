@@ -1,8 +1,4 @@
-"""Time every stage beside the reference pipeline: s4token benchmark [--input F] [--json] [--report FILE.md]
-
-Ours and the peer run in turn in one process, on the same cloud with the same numbers of tokens and class names; figures
-are medians. Ratios carry over to other machines better than milliseconds do.
-"""
+"""Time every stage beside the reference pipeline: s4token benchmark [--input F] [--json] [--report FILE.md]"""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +24,9 @@ PACKAGES = ("torch", "numpy", "numba", "scipy", "open_clip_torch", "cut_pursuit_
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, print."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--live" in words:
-        return int(_live_benchmark()(words) or 0)
     options = _parser().parse_args(words)
+    if options.live:
+        raise ValueError("--live times the node: run s4token benchmark --live, or s4token live-benchmark")
     results = []
     for path in options.input or [None]:
         results.append(run(path, options.points, options.model, options.tokens, options.repeats))
@@ -55,27 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one JSON object per cloud")
     add("--report", type=Path, metavar="FILE.md", help="also write a document and a plot of time against points")
     add("--live", action="store_true", help="time the node at 10 Hz instead; see --live --help")
-    live_figures = "for the report: what --live --out wrote"
-    add("--live-figures", action="append", type=Path, default=[], metavar="FILE.json", help=live_figures)
+    about = "for the report: what --live --out wrote"
+    add("--live-figures", action="append", type=Path, default=[], metavar="FILE.json", help=about)
     add("--scannet", metavar="ROOT", help="for the report: score s4token-mini on the rooms there")
     return parser
 
 
-def _live_benchmark() -> Callable[[list[str]], int | None]:
-    """The benchmark of the node, which the ROS package registers as an entry point."""
-    found = tuple(entry_points(group="s4token.commands", name="live-benchmark"))
-    if not found:
-        raise ImportError("--live needs the package s4token_ros; install s4token again, see README.md")
-    return found[0].load()
-
-
 def run(path: str | None, points: int | None, model: str, tokens: int | None, repeats: int) -> dict[str, Any]:
-    """Measure one cloud and one model; milliseconds are medians of `repeats` runs after a warm-up.
-
-    A figure is None if a package that it needs is not installed.
-    """
-    xyz = inputs.load_points(path, points)
-    segmenter = inputs.load_model(model, tokens)
+    """Measure one cloud and one model: medians of `repeats` runs, None where a peer's package is not installed."""
+    xyz, segmenter = inputs.load_points(path, points), inputs.load_model(model, tokens)
     config = segmenter.config
     segmenter.segment(xyz)
     ours_ms = comparisons.medians([segmenter.segment(xyz).stages_ms for _ in range(repeats)])

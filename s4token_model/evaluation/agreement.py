@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from s4token_model import constants
-from s4token_model.evaluation.loading import Setup
+from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.io import bags, files
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ MAX_CLOUDS = 20  # of a folder or bag, evenly spaced
 TEXT = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {chance:.4f}, kappa {kappa:.4f}"
 
 
-def two_view_agreement(
-    setup: Setup, root: str | Path, words: Sequence[str] | None = None
-) -> tuple[dict[str, Any], str]:
+def two_view_agreement(setup: Setup, root: str | Path, words: Sequence[str] | None = None) -> Result:
     """Measure a model on the clouds of a bag, a folder or a file; `words` replaces its class names."""
     if setup.out is not None:
         raise ValueError("evaluate agreement draws no pictures; leave --pictures out")
@@ -40,8 +38,7 @@ def two_view_agreement(
         first, second = label_two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
         labeled = (first != constants.UNLABELED) & (second != constants.UNLABELED)
         np.add.at(counts, (first[labeled], second[labeled]), 1)
-    figures = agreement_figures(counts)
-    result = {"task": "agreement", "model": str(setup.model), "clouds": len(clouds)} | figures
+    result = {"task": "agreement", "model": str(setup.model), "clouds": len(clouds)} | agreement_figures(counts)
     return result, TEXT.format(**result)
 
 
@@ -60,11 +57,7 @@ def label_two_views(
 
 
 def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
-    """points, agreement, chance and kappa of a table (C, C) of labels in the first and in the second view.
-
-    chance is the agreement of two random labelings with the same class frequencies;
-    kappa = (agreement - chance) / (1 - chance), Cohen's kappa.
-    """
+    """points, agreement, chance (of random labels as frequent) and Cohen's kappa of a table (C, C) of both views."""
     total = int(counts.sum())
     if total == 0:
         raise ValueError("no point was labeled in both views; the clouds are empty, or thresholds too high")
@@ -79,9 +72,11 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
     path = Path(root)
     cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
     if cloud_files or (path.is_dir() and not any(path.iterdir())):
-        clouds = [files.read_cloud(p) for p in _evenly_spaced(cloud_files)]
+        clouds = [files.read_cloud(cloud_files[k]) for k in _evenly_spaced(len(cloud_files))]
     elif bags.is_bag(path):
-        clouds = _clouds_of_bag(path)
+        # Read the bag twice, so that only the clouds that are measured are in memory at once
+        chosen = set(_evenly_spaced(sum(1 for _ in bags.read_clouds(path))))
+        clouds = [bags.cloud_of(record[2])[1] for k, record in enumerate(bags.read_clouds(path)) if k in chosen]
     else:
         clouds = [files.read_cloud(path)]
     if not clouds:
@@ -90,15 +85,5 @@ def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)], np.float32)
 
 
-def _clouds_of_bag(path: Path) -> list[files.Cloud]:
-    """Read the bag twice, so that only the clouds that are measured are in memory at once."""
-    count = sum(1 for _ in bags.read_clouds(path))
-    chosen = set(_evenly_spaced(list(range(count))))
-    recorded = enumerate(bags.read_clouds(path))
-    return [bags.cloud_of(message)[1] for k, (_, _, message) in recorded if k in chosen]
-
-
-def _evenly_spaced(items: list) -> list:
-    if len(items) <= MAX_CLOUDS:
-        return items
-    return [items[k] for k in np.linspace(0, len(items) - 1, MAX_CLOUDS).astype(int)]
+def _evenly_spaced(count: int) -> list[int]:
+    return list(range(count)) if count <= MAX_CLOUDS else np.linspace(0, count - 1, MAX_CLOUDS).astype(int).tolist()

@@ -19,8 +19,7 @@ from s4token_model.segmenter import checked_device
 from s4token_model.training import targets, targets_depth_views
 from s4token_model.vocabulary import Vocabulary
 
-GROUND_HEIGHT = 0.3  # m above the 2nd percentile of height
-MAX_TILT = 30.0  # degrees from vertical
+GROUND_HEIGHT, MAX_TILT = 0.3, 30.0  # m above the 2nd percentile of height; degrees from vertical
 
 
 def chance_confusion(support: np.ndarray) -> np.ndarray:
@@ -33,16 +32,9 @@ def chance_confusion(support: np.ndarray) -> np.ndarray:
 def height_and_normal(
     xyz: np.ndarray, names: tuple[str, ...], floor: str = "floor", wall: str = "wall", rest: str = "cabinet"
 ) -> np.ndarray:
-    """Label level points near the ground `floor`, upright surfaces `wall` and all others `rest`.
+    """Label points of xyz (H, 3) m, z up: low level ones `floor`, upright ones `wall`, others `rest`; (H,) uint32.
 
     The default `rest` is the single class that scores best on real rooms, a choice in the baseline's favor.
-
-    Args:
-        xyz: (H, 3) m, z up.
-        names: the class names; `floor`, `wall` and `rest` are among them.
-
-    Returns:
-        (H,) uint32 indices into `names`.
     """
     normals = geometry.local_geometry(xyz, None, 20, 8).normals
     upright = np.abs(normals[:, 2]) < np.sin(np.radians(MAX_TILT))

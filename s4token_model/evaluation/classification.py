@@ -11,14 +11,12 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import modelnet40, scanobjectnn
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.tables import table
 
 
-def modelnet40_objects(
-    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
-) -> tuple[dict[str, Any], str]:
+def modelnet40_objects(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:
     """ModelNet40 with the names of all 40 categories; returns the result and its table."""
     objects = SampleLoader(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
     frozen = prompts.load("modelnet40", modelnet40.NAMES)
@@ -33,22 +31,17 @@ def scanobjectnn_objects(
     split: str = "test",
     method: str = METHODS[0],
     variants: str | Sequence[str] | None = None,
-) -> tuple[dict[str, Any], str]:
-    """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all there are; returns result and tables.
-
-    The result's `variants` holds the figures of `classify` for every variant; its pictures are in OUT/VARIANT.
-    """
+) -> Result:
+    """ScanObjectNN's variants, e.g. "obj_only,pb_t50_rs" or a list, default all; pictures are in OUT/VARIANT."""
     wanted = [v.strip() for v in variants.split(",")] if isinstance(variants, str) else variants
     names = list(wanted) if wanted else scanobjectnn.available(root, split)
     for name in names:
         scanobjectnn.find(root, name, split)  # a missing file is an error before the model is loaded
-    labeler = setup.labeler(method)
-    frozen = prompts.load("scanobjectnn", scanobjectnn.NAMES)
+    labeler, frozen = setup.labeler(method), prompts.load("scanobjectnn", scanobjectnn.NAMES)
     figures, tables = {}, []
     for name in dict.fromkeys(names):
         objects = SampleLoader(scanobjectnn.load(root, name, split), _checked, "objects")
-        out = None if setup.out is None else setup.out / name
-        figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, out)
+        figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, setup.out and setup.out / name)
         tables.append(classification_table(figures[name], f"{name.upper()}: {setup.title(method)}"))
     result = {"task": "scanobjectnn", "model": str(setup.model), "method": method, "split": split, "variants": figures}
     return result, "\n".join(tables)
@@ -63,15 +56,10 @@ def _checked(item: tuple[str, Any]) -> scanobjectnn.Object:
 def classify(
     objects: Iterable[Any], names: Sequence[str], frozen: Prompts, labeler: Any, out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Classify objects and return JSON-ready figures.
+    """Classify objects, each with name, xyz and category (an index into `names`), by a Segmenter or DepthProjection.
 
-    Args:
-        objects: each with name, xyz and category, an index into `names`.
-        labeler: a Segmenter or a DepthProjection.
-        out: folder for the confusion matrix and a gallery of objects.
-
-    Returns:
-        accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of a uniform guess; ...
+    Returns JSON-ready figures: accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of
+    a uniform guess; ... `out` is a folder for the confusion matrix and a gallery of objects.
     """
     text = labeler.make_vocabulary(frozen.names, frozen.templates).text
     truth, predicted, examples = [], [], {}
@@ -111,19 +99,12 @@ def classification_table(result: dict[str, Any], title: str) -> str:
 
 
 def _save_pictures(
-    out: Path,
-    counts: np.ndarray,
-    names: Sequence[str],
-    prompted: Sequence[str],
-    examples: dict[int, tuple[np.ndarray, int]],
+    out: Path, counts: np.ndarray, names: Sequence[str], prompted: Sequence[str], examples: dict
 ) -> None:
-    """Draw the confusion matrix and the first object of every category with its prediction."""
+    """Draw the confusion matrix and the first object (xyz, prediction) of every category with its prediction."""
     from s4token_model.pictures.figures import Tile, save_gallery
     from s4token_model.pictures.plots import save_confusion_picture
 
     save_confusion_picture(out / "confusion.png", counts, prompted)
-    tiles = [
-        Tile(xyz, names[category], prompted[predicted], predicted == category)
-        for category, (xyz, predicted) in examples.items()
-    ]
+    tiles = [Tile(xyz, names[true], prompted[found], found == true) for true, (xyz, found) in examples.items()]
     save_gallery(out / "objects.png", tiles)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from s4token_model import checkpoint
 
 METHODS = ("s4token", "projection")
+Result = tuple[dict[str, Any], str]  # of a benchmark: what is written as JSON, and its table
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,7 @@ class Setup:
 
 
 class SampleLoader:
-    """Iterate over load(name) for all names; samples that raise ValueError are kept in `skipped` [{name, reason}].
-
-    Raises ValueError at the end when no sample could be read.
-    """
+    """Iterate over load(name); `skipped` [{name, reason}] has those that raise ValueError, an error if all do."""
 
     def __init__(self, names: Iterable[Any], load: Callable[[Any], Any], unit: str = "samples"):
         self.names, self.load, self.unit = names, load, unit

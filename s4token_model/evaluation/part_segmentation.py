@@ -10,7 +10,7 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import shapenetpart
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table
 
 PARTS = sum(len(parts) for _, parts in shapenetpart.CATEGORIES.values())
@@ -21,23 +21,18 @@ KINDS = ("", "whole_", "chance_")
 PICTURES = 2  # shapes drawn per category
 
 
-def shapenetpart_parts(
-    setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]
-) -> tuple[dict[str, Any], str]:
+def shapenetpart_parts(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:
     """Score a model on the shapes of a split; returns the result and its table.
 
-    The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1.
-
-    Returns:
-        miou_i: mean IoU over shapes; miou_c: over categories; miou_pointclipv2: over the categories of POINTCLIP.
-        averaged_over: how many categories of each list the data hold.
-        whole_miou_*, chance_miou_*: the same for the baselines of KINDS.
-        macc, accuracy: over all points, macc as the mean over parts.
+    The IoU of a shape is the mean over its category's parts; a part neither there nor predicted counts 1. The result
+    has miou_i: mean IoU over shapes; miou_c: over categories; miou_pointclipv2: over the categories of POINTCLIP;
+    averaged_over: how many categories of each list the data hold; whole_miou_*, chance_miou_*: the same for the
+    baselines of KINDS; macc and accuracy over all points, macc as the mean over parts.
     """
     shapes = SampleLoader(shapenetpart.list_shapes(root, split), shapenetpart.load_shape, "shapes")
     labeler = setup.labeler(method)
-    counts_of = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
-    frozen = prompts.load_parts("shapenetpart", counts_of)
+    part_counts = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
+    frozen = prompts.load_parts("shapenetpart", part_counts)
     rows, counts = _score(shapes, labeler, frozen, setup.out)
     scores = metrics.scores(counts)
     result = {"task": "shapenetpart", "model": str(setup.model), "method": method, "split": split, **_summary(rows)}
@@ -75,11 +70,8 @@ def _score(
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    categories = {}
-    for name in shapenetpart.CATEGORIES:
-        of_category = [row for row in rows if row["category"] == name]
-        if of_category:
-            categories[name] = _category(name, of_category)
+    rows_of = {name: [row for row in rows if row["category"] == name] for name in shapenetpart.CATEGORIES}
+    categories = {name: _category(name, found) for name, found in rows_of.items() if found}
     shapes = np.array([category["shapes"] for category in categories.values()])
     summary: dict[str, Any] = {"shapes": int(shapes.sum()), "categories": categories}
     lists = {"c": list(categories), "pointclipv2": [name for name in POINTCLIP if name in categories]}
@@ -94,18 +86,15 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _category(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures of one category."""
-    parts = shapenetpart.parts(name)
-    most_frequent = int(np.bincount(np.concatenate([row["truth"] for row in rows])).argmax())
-    whole = [
-        metrics.part_ious(row["truth"], np.full_like(row["truth"], most_frequent), len(parts)).mean() for row in rows
-    ]
-    chance = [metrics.chance_part_ious(row["truth"], len(parts)).mean() for row in rows]
+    parts, truths = shapenetpart.parts(name), [row["truth"] for row in rows]
+    most_frequent = int(np.bincount(np.concatenate(truths)).argmax())
+    one_part = [metrics.part_ious(t, np.full_like(t, most_frequent), len(parts)).mean() for t in truths]
     ious = np.array([row["iou"] for row in rows])
     return {
         "shapes": len(rows),
         "miou": float(ious.mean()),
-        "whole_miou": float(np.mean(whole)),
-        "chance_miou": float(np.mean(chance)),
+        "whole_miou": float(np.mean(one_part)),
+        "chance_miou": float(np.mean([metrics.chance_part_ious(t, len(parts)).mean() for t in truths])),
         "parts": dict(zip(parts, map(float, ious.mean(axis=0)), strict=True)),
     }
 
@@ -119,8 +108,7 @@ def _table(result: dict[str, Any], title: str) -> str:
     }
     rows: list[list[Any]] = [[text, *(result[f"{kind}{key}"] for kind in KINDS), None] for key, text in titles.items()]
     rows[-1][-1] = str(result["shapes"])
-    for text, key in (("mAcc of parts", "macc"), ("accuracy", "accuracy")):
-        rows.append([text, result[key], None, None, None])
+    rows += [["mAcc of parts", result["macc"], *[None] * 3], ["accuracy", result["accuracy"], *[None] * 3]]
     for name, category in result["categories"].items():
         rows.append([name, *(category[f"{kind}miou"] for kind in KINDS), str(category["shapes"])])
     absent = [name for name in shapenetpart.CATEGORIES if name not in result["categories"]]
@@ -131,8 +119,8 @@ def _table(result: dict[str, Any], title: str) -> str:
 
 def _save_shape(out: Path, shape: shapenetpart.Shape, predicted: np.ndarray) -> None:
     """Draw the predicted parts of a shape beside the true ones, into OUT/CATEGORY_NAME.png."""
-    from s4token_model.palette import index_colors
-    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+    from s4token_model.palette import index_colors, label_colors
+    from s4token_model.pictures.figures import Legend, save_comparison
 
     names = shapenetpart.parts(shape.category)
     colors = index_colors(np.arange(len(names)))

@@ -25,11 +25,8 @@ class Prompts:
 
     def metadata(self) -> dict[str, Any]:
         """The prompts' entries of a result."""
-        return {
-            "prompt_set": f"{self.benchmark} version {self.version}",
-            "templates": list(self.templates),
-            "prompts_sha256": digest(self.names, self.templates),
-        }
+        entries = {"prompt_set": f"{self.benchmark} version {self.version}", "templates": list(self.templates)}
+        return entries | {"prompts_sha256": digest(self.names, self.templates)}
 
 
 def load(benchmark: str, classes: Sequence[str]) -> Prompts:
@@ -45,30 +42,21 @@ def load(benchmark: str, classes: Sequence[str]) -> Prompts:
 def load_parts(benchmark: str, part_counts: dict[str, int]) -> dict[str, Prompts]:
     """Read the prompts {category: Prompts} of a part segmentation benchmark; `part_counts` is {category: parts}."""
     path, content = _read(benchmark)
-    words = content["words"]
+    words, version, templates = content["words"], content["version"], content["templates"]
     wrong = [category for category, count in part_counts.items() if len(words.get(category, ())) != count]
     wrong = wrong or sorted(set(words) - {*part_counts})
     if wrong:
         raise ValueError(f"{path}: wrong words for {wrong[0]}; take the file of this version")
-    return {
-        category: Prompts(
-            benchmark,
-            content["version"],
-            tuple(words[category]),
-            tuple(template.replace("CATEGORY", category) for template in content["templates"]),
-        )
-        for category in part_counts
-    }
+    filled = {category: tuple(template.replace("CATEGORY", category) for template in templates) for category in words}
+    return {category: Prompts(benchmark, version, tuple(words[category]), filled[category]) for category in part_counts}
 
 
 def parts_metadata(prompts: dict[str, Prompts]) -> dict[str, Any]:
     """The prompts' entries of a result, over all categories."""
-    first = next(iter(prompts.values()))
     names = [f"{category}: {', '.join(p.names)}" for category, p in prompts.items()]
-    return {
-        "prompt_set": f"{first.benchmark} version {first.version}",
-        "prompts_sha256": digest(names, [template for p in prompts.values() for template in p.templates]),
-    }
+    templates = [template for p in prompts.values() for template in p.templates]
+    prompt_set = next(iter(prompts.values())).metadata()["prompt_set"]
+    return {"prompt_set": prompt_set, "prompts_sha256": digest(names, templates)}
 
 
 def digest(names: Sequence[str], templates: Sequence[str]) -> str:

@@ -26,20 +26,13 @@ INDOOR_RULES = ("floor", "wall", "cabinet")
 
 @dataclass(frozen=True)
 class LabeledCloud:
-    """A cloud with its ground truth.
-
-    Args:
-        xyz: (H, 3) m, z up.
-        rgb: (H, 3) in [0, 1], or None.
-        label: (H,) index into the benchmark's classes, 65535 = not scored.
-        superpoint: (H,) superpoints that the data set provides, or None.
-    """
+    """A cloud with its ground truth."""
 
     name: str
-    xyz: np.ndarray
-    rgb: np.ndarray | None
-    label: np.ndarray
-    superpoint: np.ndarray | None = None
+    xyz: np.ndarray  # (H, 3) m, z up
+    rgb: np.ndarray | None  # (H, 3) in [0, 1]
+    label: np.ndarray  # (H,) index into the benchmark's classes, 65535 = not scored
+    superpoint: np.ndarray | None = None  # (H,) superpoints that the data set provides
 
 
 @dataclass
@@ -70,20 +63,11 @@ class _Tally:
             self.provided += 1
         if SYNONYMS in vocabularies:
             self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
-        self.clouds.append(
-            {
-                "name": cloud.name,
-                "points": len(cloud.xyz),
-                "miou": scores.miou,
-                "accuracy": scores.accuracy,
-                "oracle_miou": oracle.miou,
-                "superpoints": int(predicted.superpoint_count),
-                "tokens": int(predicted.tokens),
-                "unlabeled": float((predicted.labels == constants.UNLABELED).mean()),
-                "seconds": seconds,
-                "stages_ms": {stage: float(ms) for stage, ms in predicted.stages_ms.items()},
-            }
-        )
+        row = {"name": cloud.name, "points": len(cloud.xyz), "miou": scores.miou, "accuracy": scores.accuracy}
+        row |= {"oracle_miou": oracle.miou, "superpoints": int(predicted.superpoint_count)}
+        row |= {"tokens": int(predicted.tokens), "unlabeled": float((predicted.labels == constants.UNLABELED).mean())}
+        stages_ms = {stage: float(ms) for stage, ms in predicted.stages_ms.items()}
+        self.clouds.append(row | {"seconds": seconds, "stages_ms": stages_ms})
         return predicted.labels
 
 
@@ -98,12 +82,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Label clouds and score them by the confusion pooled over all clouds; returns JSON-ready figures.
 
-    Args:
-        names: the benchmark's class names.
-        prompts: the prompted name of each class, default `names`; as Prompts also the templates.
-        synonyms: other words for the same classes, scored as one more method from the same encodings.
-        rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out.
-        out: folder for one picture per cloud and the confusion matrix.
+    prompts: the prompted name of each of the benchmark's classes, default `names`; as Prompts also the templates;
+    synonyms: other words for the same classes, scored as one more method from the same encodings;
+    rules: classes of ground, upright surfaces and the rest for `height_and_normal`; None leaves it out;
+    out: folder for one picture per cloud and the confusion matrix.
     """
     names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
     prompted = frozen.names if frozen else tuple(prompts or names)
@@ -121,21 +103,20 @@ def evaluate(
     result |= frozen.metadata() if frozen else {"prompts_sha256": digest(prompted, vocabularies[MODEL].templates)}
     result["skipped"] = clouds.skipped if isinstance(clouds, SampleLoader) else []
     if out is not None:
-        _save_confusion(out, tally)
+        from s4token_model.pictures.plots import save_confusion_picture
+
+        save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)
     return result
 
 
 def figures(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """JSON-ready scores of a confusion matrix; classes absent from the ground truth have IoU and accuracy None."""
     scores = metrics.scores(counts)
-    iou, recall = ([None if np.isnan(v) else float(v) for v in values] for values in (scores.iou, scores.recall))
-    return {
-        "miou": scores.miou,
-        "macc": scores.macc,
-        "accuracy": scores.accuracy,
-        "iou": dict(zip(names, iou, strict=True)),
-        "class_accuracy": dict(zip(names, recall, strict=True)),
+    per_class = {
+        key: {name: None if np.isnan(v) else float(v) for name, v in zip(names, values, strict=True)}
+        for key, values in (("iou", scores.iou), ("class_accuracy", scores.recall))
     }
+    return {"miou": scores.miou, "macc": scores.macc, "accuracy": scores.accuracy, **per_class}
 
 
 def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:
@@ -171,20 +152,12 @@ def renamed(result: dict[str, Any]) -> dict[str, Any]:
 
 def _save_picture(out: Path, cloud: LabeledCloud, labels: np.ndarray, names: tuple[str, ...]) -> None:
     """Draw the predicted labels of a cloud beside the ground truth."""
-    from s4token_model.palette import index_colors
-    from s4token_model.pictures.figures import Legend, label_colors, save_comparison
+    from s4token_model.palette import index_colors, label_colors
+    from s4token_model.pictures.figures import Legend, save_comparison
 
     colors = index_colors(np.arange(len(names)))
     scored = np.where(cloud.label == constants.UNLABELED, constants.UNLABELED, labels)
-    columns = [
-        (f"{cloud.name}: prediction", label_colors(labels, colors)),
-        ("truth (gray: not annotated)", label_colors(cloud.label, colors)),
-    ]
+    columns = [(f"{cloud.name}: prediction", label_colors(labels, colors))]
+    columns.append(("truth (gray: not annotated)", label_colors(cloud.label, colors)))
     legend = Legend(np.concatenate([cloud.label, scored]), names, colors)
     save_comparison(out / f"{cloud.name.replace('/', '_')}.png", cloud.xyz, columns, legend=legend)
-
-
-def _save_confusion(out: Path, tally: _Tally) -> None:
-    from s4token_model.pictures.plots import save_confusion_picture
-
-    save_confusion_picture(out / "confusion.png", tally.counts[MODEL], tally.names)

@@ -36,11 +36,9 @@ def run(
     found = {name: [measure(xyz, rgb, raw, s) for s in settings] for name, xyz, rgb, raw in load_clouds(root)}
     if not found:
         raise ValueError(f"no clouds: looked for {root}/scannet_full/*_vert_all.npy and {root}/semantickitti/sequences")
-    rows = [
-        [name, str(row["lambda"]), row["superpoints"], row["oracle_miou"], row["oracle_accuracy"], str(row["seconds"])]
-        for name in found
-        for row in found[name]
-    ]
+    rows = [[name, *row.values()] for name, measured in found.items() for row in measured]
+    for row in rows:
+        row[1], row[-1] = str(row[1]), str(row[-1])  # lambda and seconds are no percentages
     print(json.dumps(found) if as_json else table(rows, HEADER))
     return found
 
@@ -51,15 +49,10 @@ def measure(
     """Partition one cloud; return the number of superpoints, oracle scores and seconds."""
     started = time.perf_counter()
     ids = superpoints.partition(xyz, rgb, settings)
-    seconds = time.perf_counter() - started
-    scores = oracle(ids, raw)
-    return {
-        "lambda": settings.regularization,
-        "superpoints": int(ids.max(initial=-1)) + 1,
-        "oracle_miou": scores.miou,
-        "oracle_accuracy": scores.accuracy,
-        "seconds": round(seconds, 2),
-    }
+    seconds, scores = time.perf_counter() - started, oracle(ids, raw)
+    found = {"lambda": settings.regularization, "superpoints": int(ids.max(initial=-1)) + 1}
+    found |= {"oracle_miou": scores.miou, "oracle_accuracy": scores.accuracy}
+    return found | {"seconds": round(seconds, 2)}
 
 
 def oracle(ids: np.ndarray, raw: np.ndarray) -> metrics.Scores:

@@ -27,6 +27,12 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first column left, the others right."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(header) - 1), *lines[1:]])
+
+
 def segmentation_table(result: dict[str, Any], model: str) -> str:
     """The table of `segmentation.evaluate`: a column per method, scores and the IoU of every class that occurs."""
     methods, fractions, titles = result["methods"], result["share"], {"model": model} | TITLES

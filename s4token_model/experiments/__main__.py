@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from s4token_model.experiments import results_document, runs
-from s4token_model.experiments.budget import FULL, QUICK, Workspace
 from s4token_model.experiments.paper_tables import EXPERIMENTS, Experiment
+from s4token_model.experiments.runs import FULL, QUICK, Workspace
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -66,10 +67,7 @@ def run(
     settings: Sequence[str] | None = None,
     seeds: int | None = None,
 ) -> None:
-    """Run what has no result yet, all seeds of a setting in turn, and write the document after each experiment.
-
-    No run begins after `seconds`. ValueError for a row that no experiment has.
-    """
+    """Run what has no result yet, none after `seconds`, and write the document after each experiment."""
     started = time.perf_counter()
     unknown = set(settings or ()) - {name for experiment in experiments for name in experiment.settings}
     if unknown:
@@ -78,17 +76,15 @@ def run(
         rows = [name for name in experiment.settings if not settings or name in settings]
         for setting in rows:
             for seed in range(min(seeds or workspace.budget.seeds, workspace.budget.seeds)):
-                if seconds is None or time.perf_counter() - started < seconds:
-                    _run_one(experiment, setting, seed, workspace)
+                if seconds is not None and time.perf_counter() - started >= seconds:
+                    continue
+                known = runs.load(workspace, experiment.name, setting, seed) is not None
+                compute = partial(experiment.compute, setting, seed, workspace)
+                done = runs.run(workspace, experiment.name, setting, seed, compute)
+                figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in done["figures"].items() if v is not None)
+                source = "on disk" if known else f"{done['seconds']:.0f} s"
+                print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
         results_document.write(out, EXPERIMENTS, workspace)
-
-
-def _run_one(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> None:
-    known = runs.load(workspace, experiment.name, setting, seed) is not None
-    found = runs.run(workspace, experiment.name, setting, seed, lambda: experiment.compute(setting, seed, workspace))
-    figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in found["figures"].items() if v is not None)
-    source = "on disk" if known else f"{found['seconds']:.0f} s"
-    print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from torch.nn.functional import normalize
 from s4token_model import metrics, vocabulary
 from s4token_model.config import Config
 from s4token_model.experiments import objects, teacher_clip
-from s4token_model.experiments.budget import Budget, Workspace
 from s4token_model.experiments.objects import Shape
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural import scenes
@@ -33,10 +33,7 @@ LOSS_POINTS = 512  # per object and step
 
 
 def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Tokenizer:
-    """Train a tokenizer by the self-supervised recipe, or load it; `changes` are keys of TrainConfig.
-
-    It is trained once, whichever table asks first. A killed run resumes from its last saved state.
-    """
+    """Train a tokenizer by the self-supervised recipe, resume or load it; `changes` are keys of TrainConfig."""
     config, budget, frozen = objects.pipeline(variant), workspace.budget, teacher_clip.load(workspace)
     name = "-".join([variant, *(f"{key}={value:g}" for key, value in (changes or {}).items())])
     train_config = TrainConfig(
@@ -72,8 +69,7 @@ def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Ta
     patched = build_patches(shape.xyz, None, objects.pipeline("s4token"))
     size, views = (teacher_clip.EDGE, teacher_clip.EDGE), workspace.budget.views
     pictures = rgbd_views.render_views(scene, rng, views, size, teacher_clip.STYLE, Caster(scene), 50.0)
-    seen = procedural_samples.seen_pixels(patched, scan.xyz, pictures)
-    images = np.stack([view.rgb for view in pictures])
+    seen, images = procedural_samples.seen_pixels(patched, scan.xyz, pictures), np.stack([v.rgb for v in pictures])
     return shape, targets.superpoint_features(images, seen, teacher_clip.load(workspace))
 
 
@@ -94,8 +90,7 @@ def score(tokenizer: Tokenizer, samples: Sequence[TokenSample], workspace: Works
     """Zero-shot over all class names: mIoU of the points, each labeled as its object, and top-1 of [cls]."""
     frozen, text, hits = teacher_clip.load(workspace), _text(workspace), 0
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
-    stackable = len({len(sample.point) for sample in samples}) == 1
-    size = workspace.budget.batch if stackable else 1
+    size = workspace.budget.batch if len({len(sample.point) for sample in samples}) == 1 else 1
     for start in range(0, len(samples), size):
         batch = objects.stack(samples[start : start + size])
         features, cls = frozen.encode_tokens(tokenizer(batch.inputs))

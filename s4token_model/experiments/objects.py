@@ -15,8 +15,8 @@ from s4token_model.config import Config
 from s4token_model.constants import SCANNET20
 from s4token_model.datasets import scannet
 from s4token_model.evaluation.procedural_rooms import held_out_scans
-from s4token_model.experiments.budget import Budget
 from s4token_model.experiments.rooms import first_scans
+from s4token_model.experiments.runs import Budget
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PROCEDURAL
@@ -45,14 +45,13 @@ class Shape:
 
 
 def make(first: int, count: int, points: int, names: Sequence[str] = WITH_PARTS) -> list[Shape]:
-    """Make `count` objects of the categories `names` in turn, with seeds from `first` on."""
-    return [make_one(first + k, points, names[k % len(names)], k % len(names)) for k in range(count)]
-
-
-def make_one(seed: int, points: int, name: str, category: int) -> Shape:
-    """Scan one object all around, with a sensor's noise, and scale it to the unit sphere."""
-    scan = scans.scan_object(scenes.make_object(seed, name), np.random.default_rng(seed), points, partial=False)
-    return Shape(unit_sphere(scan.xyz), scan.part, category)
+    """Scan `count` objects of the categories `names` in turn, with seeds from `first` on, each all around."""
+    made = []
+    for k, name in enumerate(names[k % len(names)] for k in range(count)):
+        scene, rng = scenes.make_object(first + k, name), np.random.default_rng(first + k)
+        scan = scans.scan_object(scene, rng, points, partial=False)
+        made.append(Shape(unit_sphere(scan.xyz), scan.part, k % len(names)))
+    return made
 
 
 def unit_sphere(xyz: np.ndarray) -> np.ndarray:
@@ -103,16 +102,7 @@ def from_scannet(root: Path, budget: Budget) -> list[Shape]:
 
 
 def cut(xyz: np.ndarray, instance: np.ndarray, names: np.ndarray, max_points: int) -> Iterator[Shape]:
-    """Yield the instances whose majority class is one of TAUGHT, with at most `max_points` random points each.
-
-    Args:
-        xyz: (H, 3).
-        instance: (H,) ids.
-        names: (H,) class names.
-
-    Raises:
-        ValueError: if their lengths differ.
-    """
+    """Yield the instances (H,) whose majority class of names (H,) is in TAUGHT, with up to `max_points` points each."""
     if not len(xyz) == len(instance) == len(names):
         raise ValueError(f"{len(xyz)} points, but {len(instance)} instance ids and {len(names)} classes")
     for number in np.unique(instance):

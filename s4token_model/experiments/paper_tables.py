@@ -11,7 +11,7 @@ import numpy as np
 
 from s4token_model.config import Config
 from s4token_model.experiments import object_pretraining, objects, part_training, rooms
-from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.tokenizer_variants import RAW_OCTAVES, TABLE_1
 from s4token_model.training.token_samples import TokenSample
@@ -21,7 +21,7 @@ PRETRAINED = ("knn", "knn+rpn", "ball+rpn+spt")  # the variants of Table 2
 TARGETS = "2D targets"
 LOSSES, ALL_LOSSES = ("assign", "local", "global"), "assign+local+global"
 SCALES = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
-SUPERVISED, ZERO_SHOT = "parts, ", "zero-shot, "
+SUPERVISED, ZERO_SHOT = "parts", "zero-shot"
 DEFAULTS = ("gamma=0.1", "N=128", "M=32", "alpha=1", "scaled=1")  # of the sweeps: one model serves all of them
 # Setting of a sweep -> the keys it changes; unscaled positions take the shorter wavelengths of the bare tokenizers
 SWEEPS: dict[str, dict[str, Any]] = {
@@ -118,7 +118,7 @@ def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
     config, budget, found = objects.pipeline(variant), workspace.budget, {}
     for scale in SCALES:
         samples = _scaled(kind, config, scale, budget)
-        if kind + ", " == SUPERVISED:
+        if kind == SUPERVISED:
             model = part_training.trained(config, seed, budget.steps, workspace, f"parts-{variant}")
             found[f"{scale:g}"] = part_training.evaluate(model, samples, budget)["miou_i"]
         else:
@@ -130,7 +130,7 @@ def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
 @lru_cache(maxsize=len(SCALES))
 def _scaled(kind: str, config: Config, scale: float, budget: Budget) -> list[TokenSample]:
     """Some of the test objects multiplied by `scale`, as tokens."""
-    shapes = part_training.shapes(budget)[1] if kind + ", " == SUPERVISED else object_pretraining.held_out(budget)
+    shapes = part_training.shapes(budget)[1] if kind == SUPERVISED else object_pretraining.held_out(budget)
     scaled = (replace(shape, xyz=shape.xyz * np.float32(scale)) for shape in shapes[: budget.robust_shapes])
     return [objects.tokenize(shape, config) for shape in scaled]
 
@@ -144,17 +144,14 @@ TABLE2_FIGURES = {
 OBJECT_FIGURES = {"objects_miou": "objects mIoU", "objects_top1": "objects top-1"}
 EXPERIMENTS = (
     Experiment(
-        name="table1",
-        title="Table 1: tokenizers, fully trained for part segmentation",
+        name="table1", title="Table 1: tokenizers, fully trained for part segmentation",
         about=(
             "Procedural objects of 12 categories with part labels stand in for ShapeNetPart; a small transformer over"
             " the tokens and a head per point are trained with the tokenizer. All rows use superpoints for the"
             " propagation to points and the same data, steps and rate; only the tokenizer differs. Categories are"
             " equally large, so mIoU_C and mIoU_I agree. The paper's column: mIoU_C / mIoU_I."
         ),
-        settings=TABLE_1,
-        figures={"miou_i": "mIoU"},
-        compute=table1,
+        settings=TABLE_1, figures={"miou_i": "mIoU"}, compute=table1,
         paper={
             "knn": "83.4 / 85.3", "ball": "83.3 / 85.2", "spt": "83.4 / 85.2", "knn+rpn": "83.8 / 85.7",
             "ball+rpn": "83.7 / 85.6", "spt+rpn": "83.8 / 85.6", "knn+rpn+spt": "84.1 / 85.8",
@@ -167,8 +164,7 @@ EXPERIMENTS = (
         compared=("miou_i",),
     ),
     Experiment(
-        name="table2",
-        title="Table 2: from objects to rooms without tuning",
+        name="table2", title="Table 2: from objects to rooms without tuning",
         about=(
             "The paper's self-supervised recipe (L_assign + distillation) on procedural objects in the unit sphere, in"
             f" front of a small frozen CLIP of {len(TAUGHT)} classes, is tested on held-out objects and, in meters, on"
@@ -178,73 +174,59 @@ EXPERIMENTS = (
             " names. The last row is the CLIP on pictures of the held-out objects: the targets of the distillation. The"
             " paper's column: mIoU on ScanNet / S3DIS."
         ),
-        settings=(*PRETRAINED, TARGETS),
-        figures=TABLE2_FIGURES,
-        compute=table2,
+        settings=(*PRETRAINED, TARGETS), figures=TABLE2_FIGURES, compute=table2,
         paper={"knn": "8.7 / 11.3", "knn+rpn": "18.1 / 21.2", "ball+rpn+spt": "18.9 / 23.7"},
         expected=(("knn+rpn", "knn"), ("ball+rpn+spt", "knn"), ("ball+rpn+spt", "knn+rpn")),
         compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
     ),
     Experiment(
-        name="robustness",
-        title="Robustness to scale",
+        name="robustness", title="Robustness to scale",
         about=(
             "The models of Table 1 (parts, mIoU_I) and of Table 2 (zero-shot, mIoU over classes) on some of their test"
             " objects multiplied by a factor; training used a factor of 1. With RPN only rounding may differ."
         ),
-        settings=tuple(f"{kind}{name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
+        settings=tuple(f"{kind}, {name}" for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED),
         figures={f"{scale:g}": f"x {scale:g}" for scale in SCALES},
         compute=robustness,
-        expected=tuple((f"{kind}{name}", f"{kind}knn") for kind in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
-        compared=("0.1",),
-        drawing="curves",
+        expected=tuple((f"{k}, {name}", f"{k}, knn") for k in (SUPERVISED, ZERO_SHOT) for name in PRETRAINED[1:]),
+        compared=("0.1",), drawing="curves",
     ),
     Experiment(
-        name="table6",
-        title="Table 6: losses",
+        name="table6", title="Table 6: losses",
         about=(
             "S4Token trained on procedural objects as in Table 2 with some of the losses, tested zero-shot on held-out"
             " objects. The small CLIP knows no names of parts, so the vocabulary is object classes, not parts as in the"
             " paper. The paper's column: mIoU_C / mIoU_I on ShapeNetPart."
         ),
         settings=("assign", "local", "global", "local+global", "assign+local", "assign+global", ALL_LOSSES),
-        figures=OBJECT_FIGURES,
-        compute=table6,
+        figures=OBJECT_FIGURES, compute=table6,
         paper={"assign": "42.8 / 61.7", "local+global": "55.1 / 71.5", ALL_LOSSES: "55.8 / 72.3"},
         expected=(("local+global", "assign"), (ALL_LOSSES, "local+global"), (ALL_LOSSES, "assign")),
         compared=("objects_miou",),
     ),
     Experiment(
-        name="table7",
-        title="Table 7: clusters",
+        name="table7", title="Table 7: clusters",
         about=(
             "S4Token trained on procedural objects as in Table 2 with K clusters, tested as in Table 6. The paper's"
             " column: mIoU_C / mIoU_I on ShapeNetPart."
         ),
-        settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)),
-        figures=OBJECT_FIGURES,
-        compute=table7,
+        settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)), figures=OBJECT_FIGURES, compute=table7,
         paper={
             "K=4": "54.7 / 71.6", "K=8": "55.1 / 71.9", "K=16": "55.8 / 72.1", "K=24": "55.8 / 72.3",
             "K=32": "55.7 / 72.1",
         },
         expected=(("K=24", "K=4"), ("K=24", "K=8"), ("K=24", "K=32")),
-        compared=("objects_miou",),
-        drawing="panels",
+        compared=("objects_miou",), drawing="panels",
     ),
     Experiment(
-        name="sweeps",
-        title="gamma, N, M, alpha and the scaling of positions",
+        name="sweeps", title="gamma, N, M, alpha and the scaling of positions",
         about=(
             "Part segmentation as in Table 1 with S4Token, a quarter of the steps, one value changed at a time from"
             " gamma 0.1, N 128, M 32, alpha 1, positions divided by the radius (scaled 1; 0: in the unit of the cloud)."
             " The paper gives no figures; its pictures favor gamma from 0.2 to 0.6."
         ),
-        settings=tuple(SWEEPS),
-        figures={"miou_i": "mIoU"},
-        compute=sweep,
+        settings=tuple(SWEEPS), figures={"miou_i": "mIoU"}, compute=sweep,
         expected=(("gamma=0.2", "gamma=0"), ("gamma=0.2", "gamma=1"), ("scaled=1", "scaled=0")),
-        compared=("miou_i",),
-        drawing="panels",
+        compared=("miou_i",), drawing="panels",
     ),
 )  # fmt: skip

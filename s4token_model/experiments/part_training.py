@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy, one_hot
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.experiments import objects
-from s4token_model.experiments.budget import Budget, Workspace
 from s4token_model.experiments.objects import Shape
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.io.files import atomic
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.tokenizer import Tokenizer
@@ -28,10 +28,7 @@ CATEGORIES = len(objects.WITH_PARTS)
 
 
 class PartModel(nn.Module):
-    """Tokens through self-attention, propagated to the points by Eq. 4, then a head that knows the category.
-
-    Unlike supervised_parts.PartModel it has no CLIP, so that a run takes a minute.
-    """
+    """Tokens by self-attention, Eq. 4 to the points, a head that knows the category; no CLIP, to train in a minute."""
 
     def __init__(self, config: Config, width: int):
         super().__init__()
@@ -60,8 +57,8 @@ def shapes(budget: Budget) -> tuple[list[Shape], list[Shape]]:
 @lru_cache(maxsize=1)
 def samples(config: Config, budget: Budget) -> tuple[list[TokenSample], list[TokenSample]]:
     """The same objects as tokens; kept for all seeds of one setting."""
-    train, test = shapes(budget)
-    return [objects.tokenize(shape, config) for shape in train], [objects.tokenize(shape, config) for shape in test]
+    train, test = ([objects.tokenize(shape, config) for shape in made] for made in shapes(budget))
+    return train, test
 
 
 def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: str) -> PartModel:
@@ -92,12 +89,10 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
 
 @torch.no_grad()
 def evaluate(model: PartModel, test: list[TokenSample], budget: Budget) -> dict[str, float]:
-    """Return mIoU_C and mIoU_I as on ShapeNetPart.
-
-    Only the parts that a category has in the training objects are predicted and scored; one that is neither in the
-    truth nor predicted has IoU 1.
-    """
-    allowed = category_parts(shapes(budget)[0])
+    """mIoU_C and mIoU_I as on ShapeNetPart; only the parts that a category has in the training objects count."""
+    allowed = np.zeros((CATEGORIES, len(PARTS)), bool)
+    for shape in shapes(budget)[0]:
+        allowed[shape.category, shape.part] = True
     found: list[list[float]] = [[] for _ in range(CATEGORIES)]
     for start in range(0, len(test), budget.batch):
         batch = objects.stack(test[start : start + budget.batch])
@@ -105,16 +100,5 @@ def evaluate(model: PartModel, test: list[TokenSample], budget: Budget) -> dict[
             best = logits.masked_fill(~torch.from_numpy(allowed[category]), -torch.inf).argmax(dim=1)
             ious = part_ious(part.numpy(), best.numpy(), len(PARTS))
             found[category].append(float(ious[allowed[category]].mean()))
-    present = [values for values in found if values]
-    return {
-        "miou_c": float(np.mean([np.mean(values) for values in present])),
-        "miou_i": float(np.mean([value for values in present for value in values])),
-    }
-
-
-def category_parts(train: list[Shape]) -> np.ndarray:
-    """Return (categories, len(PARTS)) bool: the parts that occur in objects of each category."""
-    parts = np.zeros((CATEGORIES, len(PARTS)), bool)
-    for shape in train:
-        parts[shape.category, shape.part] = True
-    return parts
+    miou_c = np.mean([np.mean(values) for values in found if values])
+    return {"miou_c": float(miou_c), "miou_i": float(np.mean(sum(found, [])))}

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from s4token_model.evaluation.tables import markdown_table
 from s4token_model.experiments import runs
-from s4token_model.experiments.budget import Workspace
 from s4token_model.experiments.paper_tables import Experiment
+from s4token_model.experiments.runs import Workspace
+from s4token_model.io.files import atomic
+from s4token_model.pictures.plots import new_figure
 
 COMMAND = "python -m s4token_model.experiments"
 MAX_BARS = 4  # per row; of more figures only the compared ones are drawn
@@ -36,26 +39,22 @@ def rows(experiment: Experiment, workspace: Workspace) -> list[Row]:
     for setting in experiment.settings:
         seeds = range(workspace.budget.seeds)
         stored = [runs.load(workspace, experiment.name, setting, seed) for seed in seeds]
-        done = [run for run in stored if run is not None]
-        if done:
-            values = {key: [_number(run["figures"].get(key)) for run in done] for key in experiment.figures}
+        if done := [run for run in stored if run is not None]:
+            # None, not measured, becomes NaN
+            values = {key: np.array([run["figures"].get(key) for run in done], float) for key in experiment.figures}
             mean = {key: float(np.mean(v)) for key, v in values.items()}
             spread = {key: float(np.std(v, ddof=1)) if len(v) > 1 else math.nan for key, v in values.items()}
             found.append(Row(setting, len(done), mean, spread, sum(run["seconds"] for run in done)))
     return found
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
 def verdicts(experiment: Experiment, found: list[Row]) -> list[str]:
     """Say for each pair that the paper orders whether the order appears, and how clearly."""
     by_name, sentences = {row.setting: row for row in found}, []
     for better, worse in experiment.expected:
+        missing = better not in by_name or worse not in by_name
         for key in experiment.compared:
             pair = f"{better} over {worse}" + (f", {experiment.figures[key]}" if len(experiment.compared) > 1 else "")
-            missing = better not in by_name or worse not in by_name
             verdict = "not measured yet." if missing else _verdict(by_name[better], by_name[worse], key)
             sentences.append(f"{pair}: {verdict}")
     return sentences
@@ -86,9 +85,8 @@ def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -
         if found:
             draw(picture, experiment, found)
         parts.append(_section(experiment, found, workspace, picture.name))
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic(path) as file:
+        file.write(("\n\n".join(parts) + "\n").encode())
 
 
 def _head(workspace: Workspace) -> str:
@@ -96,10 +94,12 @@ def _head(workspace: Workspace) -> str:
     notes = [
         "# Results at a small scale",
         f"Written by `make results` (`{COMMAND}`) on {date.today()}, {os.cpu_count()} processors, budget"
-        f" `{budget.name}`; it runs what is missing and can be killed at any time.",
+        f" `{budget.name}`; it runs what is missing and can be stopped at any time."
+        " [findings.md](findings.md) discusses the figures.",
         "These are not the paper's benchmarks: small models, procedural data, minutes of training. They ask whether the"
         " paper's *comparisons* come out the same way. Figures are percent, mean ± sample standard deviation over seeds"
-        " of weights and batches; a figure without ± is one seed. [findings.md](findings.md) discusses them.",
+        " of weights and batches; a figure without ± is from one seed. Where the paper's order does not appear, the"
+        " lines below the table say so.",
     ]
     if workspace.scannet is None:
         notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")
@@ -113,7 +113,7 @@ def _section(experiment: Experiment, found: list[Row], workspace: Workspace, pic
     lines = [f"## {experiment.title}", "", experiment.about, "", f"`{COMMAND}{quick} --only {experiment.name}`", ""]
     if not found:
         return "\n".join([*lines, "Not run yet."])
-    lines += [*_table(experiment, found, workspace.budget.seeds), "", f"![{experiment.title}]({picture})", ""]
+    lines += [_table(experiment, found, workspace.budget.seeds), "", f"![{experiment.title}]({picture})", ""]
     lines += [f"- {sentence}" for sentence in verdicts(experiment, found)]
     missing = [name for name in experiment.settings if name not in {row.setting for row in found}]
     if missing:
@@ -122,15 +122,13 @@ def _section(experiment: Experiment, found: list[Row], workspace: Workspace, pic
     return "\n".join(lines)
 
 
-def _table(experiment: Experiment, found: list[Row], seeds: int) -> list[str]:
-    paper = ["the paper's"] if experiment.paper else []
-    header = ["", *experiment.figures.values(), *paper, "seeds"]
-    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
+def _table(experiment: Experiment, found: list[Row], seeds: int) -> str:
+    paper, rows = experiment.paper, []
     for row in found:
         cells = [cell(row.mean[key], row.spread[key]) for key in experiment.figures]
-        cells += [experiment.paper.get(row.setting, "-")] if experiment.paper else []
-        lines.append(f"| {row.setting} | {' | '.join(cells)} | {row.seeds} of {seeds} |")
-    return lines
+        cells += [paper.get(row.setting, "-")] if paper else []
+        rows.append([row.setting, *cells, f"{row.seeds} of {seeds}"])
+    return markdown_table(["", *experiment.figures.values(), *(["the paper's"] if paper else []), "seeds"], rows)
 
 
 def cell(mean: float, spread: float) -> str:
@@ -142,18 +140,13 @@ def cell(mean: float, spread: float) -> str:
 
 def draw(path: Path, experiment: Experiment, found: list[Row]) -> None:
     """Draw the rows of an experiment in percent, with the spread."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure = {"bars": _bars, "curves": _curves, "panels": _panels}[experiment.drawing](pyplot, experiment, found)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    draw_rows = {"bars": _bars, "curves": _curves, "panels": _panels}[experiment.drawing]
+    draw_rows(experiment, found).savefig(path, dpi=120)
 
 
-def _bars(pyplot, experiment: Experiment, found: list[Row]):
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+def _bars(experiment: Experiment, found: list[Row]):
+    figure = new_figure(8, 4)
+    axes = figure.add_subplot()
     shown = list(experiment.figures)
     if len(shown) > MAX_BARS:
         shown = [key for key in experiment.compared if not np.isnan(_values(found, key)[0]).all()]
@@ -172,8 +165,9 @@ def _bars(pyplot, experiment: Experiment, found: list[Row]):
     return figure
 
 
-def _curves(pyplot, experiment: Experiment, found: list[Row]):
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+def _curves(experiment: Experiment, found: list[Row]):
+    figure = new_figure(8, 4)
+    axes = figure.add_subplot()
     factors = [float(key) for key in experiment.figures]
     for row in found:
         means = [100 * row.mean[key] for key in experiment.figures]
@@ -185,10 +179,10 @@ def _curves(pyplot, experiment: Experiment, found: list[Row]):
     return figure
 
 
-def _panels(pyplot, experiment: Experiment, found: list[Row]):
+def _panels(experiment: Experiment, found: list[Row]):
     names = list(dict.fromkeys(row.setting.split("=")[0] for row in found))
-    size = (3 * len(names) + 1, 3.2)
-    figure, panels = pyplot.subplots(1, len(names), figsize=size, layout="constrained", squeeze=False)
+    figure = new_figure(3 * len(names) + 1, 3.2)
+    panels = figure.subplots(1, len(names), squeeze=False)
     for axes, name in zip(panels[0], names, strict=True):
         here = [row for row in found if row.setting.split("=")[0] == name]
         for key, title in experiment.figures.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from s4token_model.evaluation import prompts
 from s4token_model.evaluation.procedural_rooms import held_out_clouds
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.experiments import teacher_clip
-from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import scannet20_ids
 from s4token_model.segmenter import EncodedCloud, Segmenter
@@ -39,18 +40,12 @@ def encode(segmenter: Segmenter, clouds: list[LabeledCloud]) -> list[Encoded]:
 def score(segmenter: Segmenter, encoded: list[Encoded], classes: Vocabulary | None = None) -> float:
     """mIoU over the classes that occur, pooled over the clouds; `classes` defaults to the segmenter's vocabulary."""
     classes = classes or segmenter.vocabulary
-    count = len(classes.names)
-    counts = np.zeros((count, count + 1), np.int64)
-    for cloud, encoding in encoded:
-        counts += metrics.confusion(cloud.label, segmenter.label(encoding, classes).labels, count)
-    return metrics.scores(counts).miou
+    labels = ((cloud.label, segmenter.label(encoding, classes).labels) for cloud, encoding in encoded)
+    return metrics.scores(sum(metrics.confusion(*pair, len(classes.names)) for pair in labels)).miou
 
 
 def score_furniture(segmenter: Segmenter, encoded: list[Encoded]) -> float:
-    """mIoU over the points of the classes that objects were trained on, with only these as vocabulary.
-
-    Walls and floors, which no training object shows, are neither in the vocabulary nor counted.
-    """
+    """mIoU over the points of the classes that objects were trained on and over these names: no walls, no floors."""
     names, templates = list(teacher_clip.TAUGHT), vocabulary.read_templates("default")
     table = np.full(constants.UNLABELED + 1, constants.UNLABELED, np.uint32)
     table[[SCANNET20.index(name) for name in names]] = np.arange(len(names))
@@ -69,21 +64,20 @@ def procedural(budget: Budget) -> list[LabeledCloud]:
     """Procedural rooms with ScanNet's classes; points of other classes are not annotated."""
     table = np.array(scannet20_ids(constants.UNLABELED), np.uint32)
     rooms = held_out_clouds(budget.rooms)
-    return [subsample(LabeledCloud(r.name, r.xyz, None, table[r.label]), budget.room_points) for r in rooms]
+    return [subsample(replace(room, label=table[room.label]), budget.room_points) for room in rooms]
 
 
 @lru_cache(maxsize=1)
 def of_scannet(root: Path, budget: Budget) -> list[LabeledCloud]:
     """The first scan of each of ScanNet's rooms below `root`."""
-    found = (scannet.load_room(root, name) for name in first_scans(root, budget))
-    return [subsample(LabeledCloud(r.name, r.xyz, None, r.label), budget.room_points) for r in found]
+    return [subsample(scannet.load_room(root, name), budget.room_points) for name in first_scans(root, budget)]
 
 
 @lru_cache(maxsize=1)
 def of_s3dis(root: Path, budget: Budget) -> list[LabeledCloud]:
     """The first rooms of S3DIS's Area 5 below `root`, or its crops; as many as of ScanNet."""
-    found = (s3dis.load_room(root, name) for name in s3dis.list_rooms(root)[: budget.scannet_rooms])
-    return [subsample(LabeledCloud(r.name, r.xyz, None, r.label), budget.room_points) for r in found]
+    names = s3dis.list_rooms(root)[: budget.scannet_rooms]
+    return [subsample(s3dis.load_room(root, name), budget.room_points) for name in names]
 
 
 def first_scans(root: Path, budget: Budget) -> list[str]:
@@ -91,9 +85,9 @@ def first_scans(root: Path, budget: Budget) -> list[str]:
     return [name for name in scannet.list_rooms(root) if name.endswith("_00")][: budget.scannet_rooms]
 
 
-def subsample(cloud: LabeledCloud, max_points: int) -> LabeledCloud:
-    """Keep at most `max_points` random points of a cloud, in their order."""
-    if len(cloud.xyz) <= max_points:
-        return cloud
-    kept = np.sort(np.random.default_rng(0).choice(len(cloud.xyz), max_points, replace=False))
-    return LabeledCloud(cloud.name, cloud.xyz[kept], None, cloud.label[kept])
+def subsample(room: scannet.Room | s3dis.Room | LabeledCloud, max_points: int) -> LabeledCloud:
+    """At most `max_points` random points of a room, in their order, without colors."""
+    kept: slice | np.ndarray = slice(None)
+    if len(room.xyz) > max_points:
+        kept = np.sort(np.random.default_rng(0).choice(len(room.xyz), max_points, replace=False))
+    return LabeledCloud(room.name, room.xyz[kept], None, room.label[kept])

@@ -1,19 +1,70 @@
-"""Cached runs: one JSON file per experiment, setting and seed, so that a killed sitting resumes."""
+"""Sizes of the runs of `make results`, and their cache: one JSON file per experiment, setting and seed."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from s4token_model.experiments.budget import Workspace
 from s4token_model.io.files import atomic
 
 VERSION = 1  # increase it to discard figures of earlier code
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Sizes of all runs. Weights are cached under the budget's name: delete the cache folder after changing a size."""
+
+    name: str
+    seeds: int = 3
+    points: int = 2048  # per object
+    # Supervised parts (Table 1, sweeps)
+    train_shapes: int = 600
+    test_shapes: int = 180
+    steps: int = 400
+    sweep_steps: int = 100
+    batch: int = 16
+    layers: int = 3  # transformer layers behind the tokens
+    width: int = 96
+    rate: float = 1e-3
+    # The small CLIP: pictures of so many scenes, steps on captions only, then on pictures and captions
+    clip_scenes: int = 1200
+    text_steps: int = 300
+    clip_steps: int = 1500
+    # Self-supervised training in front of it (Tables 2, 6, 7): objects, each seen in so many views
+    pretrain_shapes: int = 884
+    held_out: int = 221
+    pretrain_steps: int = 600
+    pretrain_batch: int = 8
+    views: int = 6
+    # Rooms to test on
+    rooms: int = 4
+    room_points: int = 30000
+    room_tokens: int = 512
+    scannet_rooms: int = 5
+    robust_shapes: int = 60  # objects at each scale
+
+
+FULL = Budget("full")
+QUICK = Budget(
+    "quick", seeds=1, points=512, train_shapes=24, test_shapes=12, steps=6, sweep_steps=3, batch=4, layers=1, width=48,
+    clip_scenes=34, text_steps=3, clip_steps=3, pretrain_shapes=12, held_out=12, pretrain_steps=3, pretrain_batch=4,
+    views=2, rooms=1, room_points=4000, room_tokens=64, scannet_rooms=1, robust_shapes=12,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folder of cached runs and weights, the budget, and the folders of ScanNet and S3DIS, or None."""
+
+    folder: Path
+    budget: Budget
+    scannet: Path | None = None
+    s3dis: Path | None = None
 
 
 def path_of(folder: Path, experiment: str, setting: str, seed: int) -> Path:
@@ -29,7 +80,7 @@ def load(workspace: Workspace, experiment: str, setting: str, seed: int) -> dict
         return None
     if not isinstance(stored, dict) or "figures" not in stored or stored.get("version") != VERSION:
         return None
-    return stored if stored.get("budget") == dataclasses.asdict(workspace.budget) else None
+    return stored if stored.get("budget") == asdict(workspace.budget) else None
 
 
 def run(
@@ -41,7 +92,7 @@ def run(
         return stored
     started = time.perf_counter()
     figures = compute()
-    stored = {"version": VERSION, "budget": dataclasses.asdict(workspace.budget), "setting": setting, "seed": seed}
+    stored = {"version": VERSION, "budget": asdict(workspace.budget), "setting": setting, "seed": seed}
     stored |= {"seconds": round(time.perf_counter() - started, 1), "figures": figures}
     path = path_of(workspace.folder, experiment, setting, seed)
     path.parent.mkdir(parents=True, exist_ok=True)

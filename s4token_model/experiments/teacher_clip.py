@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from s4token_model.config import ClipConfig
 from s4token_model.constants import SCANNET20
-from s4token_model.experiments.budget import Budget, Workspace
+from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.procedural import scenes

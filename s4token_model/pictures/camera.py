@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 KINDS = ("room", "object", "street", "camera")
 MARGIN = 0.94  # fraction of the picture that the points may fill
@@ -73,14 +74,10 @@ def choose_camera(points: np.ndarray, normals: np.ndarray, kind: str, size: tupl
 def look_at(
     points: np.ndarray, azimuth: float, elevation: float, size: tuple[int, int], frame: np.ndarray | None = None
 ) -> Camera:
-    """A camera that looks at all the points from a direction, as near as they fit.
+    """A camera that looks at all the points (H, 3) from a direction, as near as they fit a picture (width, height).
 
-    Args:
-        points: (H, 3), any unit.
-        azimuth: degrees; 0 looks from +x, -90 from -y.
-        elevation: degrees above the horizontal plane.
-        size: width and height of the picture in pixels.
-        frame: rows x, y and up in the cloud's frame, default the identity.
+    azimuth: degrees; 0 looks from +x, -90 from -y; elevation: degrees above the horizontal plane; frame: rows x, y and
+    up in the cloud's frame, default the identity.
     """
     x, y, up = np.eye(3) if frame is None else frame
     azimuth, elevation = np.radians(azimuth), np.radians(elevation)
@@ -113,21 +110,18 @@ def cut_away(points: np.ndarray, normals: np.ndarray, kind: str, camera: Camera)
 
 def _street_core(points: np.ndarray) -> np.ndarray:
     """The dense core (H,) bool of a street scan; its rim is a few scattered returns."""
-    center = np.median(points, axis=0)
-    distance = np.linalg.norm(points[:, :2] - center[:2], axis=1)
-    return (distance < np.percentile(distance, 90)) & (np.abs(points[:, 2] - center[2]) < 25.0)
+    offset = points - np.median(points, axis=0)
+    distance = np.linalg.norm(offset[:, :2], axis=1)
+    return (distance < np.percentile(distance, 90)) & (np.abs(offset[:, 2]) < 25.0)
 
 
 def _ceiling(points: np.ndarray, normals: np.ndarray, floor: float, top: float) -> float:
     """Height above which a room is cut; infinite if no level surface up there covers a good part of the plan."""
-    level = np.abs(normals[:, 2]) > 0.8
-    high = level & (points[:, 2] > floor + 0.72 * (top - floor))
+    high = (np.abs(normals[:, 2]) > 0.8) & (points[:, 2] > floor + 0.72 * (top - floor))
     cell = max(np.ptp(points[:, 0]), np.ptp(points[:, 1])) / 40 + 1e-9
     plan = len(np.unique((points[:, :2] // cell).astype(np.int64), axis=0))
     cover = len(np.unique((points[high, :2] // cell).astype(np.int64), axis=0))
-    if cover < 0.12 * plan:
-        return np.inf
-    return float(np.percentile(points[high, 2], 15) - 0.04 * (top - floor))
+    return np.inf if cover < 0.12 * plan else float(np.percentile(points[high, 2], 15) - 0.04 * (top - floor))
 
 
 def _near_walls(points: np.ndarray, normals: np.ndarray, floor: float, camera: Camera) -> np.ndarray:
@@ -135,15 +129,12 @@ def _near_walls(points: np.ndarray, normals: np.ndarray, floor: float, camera: C
     forward = camera.axes[2, :2] / (np.linalg.norm(camera.axes[2, :2]) + 1e-12)
     along = points[:, :2] @ forward
     across = points[:, :2] @ np.array([-forward[1], forward[0]])
-    width = np.ptp(across) / 60 + 1e-9
-    column = ((across - across.min()) / width).astype(np.int64)
+    column = ((across - across.min()) / (np.ptp(across) / 60 + 1e-9)).astype(np.int64)
     nearest = np.full(column.max() + 1, np.inf)
     np.minimum.at(nearest, column, along)
-    padded = np.pad(nearest, 2, mode="edge")
-    nearest = np.min([padded[i : i + len(nearest)] for i in range(5)], axis=0)
-    upright = np.abs(normals[:, 2]) < 0.45
-    depth = 0.07 * np.ptp(along)
-    return upright & (along < nearest[column] + depth) & (points[:, 2] > floor + 0.12 * np.ptp(points[:, 2]))
+    nearest = ndimage.minimum_filter1d(nearest, 5, mode="nearest")
+    near = (np.abs(normals[:, 2]) < 0.45) & (along < nearest[column] + 0.07 * np.ptp(along))
+    return near & (points[:, 2] > floor + 0.12 * np.ptp(points[:, 2]))
 
 
 def _count_visible(points: np.ndarray, normals: np.ndarray, camera: Camera, size: tuple[int, int]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED_COLOR
-from s4token_model.palette import index_colors
-from s4token_model.pictures.colors import heat, label_colors
+from s4token_model.palette import heat, index_colors, label_colors
 from s4token_model.pictures.renderer import SUPERSAMPLE, Raster, paint, trace
 
 SIZE = (1280, 900)  # pixels of one rendered cloud, without title and legend
@@ -50,11 +50,8 @@ def save_labels_picture(
 ) -> None:
     """Write a picture of a labeled cloud with a legend of the classes that occur, largest first.
 
-    Args:
-        xyz: (H, 3) m.
-        labels: (H,) indices into `names`, 65535 = unlabeled.
-        colors: (C, 3) uint8.
-        raster: of `trace`, to draw the same cloud again without tracing it.
+    xyz (H, 3) m; labels (H,) indices into `names`, 65535 = unlabeled; colors (C, 3) uint8; `raster`, of `trace`, draws
+    the same cloud again without tracing it.
     """
     raster = trace(xyz, SIZE) if raster is None else raster
     picture = _framed(paint(raster, label_colors(labels, colors)), title, PANEL)
@@ -109,13 +106,10 @@ def save_comparison(
 ) -> None:
     """Write one cloud in several colorings side by side: columns of a title and colors (H, 3) uint8."""
     raster = trace(xyz, size)
-    tiles = [_framed(paint(raster, colors), title) for title, colors in columns]
-    panel = PANEL if legend is not None else 0
-    picture = Image.new("RGB", (sum(tile.width for tile in tiles) + panel, tiles[0].height), WHITE)
-    left = 0
-    for tile in tiles:
-        picture.paste(tile, (left, 0))
-        left += tile.width
+    tiles = [np.asarray(_framed(paint(raster, colors), title)) for title, colors in columns]
+    if legend is not None:
+        tiles.append(np.full((len(tiles[0]), PANEL, 3), WHITE, np.uint8))
+    picture = Image.fromarray(np.concatenate(tiles, axis=1))
     if legend is not None:
         _draw_legend(picture, legend)
     _save(picture, path)
@@ -213,10 +207,8 @@ def _mark_best(picture: Image.Image, raster: Raster, similarity: np.ndarray, sup
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """A font with many scripts if the machine has one, else Pillow's own."""
     for name in FONTS:
-        try:
+        with suppress(OSError):
             return ImageFont.truetype(name, size)
-        except OSError:
-            continue
     return ImageFont.load_default(size)
 
 
@@ -233,9 +225,9 @@ def _text_width(text: str, size: int) -> float:
 def _shortened(text: str, size: int, width: float) -> str:
     if _text_width(text, size) <= width:
         return text
-    while text and _text_width(text + "…", size) > width:
+    while text and _text_width(f"{text}…", size) > width:
         text = text[:-1]
-    return text + "…"
+    return f"{text}…"
 
 
 def _save(picture: Image.Image, path: str | Path) -> None:

@@ -45,8 +45,7 @@ def save_scaling_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         axes.loglog(points, [max(row["stages_ms"][stage], 0.1) for row in rows], marker=".", label=stage)
     totals = [row["total_ms"] for row in rows]
     axes.loglog(points, totals, color="black", marker="o", linewidth=2, label="total")
-    linear = [totals[-1] * count / points[-1] for count in points]
-    axes.loglog(points, linear, color="gray", linestyle=":", label="linear")
+    axes.loglog(points, [totals[-1] * n / points[-1] for n in points], color="gray", linestyle=":", label="linear")
     axes.set(xlabel="points", ylabel="milliseconds", title="Time to label a cloud")
     axes.grid(True, which="both", alpha=0.2)
     axes.legend(loc="lower right", ncols=2)

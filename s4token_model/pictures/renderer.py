@@ -19,8 +19,7 @@ from s4token_model.pictures.camera import Camera, choose_camera, cut_away, guess
 SUPERSAMPLE = 2  # pixels rendered per pixel of the picture, along each axis
 MAX_SPLAT = 10  # radius in rendered pixels; larger splats hide detail
 MIN_FACING = 0.35  # cosine: discs seen edge-on keep some width, else thin gaps open
-EYE_DOME_STEP = 3  # rendered pixels
-EYE_DOME_STRENGTH, MIN_EYE_DOME = 4.5, 0.35
+EYE_DOME_STEP, EYE_DOME_STRENGTH, MIN_EYE_DOME = 3, 4.5, 0.35  # the step in rendered pixels
 BACKGROUNDS = {"white": (255, 255, 255), "dark": (24, 27, 33)}
 
 
@@ -34,30 +33,11 @@ class Raster:
     kind: str  # of scene, for which the viewpoint was chosen
 
 
-def render(
-    xyz: np.ndarray,
-    colors: np.ndarray,
-    size: tuple[int, int] = (1280, 960),
-    background: str = "white",
-    kind: str = "auto",
-) -> np.ndarray:
-    """Render a colored cloud from an automatic viewpoint.
-
-    Args:
-        xyz: (H, 3) any unit; points that are not finite are left out.
-        colors: (H, 3) uint8, or float in [0, 1].
-        size: width and height in pixels.
-        background: "white" or "dark".
-        kind: "auto", "room", "object", "street" or "camera" (optical frame).
-
-    Returns:
-        (height, width, 3) uint8.
-    """
-    return paint(trace(xyz, size, kind), colors, background)
-
-
 def trace(xyz: np.ndarray, size: tuple[int, int] = (1280, 960), kind: str = "auto") -> Raster:
-    """Choose a viewpoint and compute which point each pixel sees; arguments as in `render`."""
+    """Choose a viewpoint and compute which point of xyz (H, 3), any unit, each pixel of a picture (width, height) sees.
+
+    Points that are not finite are left out; kind: "auto", "room", "object", "street" or "camera" (optical frame).
+    """
     xyz = np.asarray(xyz, np.float64)
     if xyz.ndim != 2 or xyz.shape[1] != 3:
         raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
@@ -88,11 +68,10 @@ def paint(raster: Raster, colors: np.ndarray, background: str = "white") -> np.n
     if colors.dtype != np.uint8:
         colors = np.clip(np.nan_to_num(colors) * 255.0, 0, 255)
     hit = raster.index >= 0
-    image = np.empty((*raster.index.shape, 3), np.float32)
-    image[:] = BACKGROUNDS[background]
+    image = np.full((*raster.index.shape, 3), BACKGROUNDS[background], np.float32)
     image[hit] = colors[raster.index[hit]] * raster.shade[hit, None]
-    h, w, s = image.shape[0] // SUPERSAMPLE, image.shape[1] // SUPERSAMPLE, SUPERSAMPLE
-    return np.clip(image.reshape(h, s, w, s, 3).mean((1, 3)) + 0.5, 0, 255).astype(np.uint8)
+    height, width, s = image.shape[0] // SUPERSAMPLE, image.shape[1] // SUPERSAMPLE, SUPERSAMPLE
+    return np.clip(image.reshape(height, s, width, s, 3).mean((1, 3)) + 0.5, 0, 255).astype(np.uint8)
 
 
 def _surface(points: np.ndarray, neighbors: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -122,13 +101,13 @@ def _splat(points, normals, spacing, camera: Camera, size: tuple[int, int]) -> t
 
 
 class _Discs(NamedTuple):
-    """Points as discs in camera space: column, row, depth, radius (pixels, < 0 = hidden) (H,) and normal (H, 3)."""
+    """Points as discs in camera space, each (H,) but the normals."""
 
     column: np.ndarray
     row: np.ndarray
     depth: np.ndarray
-    radius: np.ndarray
-    normal: np.ndarray
+    radius: np.ndarray  # pixels, < 0 = hidden
+    normal: np.ndarray  # (H, 3)
 
 
 @njit(cache=True, nogil=True)
@@ -161,25 +140,20 @@ def _fill_pinholes(best: np.ndarray, size: int = 4) -> np.ndarray:
     """Close gaps of up to about 2 * size pixels by the ids around them; outlines stay."""
     grown = ndimage.maximum_filter(best, 2 * size + 1)
     closed = ndimage.binary_closing(np.pad(best >= 0, 2 * size), iterations=size)
-    closed = closed[2 * size : -2 * size, 2 * size : -2 * size]
-    return np.where((best < 0) & closed, grown, best)
+    return np.where((best < 0) & closed[2 * size : -2 * size, 2 * size : -2 * size], grown, best)
 
 
 def _lambert(normals: np.ndarray, camera: Camera) -> np.ndarray:
     """Two-sided diffuse light from the upper left of the camera; 0.66 to 1.02."""
     facing = camera.rotate(normals)
     facing = facing * np.where(facing[:, 2:3] > 0, -1.0, 1.0)  # toward the eye: depth grows along +z
-    light = np.array([-0.35, -0.65, -0.67])
-    return (0.66 + 0.36 * np.clip(facing @ light, 0.0, 1.0)).astype(np.float32)
+    return (0.66 + 0.36 * np.clip(facing @ np.array([-0.35, -0.65, -0.67]), 0.0, 1.0)).astype(np.float32)
 
 
 def _eye_dome(depth: np.ndarray, hit: np.ndarray) -> np.ndarray:
     """Eye-dome lighting: darken a pixel that lies behind its neighbors, in log depth, so that scale cancels."""
-    level = np.log2(np.where(hit, depth, depth[hit].max() * 1.06)).astype(np.float32)
-    step = EYE_DOME_STEP
-    padded = np.pad(level, step, mode="edge")
-    height, width = level.shape
-    total = np.zeros_like(level)
+    level, step = np.log2(np.where(hit, depth, depth[hit].max() * 1.06)).astype(np.float32), EYE_DOME_STEP
+    padded, total, (height, width) = np.pad(level, step, mode="edge"), np.zeros_like(level), level.shape
     for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1)):
         y, x = step * (1 + dy), step * (1 + dx)
         total += np.maximum(0.0, level - padded[y : y + height, x : x + width])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,9 +145,6 @@ def test_the_benchmark_runs_without_the_packages_of_the_reference(tiny_model, tm
     assert found["partition"]["ours_ms"] > 0 and found["wfps"]["exact"]
 
 
-def test_the_live_benchmark_is_an_entry_point(monkeypatch):
-    monkeypatch.setattr(speed, "entry_points", lambda group, name: [SimpleNamespace(load=lambda: len)])
-    assert speed.main(["--live", "--rate", "5"]) == 3
-    monkeypatch.setattr(speed, "entry_points", lambda group, name: [])
-    with pytest.raises(ImportError, match="s4token_ros"):
+def test_the_live_benchmark_is_a_command_of_its_own():
+    with pytest.raises(ValueError, match="s4token benchmark --live"):
         speed.main(["--live"])

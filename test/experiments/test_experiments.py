@@ -29,8 +29,8 @@ from s4token_model.experiments import (  # noqa: E402
     runs,
     teacher_clip,
 )
-from s4token_model.experiments.budget import QUICK, Workspace  # noqa: E402
 from s4token_model.experiments.paper_tables import Experiment  # noqa: E402
+from s4token_model.experiments.runs import QUICK, Workspace  # noqa: E402
 
 TINY = dataclasses.replace(
     QUICK, name="tiny", points=300, train_shapes=12, test_shapes=12, steps=2, sweep_steps=1, held_out=4,

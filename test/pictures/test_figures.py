@@ -10,9 +10,9 @@ from box_room import room
 from PIL import Image
 
 from s4token_model import constants
-from s4token_model.palette import index_colors
+from s4token_model.palette import heat, index_colors, label_colors
 from s4token_model.pictures import camera as viewpoint
-from s4token_model.pictures import colors, figures, plots, renderer
+from s4token_model.pictures import figures, plots, renderer
 
 SIZE = (160, 120)
 
@@ -115,7 +115,7 @@ def test_pictures_do_not_depend_on_scale_or_place():
     ],
 )
 def test_degenerate_clouds_give_a_picture(xyz):
-    image = renderer.render(xyz, np.zeros((len(xyz), 3), np.uint8), SIZE)
+    image = renderer.paint(renderer.trace(xyz, SIZE), np.zeros((len(xyz), 3), np.uint8))
     assert image.shape == (120, 160, 3) and image.dtype == np.uint8
     assert (image < 255).any() == bool(np.isfinite(xyz).all(1).any())
 
@@ -130,10 +130,10 @@ def test_bad_arguments_are_named():
 
 
 def test_heat_is_perceptually_uniform():
-    levels = oklab_lightness(colors.heat(np.linspace(0, 1, 65)) / 255.0)
+    levels = oklab_lightness(heat(np.linspace(0, 1, 65)) / 255.0)
     assert (np.diff(levels) > 0).all()
     np.testing.assert_allclose(np.diff(levels), np.diff(levels).mean(), atol=0.008)
-    assert tuple(colors.heat(np.array(np.nan))) == constants.UNLABELED_COLOR
+    assert tuple(heat(np.array(np.nan))) == constants.UNLABELED_COLOR
 
 
 def test_legend_lists_only_what_occurs_by_frequency():
@@ -158,7 +158,7 @@ def test_pictures_are_written(tmp_path):
         assert picture.size == (SIZE[0] + figures.PANEL, SIZE[1] + 52)
     ids = np.where(np.isfinite(xyz).all(1), part, 4294967295).astype(np.uint32)
     figures.save_superpoints_picture(tmp_path / "superpoints.png", xyz, ids, raster=figures.trace(xyz, SIZE))
-    columns = [("a", figures.label_colors(labels, tints)), ("b", np.full((len(xyz), 3), 0.5))]
+    columns = [("a", label_colors(labels, tints)), ("b", np.full((len(xyz), 3), 0.5))]
     figures.save_comparison(tmp_path / "both.png", xyz, columns, SIZE, figures.Legend(labels, names, tints))
     with Image.open(tmp_path / "both.png") as picture:
         assert picture.size == (2 * SIZE[0] + figures.PANEL, SIZE[1] + 52)
