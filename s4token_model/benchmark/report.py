@@ -90,6 +90,8 @@ def write(
             f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
             f" {100 * model['miou']:.1f} % mIoU, {100 * model['accuracy']:.1f} % of the points correct."
         )
+    if path.is_file():  # what was decided once, by figures of code that is gone
+        parts += [f"## Decisions{text}".rstrip() for text in path.read_text(encoding="utf-8").split("## Decisions")[1:]]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
