@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from s4token_model.pipeline.superpoints import partition
     from s4token_model.segmenter import Segmenter
 
+# Read when torch is loaded: its threads that wait must not spin on the cores of our kernels' threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __all__ = ["Config", "Segmenter", "partition"]
 _MODULES = {"Config": "config", "Segmenter": "segmenter", "partition": "pipeline.superpoints"}
 
