@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from s4token_model.kernels.propagate import TokenTable, propagate_block
+from s4token_model.kernels.propagate import EPSILON, MIN_NORM, TokenTable, propagate_block
 from s4token_model.kernels.sorting import sort_by_group
 
 CHUNK = 65536  # points scored at a time: bounds the memory of a thousand classes on a million points
+DENSE_TOKENS = 16  # tokens of a superpoint from which on matrix products are faster
+DENSE_CHUNK = 8192  # points whose weights fit into the cache
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,31 @@ def score_blocks(
     """
     largest = max(int(superpoints.max(initial=0)), int(tokens.superpoint.max()))
     table = _sorted_table(tokens, scores, gram, largest + 1)
-    points = sort_by_group(superpoints, largest + 1)[0]
+    points, starts = sort_by_group(superpoints, largest + 1)
     xyz, superpoints = np.ascontiguousarray(xyz, np.float32), np.ascontiguousarray(superpoints, np.int32)
+    # Large superpoints as matrix products, since w^T G w grows with the square of their tokens; others by the kernel
+    dense = np.diff(table.starts) >= DENSE_TOKENS
+    for label in np.flatnonzero(dense):
+        own = points[starts[label] : starts[label + 1]]
+        for begin in range(0, len(own), DENSE_CHUNK):
+            block = own[begin : begin + DENSE_CHUNK]
+            yield block, _dense_scores(xyz[block], table, slice(*table.starts[label : label + 2]))
+    points = points[~dense[superpoints[points]]] if dense.any() else points
     for begin in range(0, len(points), CHUNK):
         block = points[begin : begin + CHUNK]
         yield block, propagate_block(block, xyz, superpoints, table)
+
+
+def _dense_scores(xyz: np.ndarray, table: TokenTable, own: slice) -> np.ndarray:
+    """Scores (h, C) of points (h, 3) of one superpoint, from its tokens."""
+    centers, scores = torch.from_numpy(table.centers[:, own].T.copy()), torch.from_numpy(table.scores[own])
+    weights = torch.cdist(torch.from_numpy(xyz), centers, compute_mode="donot_use_mm_for_euclid_dist")
+    weights.mul_(float(table.scale)).add_(float(EPSILON)).reciprocal_()
+    total = weights.sum(dim=1)
+    if len(table.gram):
+        norm = (weights @ torch.from_numpy(table.gram[own, own].copy())).mul_(weights).sum(dim=1)
+        total = torch.maximum(norm, float(MIN_NORM) * total * total).sqrt()
+    return (weights @ scores).div_(total[:, None]).numpy()
 
 
 def _sorted_table(tokens: TokenCenters, scores: np.ndarray, gram: np.ndarray | None, superpoints: int) -> TokenTable:
