@@ -18,7 +18,6 @@ COMMANDS = {
     "train": ("s4token_model.training.train", "train the tokenizer on prepared samples: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.train_mini", "train the default model s4token-mini again"),
     "experiments": ("s4token_model.experiments.__main__", "repeat the paper's comparisons at a small scale"),
-    "superpoint-oracle": ("s4token_model.evaluation.superpoint_oracle", "the best accuracy that superpoints allow"),
 }
 # Those of other packages, which register an entry point NAME = MODULE:FUNCTION in this group.
 ENTRY_POINTS = "s4token.commands"

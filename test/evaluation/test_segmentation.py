@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import superpoint_oracle
 from box_room import room
 from PIL import Image
 from real_data import real
 
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
-from s4token_model.evaluation import benchmarks, procedural_rooms, superpoint_oracle, tables
+from s4token_model.evaluation import benchmarks, procedural_rooms, tables
 from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
 from s4token_model.segmenter import Segmenter
 

@@ -3,7 +3,7 @@
 Every annotated raw class counts (NYU40 ids in ScanNet, raw ids in SemanticKITTI); points without annotation (id 0)
 neither vote nor count; the mean runs over the classes that occur.
 
-    s4token superpoint-oracle --root DIR [--solver cut_pursuit] [superpoints.anchors=voxel]
+    python scripts/superpoint_oracle.py --root DIR [--solver cut_pursuit] [superpoints.anchors=voxel]
 """
 
 from __future__ import annotations
