@@ -1,8 +1,7 @@
 """Quality of service: what to request from publishers of clouds, what to offer, and why nothing may arrive.
 
-The input does not use BEST_AVAILABLE: it is resolved only once, when the subscription is created, and without a
-publisher it becomes RELIABLE, which never matches a best-effort sensor that starts later. `input_qos` is evaluated
-again as publishers come and go.
+The input does not use BEST_AVAILABLE: without a publisher it becomes RELIABLE for good, which never matches a
+best-effort sensor that starts later. `input_qos` is evaluated again as publishers come and go.
 """
 
 from __future__ import annotations

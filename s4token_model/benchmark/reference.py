@@ -1,8 +1,7 @@
 """The reference pipeline: the paper's parts built from standard libraries, and further peers, for timing.
 
-Open3D normals, scipy neighbors with pgeof's (or numpy's) eigen-features, cut-pursuit-py, farthest point sampling as a
-torch loop, grouping by a full distance matrix, propagation by the dense formula with masked pairs, and the same ViT in
-fp32. The numbers of points, tokens and class names equal ours.
+Open3D normals, scipy neighbors with pgeof's (or numpy's) eigen-features, cut-pursuit-py, a torch loop for sampling, a
+full distance matrix for grouping, the dense formula for propagation, and the same ViT in fp32.
 
 pycut-pursuit is under the GPL and needs an older numpy, so it is never imported here. Install it into another
 environment and name its interpreter: S4TOKEN_PYCUT_PURSUIT=/path/to/bin/python

@@ -26,15 +26,11 @@ def ball_query_in_group(
     """Find the points within a radius of each center that share its group.
 
     Args:
-        xyz: (H, 3) float32.
-        groups: (H,) group of each point.
+        xyz, groups: (H, 3) float32 and (H,) group of each point.
         centers: (N,) indices of the centers.
         radius: in the unit of xyz; inf takes the whole group.
         members: points ordered by group and where each group starts, as `sort_by_group` returns them.
-        jitter: (N, M) float32 in [0, 1), see `keep_spread`.
-
-    Returns:
-        (N, M) int32 indices into xyz, -1 where padded.
+        jitter: (N, M) float32 in [0, 1), see `keep_spread`, which makes the (N, M) int32 indices returned.
     """
     index, limit = np.full(jitter.shape, -1, np.int32), np.float32(radius) ** 2
     lists = centers, groups[centers].astype(np.int32), *members

@@ -1,11 +1,6 @@
 """Superpoints: the l0 (generalized minimal) partition of a cloud into pieces of one shape (Sec. 3.2, App. A.1).
 
 E(c) = sum_i || f_i - mean_{c(i)} ||^2 + lambda * sum_{(i,j)} w_ij [c(i) != c(j)], f = (normal, eigen-features, rgb)
-
-    partition                  ids of a cloud
-    partition_with_geometry    the same with normals, eigen-features and the spatial index, for the pipeline
-      features_and_graph       f of every point and the graph of nearest neighbors
-      solve                    minimize E by one of SOLVERS
 """
 
 from __future__ import annotations

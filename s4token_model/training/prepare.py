@@ -6,8 +6,7 @@ objects  also the 2D targets: CLIP's features of ten depth pictures of each clou
 scenes   folders of posed RGB-D frames (7-Scenes' layout, or ScanNet's as exported): the targets are CLIP's features of
          crops of the frames that see a superpoint best (after Open3DIS); each folder is a scene, or holds scenes
 
-The samples are NAME.safetensors, see token_samples.py. Existing samples are kept, so that an interrupted run resumes.
---workers N prepares files and scenes in N processes, --ray ADDRESS on a Ray cluster that sees the same folders.
+Existing samples are kept, so an interrupted run resumes. --workers N uses N processes, --ray ADDRESS a Ray cluster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """s4token train CONFIG.yaml [key=value ...]: train a tokenizer on users' data, in one process or under torchrun.
 
 task=self (default) is the paper's self-supervised recipe, see pretrain.py; task=parts is supervised part segmentation,
-see supervised_parts.py. The shipped s4token-mini was trained by neither, but by train_mini.py, with the labels of
-procedural scenes.
+see supervised_parts.py. The shipped s4token-mini was trained by neither, but by train_mini.py, with labels.
 
 Writes into run=DIR: config.yaml (resolved), state.pt (resumed if present), the losses in state.jsonl and tensorboard/,
 and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).

@@ -1,8 +1,7 @@
 """Train the embedded default: python -m s4token_model.training.train_mini [key=value ...] [run=DIR] [out=DIR]
 
 Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Unlike the paper's self-supervised recipe (pretrain.py),
-s4token-mini learns from labels: those of the points of procedural scenes, beside the distillation of 2D targets. There
-is no masked modeling and no clustering.
+s4token-mini learns from labels of procedural scenes, beside 2D targets; no masked modeling, no clustering.
 
 Every stage leaves files in the run folder and is skipped or resumed if they are there. Keys are those of MiniConfig,
 and of the pipeline's Config, e.g. steps=100 tokenizer.width=64; config/mini.yaml holds their values for s4token-mini.
