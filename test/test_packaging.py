@@ -91,11 +91,8 @@ def test_every_import_has_a_requirement():
     for module, path in third_party("s4token_model", "s4token_ros", "test").items():
         ros = module in ROS_PACKAGES or module.endswith("_msgs") or module.startswith("ros")
         owner = {canonical(d) for d in owners.get(module, [module])}
-        if (
-            not (ros and module != "rosbags")
-            and not owner & declared
-            and not (ROOT / "test" / "helpers" / f"{module}.py").exists()
-        ):
+        local = any((ROOT / folder / f"{module}.py").exists() for folder in ("test/helpers", "scripts"))
+        if not (ros and module != "rosbags") and not owner & declared and not local:
             missing[module] = path
     assert missing.keys() <= WITH_TORCH
 
