@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s4token_model.kernels.propagate import EPSILON, FALLBACK
 from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.training.token_samples import TokenSample, load_with_targets
-
-FALLBACK = 3  # nearest tokens of a point whose superpoint has none, as in pipeline/propagation.py
 
 
 class DrawConfig(NamedTuple):
@@ -179,7 +178,7 @@ def propagation_weights(
     without, count = np.flatnonzero(~related.any(axis=1)), min(FALLBACK, len(position))
     nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
     related[without[:, None], nearest] = True
-    weights = related / (distance + 1e-4)
+    weights = related / (distance + EPSILON)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

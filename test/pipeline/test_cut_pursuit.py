@@ -6,23 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from graphs import inner_components, random_graph
 
 from s4token_model.config import SuperpointConfig
 from s4token_model.pipeline import cut_pursuit, superpoints
-
-
-def inner_components(edges, labels) -> int:
-    kept = edges[labels[edges[:, 0]] == labels[edges[:, 1]]]
-    graph = coo_matrix((np.ones(len(kept)), (kept[:, 0], kept[:, 1])), shape=(len(labels), len(labels)))
-    return connected_components(graph, directed=False)[0]
-
-
-def random_graph(count: int, seed: int, extra: int = 6):
-    rng = np.random.default_rng(seed)
-    pairs = {tuple(sorted(rng.choice(count, 2, replace=False).tolist())) for _ in range(count + extra)}
-    return rng.normal(size=(count, 3)).astype(np.float32), np.array(sorted(pairs), np.int32), rng
 
 
 def test_without_the_package_the_error_names_the_fix(monkeypatch):
