@@ -171,6 +171,7 @@ def label(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
     segmenter = _load_segmenter(arguments)
+    segmenter.progress = True
     from s4token_model.io import label_files
 
     if bag:
@@ -205,6 +206,8 @@ def _load_segmenter(arguments: argparse.Namespace) -> Any:
 
 
 def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    for warning in result.get("warnings", []):
+        print(f"s4token: warning: {warning}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False))
         return

@@ -32,7 +32,10 @@ class InputConfig:
         0.0, 45.0,
     )  # fmt: skip
     max_points: int = option(
-        200000, "larger clouds are downsampled to one point per voxel; every point still gets a label", 1000, 10000000
+        200000,
+        "clouds of more points per window are downsampled to one per voxel; every point still gets a label",
+        1000,
+        10000000,
     )
 
 
@@ -64,6 +67,16 @@ class SamplingConfig:
     gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
     min_superpoint: int = option(1, "superpoints with fewer points get no token", 1, 100000)
     seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Clouds that are too large for the tokens of one cloud, such as the map of a building."""
+
+    maximum: int = option(
+        256, "a cloud that is too large for sampling.tokens gets up to this many windows of them; 1 is the fastest", 1,
+        10000,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,7 @@ class Config:
     input: InputConfig = field(default_factory=InputConfig)
     superpoints: SuperpointConfig = field(default_factory=SuperpointConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
     patches: PatchConfig = field(default_factory=PatchConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)

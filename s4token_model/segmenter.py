@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,46 +9,60 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.functional import normalize
+from tqdm import tqdm
 
 from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
-from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling, superpoints, token_context
+from s4token_model.pipeline import labeling, propagation
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer, token_input
+from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, network_input
+from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
+from s4token_model.pipeline.windows import Window
 from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
 
-
-@dataclass(frozen=True)
-class PatchedCloud:
-    """A cloud cut into patches, before the network."""
-
-    working: preprocess.WorkingCloud  # the finite points in canonical order and unit scale, F of them
-    superpoints: np.ndarray  # (F,) int32, superpoint of every working point
-    patches: patches.Patches  # the points of each of the N patches
-    context: token_context.Context  # what surrounds each patch
-    stages_ms: dict[str, float]  # milliseconds of each stage
+MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
 
 
 @dataclass(frozen=True)
 class EncodedCloud:
     """Token features of one cloud of H points; any vocabulary can label it without running the network again."""
 
-    valid: np.ndarray  # (H,) bool, finite points
-    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    valid: np.ndarray  # (H,) bool, points that are on a surface
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not valid
     superpoint_count: int  # number of superpoints
     tokens: np.ndarray  # (N, E) float32 unit rows in CLIP's joint space
     cls: np.ndarray  # (E,) float32, unit global feature
     stages_ms: dict[str, float]  # milliseconds of each stage
-    unlabeled_reason: str = ""  # why no point can be labeled; empty if points can
-    geometry: PatchedCloud | None = None  # what the network read; None if there is no finite point
+    geometry: PatchedCloud  # what the network read
 
     @property
-    def centers(self) -> propagation.TokenCenters:
-        """Center, superpoint and radius of the tokens, for propagation."""
-        assert self.geometry is not None
-        grouped = self.geometry.patches
-        return propagation.TokenCenters(grouped.centers, grouped.superpoint, grouped.radius)
+    def set_aside(self) -> dict[str, int]:
+        """Why points are not valid: {reason: number of points}."""
+        return self.geometry.working.set_aside
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the labels of the cloud worse, and the fix."""
+        return self.geometry.warnings
+
+    @property
+    def unlabeled_reason(self) -> str:
+        """Why no point can be labeled; empty if points can."""
+        if self.valid.any():
+            return ""
+        return "; ".join(f"{count} points: {why}" for why, count in self.set_aside.items()) or "the cloud has no points"
+
+    def centers(self, window: Window) -> propagation.TokenCenters:
+        """Center, superpoint and radius of the tokens of a window, for propagation."""
+        groups, tokens = self.geometry.patches, window.tokens
+        return propagation.TokenCenters(groups.centers[tokens], groups.superpoint[tokens], groups.radius)
+
+    def scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
+        """Return values (F, ...) of the positions as values (H, ...) of the points, `missing` on those set aside."""
+        out = np.full((len(self.valid), *values.shape[1:]), missing, values.dtype)
+        out[self.geometry.working.labeled_index] = values[self.geometry.working.position]
+        return out
 
 
 @dataclass(frozen=True)
@@ -57,11 +70,25 @@ class Segmentation:
     """Labels of one cloud of H points."""
 
     labels: np.ndarray  # (H,) uint32, index into vocabulary.names, or constants.UNLABELED
-    confidence: np.ndarray  # (H,) float32 in [0, 1], 0 on points that are not finite
-    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not finite
+    confidence: np.ndarray  # (H,) float32 in [0, 1], 0 on points that are set aside
+    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are set aside
     vocabulary: Vocabulary  # the class names the points were labeled with
     encoding: EncodedCloud  # the token features; label them again with `Segmenter.label`
     stages_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of each stage
+
+    @property
+    def unlabeled_reasons(self) -> dict[str, int]:
+        """Why points have no label: {reason: number of points}; the numbers sum to the unlabeled points."""
+        set_aside = self.encoding.set_aside
+        below = int((self.labels == constants.UNLABELED).sum()) - sum(set_aside.values())
+        return set_aside | ({"below the threshold": below} if below else {})
+
+    @property
+    def unlabeled_reason(self) -> str:
+        """The same as text; empty if all points have labels."""
+        if len(self.labels) == 0:
+            return "the cloud has no points"
+        return "; ".join(f"{count} points: {reason}" for reason, count in self.unlabeled_reasons.items())
 
     @property
     def tokens(self) -> int:
@@ -85,6 +112,7 @@ class Segmenter:
         """Compute on the device of `clip`, where the tokenizer is moved."""
         self.config, self.clip, self.device = config, clip, clip.device
         self.tokenizer = tokenizer.eval().to(self.device)
+        self.progress = False  # show a bar while a large cloud is encoded
         self._text_cache: dict[str, np.ndarray] = {}
         self._last_query: Vocabulary | None = None
         self.vocabulary = self.make_vocabulary(
@@ -97,7 +125,7 @@ class Segmenter:
         return cls(*checkpoint.load(model, config, checked_device(device)))
 
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
-        """Label every finite point of a cloud with the current vocabulary.
+        """Label every point of a cloud that is on a surface with the current vocabulary.
 
         xyz (H, 3), z up (see config input.up), in any unit; rgb (H, 3) in [0, 1], ignored unless the model reads color.
         """
@@ -109,25 +137,26 @@ class Segmenter:
 
     def build_patches(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
         """First half of `encode`, before the network; may run while another thread is in `encode_patches`."""
-        return build_patches(xyz, rgb, self.config)
+        return build_patches(xyz, rgb, self.config, max_windows=self.config.windows.maximum)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""
-        # Scatter the working points back to the cloud's order
-        valid = np.zeros(count, bool)
-        valid[geometry.working.original_index] = True
-        ids = np.full(count, constants.NO_SUPERPOINT, np.uint32)
-        ids[geometry.working.original_index] = geometry.superpoints
-        if not valid.any():
-            no_tokens, no_cls = np.zeros((0, self.clip.dim), np.float32), np.zeros(self.clip.dim, np.float32)
-            reason = "the cloud has no points" if count == 0 else "no point of the cloud is finite"
-            return EncodedCloud(valid, ids, 0, no_tokens, no_cls, geometry.stages_ms, reason)
-        # Patches to tokens to features in CLIP's joint space
+        # Scatter the superpoints back to the cloud's order
+        working, ids = geometry.working, np.full(count, constants.NO_SUPERPOINT, np.uint32)
+        ids[working.labeled_index] = geometry.superpoints[working.position]
+        valid = ids != constants.NO_SUPERPOINT
+        # Patches to tokens to features in CLIP's joint space, window by window
         timer = StageTimer(geometry.stages_ms)
-        tokens, cls = self._encode_tokens(geometry)
+        tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
+        cls = np.zeros(self.clip.dim, np.float32)
+        for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=not self._shows(geometry))):
+            features, cloud = self._encode_tokens(network_input(geometry, self.config, i))
+            tokens[window.tokens[window.core]] = features[window.core]
+            cls += cloud
+        cls /= max(float(np.linalg.norm(cls)), 1e-12)
         timer("encoder")
-        superpoint_count = int(geometry.superpoints.max()) + 1
-        return EncodedCloud(valid, ids, superpoint_count, tokens, cls, timer.stages_ms, geometry=geometry)
+        superpoint_count = int(geometry.superpoints.max(initial=-1)) + 1
+        return EncodedCloud(valid, ids, superpoint_count, tokens, cls, timer.stages_ms, geometry)
 
     def label(self, encoding: EncodedCloud, words: Vocabulary | None = None) -> Segmentation:
         """Label an encoded cloud without running the network; `words` defaults to the current vocabulary.
@@ -137,12 +166,12 @@ class Segmenter:
         """
         words = words or self.vocabulary
         timer = StageTimer(encoding.stages_ms)
-        labels = np.full(len(encoding.valid), constants.UNLABELED, np.uint32)
-        confidence = np.zeros(len(encoding.valid), np.float32)
-        if encoding.geometry is not None:
-            source = encoding.geometry.working.original_index
-            for points, best, sure in self._decisions(encoding, words.text):
-                labeling.write_labels(source[points], best, sure, words.thresholds, (labels, confidence))
+        labels, confidence = (np.zeros(len(encoding.geometry.superpoints), kind) for kind in (np.uint32, np.float32))
+        labels[:] = constants.UNLABELED
+        for points, best, sure in self._decisions(encoding, words.text):
+            labeling.write_labels(points, best, sure, words.thresholds, (labels, confidence))
+        labels = encoding.scattered(labels, constants.UNLABELED)
+        confidence = encoding.scattered(confidence, 0)
         timer("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, timer.stages_ms)
 
@@ -153,11 +182,10 @@ class Segmenter:
         """
         if self._last_query is None or self._last_query.names != vocabulary.checked_names(texts):
             self._last_query = self.make_vocabulary(texts)
-        out = np.full((len(encoding.valid), len(texts)), np.nan, np.float32)
-        if encoding.geometry is not None:
-            for points, cosines in self._cosines(encoding, self._last_query.text):
-                out[encoding.geometry.working.original_index[points]] = cosines
-        return out
+        out = np.full((len(encoding.geometry.superpoints), len(texts)), np.nan, np.float32)
+        for points, cosines in self._cosines(encoding, self._last_query.text):
+            out[points] = cosines
+        return encoding.scattered(out, np.nan)
 
     def make_vocabulary(
         self, names: Sequence[str], templates: Sequence[str] | None = None,
@@ -175,20 +203,22 @@ class Segmenter:
         self._text_cache = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
 
-    def _encode_tokens(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
-        """Unit features (N, E) of the tokens and (E,) of the whole cloud."""
-        inputs = network_input(geometry, self.config).to(self.device)
+    def _encode_tokens(self, inputs: TokenInput) -> tuple[np.ndarray, np.ndarray]:
+        """Unit features (N, E) of the tokens and (E,) of all together."""
+        inputs = inputs.to(self.device)
         with torch.inference_mode():
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.uses_bf16):
                 tokens = self.tokenizer(inputs)
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
+    def _shows(self, geometry: PatchedCloud) -> bool:
+        return self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
+
     def _decisions(self, encoding: EncodedCloud, text: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Blocks of points (h,), the class of each and its confidence, until all points had their turn."""
-        assert encoding.geometry is not None
+        """Blocks of positions (h,), the class of each and its confidence, until all had their turn."""
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
-        if self.config.vocabulary.vote:
+        if self.config.vocabulary.vote and len(ids):
             means = labeling.superpoint_means(self._cosines(encoding, text), ids)
             best, sure = labeling.argmax_and_confidence(means, temperature)
             yield np.arange(len(ids)), best[ids], sure[ids]
@@ -197,46 +227,15 @@ class Segmenter:
             yield points, *labeling.argmax_and_confidence(cosines, temperature)
 
     def _cosines(self, encoding: EncodedCloud, text: np.ndarray):
-        """Blocks of points (h,) and their cosines (h, C) with the class names."""
-        assert encoding.geometry is not None
-        xyz, ids = encoding.geometry.working.xyz, encoding.geometry.superpoints
-        tokens = torch.from_numpy(encoding.tokens)  # torch, since the threads of numpy's BLAS keep spinning afterwards
-        scores, gram = tokens @ torch.from_numpy(text).T, tokens @ tokens.T
-        return propagation.score_blocks(xyz, ids, encoding.centers, scores.numpy(), gram.numpy())
-
-
-def build_patches(
-    xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None
-) -> PatchedCloud:
-    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training)."""
-    timer = StageTimer()
-    # Keep finite points in canonical order and unit scale; above max_points, one point per voxel goes on
-    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb, config.input.max_points)
-    if len(working.kept) == 0:
-        return PatchedCloud(working, np.zeros(0, np.int32), *_no_tokens(), timer.stages_ms)
-    # Neighbors, normals and eigen-features, and the l0 partition; fewer points weigh less in the energy, so that
-    # boundaries cost less
-    regularization = config.superpoints.regularization * working.kept_fraction
-    settings = dataclasses.replace(config.superpoints, regularization=regularization)
-    ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
-    # Rotate the floor level, which needs the normals; superpoints do not depend on it
-    if config.input.level:
-        working, local = preprocess.level(working, local, config.input.level)
-    points = working.points
-    timer("superpoints")
-    # Token centers (Eq. 2), on the same spatial index
-    chosen = sampling.sample(local.index, ids, config.sampling)
-    timer("sampling")
-    # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them
-    groups = patches.group(points, ids, chosen, config.patches, rng, working.extent)
-    around = token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
-    timer("patches")
-    return PatchedCloud(working, ids[working.kept_of_point], groups, around, timer.stages_ms)
-
-
-def network_input(geometry: PatchedCloud, config: Config) -> TokenInput:
-    """Return the tokenizer's input for one cloud, a batch of one."""
-    return token_input(geometry.patches, geometry.context, geometry.working.colors, config.tokenizer)
+        """Blocks of positions (h,) and their cosines (h, C) with the class names."""
+        geometry, words = encoding.geometry, torch.from_numpy(text).T
+        for window in geometry.windows:
+            # torch, since the threads of numpy's BLAS keep spinning afterwards
+            tokens = torch.from_numpy(encoding.tokens[window.tokens])
+            scores, gram = (tokens @ words).numpy(), (tokens @ tokens.T).numpy()
+            xyz, ids = geometry.working.xyz[window.points], geometry.superpoints[window.points]
+            for points, cosines in propagation.score_blocks(xyz, ids, encoding.centers(window), scores, gram):
+                yield window.points[points], cosines
 
 
 def checked_device(device: str) -> torch.device:
@@ -248,11 +247,3 @@ def checked_device(device: str) -> torch.device:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {device!r} is not available on this machine; use cpu")
     return chosen
-
-
-def _no_tokens() -> tuple[patches.Patches, token_context.Context]:
-    none, no_index = np.zeros((0, 3), np.float32), np.zeros((0, 1), np.int32)
-    around = np.zeros((0, 1, token_context.CHANNELS), np.float32)
-    descriptor = np.zeros((0, token_context.DESCRIPTOR_DIM), np.float32)
-    empty = patches.Patches(none, 1.0, no_index[:, 0], no_index, none[:, None])
-    return empty, token_context.Context(around, no_index > 0, descriptor)

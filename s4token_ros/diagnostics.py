@@ -24,7 +24,9 @@ class Statistics:
     last_received: float | None = None
     last_error: str = ""
     failing: bool = False  # the newest frame failed
-    unlabeled_reason: str = ""
+    unlabeled_reason: str = ""  # why no point of the newest cloud was labeled
+    set_aside: dict[str, int] = field(default_factory=dict)  # of the newest cloud, reason -> points without a label
+    warnings: tuple[str, ...] = ()  # what makes its labels worse
     frame_id_missing: bool = False
     age_s: float = 0.0  # from the stamp of the newest labeled cloud to its publication
     recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))
@@ -82,6 +84,8 @@ def assess(stats: Statistics, state: str, wanted: bool, silence: str, problem: s
         return DiagnosticStatus.WARN, f"no point of the last cloud was labeled: {stats.unlabeled_reason}"
     if stats.frame_id_missing:
         return DiagnosticStatus.WARN, "clouds have an empty frame_id; RViz and tf cannot place them"
+    if stats.warnings:
+        return DiagnosticStatus.WARN, "; ".join(stats.warnings)
     total = sum(stats.stages_ms().values())
     return DiagnosticStatus.OK, f"labeling at {stats.rate_hz():.1f} Hz, {total:.0f} ms per cloud"
 
@@ -101,6 +105,8 @@ def values(stats: Statistics) -> dict[str, str]:
         "seconds_since_cloud": f"{stats.silent_s():.2f}",
         "age_when_published_s": f"{stats.age_s:.3f}",
         "last_error": stats.last_error,
+        "set_aside": "; ".join(f"{count} points: {reason}" for reason, count in stats.set_aside.items()),
+        "warnings": "; ".join(stats.warnings),
     }
 
 

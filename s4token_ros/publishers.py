@@ -68,7 +68,7 @@ class Publishers:
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 
-    def publish(self, cloud: cloud_messages.Cloud, segmentation, unlabeled_reason: str) -> float:
+    def publish(self, cloud: cloud_messages.Cloud, segmentation) -> float:
         """Publish a labeled cloud on every output that has subscribers; return the time taken [ms]."""
         start = time.perf_counter()
         classes = [(label, out) for label, out in self._class_publishers.values() if _has_subscribers(out)]
@@ -80,7 +80,7 @@ class Publishers:
             for label, publisher in classes:
                 publisher.publish(cloud_messages.class_cloud(cloud, points, label))
         if _has_subscribers(self._classes):
-            self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation, unlabeled_reason))
+            self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation))
         return (time.perf_counter() - start) * 1e3
 
     def publish_similarity(self, cloud: cloud_messages.Cloud, texts: Sequence[str], scores) -> None:

@@ -22,12 +22,12 @@ except ImportError:
 MAX_TABLE = 10_000_000  # entries of the (class, superpoint) table; above it pairs are sorted instead
 
 
-def scene_classes(header: Header, xyz: np.ndarray, segmentation, reason: str = "") -> SceneClasses:
+def scene_classes(header: Header, xyz: np.ndarray, segmentation) -> SceneClasses:
     """Summarize a Segmentation of points xyz (H, 3): one ClassSummary per class that occurs, most points first."""
     vocabulary, labels = segmentation.vocabulary, segmentation.labels
     labeled = labels != constants.UNLABELED
     message = SceneClasses(header=header, points=len(xyz), vocabulary_version=int(vocabulary.version))
-    message.unlabeled, message.unlabeled_reason = int(len(xyz) - labeled.sum()), reason
+    message.unlabeled, message.unlabeled_reason = int(len(xyz) - labeled.sum()), segmentation.unlabeled_reason
     if not labeled.any():
         return message
     statistics = class_statistics(labels, segmentation.confidence, xyz, len(vocabulary.names))

@@ -172,7 +172,7 @@ class Worker:
             if frame.segmenter is not model.segmenter:
                 return False
             segmentation = model.segmenter.label(frame.encoded, model.vocabulary)
-            publish_ms = self.publishers.publish(frame.cloud, segmentation, frame.encoded.unlabeled_reason)
+            publish_ms = self.publishers.publish(frame.cloud, segmentation)
             if not relabel:
                 if self._query_texts and self.publishers.similarity_wanted():
                     scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
@@ -185,4 +185,5 @@ class Worker:
         now, stamp = self._now(), frame.cloud.header.stamp
         self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
         self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
+        self.stats.set_aside, self.stats.warnings = frame.encoded.set_aside, frame.encoded.warnings
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

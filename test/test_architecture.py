@@ -171,10 +171,10 @@ def test_no_two_modules_share_a_name():
 @pytest.mark.parametrize(
     "start, below, never",
     [
-        ("s4token_ros.node", 45, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_ros.node", 50, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
         (
             "s4token_model.segmenter",
-            35,
+            40,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
         ("s4token_model.training.train", 70, ("evaluation", "benchmark", "pictures", *GENERATOR)),

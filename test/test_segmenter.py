@@ -88,7 +88,6 @@ CLOUDS = {
     "tiny": room() * 1e-30,
     "largest": np.array([[-1.7e308, 0, 0], [1.7e308, 0, 0], [0, 1.7e308, 1.0]]),
     "largest float32": np.array([[-3.4e38, 0, 0], [3.4e38, 0, 0], [0, 3.4e38, 1.0]], np.float32),
-    "outlier": np.r_[room(), [[1e7, 0, 0]]],
     "list": room(40).tolist(),
 }
 
@@ -105,10 +104,40 @@ def test_the_canonical_order_is_lexicographic_and_stable(levels):
     np.testing.assert_array_equal(preprocess.lexicographic_order(points), np.lexsort(points.T[::-1]))
 
 
-def test_an_outlier_does_not_blur_the_rest(tiny):
-    clean = tiny.segment(room())
-    dirty = tiny.segment(CLOUDS["outlier"])
-    assert dirty.superpoint_count >= 0.8 * clean.superpoint_count
+STRAYS = np.random.default_rng(5).uniform(-20, 20, (40, 3))
+STRAYS = STRAYS[np.abs(STRAYS).max(axis=1) > 6]
+DIRTY = {
+    "one far point": np.array([[1e7, 0, 0]]),
+    "strays": STRAYS,
+    "missing returns": np.zeros((1500, 3)),
+    "missing returns elsewhere": np.full((300, 3), 0.25),
+    "NaN": np.full((7, 3), np.nan),
+}
+
+
+@pytest.mark.parametrize("name", DIRTY)
+def test_dirt_is_set_aside_and_changes_no_label(tiny, name):
+    clean, dirty = tiny.segment(room()), tiny.segment(np.concatenate([room(), DIRTY[name]]))
+    count = len(DIRTY[name])
+    assert sum(dirty.encoding.set_aside.values()) == count and not clean.encoding.set_aside
+    np.testing.assert_array_equal(dirty.labels[:-count], clean.labels)
+    np.testing.assert_array_equal(dirty.superpoints[:-count], clean.superpoints)
+    assert (dirty.labels[-count:] == constants.UNLABELED).all() and not dirty.confidence[-count:].any()
+    assert not dirty.encoding.valid[-count:].any() and dirty.encoding.valid[:-count].all()
+
+
+@pytest.mark.parametrize("copies", [2, 3, 6])
+def test_copies_of_a_point_count_once_and_share_its_label(tiny, copies):
+    once = tiny.segment(room())
+    often = tiny.segment(np.concatenate([room()] * copies))
+    np.testing.assert_array_equal(often.labels, np.tile(once.labels, copies))
+    np.testing.assert_array_equal(often.superpoints, np.tile(once.superpoints, copies))
+    np.testing.assert_array_equal(often.confidence, np.tile(once.confidence, copies))
+
+
+def test_a_cloud_of_missing_returns_is_unlabeled_and_says_so(tiny):
+    result = tiny.segment(np.zeros((500, 3)))
+    assert (result.labels == constants.UNLABELED).all() and "missing returns" in result.encoding.unlabeled_reason
 
 
 @pytest.mark.parametrize("xyz", [np.zeros(3), np.zeros((5, 2)), np.zeros((5, 4)), np.zeros((2, 3, 3)), 5.0])

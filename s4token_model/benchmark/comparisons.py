@@ -21,7 +21,7 @@ PRECISIONS = tuple(p for p in configs.options(configs.ClipConfig())["precision"]
 def compare_partition(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, Any]:
     """Our solver beside cut-pursuit-py on one graph, per lambda: milliseconds, energies and numbers of superpoints."""
     # In the order in which the pipeline solves
-    unit = spatial_index.build(preprocess.prepare(xyz, None, len(xyz)).xyz).points()
+    unit = spatial_index.build(preprocess.prepare(xyz, None).xyz).points()
     features, local = superpoints.features_and_graph(unit, None, config.superpoints)
     out: dict[str, Any] = {"energy_ratio": {}, "superpoints": {}, "speed_ratio": {}}
 
@@ -73,7 +73,7 @@ def compare_geometry(xyz: np.ndarray, config: configs.Config, repeats: int) -> d
 
 def compare_sampling(xyz: np.ndarray, config: configs.Config, repeats: int) -> dict[str, Any]:
     """Our weighted sampling beside brute force, for equality, and fpsample's unweighted bucket sampling, for time."""
-    unit = preprocess.prepare(xyz, None, len(xyz)).xyz
+    unit = preprocess.prepare(xyz, None).xyz
     ids = superpoints.partition(unit, None, config.superpoints)
     ours_ms, chosen = timed(lambda: sampling.sample(spatial_index.build(unit), ids, config.sampling), repeats)
     exact = np.array_equal(chosen, reference.brute_force_samples(unit, ids, config.sampling, chosen[0]))
@@ -89,8 +89,11 @@ def compare_sampling(xyz: np.ndarray, config: configs.Config, repeats: int) -> d
 def compare_propagation(xyz: np.ndarray, segmenter: Segmenter, repeats: int) -> dict[str, Any]:
     """Class scores by the sparse form beside the dense formula, on points whose superpoint holds a token."""
     encoded, text = segmenter.encode(xyz), segmenter.vocabulary.text
-    assert encoded.geometry is not None
-    points, ids, centers = encoded.geometry.working.xyz, encoded.geometry.superpoints, encoded.centers
+    points, ids, centers = (
+        encoded.geometry.working.xyz,
+        encoded.geometry.superpoints,
+        encoded.centers(encoded.geometry.windows[0]),
+    )
     tokens, scores, gram = encoded.tokens, encoded.tokens @ text.T, encoded.tokens @ encoded.tokens.T
     ours_ms, ours = timed(lambda: propagation.propagate(points, ids, centers, scores, gram), repeats)
     dense_ms, dense = timed(lambda: reference.propagate(points, ids, centers, tokens, text), 2)

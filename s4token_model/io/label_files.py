@@ -15,7 +15,8 @@ from s4token_model.constants import NO_SUPERPOINT, UNLABELED, UNLABELED_COLOR
 from s4token_model.io import bags, files
 from s4token_model.io.files import Cloud
 from s4token_model.palette import index_colors
-from s4token_model.pipeline.preprocess import prepare
+from s4token_model.pipeline.cleaning import NOT_FINITE
+from s4token_model.pipeline.preprocess import downsample, prepare
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmentation, Segmenter
@@ -33,45 +34,38 @@ class Summary:
     classes: Counter = dataclasses.field(default_factory=Counter)
     stages_ms: Counter = dataclasses.field(default_factory=Counter)
     reasons: Counter = dataclasses.field(default_factory=Counter)
+    warnings: Counter = dataclasses.field(default_factory=Counter)
     clouds: int = 0
     skipped: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, found: Segmentation) -> None:
         """Count one labeled cloud."""
-        valid, labels = found.encoding.valid, found.labels
+        labels = found.labels
         unlabeled = labels == UNLABELED
         self.clouds += 1
         self.points += len(labels)
-        self.finite_points += int(valid.sum())
+        self.finite_points += len(labels) - found.encoding.set_aside.get(NOT_FINITE, 0)
         self.superpoints += found.superpoint_count
         self.tokens += found.tokens
         self.unlabeled += int(unlabeled.sum())
         counts = np.bincount(labels[~unlabeled], minlength=len(found.vocabulary.names))
         self.classes.update({name: int(n) for name, n in zip(found.vocabulary.names, counts, strict=True) if n})
         self.stages_ms.update(found.stages_ms)
-        self.reasons.update(unlabeled_reasons(found))
+        self.reasons.update(found.unlabeled_reasons if len(labels) else {found.unlabeled_reason: 0})
+        self.warnings.update(found.encoding.warnings)
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
         counts = ("points", "finite_points", "superpoints", "tokens", "unlabeled")
         return {name: getattr(self, name) for name in counts} | {
             "unlabeled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
+            "unlabeled_reasons": dict(self.reasons),
+            "warnings": list(self.warnings),
             "classes": dict(self.classes.most_common()),
             "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},
             "total_ms": round(sum(self.stages_ms.values()), 3),
             "model": model,
         }
-
-
-def unlabeled_reasons(found: Segmentation) -> dict[str, int]:
-    """Return {reason: number of points} for the points without a label; the counts sum to all of them."""
-    if len(found.labels) == 0:
-        return {found.encoding.unlabeled_reason: 0}
-    unlabeled = found.labels == UNLABELED
-    finite = int((unlabeled & found.encoding.valid).sum())
-    reason = found.encoding.unlabeled_reason or "below the threshold"
-    counts = {"not finite": int(unlabeled.sum()) - finite, reason: finite}
-    return {reason: count for reason, count in counts.items() if count}
 
 
 def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
@@ -104,11 +98,11 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
     """Return the superpoint of every point (H,) uint32 as the pipeline forms them; NO_SUPERPOINT if not finite."""
     from s4token_model.pipeline.superpoints import partition
 
-    working = prepare(cloud.xyz, cloud.rgb, config.input.max_points)
+    working = downsample(prepare(cloud.xyz, cloud.rgb), config.input.max_points)
     ids = np.full(len(cloud.xyz), NO_SUPERPOINT, np.uint32)
-    if len(working.original_index):
+    if len(working.xyz):
         kept_ids = partition(working.points, working.colors, config.superpoints)
-        ids[working.original_index] = kept_ids[working.kept_of_point]
+        ids[working.labeled_index] = kept_ids[working.kept_of_point[working.position]]
     return ids
 
 

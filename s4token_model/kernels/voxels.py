@@ -1,4 +1,4 @@
-"""Kernels of preprocessing: finite points, bounds, unit cube, one point per voxel."""
+"""Kernels of preprocessing: finite points, distinct positions, bounds, unit cube, one point per voxel."""
 
 from __future__ import annotations
 
@@ -34,6 +34,21 @@ def finite_rows(xyz):
             found[count] = i
             count += 1
     return found[:count]
+
+
+@njit(**FAST)
+def distinct_positions(points, order):
+    """Return (H,) int32, the number 0..U-1 of each position in `order`, which sorts equal points together."""
+    position, last = np.empty(len(order), np.int32), np.int32(-1)
+    for i in range(len(order)):
+        if i == 0 or (
+            points[order[i], 0] != points[order[i - 1], 0]
+            or points[order[i], 1] != points[order[i - 1], 1]
+            or points[order[i], 2] != points[order[i - 1], 2]
+        ):
+            last += 1
+        position[i] = last
+    return position
 
 
 @njit(**FAST)

@@ -11,6 +11,8 @@ from s4token_model.config import PatchConfig
 from s4token_model.kernels.ball_query import ball_query_in_group, keep_spread
 from s4token_model.kernels.sorting import sort_by_group
 
+MAX_SPACINGS = 4.0
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -43,10 +45,14 @@ def group(
 
 
 def spacing(centers: np.ndarray) -> float:
-    """Return the mean over centers (N, 3) of the distance to the nearest other one; 1 for a single center."""
+    """Return the mean over centers (N, 3) of the distance to the nearest other one; 1 for a single center.
+
+    Distances of more than MAX_SPACINGS medians are left out: they are gaps of the cloud, not spacings.
+    """
     if len(centers) < 2:
         return 1.0
-    return float(cKDTree(centers).query(centers, k=2)[0][:, 1].mean()) or 1.0
+    nearest = cKDTree(centers).query(centers, k=2)[0][:, 1]
+    return float(nearest[nearest <= MAX_SPACINGS * np.median(nearest)].mean()) or 1.0
 
 
 def _members(xyz, superpoints, chosen, radius: float, config: PatchConfig, rng: np.random.Generator | None):

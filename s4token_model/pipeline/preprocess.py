@@ -1,4 +1,4 @@
-"""Preprocessing: finite points in an order, scale and orientation that do not depend on how the cloud arrived."""
+"""Preprocessing: an order, scale and orientation of the points that do not depend on how the cloud arrived."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from s4token_model.kernels import voxels
 from s4token_model.kernels.sorting import argsort_points
 from s4token_model.kernels.spatial_index import arrange
+from s4token_model.pipeline.cleaning import NOT_FINITE, clean
 
 if TYPE_CHECKING:
     from s4token_model.pipeline.geometry import LocalGeometry
@@ -24,9 +25,12 @@ MIN_FLOOR_FRACTION = 0.1  # of the normals
 
 @dataclass(frozen=True)
 class WorkingCloud:
-    """The finite points of a cloud, F of them, of which W go through the network."""
+    """The distinct positions of a cloud that is cleaned, F of them, of which W go through the network."""
 
-    original_index: np.ndarray  # (F,) int64, index into the input of each point; points are sorted by (x, y, z)
+    original_index: np.ndarray  # (F,) int64, index into the input of a point at each position, sorted by (x, y, z)
+    labeled_index: np.ndarray  # (V,) int64, index into the input of each point that is labeled
+    position: np.ndarray  # (V,) int32, index into xyz of the position whose label it gets
+    set_aside: dict[str, int]  # reason -> number of points of the input that are not labeled
     xyz: np.ndarray  # (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it
     rgb: np.ndarray | None  # (F, 3) float32 in [0, 1], or None
     kept: np.ndarray  # (W,) index into xyz of the points that go through the network
@@ -58,8 +62,8 @@ def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
     return rotated * np.array([1, -1, -1], rotated.dtype) if up.startswith("-") else rotated
 
 
-def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> WorkingCloud:
-    """Drop non-finite points, sort by (x, y, z), scale to the unit cube, keep one point per voxel above `max_points`.
+def prepare(xyz: np.ndarray, rgb: np.ndarray | None) -> WorkingCloud:
+    """Clean a cloud, sort it by (x, y, z) and scale it to the unit cube.
 
     xyz (H, 3) in any unit, rgb (H, 3) in [0, 1] or None; ValueError on wrong shapes. The order makes all later ties
     independent of the input's order, the unit cube makes results independent of scale and translation.
@@ -72,19 +76,33 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, max_points: int) -> Working
         points = points.astype(np.float64)
     low, high = voxels.bounds(points)
     if max(high.max(), -low.min()) > 1e300:  # their differences would overflow
-        points, low, high = points / 1e10, low / 1e10, high / 1e10
-    # Canonical order and unit scale
+        points = points / 1e10
+    # Canonical order of the positions that are on a surface, each once
     order = lexicographic_order(points)
-    original_index = order if len(finite) == len(xyz) else finite[order]
+    cleaned = clean(points, order)
+    set_aside = {NOT_FINITE: len(xyz) - len(finite)} | cleaned.set_aside
+    source = order if len(finite) == len(xyz) else finite[order]
+    # Unit scale
+    low, high = voxels.bounds(points[cleaned.first] if any(cleaned.set_aside.values()) else points)
     extent = float((high - low).max(initial=0.0)) or 1.0
-    unit = voxels.to_unit_cube(points, order, low, extent)
-    colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[original_index].astype(np.float32), nan=0.5)
-    # Large clouds: one point per voxel
-    if len(unit) > max_points:
-        kept, kept_of_point = voxels.voxel_downsample(unit, max_points)
+    unit = voxels.to_unit_cube(points, cleaned.first, low, extent)
+    first = cleaned.first if len(finite) == len(xyz) else finite[cleaned.first]
+    colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[first].astype(np.float32), nan=0.5)
+    every = np.arange(len(unit), dtype=np.int32)
+    labeled = source if len(cleaned.position) == len(source) else source[cleaned.labeled]
+    return WorkingCloud(
+        first, labeled, cleaned.position, {reason: n for reason, n in set_aside.items() if n}, unit, colors, every,
+        every, extent,
+    )  # fmt: skip
+
+
+def downsample(cloud: WorkingCloud, max_points: int) -> WorkingCloud:
+    """Keep one point per voxel if a cloud has more than `max_points`, else all."""
+    if len(cloud.xyz) > max_points:
+        kept, kept_of_point = voxels.voxel_downsample(cloud.xyz, max_points)
     else:
-        kept = kept_of_point = np.arange(len(unit), dtype=np.int32)
-    return WorkingCloud(original_index, unit, colors, kept, kept_of_point, extent)
+        kept = kept_of_point = np.arange(len(cloud.xyz), dtype=np.int32)
+    return dataclasses.replace(cloud, kept=kept, kept_of_point=kept_of_point)
 
 
 def _checked(xyz: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:

@@ -72,13 +72,13 @@ class FakeSegmenter:
         time.sleep(self.seconds)
         valid = np.isfinite(xyz).all(axis=1)
         superpoints = np.where(valid, np.arange(len(xyz)) // 100, constants.NO_SUPERPOINT).astype(np.uint32)
-        reason = (
-            "" if valid.any() else "the cloud has no points" if len(xyz) == 0 else "no point of the cloud is finite"
-        )
+        reason = "" if valid.any() else "the cloud has no points" if len(xyz) == 0 else "all points are not finite"
         return SimpleNamespace(
             valid=valid,
             superpoints=superpoints,
             unlabeled_reason=reason,
+            set_aside={} if valid.all() else {"not finite": int((~valid).sum())},
+            warnings=(),
             number=self.encoded,
             stages_ms={"superpoints": 2.0, "encoder": 1.0},
         )
@@ -91,6 +91,7 @@ class FakeSegmenter:
             confidence=np.where(encoding.valid, encoding.number / 1000, 0).astype(np.float32),
             superpoints=encoding.superpoints,
             vocabulary=vocabulary,
+            unlabeled_reason="; ".join(f"{n} points: {reason}" for reason, n in encoding.set_aside.items()),
             stages_ms={**encoding.stages_ms, "propagation": 0.5},
         )
 

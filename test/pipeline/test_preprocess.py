@@ -32,7 +32,7 @@ def test_prepare_is_the_same_for_any_order_and_scale():
     rng = np.random.default_rng(0)
     xyz = rng.random((500, 3))
     order = rng.permutation(500)
-    first, second = preprocess.prepare(xyz, None, 1000), preprocess.prepare(xyz[order] * 8 + 4, None, 1000)
+    first, second = preprocess.prepare(xyz, None), preprocess.prepare(xyz[order] * 8 + 4, None)
     assert np.array_equal(first.xyz, second.xyz)
     assert np.array_equal(first.original_index, order[second.original_index])
 
@@ -40,7 +40,7 @@ def test_prepare_is_the_same_for_any_order_and_scale():
 def test_prepare_keeps_color_beside_its_point_and_drops_what_is_not_finite():
     xyz = np.array([[2.0, 0, 0], [np.nan, 0, 0], [1.0, 0, 0], [np.inf, 1, 1]])
     rgb = np.arange(12).reshape(4, 3) / 12
-    made = preprocess.prepare(xyz, rgb, 1000)
+    made = preprocess.prepare(xyz, rgb)
     assert made.original_index.tolist() == [2, 0]
     assert np.allclose(made.rgb, rgb[[2, 0]])
 
@@ -61,7 +61,7 @@ def test_the_quick_order_is_the_lexicographic_one(kind, levels):
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int32, ">f4", np.longdouble])
 def test_prepare_is_the_definition_for_every_type(kind):
     xyz = (100 * np.random.default_rng(0).random((500, 3))).astype(kind)
-    made, points = preprocess.prepare(xyz, None, 1000), xyz.astype(np.float64)
+    made, points = preprocess.prepare(xyz, None), xyz.astype(np.float64)
     order = np.lexsort(points.T[::-1])
     np.testing.assert_array_equal(made.original_index, order)
     expected = (points[order] - points.min(axis=0)) / np.ptp(points, axis=0).max()
@@ -72,11 +72,11 @@ def test_prepare_is_the_definition_for_every_type(kind):
 def test_a_thinned_cloud_has_the_first_point_of_every_voxel(seed):
     rng = np.random.default_rng(seed)
     xyz = rng.random((30000, 3)) * (1, 1, 0) + (rng.random((30000, 1)) < 0.1) * rng.random((30000, 3))
-    made = preprocess.prepare(xyz, None, 3000)
+    made = preprocess.downsample(preprocess.prepare(xyz, None), 3000)
     assert 0.8 * 3000 < len(made.kept) < 1.25 * 3000
     assert (np.diff(made.kept) > 0).all() and (made.kept_of_point[made.kept] == np.arange(len(made.kept))).all()
     first = np.full(len(made.kept), len(xyz))
-    np.minimum.at(first, made.kept_of_point, np.arange(len(xyz)))
+    np.minimum.at(first, made.kept_of_point, np.arange(len(made.xyz)))
     np.testing.assert_array_equal(first, made.kept)
     apart = np.abs(made.xyz - made.xyz[made.kept[made.kept_of_point]]).max(axis=0)
     own = preprocess.voxels._count_occupied(made.xyz, apart.max(), 8)

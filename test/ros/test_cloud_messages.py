@@ -236,7 +236,9 @@ def test_decode_and_encode_take_milliseconds():
 
 def segmentation(labels, superpoints, confidence, names=("a", "b", "c"), version=4):
     words = SimpleNamespace(names=names, version=version)
-    return SimpleNamespace(labels=labels, superpoints=superpoints, confidence=confidence, vocabulary=words)
+    return SimpleNamespace(
+        labels=labels, superpoints=superpoints, confidence=confidence, vocabulary=words, unlabeled_reason="why"
+    )
 
 
 def test_scene_classes_against_a_loop():
@@ -263,7 +265,7 @@ def test_scene_classes_against_a_loop():
 
 def test_scene_classes_of_nothing():
     labels = np.full(3, constants.UNLABELED, np.uint32)
-    message = summaries.scene_classes(Header(), np.full((3, 3), np.nan), segmentation(labels, labels, labels), "why")
+    message = summaries.scene_classes(Header(), np.full((3, 3), np.nan), segmentation(labels, labels, labels))
     assert message.unlabeled == 3 and message.unlabeled_reason == "why" and not message.classes
 
 

@@ -376,7 +376,7 @@ def test_odd_clouds_are_labeled_as_far_as_possible(peer, case):
     if case == "all NaN":
         collected = peer.labeled()
         label_cloud(peer, message, collected)
-        assert "no point of the cloud is finite" in status(peer)["message"]
+        assert "all points are not finite" in status(peer)["message"]
 
 
 def test_every_config_path_is_a_parameter_with_range_and_text(peer):

@@ -1,0 +1,143 @@
+"""Cleaning: points that are not on a surface are set aside before anything is computed from the cloud.
+
+Missing returns are points that a driver writes at one exact position, mostly (0, 0, 0). Strays are points that hang
+together with fewer others than the smallest superpoint has: dust, reflections, flying pixels. One far stray stretches
+every length that the pipeline measures, and farthest point sampling takes strays first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from s4token_model.kernels.voxel_components import component_sizes, count_filled, nearby_hosts
+from s4token_model.kernels.voxels import bounds, distinct_positions
+
+NOT_FINITE = "not finite"
+MISSING = "missing returns: many points at one exact position"
+STRAY = "strays: isolated from the rest of the cloud"
+# Missing returns
+MIN_REPEATS, MIN_REPEATS_AT_ORIGIN = 20, 2  # points at one position; no surface is at the origin of a sensor
+REPEATS_OF_MEDIAN = 8  # copies of a cloud repeat every position alike
+MIN_REPEAT_FRACTION = 5e-4  # of the cloud; positions of coarse grids repeat, too, but there are many of them
+# Strays
+MIN_COMPONENT = 10  # points that hang together, as many as a superpoint has at the least
+MIN_CLOUD = 200  # in smaller clouds nothing is isolated
+FILLED_VOXELS, POINTS_PER_VOXEL, FILLED_POINTS = 4096, 16, 3  # the voxel size: so many hold at least 3 points
+MAX_SINGLE, FINER = 0.45, 0.6  # with more voxels of a single point, strays hang together by chance: finer voxels
+MAX_STRAY_FRACTION = 0.3  # with more the cloud is sparse, not full of strays
+FAR_FRACTION, FAR_DISTANCE = 0.01, 4.0  # components with less of the points, this many diagonals away from the rest
+FAR_SPREADS = 40  # median distances from the center; nearer points are not looked at for it
+STEPS, SAMPLED = 16, 8  # of the search for the voxel size; one in so many voxels is counted for it ...
+MIN_SAMPLED_CLOUD = 20000  # ... in clouds of more points than this
+
+
+class CleanedCloud(NamedTuple):
+    """The F distinct positions of a cloud of P points that are on a surface, and the V points that they label."""
+
+    first: np.ndarray  # (F,) row of the cloud at each position
+    labeled: np.ndarray  # (V,) int64, index into the order of the cloud
+    position: np.ndarray  # (V,) int32, position 0..F-1 whose label the point gets
+    set_aside: dict[str, int]  # reason -> number of points that are not labeled
+
+
+def clean(points: np.ndarray, order: np.ndarray) -> CleanedCloud:
+    """Merge coincident points, set missing returns and strays aside; points (P, 3) finite, sorted by `order` (P,)."""
+    number = distinct_positions(points, order)
+    if len(order) == 0 or number[-1] == len(order) - 1:
+        rows, repeats = order, np.ones(len(order), np.int64)
+    else:
+        rows, repeats = order[np.flatnonzero(np.diff(number, prepend=-1))], np.bincount(number)
+    xyz = points[rows]
+    # Missing returns first: they would pass for a surface
+    missing = missing_returns(xyz, repeats)
+    on_surface = np.flatnonzero(~missing) if missing.any() else np.arange(len(rows))
+    isolated, hosts = find_isolated(xyz[on_surface] if missing.any() else xyz)
+    if not (missing.any() or isolated.any()):
+        return CleanedCloud(rows, np.arange(len(order)), number, {})
+    # Renumber the positions that stay; isolated ones take the number of their host
+    stays = on_surface[~isolated]
+    target = np.full(len(rows), -1, np.int32)
+    target[stays] = np.arange(len(stays))
+    target[on_surface[isolated]] = np.where(hosts >= 0, target[on_surface[hosts]], -1)
+    position = target[number]
+    labeled = np.flatnonzero(position >= 0)
+    strays = repeats[on_surface[isolated][hosts < 0]].sum()
+    set_aside = {MISSING: int(repeats[missing].sum()), STRAY: int(strays)}
+    return CleanedCloud(rows[stays], labeled, position[labeled], set_aside)
+
+
+def missing_returns(xyz: np.ndarray, repeats: np.ndarray) -> np.ndarray:
+    """Return (U,) bool, which distinct positions xyz (U, 3), each of `repeats` (U,) points, are missing returns."""
+    if (repeats <= MIN_REPEATS_AT_ORIGIN).all():
+        return np.zeros(len(xyz), bool)
+    at_origin = (xyz == 0).all(axis=1)
+    usual = 0 if at_origin.all() else REPEATS_OF_MEDIAN * np.median(repeats[~at_origin])
+    limits = np.where(at_origin, MIN_REPEATS_AT_ORIGIN, max(MIN_REPEATS, MIN_REPEAT_FRACTION * repeats.sum()))
+    return repeats > np.maximum(limits, usual)
+
+
+def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the distinct points xyz (H, 3) are isolated, (H,) bool, and the hosts (I,) int32 of these.
+
+    The host of an isolated point is a point near it that is not isolated, whose label it may take, or -1 if there is
+    none: a stray. Independent of scale and translation.
+    """
+    none = np.zeros(len(xyz), bool), np.zeros(0, np.int32)
+    if len(xyz) < MIN_CLOUD:
+        return none
+    center, spread = _robust_extent(xyz)
+    if not spread > 0:
+        return none
+    size = _voxel_size(xyz, center, spread)
+    isolated = _isolated(xyz, center, size, spread)
+    if isolated.any() and isolated.mean() <= MAX_STRAY_FRACTION:
+        hosts = nearby_hosts(xyz, center, size, isolated)
+        stray = hosts < 0
+        if 2 * stray.sum() <= len(hosts):  # next to few strays, those near a surface are its thin edges
+            isolated[isolated] = stray
+            hosts = hosts[stray]
+        return isolated, hosts
+    return none
+
+
+def _isolated(xyz: np.ndarray, center: np.ndarray, size: float, spread: float) -> np.ndarray:
+    """Points of small components, and of components that are not large and very far from the large ones."""
+    points = component_sizes(xyz, center, size)
+    isolated = points < MIN_COMPONENT
+    low, high = bounds(xyz)
+    if max((high - center).max(), (center - low).max()) <= FAR_SPREADS * spread:
+        return isolated
+    large = points >= FAR_FRACTION * len(xyz)
+    if large.any():
+        low, high = xyz[large].min(axis=0), xyz[large].max(axis=0)
+        distance = np.maximum(low - xyz, xyz - high).max(axis=1)
+        isolated |= ~large & (distance > FAR_DISTANCE * np.linalg.norm(high - low))
+    return isolated
+
+
+def _robust_extent(xyz: np.ndarray) -> tuple[np.ndarray, float]:
+    """Median of a sample of the points, (3,), and their median distance from it along the axis where it is largest."""
+    sample = xyz[np.linspace(0, len(xyz) - 1, min(4096, len(xyz))).astype(np.int64)].astype(np.float64)
+    center = np.median(sample, axis=0)
+    return center, float(np.median(np.abs(sample - center), axis=0).max())
+
+
+def _voxel_size(xyz: np.ndarray, center: np.ndarray, spread: float) -> float:
+    """The voxel size at which FILLED_VOXELS voxels, or fewer in small clouds, hold at least FILLED_POINTS points.
+
+    Strays fill no voxel, so the size does not depend on them.
+    """
+    wanted = min(FILLED_VOXELS, len(xyz) / POINTS_PER_VOXEL)
+    sampled = SAMPLED if len(xyz) > MIN_SAMPLED_CLOUD else 1
+    size, best, best_filled = spread / 2, spread / 2, 0
+    for _ in range(STEPS):
+        filled = count_filled(xyz, center, size, FILLED_POINTS, sampled)
+        if filled > best_filled:  # beyond the density of a small cloud, smaller voxels are filled less often
+            best, best_filled = size, filled
+        if filled >= 0.8 * wanted:
+            break
+        size *= min(max(float(np.sqrt(filled / wanted)), 0.6), 0.9)
+    occupied, several = (count_filled(xyz, center, best, points, sampled) for points in (1, 2))
+    return best * FINER if occupied - several > MAX_SINGLE * occupied else best

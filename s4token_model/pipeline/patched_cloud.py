@@ -1,0 +1,137 @@
+"""Everything before the network: a cloud becomes tokens, superpoints and what surrounds them (Fig. 1, left)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from s4token_model.config import Config
+from s4token_model.pipeline import patches, preprocess, sampling, superpoints, token_context, windows
+from s4token_model.pipeline.geometry import LocalGeometry
+from s4token_model.pipeline.tokenizer import TokenInput, token_input
+from s4token_model.stage_timer import StageTimer
+
+MAX_POINTS = 4_000_000  # that go through the network in all windows together: bounds the memory
+
+
+@dataclass(frozen=True)
+class PatchedCloud:
+    """A cloud cut into patches, before the network."""
+
+    working: preprocess.WorkingCloud  # the distinct positions in canonical order and unit scale, F of them
+    superpoints: np.ndarray  # (F,) int32, superpoint of every position
+    patches: patches.Patches  # the points of each of the N patches
+    windows: list[windows.Window]  # what the network reads at once; one window unless the cloud is large
+    contexts: list[token_context.Context]  # what surrounds the patches of each window
+    stages_ms: dict[str, float]  # milliseconds of each stage
+    warnings: tuple[str, ...] = ()  # what makes labels worse, and the fix
+
+    @property
+    def context(self) -> token_context.Context:
+        """What surrounds each patch of a cloud of one window."""
+        (only,) = self.contexts
+        return only
+
+
+def build_patches(
+    xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None,
+    max_windows: int = 1,
+) -> PatchedCloud:  # fmt: skip
+    """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training).
+
+    A cloud that is too large for sampling.tokens gets up to `max_windows` windows of them.
+    """
+    timer = StageTimer()
+    # The points on surfaces, in canonical order and unit scale
+    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb)
+    if len(working.xyz) == 0:
+        return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
+    # Superpoints, and how many tokens and points a cloud of this extent needs
+    working, ids, local, count, warnings = _partition(working, config, max_windows)
+    timer("superpoints")
+    # Token centers (Eq. 2), on the same spatial index
+    chosen = sampling.sample(local.index, ids, dataclasses.replace(config.sampling, tokens=count))
+    timer("sampling")
+    # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
+    groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
+    parts = windows.split(groups.centers, working.xyz, max(config.sampling.tokens, 1))
+    contexts = [_context(working.points, local, ids, groups, part, config) for part in parts]
+    timer("patches")
+    return PatchedCloud(working, ids[working.kept_of_point], groups, parts, contexts, timer.stages_ms, warnings)
+
+
+def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> TokenInput:
+    """Return the tokenizer's input for one window of a cloud, a batch of one."""
+    seen = _in_window(geometry.patches, geometry.windows[window].tokens)
+    return token_input(seen, geometry.contexts[window], geometry.working.colors, config.tokenizer)
+
+
+def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int):
+    """Return the leveled cloud, its superpoints and geometry, the number of tokens, and warnings.
+
+    A cloud that needs several windows keeps max_points points in each of them, so it is partitioned again if the first
+    time it had less.
+    """
+    allowed = 1
+    while True:
+        limit = min(allowed * config.input.max_points, max(MAX_POINTS, config.input.max_points))
+        working = preprocess.downsample(working, limit)
+        # Fewer points weigh less in the energy, so that boundaries cost less
+        regularization = config.superpoints.regularization * working.kept_fraction
+        settings = dataclasses.replace(config.superpoints, regularization=regularization)
+        ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+        needed = _windows_needed(working.points, local, ids, config)
+        if working.kept_fraction == 1 or min(needed, max_windows) <= allowed or limit >= MAX_POINTS:
+            break
+        allowed = min(needed, max_windows)
+    # Rotate the floor level, which needs the normals; superpoints do not depend on it
+    if config.input.level:
+        working, local = preprocess.level(working, local, config.input.level)
+    warnings = ()
+    if needed > max_windows:
+        warnings = (
+            f"the cloud is too large for its {max_windows * config.sampling.tokens} tokens, small things are not seen:"
+            f" it needs {needed} windows of tokens, and windows.maximum is {max_windows}",
+        )
+    return working, ids, local, windows.tokens_of(min(needed, max_windows), config.sampling.tokens), warnings
+
+
+def _windows_needed(points: np.ndarray, local: LocalGeometry, ids: np.ndarray, config: Config) -> int:
+    chosen = sampling.sample(local.index, ids, config.sampling)
+    wanted = windows.wanted_tokens(len(chosen), patches.spacing(points[chosen]), points, ids)
+    return windows.count_of(wanted, config.sampling.tokens)
+
+
+def _context(points, local: LocalGeometry, ids, groups: patches.Patches, window: windows.Window, config: Config):
+    """The context of the patches of one window, from the points around its tokens."""
+    if len(window.tokens) == len(groups.centers):
+        return token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
+    seen = _in_window(groups, window.tokens)
+    # The points in the box of the tokens, and those of their patches
+    low, high = seen.centers.min(axis=0) - seen.radius, seen.centers.max(axis=0) + seen.radius
+    inside = ((points >= low) & (points <= high)).all(axis=1)
+    inside[seen.index[seen.index >= 0]] = True
+    rows = np.flatnonzero(inside)
+    # Their patches and superpoints by the numbers that they have among them
+    new_row = np.cumsum(inside) - 1
+    present, local_ids = np.unique(ids[rows], return_inverse=True)
+    seen = dataclasses.replace(
+        seen, superpoint=np.searchsorted(present, seen.superpoint).astype(np.int32),
+        index=np.where(seen.index >= 0, new_row[seen.index], -1).astype(np.int32),
+    )  # fmt: skip
+    around = points[rows], local.normals[rows], local.eigen[rows], local_ids.astype(np.int32)
+    return token_context.context_features(*around, seen, config.tokenizer)
+
+
+def _in_window(groups: patches.Patches, tokens: np.ndarray) -> patches.Patches:
+    if len(tokens) == len(groups.centers):
+        return groups
+    columns = ("centers", "superpoint", "index", "offsets")
+    return dataclasses.replace(groups, **{name: getattr(groups, name)[tokens] for name in columns})
+
+
+def _no_patches() -> patches.Patches:
+    none, no_index = np.zeros((0, 3), np.float32), np.zeros((0, 1), np.int32)
+    return patches.Patches(none, 1.0, no_index[:, 0], no_index, none[:, None])

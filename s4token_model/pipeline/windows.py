@@ -1,0 +1,94 @@
+"""Windows: a cloud that is too large for the tokens of one cloud gets more of them, and the network reads it in parts.
+
+The network knows clouds of a certain number of tokens whose spacing is below the size of a typical superpoint. Where
+that spacing is larger, as in the map of a building, tokens are added until it is not. Superpoints, tokens and radius
+are those of the cloud, so nothing ends at the border of a window but what the network sees.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from s4token_model.kernels.sorting import sort_by_group
+
+MIN_POINTS = 20  # of the superpoints that say how large a typical one is
+MAX_SPACING = 1.0  # spacing of the tokens over the size of a typical superpoint in the largest cloud of one window ...
+SPACING = 0.75  # ... and in larger clouds, by more tokens
+CORE = 0.75  # tokens of a window that belong to it; the others are its neighbors
+
+
+class Window(NamedTuple):
+    """A part of a cloud that the network reads at once."""
+
+    tokens: np.ndarray  # (n,) int32, ascending, the tokens it reads
+    core: np.ndarray  # (n,) bool, those whose features it gives
+    points: np.ndarray  # (h,) int32, the points that lie in it
+
+
+def wanted_tokens(tokens: int, spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -> int:
+    """Return how many tokens a cloud needs that has `tokens` of them at a mean distance of `spacing`.
+
+    xyz (H, 3) and superpoints (H,) are those of the cloud. On surfaces the number grows with spacing^-2.
+    """
+    size = typical_size(xyz, superpoints)
+    if not size > 0 or spacing <= MAX_SPACING * size:
+        return tokens
+    return int(np.ceil(tokens * (spacing / (SPACING * size)) ** 2))
+
+
+def count_of(tokens: int, capacity: int) -> int:
+    """Return the number of windows of `capacity` tokens that hold so many tokens in their cores."""
+    return 1 if tokens <= capacity else -(-tokens // max(int(CORE * capacity), 1))
+
+
+def tokens_of(count: int, capacity: int) -> int:
+    """Return the number of tokens in the cores of so many windows."""
+    return capacity if count == 1 else count * max(int(CORE * capacity), 1)
+
+
+def typical_size(xyz: np.ndarray, superpoints: np.ndarray) -> float:
+    """Return the median diagonal of the boxes of the superpoints (H,) of at least MIN_POINTS points; 0 if none has."""
+    order, starts = sort_by_group(superpoints, int(superpoints.max(initial=-1)) + 1)
+    many = np.diff(starts) >= MIN_POINTS
+    if not many.any():
+        return 0.0
+    points = xyz[order]
+    extent = np.maximum.reduceat(points, starts[:-1]) - np.minimum.reduceat(points, starts[:-1])
+    return float(np.median(np.linalg.norm(extent[many], axis=1)))
+
+
+def split(centers: np.ndarray, xyz: np.ndarray, capacity: int) -> list[Window]:
+    """Cut a cloud into windows of at most `capacity` tokens, by planes through its longest sides.
+
+    centers (N, 3) are the tokens, xyz (H, 3) the points; every token is in the core of one window, every point in one.
+    """
+    tokens, points = (np.arange(len(a), dtype=np.int32) for a in (centers, xyz))
+    if len(centers) <= capacity:
+        return [Window(tokens, np.ones(len(tokens), bool), points)]
+    count = count_of(len(centers), capacity)
+    parts = _halves(centers, xyz, tokens, points, count)
+    return [_with_neighbors(centers, tokens, points, capacity) for tokens, points in parts]
+
+
+def _halves(centers, xyz, tokens, points, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split tokens and points by a plane in the ratio of the windows on its sides, and the sides again."""
+    if count == 1:
+        return [(np.sort(tokens), points)]
+    axis = np.ptp(centers[tokens], axis=0).argmax()
+    ordered = tokens[np.argsort(centers[tokens, axis], kind="stable")]
+    first = len(tokens) * (count // 2) // count
+    plane = (centers[ordered[first - 1], axis] + centers[ordered[first], axis]) / 2
+    below = xyz[points, axis] <= plane
+    lower = _halves(centers, xyz, ordered[:first], points[below], count // 2)
+    return lower + _halves(centers, xyz, ordered[first:], points[~below], count - count // 2)
+
+
+def _with_neighbors(centers, core, points, capacity: int) -> Window:
+    """Add the tokens nearest to the box of a window's own tokens until it is full."""
+    low, high = centers[core].min(axis=0), centers[core].max(axis=0)
+    distance = np.linalg.norm(np.maximum(np.maximum(low - centers, centers - high), 0), axis=1)
+    distance[core] = -1
+    tokens = np.sort(np.argsort(distance, kind="stable")[:capacity]).astype(np.int32)
+    return Window(tokens, np.isin(tokens, core), points)
