@@ -110,7 +110,11 @@ class TokenizerConfig:
 class ClipConfig:
     """The frozen CLIP: an open_clip (name, pretrained) pair or a local directory."""
 
-    name: str = option("ViT-B-16", "open_clip model name, or a directory with open_clip_config.json and weights")
+    name: str = option(
+        "ViT-B-16-quickgelu",
+        "open_clip model name, ending in -quickgelu for weights trained with it, or a directory with "
+        "open_clip_config.json and weights",
+    )
     pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
     precision: str = option(
         "auto", "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",

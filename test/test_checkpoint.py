@@ -42,6 +42,14 @@ def test_free_keys_may_change_and_weights_keys_may_not(copy):
         assert key in str(caught.value)
 
 
+def test_a_checkpoint_in_front_of_the_wrong_activation_is_refused(copy):
+    content = json.loads((copy / "config.json").read_text())
+    content["config"] |= {"clip.name": "ViT-B-16", "clip.pretrained": "openai"}
+    (copy / "config.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="use clip.name=ViT-B-16-quickgelu.*has to be trained again"):
+        checkpoint.load(copy)
+
+
 def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(ValueError, match="no checkpoint 'nothing-here'.*built-in"):
         checkpoint.load("nothing-here")

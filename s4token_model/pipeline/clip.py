@@ -20,6 +20,7 @@ from s4token_model.kernels.parallel import cpu_flags
 
 TEXT_BATCH = 256  # texts per run of the text tower
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
+QUICKGELU = "-quickgelu"  # suffix of open_clip's architectures with QuickGELU instead of GELU
 
 
 class FrozenClip(nn.Module):
@@ -39,7 +40,7 @@ class FrozenClip(nn.Module):
         plain = isinstance(visual, open_clip.transformer.VisionTransformer) and visual.attn_pool is None
         if not plain or visual.pool_type not in ("tok", "avg"):
             kind = type(visual).__name__
-            raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16")
+            raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16-quickgelu")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.precision = resolve_precision(precision, visual.proj.device.type)
@@ -152,12 +153,16 @@ def resolve_precision(precision: str, device_type: str = "cpu") -> str:
 def load(config: ClipConfig, root: Path | None = None, device: str | torch.device = "cpu") -> FrozenClip:
     """Load a CLIP from the directory `config.name`, also searched below a checkpoint `root`, or as an open_clip pair.
 
-    ValueError if the name is unknown, or the weights are neither on disk nor can be downloaded.
+    ValueError if the name is unknown, computes another activation than the weights were trained with, or the weights
+    are neither on disk nor can be downloaded.
     """
     directory = clip_directory(config.name, root)
     name = f"local-dir:{directory}" if directory else config.name
-    if directory is None and config.name not in open_clip.list_models():
-        raise ValueError(f"clip.name={config.name!r} is neither a directory nor an open_clip model such as ViT-B-16")
+    if directory is None:
+        if config.name not in open_clip.list_models():
+            known = "neither a directory nor an open_clip model such as ViT-B-16-quickgelu"
+            raise ValueError(f"clip.name={config.name!r} is {known}")
+        check_activation(config.name, config.pretrained)
     try:
         model, preprocess = open_clip.create_model_from_pretrained(
             name, pretrained=None if directory else config.pretrained, device="cpu", precision="fp32"
@@ -170,6 +175,36 @@ def load(config: ClipConfig, root: Path | None = None, device: str | torch.devic
         ) from error
     norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
     return FrozenClip(model.to(device), open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
+
+
+def check_activation(name: str, pretrained: str) -> None:
+    """Raise ValueError if the open_clip model `name` computes another activation than its weights were trained with.
+
+    open_clip loads weights into either architecture, NAME (GELU) or NAME-quickgelu, and those of the wrong one give
+    wrong features. Nothing is known about an unknown tag, nor about a file whose path names no tag.
+    """
+    base = name.removesuffix(QUICKGELU)
+    tag = _tag_of_file(base, Path(pretrained)) if Path(pretrained).is_file() else pretrained
+    weights = open_clip.get_pretrained_cfg(base, tag)
+    quick = bool(weights.get("quick_gelu", False))
+    right = base + QUICKGELU * quick
+    if not weights or name == right or right not in open_clip.list_models():
+        return
+    computed, trained = ("GELU", "QuickGELU") if quick else ("QuickGELU", "GELU")
+    raise ValueError(
+        f"clip.name={name} computes {computed}, but the weights clip.pretrained={pretrained} were trained with "
+        f"{trained}; use clip.name={right}. A tokenizer trained with {name} and these weights has to be trained again"
+    )
+
+
+def _tag_of_file(name: str, path: Path) -> str:
+    """Return the longest tag of open_clip in the name of a weights file, else in its three nearest folders, or ""."""
+    tags = sorted(open_clip.list_pretrained_tags_by_model(name), key=len, reverse=True)
+    for part in reversed(path.absolute().parts[-4:]):  # a Hugging Face cache is MODEL.TAG/snapshots/COMMIT/FILE
+        found = next((tag for tag in tags if tag in part.lower().replace("-", "_")), None)
+        if found:
+            return found
+    return ""
 
 
 def clip_directory(name: str, root: Path | None = None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import open_clip
@@ -126,7 +127,7 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(open_clip.factory, "download_pretrained", offline)
-    with pytest.raises(ValueError, match="ViT-B-16 / openai.*not known.*copy the weights here.*open_clip_config.json"):
+    with pytest.raises(ValueError, match="ViT-B-16-quickgelu / openai.*not known.*copy the weights here.*open_clip_config.json"):
         clip.load(ClipConfig())
     with pytest.raises(ValueError, match="no-such-tag.*clip.pretrained"):
         clip.load(ClipConfig(name="ViT-S-32", pretrained="no-such-tag"))
@@ -135,6 +136,67 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
     (tmp_path / "open_clip_config.json").write_text("{}")
     with pytest.raises(ValueError, match="cannot load CLIP"):
         clip.load(ClipConfig(name=str(tmp_path), pretrained=""))
+
+
+def test_the_default_clip_computes_quickgelu():
+    defaults = ClipConfig()
+    model = open_clip.create_model(defaults.name, pretrained=None)  # random weights: nothing is downloaded
+    activations = [type(block.mlp.gelu) for tower in (model.visual, model) for block in tower.transformer.resblocks]
+    assert len(activations) == 24 and set(activations) == {open_clip.model.QuickGELU}
+    assert open_clip.get_pretrained_cfg(defaults.name, defaults.pretrained)["quick_gelu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "right"),
+    [
+        ("ViT-B-16", "openai", "ViT-B-16-quickgelu"),
+        ("ViT-B-16", "OpenAI", "ViT-B-16-quickgelu"),
+        ("ViT-L-14-336", "openai", "ViT-L-14-336-quickgelu"),
+        ("ViT-B-16", "metaclip-400m", "ViT-B-16-quickgelu"),
+        ("ViT-B-16", "dfn2b", "ViT-B-16-quickgelu"),
+        ("ViT-B-32", "laion400m_e32", "ViT-B-32-quickgelu"),
+        ("ViT-B-16-quickgelu", "laion400m_e32", "ViT-B-16"),
+        ("ViT-B-16-quickgelu", "laion2b_s34b_b88k", "ViT-B-16"),
+        ("ViT-L-14-quickgelu", "datacomp_xl_s13b_b90k", "ViT-L-14"),
+        ("ViT-L-14-quickgelu", "dfn2b_s39b", "ViT-L-14"),
+        ("ViT-H-14-quickgelu", "metaclip_altogether", "ViT-H-14"),
+    ],
+)
+def test_weights_of_another_activation_are_refused_with_the_right_name(monkeypatch, name, pretrained, right):
+    def download(*_args, **_kwargs):
+        raise AssertionError("the pair is checked before anything is downloaded")
+
+    monkeypatch.setattr(open_clip.factory, "download_pretrained", download)
+    with pytest.raises(ValueError, match=f"clip.name={name} computes .*GELU.*{pretrained}.*; use clip.name={right}\\."):
+        clip.load(ClipConfig(name=name, pretrained=pretrained))
+    clip.check_activation(right, pretrained)
+
+
+def test_every_pair_of_open_clip_is_loaded_by_one_name():
+    for name, tag in open_clip.list_pretrained():
+        try:
+            clip.check_activation(name, tag)
+        except ValueError as reason:
+            right = re.search("use clip.name=(.*?)\\.", str(reason)).group(1)
+            clip.check_activation(right, tag)
+            assert open_clip.get_model_config(right)["quick_gelu"] != open_clip.get_model_config(name).get("quick_gelu")
+
+
+def test_weights_files_are_known_by_a_tag_in_their_name(tmp_path):
+    cached = tmp_path / "models--timm--vit_base_patch16_clip_224.openai" / "snapshots" / "7b" / "model.safetensors"
+    for path in (cached, tmp_path / "ViT-B-16-OpenAI.pt", tmp_path / "b16.metaclip_400m.pt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        clip.check_activation("ViT-B-16-quickgelu", str(path))
+        with pytest.raises(ValueError, match="use clip.name=ViT-B-16-quickgelu"):
+            clip.load(ClipConfig(name="ViT-B-16", pretrained=str(path)))
+    laion, unknown = tmp_path / "vit_b_16-laion400m_e31-00efa78f.pt", tmp_path / "epoch_3.pt"
+    for path in (laion, unknown):
+        path.write_bytes(b"")
+        clip.check_activation("ViT-B-16", str(path))
+    clip.check_activation("ViT-B-16-quickgelu", str(unknown))
+    with pytest.raises(ValueError, match="use clip.name=ViT-B-16\\."):
+        clip.check_activation("ViT-B-16-quickgelu", str(laion))
 
 
 @pytest.mark.parametrize(
