@@ -95,9 +95,9 @@ def _load_votenet(path: Path, name: str) -> Room:
 
 
 def _load_official(path: Path, name: str) -> Room:
-    cloud = read_cloud(path, mesh_points=1)
+    cloud = read_cloud(path, mesh_points=0)
     labels_path = _present(path.with_name(_LABELS_PLY.format(name)))
-    labels = read_cloud(labels_path, mesh_points=1)
+    labels = read_cloud(labels_path, mesh_points=0)
     if "label" not in labels.fields:
         raise ValueError(f"{labels_path} has no property `label`; it has {', '.join(labels.fields)}")
     rgb = np.full(cloud.xyz.shape, 0.5) if cloud.rgb is None else cloud.rgb

@@ -1,11 +1,13 @@
 """Point clouds in files: one reader and one writer for every format, chosen by the suffix.
 
-Read: .ply .pcd .las .laz .npy .bin (KITTI), meshes .off .obj and .ply (sampled by area), and NAME.depth.png frames.
+Read: .ply .pcd .las .laz .npy .bin (KITTI), meshes .off .obj and .ply, and NAME.depth.png frames. The points of a mesh
+are its vertices; on CAD models, whose few vertices do not cover their large faces, points are drawn.
 Write: .ply .pcd .npy, through a temporary file, so that a failed write leaves an existing file untouched.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +21,7 @@ import numpy as np
 from s4token_model.io import depth_image, las_npy_bin, mesh_files, pcd, ply, pointcloud2
 from s4token_model.io.errors import error, looks_like
 
-MESH_POINTS = 30000  # sampled on a mesh; a PLY mesh with at least as many vertices is read as the cloud of them
+MESH_POINTS = 30000  # drawn on a CAD model
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Cloud:
     height: int = 1  # more if the cloud is organized
     frame_id: str = ""  # of the ROS message
     stamp: int = 0  # of the ROS message, ns
+    notes: tuple[str, ...] = ()  # what the user should know about how it was read
 
     @classmethod
     def from_fields(cls, fields: dict[str, np.ndarray], width: int = 0, height: int = 1) -> Cloud:
@@ -44,8 +47,12 @@ class Cloud:
         return cls(xyz, pointcloud2.rgb(fields), fields, width or len(xyz), height)
 
 
-def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
-    """Read a point cloud in the format that the suffix says; meshes become `mesh_points` points, sampled by area."""
+def read_cloud(path: str | Path, mesh_points: int | None = None) -> Cloud:
+    """Read a point cloud in the format that the suffix says.
+
+    A mesh becomes its vertices if `mesh_points` is 0, and else as many points, drawn uniformly by area. By default
+    MESH_POINTS are drawn on CAD models, and scans keep their vertices. Cloud.notes says when points were drawn.
+    """
     path = Path(path)
     if path.is_dir():
         raise error(path, "found a folder", "give a file, or a ROS 2 bag folder with its metadata.yaml")
@@ -66,38 +73,32 @@ def read_cloud(path: str | Path, mesh_points: int = MESH_POINTS) -> Cloud:
         raise ValueError(f"{path}: {reason}") from None
 
 
-def _read_ply(path: Path, mesh_points: int) -> Cloud:
-    fields, triangles = ply.read(path)
+def _mesh_cloud(fields: dict[str, np.ndarray], triangles: np.ndarray | None, mesh_points: int | None) -> Cloud:
+    """Return the vertices with all their `fields`, or points drawn on the triangles (T, 3), see read_cloud."""
     cloud = Cloud.from_fields(fields)
-    if triangles is None or not len(triangles) or len(cloud.xyz) >= mesh_points:
+    if triangles is None or not len(triangles) or mesh_points == 0:
         return cloud
-    return _from_samples(*mesh_files.sample(mesh_files.Mesh(cloud.xyz, triangles, cloud.rgb), mesh_points))
+    if mesh_points is None and not mesh_files.is_cad(cloud.xyz, triangles):
+        return cloud
+    mesh = mesh_files.Mesh(cloud.xyz, triangles, cloud.rgb)
+    drawn = Cloud.from_fields(mesh_files.vertex_fields(*mesh_files.sample(mesh, mesh_points or MESH_POINTS)))
+    reason = "" if mesh_points else ", which its vertices do not cover"
+    note = (
+        f"{len(drawn.xyz):,} points were drawn on the {len(triangles):,} faces of this mesh{reason}; "
+        f"--mesh-points 0 keeps its {len(cloud.xyz):,} vertices instead"
+    )
+    return dataclasses.replace(drawn, notes=(note,))
 
 
-def _read_obj(path: Path, mesh_points: int) -> Cloud:
-    mesh = mesh_files.read_obj(path)
-    if not len(mesh.triangles):
-        return _from_samples(mesh.vertices, mesh.colors)
-    return _from_samples(*mesh_files.sample(mesh, mesh_points))
-
-
-def _from_samples(xyz: np.ndarray, colors: np.ndarray | None) -> Cloud:
-    fields = {name: xyz[:, i] for i, name in enumerate("xyz")}
-    if colors is not None:
-        levels = np.rint(colors * 255).astype(np.uint8)
-        fields.update({name: levels[:, i] for i, name in enumerate(("red", "green", "blue"))})
-    return Cloud.from_fields(fields)
-
-
-READERS: dict[str, Callable[[Path, int], Cloud]] = {
-    ".ply": _read_ply,
+READERS: dict[str, Callable[[Path, int | None], Cloud]] = {
+    ".ply": lambda path, mesh_points: _mesh_cloud(*ply.read(path), mesh_points),
     ".pcd": lambda path, _: Cloud.from_fields(*pcd.read(path)),
     ".las": lambda path, _: Cloud.from_fields(las_npy_bin.read_las(path)),
     ".laz": lambda path, _: Cloud.from_fields(las_npy_bin.read_las(path)),
-    ".npy": lambda path, _: Cloud.from_fields(las_npy_bin.read_npy(path)),
+    ".npy": lambda path, _: Cloud.from_fields(*las_npy_bin.read_npy(path)),
     ".bin": lambda path, _: Cloud.from_fields(las_npy_bin.read_bin(path)),
-    ".off": lambda path, count: _from_samples(*mesh_files.sample(mesh_files.read_off(path), count)),
-    ".obj": _read_obj,
+    ".off": lambda path, mesh_points: _mesh_cloud(*mesh_files.read_off(path), mesh_points),
+    ".obj": lambda path, mesh_points: _mesh_cloud(*mesh_files.read_obj(path), mesh_points),
     ".png": lambda path, _: Cloud.from_fields(*depth_image.read(path)),
 }
 WRITERS = (".ply", ".pcd", ".npy")

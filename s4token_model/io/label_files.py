@@ -82,7 +82,7 @@ def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np
 
 def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
     """Label one cloud and write it to the file `target`."""
-    summary = Summary()
+    summary = Summary(warnings=Counter(cloud.notes))
     files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
     return summary
 
@@ -115,7 +115,8 @@ def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) 
     count = int(finite.max()) + 1 if len(finite) else 0
     colors = _color_columns(ids, index_colors(np.arange(max(count, 1))))  # one per superpoint, as in pictures
     files.write_cloud(target, cloud, {"superpoint": ids} | colors)
-    return {"points": len(ids), "finite_points": len(finite), "superpoints": count, "total_ms": total_ms}
+    counts = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
+    return counts | {"total_ms": total_ms, "warnings": list(cloud.notes)}
 
 
 def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:

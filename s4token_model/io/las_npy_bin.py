@@ -9,6 +9,8 @@ import numpy as np
 
 from s4token_model.io.errors import error, looks_like, truncated
 
+MAX_COLUMNS = 64  # of an array with fewer points than that
+
 
 def read_bin(path: Path) -> dict[str, np.ndarray]:
     """Read KITTI's float32 x y z intensity; nuScenes' .pcd.bin has a fifth column, the ring."""
@@ -24,8 +26,11 @@ def read_bin(path: Path) -> dict[str, np.ndarray]:
     return {name: values[:, i] for i, name in enumerate(names)}
 
 
-def read_npy(path: Path) -> dict[str, np.ndarray]:
-    """Read a structured array, or (N, 3+): x y z, then colors or normals in columns 3 to 5, the rest as column_<i>."""
+def read_npy(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
+    """Return ({field: (H,)}, width, height) of a structured array or a plain one (N, 3+) or (height, width, 3+).
+
+    The columns of a plain array are x y z, then colors or normals in columns 3 to 5, the rest column_<i>.
+    """
     try:
         values = np.load(path, allow_pickle=False)
     except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
@@ -35,11 +40,26 @@ def read_npy(path: Path) -> dict[str, np.ndarray]:
         raise error(path, "found several arrays", "save one array of numbers with np.save")
     if values.dtype.names:
         flat = values.reshape(-1)
-        return {name: flat[name] for name in values.dtype.names}
-    if values.ndim != 2 or values.shape[1] < 3 or values.dtype.kind not in "fiu":
-        found = f"found an array of shape {values.shape} and type {values.dtype}"
+        fields = {name: flat[name] for name in values.dtype.names}
+    else:
+        _check_plain(path, values)
+        flat = values.reshape(-1, values.shape[-1])
+        fields = {name: flat[:, i] for i, name in enumerate(_column_names(flat))}
+    height = values.shape[0] if values.ndim == (2 if values.dtype.names else 3) else 1
+    return fields, len(flat) // max(height, 1), height
+
+
+def _check_plain(path: Path, values: np.ndarray) -> None:
+    """Raise ValueError unless the last axis of a plain array holds x, y, z and maybe more, the others points."""
+    *points, columns = values.shape or (0,)
+    found = f"found an array of shape {values.shape} and type {values.dtype}"
+    if len(points) not in (1, 2) or columns < 3 or values.dtype.kind not in "fiu":
         raise error(path, found, "a cloud is (N, 3) numbers or more columns, or a structured array with x, y and z")
-    return {name: values[:, i] for i, name in enumerate(_column_names(values))}
+    if len(points) == 2 and values.dtype == np.uint8:
+        raise error(path, found, "this is a picture; save coordinates (height, width, 3) as floats")
+    if 3 <= max(points) < columns or (columns > MAX_COLUMNS and min(points) <= MAX_COLUMNS):
+        advice = "array.T" if len(points) == 1 else "np.moveaxis(array, AXIS, -1), AXIS being that of x, y and z"
+        raise error(path, f"shape {values.shape} looks transposed", f"save {advice}")
 
 
 def _column_names(values: np.ndarray) -> list[str]:

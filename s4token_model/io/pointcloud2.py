@@ -82,6 +82,8 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
     columns = [points[n] for n in "xyz"]
     if any(c.ndim != 1 for c in columns):
         raise ValueError("fields x, y and z must hold one number per point (count 1)")
+    if bad := [f"{n} ({points[n].dtype})" for n in "xyz" if points[n].dtype.kind not in "fiu"]:
+        raise ValueError(f"coordinates that are no real numbers: {', '.join(bad)}; store x, y and z as float32")
     wide = any(np.result_type(c.dtype, np.float32).itemsize > 4 for c in columns)
     out = np.empty((len(columns[0]), 3), np.float64 if wide else np.float32)
     for i, column in enumerate(columns):

@@ -68,7 +68,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None) -> WorkingCloud:
     xyz (H, 3) in any unit, rgb (H, 3) in [0, 1] or None; ValueError on wrong shapes. The order makes all later ties
     independent of the input's order, the unit cube makes results independent of scale and translation.
     """
-    xyz = _checked(xyz, rgb)
+    xyz = checked_positions(xyz, rgb)
     # Finite points, in native byte order
     finite = voxels.finite_rows(xyz)
     points = xyz if len(finite) == len(xyz) else xyz[finite]
@@ -105,15 +105,27 @@ def downsample(cloud: WorkingCloud, max_points: int) -> WorkingCloud:
     return dataclasses.replace(cloud, kept=kept, kept_of_point=kept_of_point)
 
 
-def _checked(xyz: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:
+def checked_positions(xyz: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:
+    """Return xyz (H, 3) as float32 or float64. ValueError with a fix if it, or rgb, has another shape or type."""
     xyz = np.asarray(xyz)
+    if xyz.dtype.kind not in "fiu":
+        raise ValueError(f"xyz has type {xyz.dtype}; give real numbers, e.g. xyz.astype(np.float32)")
     if xyz.dtype not in (np.float32, np.float64):
         xyz = xyz.astype(np.float64)
     if xyz.ndim != 2 or xyz.shape[1] != 3:
-        raise ValueError(f"xyz has shape {xyz.shape}; it must be (points, 3)")
+        raise ValueError(f"xyz of shape {xyz.shape} {_shape_advice(xyz.shape)}")
     if rgb is not None and np.shape(rgb) != xyz.shape:
         raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
     return xyz
+
+
+def _shape_advice(shape: tuple[int, ...]) -> str:
+    """Say what is wrong with the shape of an array of positions that is not (points, 3)."""
+    if len(shape) == 2 and (shape[0] == 3 or 3 < shape[0] < min(10, shape[1])):
+        return f"looks transposed; pass {'xyz.T' if shape[0] == 3 else 'xyz[:3].T'}"
+    if len(shape) > 2 and shape[-1] == 3:
+        return "has too many axes; pass xyz.reshape(-1, 3)"
+    return "is no cloud; it must be (points, 3)" + ("; pass xyz[:, :3]" if len(shape) == 2 and shape[1] > 3 else "")
 
 
 def lexicographic_order(points: np.ndarray) -> np.ndarray:

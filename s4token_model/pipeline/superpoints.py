@@ -15,6 +15,7 @@ from s4token_model.kernels.spatial_index import MortonIndex
 from s4token_model.kernels.voxels import voxel_downsample
 from s4token_model.pipeline.cut_pursuit import cut_pursuit_partition
 from s4token_model.pipeline.geometry import LocalGeometry, encode_unoriented_normals, local_geometry
+from s4token_model.pipeline.preprocess import checked_positions
 from s4token_model.pipeline.sampling import farthest_points
 
 SOLVERS = {"merge": l0_partition, "cut_pursuit": cut_pursuit_partition}
@@ -25,6 +26,7 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
 
     xyz (H, 3) in any unit, ValueError unless finite; rgb (H, 3) in [0, 1] is used if config.rgb_weight is above 0.
     """
+    xyz = checked_positions(xyz, rgb)
     if not np.isfinite(xyz).all():
         raise ValueError("xyz holds NaN or inf; pass only finite points (xyz[np.isfinite(xyz).all(axis=1)])")
     if len(xyz) == 0:

@@ -47,7 +47,7 @@ def patch_scene(
     frames, skipped = posed_rgbd.frames(folder, every)
     meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
     if len(meshes) == 1:
-        cloud = files.read_cloud(meshes[0], mesh_points=1)
+        cloud = files.read_cloud(meshes[0], mesh_points=0)
         xyz, rgb = cloud.xyz.astype(np.float32), cloud.rgb
     else:
         xyz, rgb = fuse(frames)

@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 import pytest
+from mesh_text import mesh_text
 from real_data import real
 
-from s4token_model.io import mesh_files
+from s4token_model.io import files
 from s4token_model.io.depth_image import unproject
 from s4token_model.io.files import READERS, WRITERS, Cloud, read_cloud, write_cloud
 
@@ -122,82 +123,6 @@ def test_big_endian_and_ascii_ply(tmp_path):
         got = read_cloud(tmp_path / name)
         assert np.array_equal(got.xyz, [[1.5, -2, 3], [4, 5, np.nan]], equal_nan=True)
         assert list(got.fields["q"]) == [200, 7]
-
-
-CUBE = [[x, y, z] for x in (0, 1) for y in (0, 2) for z in (0, 3)]
-QUADS = [[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]]
-
-
-def mesh_text(kind):
-    points = [" ".join(map(str, p)) for p in CUBE]
-    mixed = [*QUADS[:5], QUADS[5][:3], [QUADS[5][0], *QUADS[5][2:]]]  # the last face as two triangles
-    faces = [" ".join(map(str, [len(q), *q])) for q in mixed]
-    if kind == "off":
-        return "\n".join([f"OFF8 {len(mixed)} 0", *points, *faces, ""])  # glued, as in ModelNet
-    if kind == "obj":
-        return "\n".join([*(f"v {p}" for p in points), *("f " + " ".join(f"{i + 1}//1" for i in q) for q in mixed), ""])
-    head = ["ply", "format ascii 1.0", "element vertex 8", *(f"property float {n}" for n in "xyz")]
-    head += [f"element face {len(mixed)}", "property list uchar int vertex_indices", "end_header"]
-    return "\n".join([*head, *points, *faces, ""])
-
-
-@pytest.mark.parametrize("kind", ["off", "obj", "ply"])
-def test_meshes_are_sampled_by_area_and_always_alike(tmp_path, kind):
-    path = tmp_path / f"cube.{kind}"
-    path.write_text(mesh_text(kind))
-    xyz = read_cloud(path, mesh_points=22000).xyz
-    assert xyz.shape == (22000, 3) and np.array_equal(xyz, read_cloud(path, mesh_points=22000).xyz)
-    size = np.array([1, 2, 3])
-    for axis, area in enumerate((6, 3, 2)):  # one face of the box 1 x 2 x 3 at either end of each axis, 22 in all
-        for at in (0, size[axis]):
-            share = np.isclose(xyz[:, axis], at, atol=1e-6).mean()
-            assert abs(share - area / 22) < 0.02
-    assert (xyz >= -1e-6).all() and (xyz <= size + 1e-6).all()
-
-
-def test_a_binary_ply_mesh_of_polygons_equals_the_ascii_one(tmp_path):
-    (tmp_path / "a.ply").write_text(mesh_text("ply"))
-    head, body = mesh_text("ply").split("end_header\n")
-    rows = [line.split() for line in body.splitlines()]
-    blob = np.array(rows[:8], "<f4").tobytes()
-    for row in rows[8:]:
-        blob += np.uint8(row[0]).tobytes() + np.array(row[1:], "<i4").tobytes()
-    (tmp_path / "b.ply").write_bytes((head.replace("ascii", "binary_little_endian") + "end_header\n").encode() + blob)
-    assert np.array_equal(read_cloud(tmp_path / "a.ply", 500).xyz, read_cloud(tmp_path / "b.ply", 500).xyz)
-    (tmp_path / "b.ply").write_bytes((tmp_path / "b.ply").read_bytes()[:-3])
-    with pytest.raises(ValueError, match="truncated.*face"):
-        read_cloud(tmp_path / "b.ply")
-
-
-def test_a_dense_ply_mesh_is_the_cloud_of_its_vertices(tmp_path):
-    (tmp_path / "a.ply").write_text(mesh_text("ply"))
-    assert np.array_equal(read_cloud(tmp_path / "a.ply", mesh_points=8).xyz, CUBE)
-
-
-def test_colors_of_a_mesh_are_interpolated(tmp_path):
-    (tmp_path / "m.obj").write_text("v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nf 1 2 -1\n")
-    cloud = read_cloud(tmp_path / "m.obj", 300)
-    assert np.allclose(cloud.rgb[:, 1:], cloud.xyz[:, :2], atol=1 / 255)
-
-
-def test_a_mesh_without_area_or_with_lost_vertices_is_refused():
-    with pytest.raises(ValueError, match="surface area"):
-        mesh_files.sample(mesh_files.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
-    with pytest.raises(ValueError, match="vertex 3 of 3"):
-        mesh_files.sample(mesh_files.Mesh(np.eye(3), np.array([[0, 1, 3]])), 10)
-
-
-def test_npy_layouts(tmp_path):
-    rng = np.random.default_rng(4)
-    votenet = np.hstack([rng.normal(size=(20, 3)), rng.integers(0, 256, (20, 3))]).astype(np.float32)
-    unit = np.hstack([votenet[:, :3], votenet[:, 3:] / 255])
-    normals = np.hstack([votenet[:, :3], rng.normal(size=(20, 3)), np.ones((20, 1))])
-    for name, values in (("v", votenet), ("u", unit), ("n", normals), ("i", votenet[:, :4])):
-        np.save(tmp_path / f"{name}.npy", values)
-    assert np.allclose(read_cloud(tmp_path / "v.npy").rgb, votenet[:, 3:] / 255, atol=1e-6)
-    assert np.allclose(read_cloud(tmp_path / "u.npy").rgb, votenet[:, 3:] / 255, atol=1e-6)
-    assert read_cloud(tmp_path / "n.npy").rgb is None and "column_6" in read_cloud(tmp_path / "n.npy").fields
-    assert "intensity" in read_cloud(tmp_path / "i.npy").fields
 
 
 @pytest.mark.parametrize("suffix", [".las", ".laz"])
@@ -347,8 +272,9 @@ def test_real_scans():
     assert scan.xyz.shape == (81369, 3) and scan.rgb.min() >= 0 and 0.3 < scan.rgb.max() <= 1
     lidar = read_cloud(real("semantickitti", "sequences", "00", "velodyne", "000000.bin"))
     assert lidar.xyz.shape == (124668, 3) and "intensity" in lidar.fields
-    toilet = read_cloud(real("modelnet", "toilet", "toilet_0001.off"))
-    assert np.isfinite(toilet.xyz).all()
+    for path in sorted(real("modelnet").glob("*/*.off")):
+        drawn = read_cloud(path)
+        assert drawn.xyz.shape == (files.MESH_POINTS, 3) and np.isfinite(drawn.xyz).all() and drawn.notes
 
 
 def test_real_frames_of_one_room_agree():

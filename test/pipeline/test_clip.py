@@ -127,7 +127,7 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(open_clip.factory, "download_pretrained", offline)
-    with pytest.raises(ValueError, match="ViT-B-16-quickgelu / openai.*not known.*copy the weights here.*open_clip_config.json"):
+    with pytest.raises(ValueError, match="quickgelu / openai.*not known.*copy the weights here.*open_clip_config.json"):
         clip.load(ClipConfig())
     with pytest.raises(ValueError, match="no-such-tag.*clip.pretrained"):
         clip.load(ClipConfig(name="ViT-S-32", pretrained="no-such-tag"))
