@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bag_files import contents, make_bag
+from mesh_text import mesh_text
 from real_data import real
 
 from s4token_model import cli, constants
-from s4token_model.io import bags, label_files
+from s4token_model.io import bags, files, label_files
 from s4token_model.io.files import Cloud, read_cloud, write_cloud
 from s4token_model.palette import index_colors
 from s4token_model.segmenter import Segmenter
@@ -31,6 +32,7 @@ KEYS = [
     "stages_ms",
     "total_ms",
     "model",
+    "warnings",
 ]
 
 
@@ -204,7 +206,7 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
         (["label", source, *out, *model, "--set", "sampling.toxens=1"], "unknown config key"),
         (["label", source, *out, *model, "--set", "tokenizer.position=none"], "do not fit this config"),
         (["label", source, *out, *model, "--topic", "/front"], "leave --topic out"),
-        (["label", source, *out, *model, "--mesh-points", "0"], "at least 1"),
+        (["label", source, *out, *model, "--mesh-points", "-1"], "or 0 for the vertices"),
         (["label", tmp_path / "bag", "-o", tmp_path / "o", *model], "add --topic /front"),
         (["label", tmp_path / "bag", *out, *model, "--topic", "/rear"], "a bag in gives a bag out"),
         (["superpoints", tmp_path / "bag", *out], "cloud files"),
@@ -280,6 +282,19 @@ def test_real_input_is_labeled(tmp_path, capsys, tiny_model, parts):
     result = json.loads(out)
     assert code == 0 and result["points"] > 1000
     assert sum(result["classes"].values()) + result["unlabeled"] == result["points"]
+
+
+def test_drawn_points_are_said_once_and_in_the_json(tmp_path, capsys, tiny_model):
+    (tmp_path / "cube.off").write_text(mesh_text("off"))
+    said = "points were drawn on the 12 faces of this mesh, which its vertices do not cover; --mesh-points 0 keeps"
+    for command, more in (("label", ["--model", tiny_model]), ("superpoints", [])):
+        words = [command, tmp_path / "cube.off", "-o", tmp_path / "out.ply", *more]
+        code, out, stderr = run(capsys, *words, "--json")
+        assert code == 0 and json.loads(out)["points"] == files.MESH_POINTS
+        assert json.loads(out)["warnings"] == [stderr.removeprefix("s4token: ").rstrip("\n")]
+        assert stderr.startswith("s4token: ") and said in stderr and stderr.count("\n") == 1
+        code, out, stderr = run(capsys, *words, "--json", "--mesh-points", 0)
+        assert code == 0 and stderr == "" and json.loads(out)["points"] == 8 and json.loads(out)["warnings"] == []
 
 
 def test_a_real_frame_and_scans_are_labeled(tmp_path, segmenter):

@@ -12,6 +12,7 @@ import torch
 from s4token_model import checkpoint, constants, segmenter
 from s4token_model import config as configs
 from s4token_model.pipeline import preprocess
+from s4token_model.pipeline.superpoints import partition
 from s4token_model.segmenter import Segmenter, checked_device
 
 STAGES = {"superpoints", "sampling", "patches", "encoder", "propagation"}
@@ -144,6 +145,31 @@ def test_a_cloud_of_missing_returns_is_unlabeled_and_says_so(tiny):
 def test_wrong_shapes_are_refused(tiny, xyz):
     with pytest.raises(ValueError, match=r"must be \(points, 3\)"):
         tiny.segment(xyz)
+
+
+@pytest.mark.parametrize(
+    ("xyz", "fix"),
+    [
+        (np.zeros((3, 2000)), r"shape \(3, 2000\), which looks transposed.*pass xyz\.T"),
+        (np.zeros((3, 2)), r"looks transposed.*pass xyz\.T"),
+        (np.zeros((4, 2000)), r"looks transposed.*pass xyz\[:3\]\.T"),
+        (np.zeros((6, 2000)), r"looks transposed.*pass xyz\[:3\]\.T"),
+        (np.zeros((2000, 6)), r"pass xyz\[:, :3\]"),
+        (np.zeros((48, 64, 3)), r"pass xyz\.reshape\(-1, 3\)"),
+        (np.zeros((20, 3), complex), "type complex128; give real numbers"),
+        (np.zeros((20, 3), object), "type object; give real numbers"),
+        (np.zeros(20, [("x", "f4"), ("y", "f4"), ("z", "f4")]), "give real numbers"),
+    ],
+)
+def test_arrays_of_another_layout_are_refused_with_the_fix(tiny, xyz, fix):
+    for run in (tiny.segment, partition):
+        with pytest.raises(ValueError, match=fix):
+            run(xyz)
+
+
+def test_three_points_and_integers_are_clouds(tiny):
+    assert len(tiny.segment(np.eye(3)).labels) == 3
+    assert len(tiny.segment(np.arange(60).reshape(20, 3)).labels) == len(partition(np.arange(60).reshape(20, 3))) == 20
 
 
 def test_color_of_another_length_is_refused_and_of_nan_survives(tiny):

@@ -113,19 +113,20 @@ def checked_positions(xyz: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:
     if xyz.dtype not in (np.float32, np.float64):
         xyz = xyz.astype(np.float64)
     if xyz.ndim != 2 or xyz.shape[1] != 3:
-        raise ValueError(f"xyz of shape {xyz.shape} {_shape_advice(xyz.shape)}")
+        raise ValueError(f"xyz has shape {xyz.shape}{_shape_advice(xyz.shape)}")
     if rgb is not None and np.shape(rgb) != xyz.shape:
         raise ValueError(f"rgb has shape {np.shape(rgb)} and xyz {xyz.shape}; they must agree")
     return xyz
 
 
 def _shape_advice(shape: tuple[int, ...]) -> str:
-    """Say what is wrong with the shape of an array of positions that is not (points, 3)."""
+    """Say how to turn an array of positions of another shape into (points, 3)."""
+    wanted = "; it must be (points, 3)"
     if len(shape) == 2 and (shape[0] == 3 or 3 < shape[0] < min(10, shape[1])):
-        return f"looks transposed; pass {'xyz.T' if shape[0] == 3 else 'xyz[:3].T'}"
+        return f", which looks transposed{wanted}, pass {'xyz.T' if shape[0] == 3 else 'xyz[:3].T'}"
     if len(shape) > 2 and shape[-1] == 3:
-        return "has too many axes; pass xyz.reshape(-1, 3)"
-    return "is no cloud; it must be (points, 3)" + ("; pass xyz[:, :3]" if len(shape) == 2 and shape[1] > 3 else "")
+        return f"{wanted}, pass xyz.reshape(-1, 3)"
+    return f"{wanted}, pass xyz[:, :3]" if len(shape) == 2 and shape[1] > 3 else wanted
 
 
 def lexicographic_order(points: np.ndarray) -> np.ndarray:
