@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from s4token_model.io import pointcloud2
 from s4token_model.io.errors import error, looks_like
 
-MAX_CAD_FACES = 1_000_000
+MAX_CAD_FACES = 1_000_000  # of a mesh that may be CAD; more faces are not few
 # A CAD mesh, see `is_cad`; lengths are fractions of the diagonal of the vertices' bounding box
 LARGE_EDGE = 0.1
 MIN_LARGE_AREA = 0.25  # fraction of the surface in faces with an edge longer than LARGE_EDGE
@@ -49,9 +49,11 @@ def read_off(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
         if len(lines) < 1 + vertex_count + face_count:
             found = f"truncated: {vertex_count} vertices and {face_count} faces promised, {len(lines) - 1} lines found"
             raise error(path, found, "copy it again")
+        rows = [line.split() for line in lines[1 : 1 + vertex_count]]
         width = color_at + 3 * len(colored)
-        rows = [line.split()[:width] for line in lines[1 : 1 + vertex_count]]
-        values = np.array(rows, np.float64).reshape(vertex_count, width)
+        if min(map(len, rows), default=width) < width:  # a header of more than the file holds
+            colored, oriented, width = "", "", 3
+        values = np.array([row[:width] for row in rows], np.float64).reshape(vertex_count, width)
         faces = [_off_face(line) for line in lines[1 + vertex_count : 1 + vertex_count + face_count]]
     except (ValueError, IndexError) as reason:
         if str(path) in str(reason):

@@ -174,6 +174,12 @@ def test_colors_of_a_mesh_are_interpolated(tmp_path):
     assert np.allclose(cloud.rgb[:, 1:], cloud.xyz[:, :2], atol=1 / 255)
 
 
+def test_an_off_file_without_the_colors_that_it_announces_is_its_coordinates(tmp_path):
+    (tmp_path / "cube.off").write_text("C" + mesh_text("off"))
+    cloud = read_cloud(tmp_path / "cube.off", mesh_points=0)
+    assert np.array_equal(cloud.xyz, CUBE) and cloud.rgb is None
+
+
 def test_a_mesh_without_area_or_with_lost_vertices_is_refused():
     with pytest.raises(ValueError, match="surface area"):
         mesh_files.sample(mesh_files.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
