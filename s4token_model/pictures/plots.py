@@ -53,6 +53,30 @@ def save_scaling_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     figure.savefig(path, dpi=120)
 
 
+def save_robustness_plot(path: Path, panels: Sequence[dict[str, Any]], columns: int = 3) -> None:
+    """Draw one panel per family of disturbances: what is kept (%) at each level, a line per kind of clouds.
+
+    A panel holds title, names (L,) of the levels, targets (L,) as fractions or None, and lines {kind: [(level, %)]}.
+    """
+    count = -(-len(panels) // columns)
+    figure = new_figure(4.6 * columns, 3.4 * count)
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(count, columns, number + 1)
+        for label, points in panel["lines"].items():
+            axes.plot(*zip(*points, strict=True), marker="o", label=label) if points else axes.plot([], [], label=label)
+        for level, target in enumerate(panel["targets"]):
+            if target is not None:
+                axes.plot([level - 0.3, level + 0.3], [100 * target] * 2, color="black", linewidth=1.5, zorder=0)
+        axes.set_xticks(range(len(panel["names"])), panel["names"], rotation=30, ha="right", fontsize=8)
+        axes.set(title=panel["title"], ylim=(0, 110), xlim=(-0.5, len(panel["names"]) - 0.5))
+        axes.grid(True, alpha=0.2)
+        if number % columns == 0:
+            axes.set_ylabel("kept, %")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    figure.savefig(path, dpi=100)
+
+
 def new_figure(width: float, height: float) -> Any:
     """A matplotlib figure of this size in inches; ImportError that names the package if it is missing."""
     try:
