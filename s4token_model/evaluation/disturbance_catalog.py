@@ -69,7 +69,7 @@ FAMILIES = {
     "precision": Family("float32 map coordinates"),
     "frame-to-frame": Family("the same label from frame to frame, in ten frames with Gaussian noise"),
     "rotation": Family("the same label after a rotation about the vertical"),
-    "thinning": Family("a random part of the points"),
+    "downsampling": Family("a random part of the points"),
     "noise": Family("Gaussian noise on every coordinate"),
     "crops": Family("a part of the cloud cut away", False),
 }
@@ -128,7 +128,7 @@ def _stability() -> list[Disturbance]:
 
 def _measured_only() -> list[Disturbance]:
     rows = [
-        *(Disturbance("thinning", f"to 1/{n}", partial(made.thinned, fraction=1 / n)) for n in (2, 10)),
+        *(Disturbance("downsampling", f"to 1/{n}", partial(made.downsampled, fraction=1 / n)) for n in (2, 10)),
         *(Disturbance("noise", f"{cm} cm", partial(made.jittered, sigma=cm / 100)) for cm in (1, 3)),
         Disturbance("crops", "a third cut away", partial(made.cut_away, fraction=1 / 3)),
         Disturbance("crops", "one wall missing", partial(made.without_wall, thickness=0.25), kinds=ROOMS),

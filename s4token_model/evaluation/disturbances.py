@@ -109,7 +109,7 @@ def jittered(xyz: np.ndarray, rng: np.random.Generator, sigma: float) -> Disturb
     return _same_points(xyz, xyz + rng.normal(0, sigma, xyz.shape))
 
 
-def thinned(xyz: np.ndarray, rng: np.random.Generator, fraction: float) -> Disturbed:
+def downsampled(xyz: np.ndarray, rng: np.random.Generator, fraction: float) -> Disturbed:
     """Keep a random fraction of the points."""
     return _kept(xyz, np.sort(rng.choice(len(xyz), round(fraction * len(xyz)), replace=False)))
 

@@ -34,10 +34,10 @@ class Scene:
 
     kind: str  # room, scans or sweeps
     cloud: LabeledCloud
-    words: Vocabulary  # one name for each class of the truth
-    labels: np.ndarray  # (H,) under `words`
-    stable_words: Vocabulary  # names under which labels must stay
-    stable_labels: np.ndarray  # (H,) under `stable_words`
+    vocabulary: Vocabulary  # one name for each class of the truth
+    labels: np.ndarray  # (H,) under `vocabulary`
+    stable_vocabulary: Vocabulary  # names under which labels must stay
+    stable_labels: np.ndarray  # (H,) under `stable_vocabulary`
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ def _accuracy(
     segmenter: Segmenter, scene: Scene, disturbance: Disturbance, draws: int, memory: PeakMemory | None
 ) -> Measurement:
     """Points right after the disturbance, beside the points right of the clean cloud, both over the same points."""
-    rows, classes, cost = [], len(scene.words.names), {}
+    rows, classes, cost = [], len(scene.vocabulary.names), {}
     for draw in range(draws if disturbance.random else 1):
         # Disturb and label
         xyz, source = disturbance.apply(scene.cloud.xyz, np.random.default_rng(draw))
         if memory:
             memory.start()
-        found = _segment(segmenter, scene, xyz, source, scene.words)
+        found = _segment(segmenter, scene, xyz, source, scene.vocabulary)
         if memory:
             seconds, peak = memory.stop()
             cost = {"seconds": seconds, "peak_bytes_per_point": peak / len(xyz)}
@@ -161,7 +161,7 @@ def _agreement(segmenter: Segmenter, scene: Scene, disturbance: Disturbance, dra
     previous, kept = scene.stable_labels, []
     for draw in range(disturbance.frames or (draws if disturbance.random else 1)):
         xyz, source = disturbance.apply(scene.cloud.xyz, np.random.default_rng(draw))
-        found = _segment(segmenter, scene, xyz, source, scene.stable_words)
+        found = _segment(segmenter, scene, xyz, source, scene.stable_vocabulary)
         if draw or not disturbance.frames:
             kept.append(float((found.labels == previous[source]).mean()))
         if disturbance.frames:
