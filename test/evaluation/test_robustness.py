@@ -28,6 +28,9 @@ class ByHeight:
 
     config = Config()
 
+    def make_vocabulary(self, names, templates=None):
+        return SimpleNamespace(names=tuple(names))
+
     def encode(self, xyz, rgb=None):
         far = np.abs(xyz).max(axis=1) > 10
         labels = np.where(far, constants.UNLABELED, xyz[:, 2] > 1).astype(np.uint32)
@@ -44,6 +47,26 @@ def scene() -> robustness.Scene:
     truth = (xyz[:, 2] > 1).astype(np.uint32)
     cloud = LabeledCloud("box", xyz, None, truth)
     return robustness.Scene("room", cloud, WORDS, truth, WORDS, truth)
+
+
+def test_scenes_are_the_sample_room_three_scans_and_every_sweep(tmp_path):
+    xyz, part = room(0.2)
+    (tmp_path / "scannet_votenet").mkdir()
+    for name in ("scene0000_00", "scene0000_01", "scene0002_00", "scene0003_00"):
+        np.save(tmp_path / f"scannet_votenet/{name}_vert.npy", np.c_[xyz, 0 * xyz].astype(np.float32))
+        np.save(tmp_path / f"scannet_votenet/{name}_sem_label.npy", np.where(part > 0, 1, 2).astype(np.uint32))
+    for folder in ("velodyne", "labels"):
+        (tmp_path / "semantickitti/sequences/00" / folder).mkdir(parents=True)
+    np.c_[xyz, xyz[:, 0]].astype(np.float32).tofile(tmp_path / "semantickitti/sequences/00/velodyne/000000.bin")
+    np.full(len(xyz), 40, np.uint32).tofile(tmp_path / "semantickitti/sequences/00/labels/000000.label")
+    alone, *found = robustness.load_scenes(ByHeight(), tmp_path)
+    assert alone.kind == "room" and len(alone.cloud.xyz) == len(alone.labels) == robustness.ROOM_POINTS
+    assert len(alone.vocabulary.names) == 18 and len(alone.stable_vocabulary.names) == 20
+    assert [(one.kind, one.cloud.name) for one in found] == [
+        ("scans", "scene0000_00"), ("scans", "scene0002_00"), ("scans", "scene0003_00"), ("sweeps", "00/000000")
+    ]  # fmt: skip
+    assert [len(one.vocabulary.names) for one in found] == [20, 20, 20, 19]
+    assert set(found[0].cloud.label) == {0, 1} and len(robustness.load_scenes(ByHeight())) == 1
 
 
 def test_a_cloud_that_keeps_its_labels_keeps_all_and_added_points_do_not_count(scene):
