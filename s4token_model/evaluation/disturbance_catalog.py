@@ -129,7 +129,7 @@ def _stability() -> list[Disturbance]:
 def _measured_only() -> list[Disturbance]:
     rows = [
         *(Disturbance("downsampling", f"to 1/{n}", partial(made.downsampled, fraction=1 / n)) for n in (2, 10)),
-        *(Disturbance("noise", f"{cm} cm", partial(made.jittered, sigma=cm / 100)) for cm in (1, 3)),
+        *(Disturbance("noise", f"{cm} cm", partial(made.jittered, sigma=cm / 100)) for cm in (0.1, 1, 3)),
         Disturbance("crops", "a third cut away", partial(made.cut_away, fraction=1 / 3)),
         Disturbance("crops", "one wall missing", partial(made.without_wall, thickness=0.25), kinds=ROOMS),
     ]

@@ -89,6 +89,7 @@ def _row(group: list[Measurement]) -> Row:
     disturbance, values = group[0].disturbance, [v for one in group for v in one.kept] or [np.nan]
     accuracy, miou = _mean([one.accuracy for one in group]), _mean([one.miou for one in group])
     clean_accuracy = _mean([[one.clean_accuracy or np.nan] for one in group])
+    # Points set aside add up over the clouds; of all else the row has the mean, or the worst cloud
     set_aside: dict[str, int] = {}
     for one in group:
         for reason, count in one.set_aside.items():
@@ -155,6 +156,7 @@ def write(path: Path, result: Result, command: str) -> None:
     rows, picture = rows_of(result.measurements), path.with_suffix(".png")
     families = [family for family in FAMILIES if any(row.disturbance.family == family for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
+    # What made it, all targets at a glance, and the plots
     about = f"Written by `{command}` on {date.today()}, with {result.model}."
     parts = ["# Robustness", about if result.real_data else f"{about} The sample room alone: no real data were given."]
     if rows:
@@ -162,6 +164,7 @@ def write(path: Path, result: Result, command: str) -> None:
         decided = [row.met for row in rows if row.met is not None]
         parts += [INTRODUCTION, f"Targets met: {sum(decided)} of {len(decided)}."]
         parts += [f"![accuracy kept against every disturbance]({picture.name})"]
+    # A table per family, and the clean clouds
     parts += [_section(family, rows) for family in families]
     if result.clean:
         scores = [
