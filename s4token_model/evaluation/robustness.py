@@ -180,10 +180,8 @@ def _segment(
 
 def _notes(found: Segmentation) -> dict[str, Any]:
     """What a segmentation tells beside its labels, as fields of a Measurement."""
-    reasons = getattr(found.encoding, "unlabeled", None) or {}
-    warnings = getattr(found.encoding, "warnings", None) or ()
-    set_aside = {str(reason): int(count) for reason, count in reasons.items() if count}
-    return {"set_aside": set_aside, "warnings": tuple(map(str, warnings)), "points": len(found.labels)}
+    count = len(found.labels)
+    return {"set_aside": found.unlabeled_reasons, "warnings": found.encoding.warnings, "points": count}
 
 
 def _load_and_measure(

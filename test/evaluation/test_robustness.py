@@ -35,10 +35,10 @@ class ByHeight:
         far = np.abs(xyz).max(axis=1) > 10
         labels = np.where(far, constants.UNLABELED, xyz[:, 2] > 1).astype(np.uint32)
         warnings = ("points far off",) if far.any() else ()
-        return SimpleNamespace(labels=labels, unlabeled={"isolated": int(far.sum())}, warnings=warnings)
+        return SimpleNamespace(labels=labels, set_aside={"isolated": int(far.sum())}, warnings=warnings)
 
     def label(self, encoding, words):
-        return SimpleNamespace(labels=encoding.labels, encoding=encoding)
+        return SimpleNamespace(labels=encoding.labels, encoding=encoding, unlabeled_reasons=encoding.set_aside)
 
 
 @pytest.fixture
