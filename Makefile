@@ -1,7 +1,7 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
-#   make results [ARGS="--quick"]    make gpu-check [ARGS=--fast]
+#   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results gpu-check
+.PHONY: help demo test lint bench mini-model results robustness gpu-check
 help:
 	@sed -n '2,5s/^# *//p' Makefile
 
@@ -36,6 +36,10 @@ mini-model:
 results:
 	@scripts/setup.sh train
 	@$(RUN) -m s4token_model.experiments $(ARGS)
+
+robustness:
+	@scripts/setup.sh bench
+	@$(RUN) -m s4token_model.cli robustness --report docs/robustness.md $(ARGS)
 
 gpu-check:
 	@scripts/setup.sh test

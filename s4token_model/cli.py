@@ -14,6 +14,7 @@ MODEL = "s4token-mini"
 # Long commands parse the rest of the line themselves. Those of this package: name -> (module with a `main`, help).
 COMMANDS = {
     "benchmark": ("s4token_model.benchmark.speed", "time every stage beside a reference pipeline of libraries"),
+    "robustness": ("s4token_model.evaluation.robustness_command", "measure the accuracy on disturbed clouds"),
     "prepare": ("s4token_model.training.prepare", "make training samples of clouds, bags, objects and posed RGB-D"),
     "train": ("s4token_model.training.train", "train the tokenizer on prepared samples: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.train_mini", "train the default model s4token-mini again"),

@@ -18,7 +18,7 @@ from s4token_model import config as configs
 from s4token_model.training.settings import MiniConfig, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-WRITTEN_BY_CODE = ("docs/benchmark.md", "docs/results.md")
+WRITTEN_BY_CODE = ("docs/benchmark.md", "docs/results.md", "docs/robustness.md")
 DOCUMENTS = sorted(
     p.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/*.md", "s4token_model/weights/*/README.md")

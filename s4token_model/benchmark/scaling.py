@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from s4token_model import checkpoint
 from s4token_model.benchmark import inputs
+from s4token_model.evaluation.memory import PeakMemory
 from s4token_model.segmenter import Segmenter
 
 SIZES = (20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000)
@@ -35,8 +35,8 @@ def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
     segmenter, xyz = Segmenter.load(model), inputs.row_of_rooms(size)
     for _ in range(3):
         segmenter.segment(inputs.subsample(xyz, 20_000))
-    Path("/proc/self/clear_refs").write_text("5")  # resets the memory peak
-    before = _status("VmRSS")
+    memory = PeakMemory()
+    memory.start()
     stages, times = [], []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -46,11 +46,5 @@ def measure_one(size: int, model: str, repeats: int) -> dict[str, Any]:
         "points": len(xyz),
         "total_ms": round(float(np.median(times)), 1),
         "stages_ms": {stage: round(float(np.median([one[stage] for one in stages])), 1) for stage in stages[0]},
-        "peak_bytes_per_point": round((_status("VmHWM") - before) / len(xyz), 1),
+        "peak_bytes_per_point": round(memory.stop()[1] / len(xyz), 1),
     }
-
-
-def _status(key: str) -> int:
-    """Bytes of a line of the process's status (Linux), e.g. VmRSS, its resident memory, or VmHWM, the peak of it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,38 @@ def save_scaling_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     axes.legend(loc="lower right", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
+
+
+class Panel(NamedTuple):
+    """What is kept (fractions) at each of L levels of a disturbance, for several kinds of clouds."""
+
+    title: str
+    ordered: bool  # levels grow, so that a line may join them
+    names: Sequence[str]  # (L,) of the levels
+    targets: Sequence[float | None]  # (L,)
+    lines: dict[str, list[tuple[int, float]]]  # kind of clouds: pairs of a level and what is kept
+
+
+def save_robustness_plot(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
+    """Draw a panel per disturbance: percent kept at each level, a color per kind of clouds, the targets in black."""
+    rows = -(-len(panels) // columns)
+    figure = new_figure(4.6 * columns, 0.4 + 3.4 * rows)
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        for k, (kind, points) in enumerate(panel.lines.items()):
+            xs, ys = [level + 0.06 * k for level, _ in points], [100 * kept for _, kept in points]
+            axes.plot(xs, ys, marker="o", markersize=5, linestyle="-" if panel.ordered else "", label=kind)
+        for level, target in enumerate(panel.targets):
+            if target is not None:
+                axes.plot([level - 0.3, level + 0.4], [100 * target] * 2, color="black", linewidth=1.5, zorder=0)
+        top = max([100.0, *(100 * kept for points in panel.lines.values() for _, kept in points)])
+        axes.set(title=panel.title, ylim=(0, 1.05 * top), xlim=(-0.6, len(panel.names) - 0.3))
+        axes.set_xticks(range(len(panel.names)), panel.names, rotation=30, ha="right", fontsize=8)
+        axes.grid(True, alpha=0.2)
+        if number % columns == 0:
+            axes.set_ylabel("kept, %")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.savefig(path, dpi=90)
 
 
 def new_figure(width: float, height: float) -> Any:
