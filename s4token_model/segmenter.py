@@ -149,7 +149,9 @@ class Segmenter:
         timer = StageTimer(geometry.stages_ms)
         tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
         cls = np.zeros(self.clip.dim, np.float32)
-        for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=not self._shows(geometry))):
+        for i, window in enumerate(
+            tqdm(geometry.windows, "windows", leave=False, disable=None if self._shows(geometry) else True)
+        ):
             features, cloud = self._encode_tokens(network_input(geometry, self.config, i))
             tokens[window.tokens[window.core]] = features[window.core]
             cls += cloud
