@@ -89,7 +89,7 @@ def _add_label(commands: Any) -> None:
     command.add_argument("-o", "--out", required=True, help=".ply, .pcd or .npy; for a bag a new folder, .mcap or .db3")
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
-    words.add_argument("--labels", metavar="FILE", help="a file of class names, one per line, or scannet20")
+    words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
     command.add_argument("--topic", help="the PointCloud2 topic, if the bag has several")
     _add_model(command)
     _add_common(command)
@@ -117,7 +117,7 @@ def _add_evaluate(commands: Any) -> None:
     rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
     count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
-    words = {"metavar": "A,B", "type": lambda text: text.split(","), "help": "class names (default: the model's)"}
+    words = {"metavar": "A,B", "type": _class_names, "help": "class names (default: the model's)"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
@@ -130,6 +130,12 @@ def _add_evaluate(commands: Any) -> None:
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     root = "a bag, a folder of clouds, or a cloud file"
     _add_benchmark(add, "agreement", about, root=root, pictures=False, words=words)
+
+
+def _class_names(text: str) -> tuple[str, ...]:
+    from s4token_model.word_lists import split_list
+
+    return split_list(text)
 
 
 def _add_benchmark(
@@ -181,7 +187,7 @@ def label(arguments: argparse.Namespace) -> None:
         more = {"clouds": summary.clouds, "skipped": summary.skipped}
     else:
         summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
-    _report(summary.to_dict(str(arguments.model)) | more, arguments)
+    _report(summary.to_dict(str(arguments.model)) | more | _word_report(segmenter), arguments)
 
 
 def _read(arguments: argparse.Namespace) -> Any:
@@ -197,14 +203,31 @@ def _load_segmenter(arguments: argparse.Namespace) -> Any:
     from s4token_model import checkpoint
     from s4token_model import config as configs
     from s4token_model.segmenter import Segmenter
+    from s4token_model.word_lists import split_list
 
     changes: dict[str, Any] = {**configs.pairs(arguments.changes)}
     if arguments.vocabulary is not None:
-        changes["vocabulary.names"] = tuple(arguments.vocabulary.split(","))
+        changes["vocabulary.names"] = split_list(arguments.vocabulary)
     if arguments.labels is not None:
-        changes |= {"vocabulary.labels": arguments.labels, "vocabulary.names": ()}
+        changes = {"vocabulary.names": ()} | changes | {"vocabulary.labels": arguments.labels}
     config = configs.replace(checkpoint.read_config(arguments.model), changes)
-    return Segmenter.load(arguments.model, config, arguments.device)
+    if "vocabulary.labels" in changes:
+        configs.check_labels_count(config.vocabulary)
+    segmenter = Segmenter.load(arguments.model, config, arguments.device)
+    for warning in segmenter.vocabulary.warnings:
+        print(f"s4token: warning: {warning}", file=sys.stderr)
+    return segmenter
+
+
+def _word_report(segmenter: Any) -> dict[str, Any]:
+    """Return what the model knows of the words; without a record of its training, None."""
+    vocabulary, known_words = segmenter.vocabulary, segmenter.clip.known_words
+    scores = {name: round(float(score), 3) for name, score in zip(vocabulary.names, vocabulary.known, strict=True)}
+    return {
+        "known": scores if known_words else None,
+        "known_threshold": known_words.threshold if known_words else None,
+        "warnings": list(vocabulary.warnings),
+    }
 
 
 def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -215,8 +238,10 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
         return
     counts = ", ".join(f"{result[k]:,} {k}" for k in ("clouds", "points", "superpoints", "tokens") if k in result)
     print(f"{arguments.out}: {counts}")
+    known = result.get("known") or {}
     for name, points in result.get("classes", {}).items():
-        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %")
+        mark = "  unknown word" if known.get(name, 1) < (result.get("known_threshold") or 0) else ""
+        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
     if result.get("unlabeled"):
         print(f"  unlabeled ({result['unlabeled_reason']})")
     for reason in result.get("skipped", []):

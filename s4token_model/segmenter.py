@@ -196,7 +196,7 @@ class Segmenter:
         """Encode class names with CLIP's text tower, see `vocabulary.build`; None takes the config's value."""
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
-        return vocabulary.build(names, templates, limits, self._encode_text)
+        return vocabulary.build(names, templates, limits, self._encode_text, clip=self.clip)
 
     def _encode_text(self, texts: list[str]) -> np.ndarray:
         """Rows of CLIP's text tower, which runs only for texts that the previous vocabulary did not have."""

@@ -7,12 +7,16 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s4token_model import constants
+from s4token_model import constants, word_checks, word_lists, words
+
+if TYPE_CHECKING:
+    from s4token_model.pipeline.clip import FrozenClip
 
 COLORS = {
     "wall": (174, 199, 232), "floor": (196, 181, 150), "ceiling": (220, 220, 225), "cabinet": (31, 119, 180),
@@ -32,52 +36,99 @@ COLORS = {
 class Vocabulary:
     """Class names and their text features."""
 
-    names: tuple[str, ...]  # C class names
+    names: tuple[str, ...]  # C class names, as they were written
     templates: tuple[str, ...]  # T prompts, each with one {}
     thresholds: np.ndarray  # (C,) float32 in [0, 1], smallest confidence of a label
     colors: np.ndarray  # (C, 3) uint8, sRGB
     text: np.ndarray  # (C, E) float32 unit rows in CLIP's joint space
     version: int = 1  # counts the vocabulary changes of a live node
+    known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
+    warnings: tuple[str, ...] = ()  # sentences about names that the model reads in part, or does not know
 
 
 def build(
     names: Sequence[str], templates: Sequence[str], thresholds: Sequence[float] | float,
-    encode_text: Callable[[list[str]], np.ndarray], version: int = 1,
+    encode_text: Callable[[list[str]], np.ndarray], version: int = 1, clip: FrozenClip | None = None,
 ) -> Vocabulary:  # fmt: skip
-    """Encode every name in every template, which holds one {}, and average over the templates.
+    """Encode every name, in the form of `words.normalized`, in every template, and average over the templates.
 
-    `thresholds` are the smallest confidences of a label in [0, 1], one for all or one per name; `encode_text` turns
-    texts to (T, E) unit rows. ValueError on names, templates or thresholds that are missing, repeated or wrong.
+    Templates hold one {}; `thresholds` are the smallest confidences of a label in [0, 1], one for all or one per name;
+    `encode_text` turns texts to (T, E) unit rows; `clip` tells which words it knows, and how much of a name it reads.
+    ValueError on names, templates or thresholds that are missing, repeated or wrong.
     """
-    names, templates = checked_names(names), tuple(templates)
-    for template in templates or ("",):
-        if template.count("{}") != 1:
-            raise ValueError(f"template {template!r} must contain {{}} once, e.g. 'a photo of a {{}}'")
+    names, templates = checked_names(names), checked_templates(templates)
     limits = checked_thresholds(thresholds, len(names))
-    text = encode_text([template.replace("{}", name) for name in names for template in templates])
-    text = text.reshape(len(names), len(templates), -1).mean(axis=1)
+    # Encode all texts in one call; the score of known words has a template of its own, which the default ones include
+    known_words = clip.known_words if clip else None
+    phrases = trained_phrases(names, known_words.words if known_words else ())
+    probed = templates if known_words is None else tuple(dict.fromkeys([*templates, known_words.template]))
+    features = encode_phrases(phrases, probed, encode_text)
+    text = average_templates(features[:, : len(templates)])
+    # Refuse what cannot be told apart, warn about what the model does not read or know
+    read = word_checks.names_read_in_part(names, phrases, templates, clip) if clip else {}
+    word_checks.check_distinct(names, text, read)
+    known, threshold = np.full(len(names), np.nan, np.float32), np.nan
+    if known_words:
+        known, threshold = known_words.score(features[:, probed.index(known_words.template)]), known_words.threshold
+    warnings = word_checks.warnings(names, known < threshold, read, known_words.words if known_words else ())
+    colors = np.array([color(phrase) for phrase in phrases], np.uint8)
+    return Vocabulary(names, templates, limits, colors, text, version, known, warnings)
+
+
+def trained_phrases(names: Sequence[str], trained: Sequence[str]) -> list[str]:
+    """Return the phrases of `names`: of two spellings of one word the trained one, as "shoes" for "shoe"."""
+    spellings = {words.repeat_key(word): word for word in reversed(trained)}
+    phrases = [words.normalized(name) for name in names]
+    return [phrase if phrase in trained else spellings.get(words.repeat_key(phrase), phrase) for phrase in phrases]
+
+
+def encode_phrases(
+    phrases: Sequence[str], templates: Sequence[str], encode_text: Callable[[list[str]], np.ndarray]
+) -> np.ndarray:
+    """Return (C, T, E), the unit rows of every phrase, as it is, in every template."""
+    rows = encode_text([template.replace("{}", phrase) for phrase in phrases for template in templates])
+    return rows.reshape(len(phrases), len(templates), -1)
+
+
+def average_templates(features: np.ndarray) -> np.ndarray:
+    """Average (C, T, E) over the templates, to unit rows (C, E) float32."""
+    text = features.mean(axis=1)
     text /= np.maximum(np.linalg.norm(text, axis=1, keepdims=True), 1e-12)
-    colors = np.array([color(name) for name in names], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text.astype(np.float32), version)
+    return text.astype(np.float32)
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names without surrounding blanks; ValueError if there is none, or one is empty or repeated."""
+    """Return the names as `words.written`; ValueError if there is none, or one is empty, a list or repeated.
+
+    Names that differ only in case, number, article, underscores or hyphens are one name: their features are equal.
+    """
     if isinstance(names, str):
         raise ValueError(f"the vocabulary is the text {names!r}; give a list of words")
-    names = tuple(name.strip() for name in names)
-    if not names:
+    if not len(names):
         raise ValueError("the vocabulary is empty; give at least one word")
     if len(names) > constants.UNLABELED:
         raise ValueError(f"{len(names)} words; a vocabulary holds at most {constants.UNLABELED}")
-    seen: set[str] = set()
-    for name in names:
-        if not name:
-            raise ValueError("the vocabulary holds an empty word; remove it")
-        if name in seen:
-            raise ValueError(f"the word {name!r} is repeated; give each word once")
-        seen.add(name)
-    return names
+    seen: dict[str, str] = {}
+    for given in names:
+        name = words.written(given)
+        key = words.repeat_key(name)
+        if not key:
+            raise ValueError(f"the vocabulary holds an empty word ({given!r}); remove it")
+        if several := word_lists.hidden_list(given):
+            raise ValueError(f"the word {given!r} is a list; give each word by itself: {list(several)}")
+        if key in seen:
+            other = "" if seen[key] == name else f" (as {seen[key]!r}, the same to the model)"
+            raise ValueError(f"the word {name!r} is repeated{other}; give each word once")
+        seen[key] = name
+    return tuple(seen.values())
+
+
+def checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the templates; ValueError if there is none, or one does not hold {} once."""
+    for template in tuple(templates) or ("",):
+        if template.count("{}") != 1:
+            raise ValueError(f"template {template!r} must contain {{}} once, e.g. 'a photo of a {{}}'")
+    return tuple(templates)
 
 
 def checked_thresholds(thresholds: Sequence[float] | float, count: int) -> np.ndarray:
@@ -107,8 +158,11 @@ def color(name: str) -> tuple[int, int, int]:
 
 
 def read_names(labels: str) -> tuple[str, ...]:
-    """Read class names, one per line (# starts a comment), from a file or the name of one in config/labels."""
-    return _read_lines(labels, "labels")
+    """Read class names from a file or the name of one in config/labels; # starts a comment.
+
+    One name per line, or the other forms of `word_lists.parse_lines`. Labels index the names in the order of the file.
+    """
+    return word_lists.parse_lines(_read_lines(labels, "labels"), labels)
 
 
 def read_templates(templates: str) -> tuple[str, ...]:

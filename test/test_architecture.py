@@ -17,7 +17,8 @@ PACKAGES = ("s4token_model", "s4token_ros")
 # What each part may import beside itself; lower parts stand first. A part is a folder or a file of s4token_model, or
 # the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics")
-MODEL = (*BASE, "kernels", "pipeline", "vocabulary", "checkpoint", "segmenter", "io")
+WORDS = ("words", "word_lists", "word_checks")
+MODEL = (*BASE, *WORDS, "kernels", "pipeline", "vocabulary", "checkpoint", "segmenter", "io")
 OFFLINE = (*MODEL, "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -30,7 +31,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("constants", "tokenizer_variants"),
     "kernels": ("constants",),
     "pipeline": ("constants", "config", "kernels", "stage_timer"),
-    "vocabulary": ("constants", "config"),
+    "words": (),
+    "word_lists": (),
+    "word_checks": (),
+    "vocabulary": ("constants", "config", *WORDS),
     "checkpoint": ("constants", "config", "pipeline"),
     "segmenter": (*BASE, "kernels", "pipeline", "vocabulary", "checkpoint"),
     "io": (*BASE, "kernels", "pipeline", "segmenter"),

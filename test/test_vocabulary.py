@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s4token_model import vocabulary
+from s4token_model import checkpoint, vocabulary
 from s4token_model.config import VocabularyConfig
+from s4token_model.pipeline import clip, known_words
+from s4token_model.procedural.synonyms import TRAINED_WORDS
 
 
 def letters(texts: list[str]) -> np.ndarray:
@@ -46,7 +48,14 @@ def test_all_kinds_of_words(names):
     [
         ([], "the vocabulary is empty"),
         (["chair", "  "], "holds an empty word"),
-        (["chair", "table", "chair "], "'chair' is repeated"),
+        (["chair", "table", "chair "], "'chair' is repeated; give each word once"),
+        (["Chair", "chair"], "'chair' is repeated .as 'Chair'"),
+        (["chair", "table", "chairs"], "'chairs' is repeated .as 'chair'"),
+        (["dining_table", "dining table"], "'dining table' is repeated .as 'dining_table'"),
+        (["chair; table"], "'chair; table' is a list; give each word by itself: .'chair', 'table'."),
+        (["chair\ntable"], "is a list"),
+        (['""'], "holds an empty word"),
+        (["_"], "holds an empty word"),
         ("chair", "give a list of words"),
         ([str(k) for k in range(65536)], "at most 65535"),
     ],
@@ -118,3 +127,121 @@ def test_the_defaults_are_installed():
     defaults = VocabularyConfig()
     assert len(vocabulary.read_names(defaults.labels)) == 20
     assert all(template.count("{}") == 1 for template in vocabulary.read_templates(defaults.templates))
+
+
+# Words as the text tower reads them
+
+
+class Tower:
+    """A stand-in for a CLIP that reads the first letters of a text, and knows some words."""
+
+    letters_read = 30
+
+    def __init__(self, *trained: str):
+        self.known_words = known_words.encode(trained, self.encode_text) if trained else None
+
+    def encode_text(self, texts: list[str]) -> np.ndarray:
+        return letters([text[: self.letters_read] for text in texts])
+
+    def fits_context(self, texts: list[str]) -> np.ndarray:
+        return np.array([len(text) <= self.letters_read for text in texts])
+
+
+def build(names, tower, templates=("{}", "a {}")):
+    return vocabulary.build(names, templates, 0.0, tower.encode_text, clip=tower)
+
+
+def test_spellings_give_the_features_of_the_plain_word_and_keep_their_names():
+    words = vocabulary.build(['"Dining_Tables"', "The floor.", "TVs"], ["a {}"], 0.0, letters)
+    assert words.names == ("Dining_Tables", "The floor", "TVs")
+    np.testing.assert_allclose(words.text, letters(["a dining table", "a floor", "a tv"]), atol=1e-6)
+    assert tuple(words.colors[1]) == vocabulary.color("floor")
+
+
+def test_a_word_that_was_trained_in_the_plural_is_given_in_the_plural():
+    assert build(["shoe"], Tower()).text.tolist() == build(["shoe"], Tower("chair")).text.tolist()
+    np.testing.assert_allclose(build(["shoe"], Tower("shoes")).text, build(["shoes"], Tower("shoes")).text)
+
+
+def test_names_with_equal_features_are_refused_by_name():
+    with pytest.raises(ValueError, match="'kayak' and 'lynx' are the same to the text tower; leave one out"):
+        vocabulary.build(["tuba", "kayak", "lynx"], ["{}"], 0.0, lambda texts: np.eye(3)[[0, 1, 1]])
+    start = "a very long description of some "
+    with pytest.raises(ValueError, match="only 'very long .*' of them is read; put the difference first"):
+        build(["lamp", start + "floor", start + "wall"], Tower())
+
+
+def test_a_long_word_is_told_with_what_is_read_of_it():
+    exactly, longer = "x" * 30, "one two three four five six seven eight"
+    words = build([exactly, longer, "chair"], Tower(), ["{}"])
+    assert words.warnings == (
+        f"'{longer}' is longer than the text tower reads: only 'one two three four five six' counts",
+    )
+    assert len(build([exactly], Tower(), ["{}", "a {}"]).warnings) == 1  # the longest start of a template counts
+
+
+def test_a_word_that_looks_like_several_is_told():
+    found = build(["sofa/couch", "table, round", "lamp"], Tower()).warnings
+    assert len(found) == 2 and all("read as one phrase" in text for text in found)
+
+
+def test_unknown_words_are_scored_and_told():
+    words = build(["chairs", "xyzzy", "trashcan"], Tower("chair", "trash can"))
+    assert words.known.dtype == np.float32 and words.known[0] == pytest.approx(1) and (words.known[1:] < 0.9).all()
+    assert words.warnings == (
+        "'xyzzy', 'trashcan' (close to 'trash can') are unknown to this model, which labels arbitrary points with them",
+    )
+    many = build([f"w{k}" for k in range(100)], Tower("chair")).warnings
+    assert len(many) == 1 and "and 92 more are unknown" in many[0]
+
+
+def test_without_known_words_there_is_no_score():
+    words = build(["chair", "xyzzy"], Tower())
+    assert np.isnan(words.known).all() and words.known.shape == (2,) and words.warnings == ()
+
+
+def test_known_words_are_read_as_written_and_damage_is_told(tmp_path):
+    known = known_words.encode(["chair", "office desk"], letters)
+    known_words.save(tmp_path, known)
+    found = known_words.load(tmp_path)
+    assert (found.words, found.template, found.threshold) == (known.words, known.template, known.threshold)
+    np.testing.assert_allclose(found.features, known.features, atol=1e-3)
+    np.testing.assert_allclose(found.score(known.features), 1, atol=2e-3)
+    (tmp_path / known_words.FILE).write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot read .*known_words.safetensors: .*damaged"):
+        known_words.load(tmp_path)
+    assert known_words.load(tmp_path / "none") is None and known_words.load(None) is None
+
+
+@pytest.fixture(scope="module")
+def mini():
+    """The CLIP of the shipped model."""
+    return clip.load(checkpoint.read_config(checkpoint.MINI).clip, checkpoint.resolve(checkpoint.MINI))
+
+
+def mini_words(mini, *names):
+    templates = vocabulary.read_templates("default")
+    return vocabulary.build(names, templates, 0.0, mini.encode_text, clip=mini)
+
+
+def test_the_shipped_model_knows_its_words(mini):
+    assert set(mini.known_words.words) == set(TRAINED_WORDS)
+    texts = [mini.known_words.template.replace("{}", word) for word in mini.known_words.words]
+    np.testing.assert_allclose(mini.encode_text(texts), mini.known_words.features, atol=2e-3)
+    scannet = mini_words(mini, *vocabulary.read_names("scannet20"))
+    assert (scannet.known > 0.99).all() and scannet.warnings == ()
+    assert (mini_words(mini, "couch", "The_Office-Chairs", "red sofa", "stair").known > 0.95).all()
+
+
+def test_the_shipped_model_does_not_know_other_words(mini):
+    found = mini_words(mini, "wall", "xyzzy", "qwerty", "giraffe", "Möbel", "traffic cone")
+    assert (found.known[1:] < known_words.THRESHOLD).all() and "'xyzzy'" in found.warnings[0]
+
+
+def test_the_shipped_text_tower_reads_24_tokens(mini):
+    fits = mini.fits_context(["chair " * 22, "chair " * 23, "chair"])
+    assert fits.tolist() == [True, False, True]
+    start = "thing in the corner of the room beside the window which is used every day by the people who live here and "
+    with pytest.raises(ValueError, match="are the same to the text tower: only '.*' of them is read"):
+        mini_words(mini, start + "floor", start + "wall")
+    assert "is longer than the text tower reads" in mini_words(mini, start + "floor", "wall").warnings[0]

@@ -17,6 +17,7 @@ from torch.nn.functional import linear, normalize, scaled_dot_product_attention
 
 from s4token_model.config import ClipConfig
 from s4token_model.kernels.parallel import cpu_flags
+from s4token_model.pipeline import known_words
 
 TEXT_BATCH = 256  # texts per run of the text tower
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
@@ -43,6 +44,7 @@ class FrozenClip(nn.Module):
             raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16-quickgelu")
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
+        self.known_words: known_words.KnownWords | None = None  # that it was trained with, if on record
         self.precision = resolve_precision(precision, visual.proj.device.type)
         visual.transformer.to(torch.bfloat16 if self.uses_bf16 else torch.float32)
         self.width, self.dim = visual.proj.shape  # D of the tokens, E of the joint space
@@ -96,6 +98,12 @@ class FrozenClip(nn.Module):
             ids = self.tokenize(texts[start : start + TEXT_BATCH]).to(self.device)
             rows.append(normalize(self.model.encode_text(ids).float(), dim=-1).cpu())
         return torch.cat(rows).numpy()
+
+    def fits_context(self, texts: list[str]) -> np.ndarray:
+        """Return (T,) bool, whether a text is read to its end; `encode_text` cuts those that are longer silently."""
+        ids = self.tokenize(texts)
+        longer = self.tokenize(texts, context_length=2 * ids.shape[1])
+        return (ids == longer[:, : ids.shape[1]]).all(dim=1).numpy()
 
     def _blocks(self, hidden: Tensor) -> Tensor:
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
@@ -174,7 +182,9 @@ def load(config: ClipConfig, root: Path | None = None, device: str | torch.devic
             "clip.name to a directory with open_clip_config.json and open_clip_model.safetensors"
         ) from error
     norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
-    return FrozenClip(model.to(device), open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
+    clip = FrozenClip(model.to(device), open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
+    clip.known_words = known_words.load(directory)
+    return clip
 
 
 def check_activation(name: str, pretrained: str) -> None:

@@ -161,6 +161,9 @@ HYPERNYMS: dict[str, tuple[str, ...]] = {
     "place to drive": ("road", "parking"),
 }  # fmt: skip
 
+# Everything that captions call a thing.
+TRAINED_WORDS = tuple(dict.fromkeys([word for words in SYNONYMS.values() for word in words] + list(HYPERNYMS)))
+
 # Plural in form, so without an article; the first group has no other form.
 PLURAL_ONLY = frozenset({
     "books", "clothes", "garments", "shoes", "stairs", "steps", "blinds", "window blinds", "window shades", "shelves",

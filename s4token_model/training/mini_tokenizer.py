@@ -165,7 +165,8 @@ def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...
     features = []
     for name in (*classes, SCANNET20[19]):
         names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
-        features.append(torch.from_numpy(vocabulary.build(names, templates, 0.0, clip.encode_text).text))
+        rows = vocabulary.encode_phrases(names, templates, clip.encode_text)
+        features.append(torch.from_numpy(vocabulary.average_templates(rows)))
     return features
 
 

@@ -1,0 +1,85 @@
+"""What a model cannot tell apart, does not read to the end, or does not know among the words of a vocabulary."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from s4token_model.pipeline.clip import FrozenClip
+
+SAME_FEATURES = 1e-5  # components of unit rows that differ by less are equal up to rounding
+SHOWN_NAMES, SHOWN_LETTERS = 8, 60  # in a warning
+CLOSE = 0.8  # ratio of equal letters from which another spelling is suggested
+
+
+def names_read_in_part(
+    names: Sequence[str], phrases: Sequence[str], templates: Sequence[str], clip: FrozenClip
+) -> dict[str, str]:
+    """Return {name: the beginning of its phrase that is read} for the names that the text tower cuts in a template."""
+    before = max((template.partition("{}")[0] for template in templates), key=len)
+    fits = clip.fits_context([before + phrase for phrase in phrases])
+    return {
+        name: _longest_start(before, phrase, clip)
+        for name, phrase, fit in zip(names, phrases, fits, strict=True)
+        if not fit
+    }
+
+
+def _longest_start(before: str, phrase: str, clip: FrozenClip) -> str:
+    """The longest start of a phrase, in whole words if it has several, that fits behind `before`; by bisection."""
+    parts = phrase.split(" ") if " " in phrase else list(phrase)
+    joint = " " if " " in phrase else ""
+    low, high = 0, len(parts)  # `low` parts fit, `high` do not
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = clip.fits_context([before + joint.join(parts[:middle])])[0]
+        low, high = (middle, high) if fits else (low, middle)
+    return joint.join(parts[:low])
+
+
+def check_distinct(names: Sequence[str], text: np.ndarray, read: dict[str, str]) -> None:
+    """Raise ValueError if two rows of text (C, E) are equal: only one of the two names would ever be a label."""
+    # Equal rows are neighbors in the order of their projection on any direction
+    order = np.argsort(text @ np.random.default_rng(0).normal(size=text.shape[1]), kind="stable")
+    same = (np.abs(text[order[1:]] - text[order[:-1]]) < SAME_FEATURES).all(axis=1)
+    for k in np.flatnonzero(same):
+        first, second = (names[i] for i in sorted(order[k : k + 2]))
+        why = f": only {_shown(read[second])} of them is read" if second in read else ""
+        fix = "put the difference first" if second in read else "leave one out"
+        raise ValueError(f"{_shown(first)} and {_shown(second)} are the same to the text tower{why}; {fix}")
+
+
+def warnings(
+    names: Sequence[str], unknown: np.ndarray, read: dict[str, str], trained: Sequence[str]
+) -> tuple[str, ...]:
+    """Return sentences about names that are `unknown` (C,) bool, read in part, or look like several."""
+    found = [
+        f"{_shown(name)} is longer than the text tower reads: only {_shown(start)} counts"
+        for name, start in read.items()
+    ]
+    found += [
+        f"{_shown(name)} is read as one phrase; if it is several words, give each by itself"
+        for name in names
+        if "," in name or "/" in name
+    ]
+    strange = [name for name, is_unknown in zip(names, unknown, strict=True) if is_unknown]
+    if strange:
+        more = f" and {len(strange) - SHOWN_NAMES} more" if len(strange) > SHOWN_NAMES else ""
+        listed = ", ".join(_with_suggestion(name, trained) for name in strange[:SHOWN_NAMES]) + more
+        verb, them = ("is", "it") if len(strange) == 1 else ("are", "them")
+        found.append(f"{listed} {verb} unknown to this model, which labels arbitrary points with {them}")
+    return tuple(found)
+
+
+def _with_suggestion(name: str, trained: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), trained, 1, CLOSE)
+    return f"{_shown(name)} (close to {close[0]!r})" if close else _shown(name)
+
+
+def _shown(name: str) -> str:
+    half = SHOWN_LETTERS // 2
+    return repr(name if len(name) <= SHOWN_LETTERS else f"{name[:half]}...{name[-half:]}")
