@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from s4token_model.word_lists import split_list
+
 MODEL = "s4token-mini"
 # Long commands parse the rest of the line themselves. Those of this package: name -> (module with a `main`, help).
 COMMANDS = {
@@ -117,7 +119,7 @@ def _add_evaluate(commands: Any) -> None:
     rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
     count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
-    words = {"metavar": "A,B", "type": _class_names, "help": "class names (default: the model's)"}
+    words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
@@ -130,12 +132,6 @@ def _add_evaluate(commands: Any) -> None:
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     root = "a bag, a folder of clouds, or a cloud file"
     _add_benchmark(add, "agreement", about, root=root, pictures=False, words=words)
-
-
-def _class_names(text: str) -> tuple[str, ...]:
-    from s4token_model.word_lists import split_list
-
-    return split_list(text)
 
 
 def _add_benchmark(
@@ -187,7 +183,7 @@ def label(arguments: argparse.Namespace) -> None:
         more = {"clouds": summary.clouds, "skipped": summary.skipped}
     else:
         summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
-    _report(summary.to_dict(str(arguments.model)) | more | _word_report(segmenter), arguments)
+    _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
 
 
 def _read(arguments: argparse.Namespace) -> Any:
@@ -200,34 +196,16 @@ def _read(arguments: argparse.Namespace) -> Any:
 
 
 def _load_segmenter(arguments: argparse.Namespace) -> Any:
-    from s4token_model import checkpoint
+    from s4token_model import checkpoint, vocabulary
     from s4token_model import config as configs
     from s4token_model.segmenter import Segmenter
-    from s4token_model.word_lists import split_list
 
-    changes: dict[str, Any] = {**configs.pairs(arguments.changes)}
-    if arguments.vocabulary is not None:
-        changes["vocabulary.names"] = split_list(arguments.vocabulary)
-    if arguments.labels is not None:
-        changes = {"vocabulary.names": ()} | changes | {"vocabulary.labels": arguments.labels}
-    config = configs.replace(checkpoint.read_config(arguments.model), changes)
-    if "vocabulary.labels" in changes:
-        configs.check_labels_count(config.vocabulary)
+    saved, changes = checkpoint.read_config(arguments.model), configs.pairs(arguments.changes)
+    config = vocabulary.configure(saved, changes, arguments.vocabulary, arguments.labels)
     segmenter = Segmenter.load(arguments.model, config, arguments.device)
     for warning in segmenter.vocabulary.warnings:
         print(f"s4token: warning: {warning}", file=sys.stderr)
     return segmenter
-
-
-def _word_report(segmenter: Any) -> dict[str, Any]:
-    """Return what the model knows of the words; without a record of its training, None."""
-    vocabulary, known_words = segmenter.vocabulary, segmenter.clip.known_words
-    scores = {name: round(float(score), 3) for name, score in zip(vocabulary.names, vocabulary.known, strict=True)}
-    return {
-        "known": scores if known_words else None,
-        "known_threshold": known_words.threshold if known_words else None,
-        "warnings": list(vocabulary.warnings),
-    }
 
 
 def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -238,9 +216,8 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
         return
     counts = ", ".join(f"{result[k]:,} {k}" for k in ("clouds", "points", "superpoints", "tokens") if k in result)
     print(f"{arguments.out}: {counts}")
-    known = result.get("known") or {}
     for name, points in result.get("classes", {}).items():
-        mark = "  unknown word" if known.get(name, 1) < (result.get("known_threshold") or 0) else ""
+        mark = "  unknown word" if name in result["unknown"] else ""
         print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
     if result.get("unlabeled"):
         print(f"  unlabeled ({result['unlabeled_reason']})")

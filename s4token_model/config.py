@@ -185,15 +185,6 @@ def replace(config: Any, changes: dict[str, Any]) -> Any:
     return config
 
 
-def check_labels_count(vocabulary: VocabularyConfig) -> None:
-    """Raise ValueError if a labels file that the user has just named has no effect, because there are class names."""
-    if vocabulary.names:
-        raise ValueError(
-            f"vocabulary.labels={vocabulary.labels!r} has no effect: vocabulary.names "
-            f"({', '.join(vocabulary.names[:3])}, ...) takes precedence; empty it first"
-        )
-
-
 def to_dict(config: Any) -> dict[str, Any]:
     """Return {dotted path: value}, ready for JSON or YAML."""
     return {path: list(v) if isinstance(v, tuple) else v for path, (v, _) in options(config).items()}

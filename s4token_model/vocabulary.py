@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s4token_model import config as configs
 from s4token_model import constants, word_checks, word_lists, words
+from s4token_model.config import Config, VocabularyConfig
 
 if TYPE_CHECKING:
     from s4token_model.pipeline.clip import FrozenClip
@@ -43,7 +45,14 @@ class Vocabulary:
     text: np.ndarray  # (C, E) float32 unit rows in CLIP's joint space
     version: int = 1  # counts the vocabulary changes of a live node
     known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
-    warnings: tuple[str, ...] = ()  # sentences about names that the model reads in part, or does not know
+    unknown: tuple[str, ...] = ()  # the names whose score is too low
+    warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
+
+    def report(self) -> dict[str, Any]:
+        """Return what is known of the names, ready for JSON: scores (None without any), unknown names and warnings."""
+        scores = {name: round(float(score), 3) for name, score in zip(self.names, self.known, strict=True)}
+        has_scores = bool(np.isfinite(self.known).all())
+        return {"known": scores if has_scores else None, "unknown": list(self.unknown), "warnings": list(self.warnings)}
 
 
 def build(
@@ -67,12 +76,13 @@ def build(
     # Refuse what cannot be told apart, warn about what the model does not read or know
     read = word_checks.names_read_in_part(names, phrases, templates, clip) if clip else {}
     word_checks.check_distinct(names, text, read)
-    known, threshold = np.full(len(names), np.nan, np.float32), np.nan
+    known, unknown = np.full(len(names), np.nan, np.float32), tuple[str, ...]()
     if known_words:
-        known, threshold = known_words.score(features[:, probed.index(known_words.template)]), known_words.threshold
-    warnings = word_checks.warnings(names, known < threshold, read, known_words.words if known_words else ())
+        known = known_words.score(features[:, probed.index(known_words.template)])
+        unknown = tuple(names[k] for k in np.flatnonzero(known < known_words.threshold))
+    warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text, version, known, warnings)
+    return Vocabulary(names, templates, limits, colors, text, version, known, unknown, warnings)
 
 
 def trained_phrases(names: Sequence[str], trained: Sequence[str]) -> list[str]:
@@ -186,6 +196,29 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+
+
+def configure(config: Config, changes: dict[str, str], names: str | None, labels: str | None) -> Config:
+    """Return a config with `changes`, and with class names in one text or those of a labels file, unless None."""
+    changed: dict[str, Any] = {**changes}
+    if names is not None:
+        changed["vocabulary.names"] = word_lists.split_list(names)
+    if labels is not None:
+        changed = {"vocabulary.names": ()} | changed | {"vocabulary.labels": labels}
+    config = configs.replace(config, changed)
+    if "vocabulary.labels" in changed:
+        check_labels_have_effect(config.vocabulary)
+    return config
+
+
+def check_labels_have_effect(config: VocabularyConfig) -> None:
+    """Raise ValueError if there are class names, so that the labels file that was just chosen would not be read."""
+    if config.names:
+        names = ", ".join(config.names[:3]) + (", ..." if len(config.names) > 3 else "")
+        raise ValueError(
+            f"vocabulary.labels={config.labels!r} has no effect: vocabulary.names ({names}) takes precedence; "
+            "empty it first"
+        )
 
 
 def config_roots() -> list[Path]:

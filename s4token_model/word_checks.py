@@ -54,9 +54,9 @@ def check_distinct(names: Sequence[str], text: np.ndarray, read: dict[str, str])
 
 
 def warnings(
-    names: Sequence[str], unknown: np.ndarray, read: dict[str, str], trained: Sequence[str]
+    names: Sequence[str], unknown: Sequence[str], read: dict[str, str], trained: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return sentences about names that are `unknown` (C,) bool, read in part, or look like several."""
+    """Return sentences about names that are unknown, read in part, or look like several."""
     found = [
         f"{_shown(name)} is longer than the text tower reads: only {_shown(start)} counts"
         for name, start in read.items()
@@ -66,11 +66,10 @@ def warnings(
         for name in names
         if "," in name or "/" in name
     ]
-    strange = [name for name, is_unknown in zip(names, unknown, strict=True) if is_unknown]
-    if strange:
-        more = f" and {len(strange) - SHOWN_NAMES} more" if len(strange) > SHOWN_NAMES else ""
-        listed = ", ".join(_with_suggestion(name, trained) for name in strange[:SHOWN_NAMES]) + more
-        verb, them = ("is", "it") if len(strange) == 1 else ("are", "them")
+    if unknown:
+        more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
+        listed = ", ".join(_with_suggestion(name, trained) for name in unknown[:SHOWN_NAMES]) + more
+        verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
         found.append(f"{listed} {verb} unknown to this model, which labels arbitrary points with {them}")
     return tuple(found)
 

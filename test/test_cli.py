@@ -32,6 +32,9 @@ KEYS = [
     "stages_ms",
     "total_ms",
     "model",
+    "known",
+    "unknown",
+    "warnings",
 ]
 
 
@@ -125,6 +128,17 @@ def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
     assert np.allclose(read_cloud(tmp_path / "out.ply").rgb * 255, constants.UNLABELED_COLOR)
 
 
+def test_words_that_the_model_does_not_know_are_told(tmp_path, capsys):
+    write_cloud(tmp_path / "in.npy", room(300))
+    words = ("label", tmp_path / "in.npy", "-o", tmp_path / "out.ply", "--vocabulary", "Floors; xyzzy")
+    code, out, error = run(capsys, *words, "--json")
+    result = json.loads(out)
+    assert code == 0 and result["unknown"] == ["xyzzy"] and error.count("\n") == 1
+    assert result["known"]["Floors"] == 1 and result["known"]["xyzzy"] < 0.9
+    assert error.startswith("s4token: warning: 'xyzzy' is unknown to this model") and result["warnings"][0] in error
+    assert ("unknown word" in run(capsys, *words)[1]) == ("xyzzy" in result["classes"])
+
+
 def odd_clouds():
     rng = np.random.default_rng(1)
     yield "no points", np.zeros((0, 3), np.float32)
@@ -189,7 +203,7 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
     make_bag(tmp_path / "bag", topics=("/front", "/rear"), clouds=1)
     (tmp_path / "cut.ply").write_bytes((tmp_path / "in.ply").read_bytes()[:-5])
     source, out = tmp_path / "in.ply", ["-o", tmp_path / "out.ply"]
-    model = ["--model", tiny_model]
+    model, names = ["--model", tiny_model], ["--set", "vocabulary.names=floor,wall"]
     for words, fix in (
         (["label", tmp_path / "none.ply", *out, *model], "no such file"),
         (["label", tmp_path / "cut.ply", *out, *model], "truncated"),
@@ -198,7 +212,17 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
         (["label", source, *out, "--model", tmp_path / "none"], "no checkpoint"),
         (["label", source, *out, *model, "--vocabulary", ""], "empty word"),
         (["label", source, *out, *model, "--vocabulary", "a,b,a"], "'a' is repeated"),
+        (["label", source, *out, *model, "--vocabulary", "Chair,chair"], "'chair' is repeated (as 'Chair'"),
         (["label", source, *out, *model, "--labels", tmp_path / "none.txt"], "no labels file"),
+        (
+            ["label", source, *out, *model, *names, "--set", "vocabulary.labels=/no/such/file"],
+            "vocabulary.labels='/no/such/file' has no effect: vocabulary.names (floor, wall) takes precedence; empty",
+        ),
+        (["label", source, *out, *model, *names, "--labels", "scannet20"], "takes precedence; empty it first"),
+        (
+            ["label", source, *out, *model, "--vocabulary", "floor", "--set", "vocabulary.labels=scannet20"],
+            "takes precedence; empty it first",
+        ),
         (["label", source, *out, *model, "--device", "abacus"], "use cpu, cuda"),
         (["label", source, *out, *model, "--set", "sampling.tokens"], "key=value"),
         (["label", source, *out, *model, "--set", "sampling.tokens=0"], "below its minimum 1"),
