@@ -179,7 +179,10 @@ class S4TokenNode(LifecycleNode):
     def _on_parameters(self, changed: list[Any]) -> SetParametersResult:
         with self._changing:
             try:
-                settings = self._settings.changed({p.name: p.value for p in changed})
+                values = {p.name: p.value for p in changed}
+                settings = self._settings.changed(values)
+                if "vocabulary.labels" in values:
+                    vocabularies.check_labels_have_effect(settings.pipeline.vocabulary)
                 paths = self._settings.differences(settings)
                 model = self._changed_model(settings, paths)
             except Exception as error:  # the caller gets the reason; the old values stay
@@ -190,15 +193,16 @@ class S4TokenNode(LifecycleNode):
 
     def _changed_model(self, settings: Settings, paths: set[str]) -> Model | None:
         """Return the model that `settings` require, None before the first is loaded; ValueError if there is none."""
+        config = settings.pipeline.vocabulary
+        if paths & VOCABULARY_KEYS:
+            names = vocabularies.checked_names(config.names or vocabularies.read_names(config.labels))
+            templates = vocabularies.read_templates(config.templates)
         if self._worker is None:
             return None
         model = current = self._worker.model
         if any(not path.startswith(KEYS_WITHOUT_RELOAD) for path in paths - VOCABULARY_KEYS):
             model = self._load(settings)
         if paths & VOCABULARY_KEYS:
-            config = settings.pipeline.vocabulary
-            names = config.names or vocabularies.read_names(config.labels)
-            templates = vocabularies.read_templates(config.templates)
             return replace(model, vocabulary=model.segmenter.make_vocabulary(names, templates, config.threshold))
         if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
             old = current.vocabulary
@@ -248,7 +252,7 @@ class S4TokenNode(LifecycleNode):
             thresholds = list(request.thresholds) or self._settings.pipeline.vocabulary.threshold
             vocabulary = model.segmenter.make_vocabulary(list(request.names), templates, thresholds)
             response.relabeled = worker.swap(replace(model, vocabulary=vocabulary))
-            response.version = worker.model.vocabulary.version
+            response.version, response.message = worker.model.vocabulary.version, "; ".join(vocabulary.warnings)
 
     def _on_get_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         response.vocabulary = summaries.vocabulary_message(worker.model.vocabulary, Header(stamp=self._now()))

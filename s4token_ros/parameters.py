@@ -11,6 +11,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 
 from s4token_model.config import Config, option, options, replace
+from s4token_model.vocabulary import check_labels_have_effect
 
 READ_ONLY = ("autostart", "overlap", "model")  # the model's saved config is the default of all pipeline parameters
 RELIABILITIES = ("reliable", "best_effort")
@@ -97,7 +98,10 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
     """Declare every parameter on an rclpy node; return the values after parameter files and command line."""
     values = _declare(node, options(NodeConfig()))
     defaults = Settings(pipeline=base_config(values["model"]))  # the config that the model was saved with
-    return defaults.changed(values | _declare(node, options(defaults.pipeline)))
+    settings = defaults.changed(values | _declare(node, options(defaults.pipeline)))
+    if settings.pipeline.vocabulary.labels != defaults.pipeline.vocabulary.labels:
+        check_labels_have_effect(settings.pipeline.vocabulary)
+    return settings
 
 
 def _declare(node, paths: dict[str, tuple[Any, dataclasses.Field]]) -> dict[str, Any]:

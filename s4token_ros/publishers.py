@@ -46,7 +46,9 @@ class Publishers:
         return _has_subscribers(self._similarity)
 
     def announce(self, vocabulary, stamp) -> None:
-        """Publish a vocabulary, latched, and create one topic ~/class/<name> for each of its class names."""
+        """Publish a vocabulary, latched, log its warnings, and create one topic ~/class/<name> per class name."""
+        for warning in vocabulary.warnings:
+            self._node.get_logger().warning(warning)
         header = Header(stamp=stamp)
         self._vocabulary.publish(summaries.vocabulary_message(vocabulary, header))
         if self._label_info:

@@ -111,6 +111,8 @@ def vocabulary_message(vocabulary, header: Header) -> VocabularyMessage:
         templates=list(vocabulary.templates),
         thresholds=[float(t) for t in vocabulary.thresholds],
         colors=[ColorRGBA(r=float(r), g=float(g), b=float(b), a=1.0) for r, g, b in colors],
+        known=[float(score) for score in vocabulary.known],
+        warnings=list(vocabulary.warnings),
     )
 
 

@@ -6,6 +6,7 @@ python test/helpers/ros_helpers.py --ros-args ...      runs the node with the fa
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 import threading
@@ -38,6 +39,11 @@ if __name__ != "__main__":  # the node's process inherits it
 FAILING_POINTS = 13  # a cloud of so many points makes the fake segmenter fail
 
 
+def random_rows(texts: list[str]) -> np.ndarray:
+    """Rows that depend on the text alone, in place of a text tower."""
+    return np.stack([np.random.default_rng(list(text.encode())).normal(size=4) for text in texts])
+
+
 class FakeSegmenter:
     """A segmenter whose results follow from the order of the points.
 
@@ -56,7 +62,9 @@ class FakeSegmenter:
 
     def make_vocabulary(self, names, templates=None, thresholds=None):
         limits = self.config.vocabulary.threshold if thresholds is None else thresholds
-        return vocabulary.build(names, templates or ("a photo of a {}.",), limits, lambda t: np.ones((len(t), 4)))
+        words = vocabulary.build(names, templates or ("a photo of a {}.",), limits, random_rows)
+        unknown = ("'xyzzy' is unknown to this model",) if "xyzzy" in names else ()
+        return dataclasses.replace(words, warnings=unknown)
 
     def encode(self, xyz, rgb=None):
         return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))

@@ -159,6 +159,27 @@ def test_class_names_of_all_kinds(peer):
     wait_for(lambda: "/s4token/class/class_0" in peer.topics())
 
 
+def test_class_names_keep_their_spelling_and_repeats_of_it_are_refused(peer):
+    names = ["The Chairs", "dining_table", "night-stand", "TVs"]
+    assert peer.set_vocabulary(*names).success
+    assert peer.get_vocabulary().vocabulary.names == names
+    wait_for(lambda: {"/s4token/class/the_chairs", "/s4token/class/night_stand"} <= peer.topics())
+    for repeated in (("Chair", "chair"), ("chairs", "chair"), ("dining_table", "dining table")):
+        answer = peer.set_vocabulary(*repeated)
+        assert not answer.success and f"{repeated[1]!r} is repeated" in answer.message
+
+
+def test_warnings_about_words_come_with_the_vocabulary(peer):
+    collected = peer.vocabulary()
+    answer = peer.set_vocabulary("floor", "xyzzy")
+    assert answer.success and answer.message == "'xyzzy' is unknown to this model"
+    found = peer.get_vocabulary().vocabulary
+    assert found.warnings == [answer.message] and len(found.known) == 2 and np.isnan(found.known).all()
+    wait_for(lambda: collected and collected[-1].warnings == [answer.message])
+    answer = peer.set_vocabulary("floor", "wall")
+    assert answer.success and answer.message == "" and peer.get_vocabulary().vocabulary.warnings == []
+
+
 def test_class_topics_live_as_long_as_their_classes(peer):
     peer.set_vocabulary("chair", "coffee table")
     wait_for(lambda: {"/s4token/class/chair", "/s4token/class/coffee_table"} <= peer.topics())
@@ -419,6 +440,18 @@ def test_wrong_parameters_are_rejected_with_the_reason(peer, name, value, reason
     result = set_parameter(peer, name, value)
     assert not result.successful and reason in result.reason, result.reason
     assert peer.call(GetParameters, "/s4token/get_parameters", names=[name]).values[0] == before
+
+
+def test_labels_that_names_hide_are_refused(peer):
+    assert set_parameter(peer, "vocabulary.names", ["sofa", "bed"]).successful
+    for labels in ("/no/such/file", "scannet20"):
+        result = set_parameter(peer, "vocabulary.labels", labels)
+        assert not result.successful
+        assert "vocabulary.names (sofa, bed) takes precedence; empty it first" in result.reason
+    assert peer.get_vocabulary().vocabulary.names == ["sofa", "bed"]
+    assert set_parameter(peer, "vocabulary.names", [""]).successful
+    assert set_parameter(peer, "vocabulary.labels", "scannet20").successful
+    assert len(peer.get_vocabulary().vocabulary.names) == 20
 
 
 def test_parameters_change_the_running_node(peer):

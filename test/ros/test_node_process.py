@@ -103,6 +103,10 @@ def test_overlap_labels_more_clouds_in_order_and_survives_bad_ones(start):
         (("-p", "sampling.tokens:=0"), "sampling.tokens"),
         (("-p", "superpoints.solver:=magic"), "superpoints.solver='magic' is not one of"),
         (("-p", "sampling.tokens:=[1, 2]"), "sampling.tokens"),
+        (
+            ("-p", "vocabulary.names:=[sofa]", "-p", "vocabulary.labels:=mine.txt"),
+            "vocabulary.labels='mine.txt' has no effect: vocabulary.names (sofa) takes precedence",
+        ),
     ],
 )
 def test_a_wrong_parameter_at_the_start_ends_it_with_one_line(start, arguments, reason):
