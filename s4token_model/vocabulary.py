@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,29 +68,46 @@ def build(
     """
     names, templates = checked_names(names), checked_templates(templates)
     limits = checked_thresholds(thresholds, len(names))
-    # Encode all texts in one call; the score of known words has a template of its own, which the default ones include
+    # Encode, in the spelling that the model was trained with
     known_words = clip.known_words if clip else None
     phrases = trained_phrases(names, known_words.words if known_words else ())
-    probed = templates if known_words is None else tuple(dict.fromkeys([*templates, known_words.template]))
-    features = encode_phrases(phrases, probed, encode_text)
-    text = average_templates(features[:, : len(templates)])
+    features = encode_phrases(phrases, templates, encode_text)
+    text = average_templates(features)
     # Refuse what cannot be told apart, warn about what the model does not read or know
     read = word_checks.names_read_in_part(names, phrases, templates, clip) if clip else {}
     word_checks.check_distinct(names, text, read)
-    known, unknown = np.full(len(names), np.nan, np.float32), tuple[str, ...]()
-    if known_words:
-        known = known_words.score(features[:, probed.index(known_words.template)])
-        unknown = tuple(names[k] for k in np.flatnonzero(known < known_words.threshold))
+    known, threshold = _scores(phrases, templates, features, clip), known_words.threshold if known_words else np.nan
+    unknown = tuple(names[k] for k in np.flatnonzero(known < threshold))
     warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
     return Vocabulary(names, templates, limits, colors, text, version, known, unknown, warnings)
 
 
-def trained_phrases(names: Sequence[str], trained: Sequence[str]) -> list[str]:
+def _scores(
+    phrases: Sequence[str], templates: tuple[str, ...], features: np.ndarray, clip: FrozenClip | None
+) -> np.ndarray:
+    """Scores of known words (C,) float32, from the features (C, T, E) if they have its template; NaN without a record.
+
+    Further texts do not join those of the templates: features depend on the size of a batch, if only in the last digit.
+    """
+    if clip is None or clip.known_words is None:
+        return np.full(len(phrases), np.nan, np.float32)
+    template = clip.known_words.template
+    if template in templates:
+        return clip.known_words.score(features[:, templates.index(template)])
+    return clip.known_words.score(encode_phrases(phrases, [template], clip.encode_text)[:, 0])
+
+
+def trained_phrases(names: Sequence[str], trained: tuple[str, ...]) -> list[str]:
     """Return the phrases of `names`: of two spellings of one word the trained one, as "shoes" for "shoe"."""
-    spellings = {words.repeat_key(word): word for word in reversed(trained)}
+    spellings = _spellings(trained)
     phrases = [words.normalized(name) for name in names]
     return [phrase if phrase in trained else spellings.get(words.repeat_key(phrase), phrase) for phrase in phrases]
+
+
+@lru_cache(maxsize=4)
+def _spellings(trained: tuple[str, ...]) -> dict[str, str]:
+    return {words.repeat_key(word): word for word in reversed(trained)}
 
 
 def encode_phrases(

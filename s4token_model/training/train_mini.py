@@ -20,7 +20,8 @@ import torch
 
 from s4token_model import checkpoint, vocabulary
 from s4token_model import config as configs
-from s4token_model.pipeline import clip
+from s4token_model.pipeline import clip, known_words
+from s4token_model.procedural.synonyms import TRAINED_WORDS
 from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, settings, targets
 
 YAML = "mini.yaml"  # in config/
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, config)
     _make_clip(given)
     frozen = clip.load(pipeline.clip, run)
+    known_words.save(run / "clip", known_words.encode(TRAINED_WORDS, frozen.encode_text))
     accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
     print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
     # Scenes and their 2D targets, then the tokenizer
