@@ -202,10 +202,7 @@ def _load_segmenter(arguments: argparse.Namespace) -> Any:
 
     saved, changes = checkpoint.read_config(arguments.model), configs.pairs(arguments.changes)
     config = vocabulary.configure(saved, changes, arguments.vocabulary, arguments.labels)
-    segmenter = Segmenter.load(arguments.model, config, arguments.device)
-    for warning in segmenter.vocabulary.warnings:
-        print(f"s4token: warning: {warning}", file=sys.stderr)
-    return segmenter
+    return Segmenter.load(arguments.model, config, arguments.device)
 
 
 def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:

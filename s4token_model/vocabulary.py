@@ -50,10 +50,10 @@ class Vocabulary:
     warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
 
     def report(self) -> dict[str, Any]:
-        """Return what is known of the names, ready for JSON: scores (None without any), unknown names and warnings."""
+        """Return how well the model knows the names, ready for JSON: scores, None without any, and unknown names."""
         scores = {name: round(float(score), 3) for name, score in zip(self.names, self.known, strict=True)}
         has_scores = bool(np.isfinite(self.known).all())
-        return {"known": scores if has_scores else None, "unknown": list(self.unknown), "warnings": list(self.warnings)}
+        return {"known": scores if has_scores else None, "unknown": list(self.unknown)}
 
 
 def build(

@@ -185,5 +185,6 @@ class Worker:
         now, stamp = self._now(), frame.cloud.header.stamp
         self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
         self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
-        self.stats.set_aside, self.stats.warnings = frame.encoded.set_aside, frame.encoded.warnings
+        self.stats.set_aside = frame.encoded.set_aside
+        self.stats.warnings = self.model.vocabulary.warnings + frame.encoded.warnings
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

@@ -34,7 +34,6 @@ KEYS = [
     "model",
     "known",
     "unknown",
-    "warnings",
 ]
 
 

@@ -52,7 +52,7 @@ class Summary:
         self.classes.update({name: int(n) for name, n in zip(found.vocabulary.names, counts, strict=True) if n})
         self.stages_ms.update(found.stages_ms)
         self.reasons.update(found.unlabeled_reasons if len(labels) else {found.unlabeled_reason: 0})
-        self.warnings.update(found.encoding.warnings)
+        self.warnings.update(found.vocabulary.warnings + found.encoding.warnings)
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""

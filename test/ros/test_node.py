@@ -176,6 +176,8 @@ def test_warnings_about_words_come_with_the_vocabulary(peer):
     found = peer.get_vocabulary().vocabulary
     assert found.warnings == [answer.message] and len(found.known) == 2 and np.isnan(found.known).all()
     wait_for(lambda: collected and collected[-1].warnings == [answer.message])
+    label_cloud(peer, cloud(room()))
+    wait_for(lambda: answer.message in status(peer)["warnings"])
     answer = peer.set_vocabulary("floor", "wall")
     assert answer.success and answer.message == "" and peer.get_vocabulary().vocabulary.warnings == []
 
@@ -186,9 +188,10 @@ def test_class_topics_live_as_long_as_their_classes(peer):
     wait_for(lambda: "/s4token/class/wall" not in peer.topics(), what="the end of an old topic")
     chairs = peer.collect(PointCloud2, "/s4token/class/chair")
     peer.connect(chairs)
-    labeled = arrays(label_cloud(peer, cloud(room())))
-    wait_for(lambda: chairs)
-    np.testing.assert_array_equal(arrays(chairs[-1]), labeled[labeled["label"] == 0])
+    message = label_cloud(peer, cloud(room()))
+    labeled = arrays(message)
+    wait_for(lambda: chairs.by_stamp(message.header.stamp))
+    np.testing.assert_array_equal(arrays(chairs.by_stamp(message.header.stamp)[0]), labeled[labeled["label"] == 0])
     peer.set_vocabulary("lamp")
     chairs.close()
     wait_for(lambda: "/s4token/class/chair" not in peer.topics(), what="the end of the topic")
