@@ -40,7 +40,8 @@ def main() -> None:
     # Scores of each group, and how the threshold divides them
     for group, (_, values) in scores.items():
         quantiles = " ".join(f"{q:.3f}" for q in np.quantile(values, (0.01, 0.1, 0.5, 0.9, 0.99)))
-        print(f"{group:<34}{len(values):>5} words; score at 1, 10, 50, 90, 99 %: {quantiles}")
+        told = 100 * (values < THRESHOLD).mean()
+        print(f"{group:<28}{len(values):>5} words; score at 1, 10, 50, 90, 99 %: {quantiles}; unknown {told:.1f} %")
     unknown = np.concatenate([values for is_known, values in scores.values() if not is_known])
     trained = np.concatenate([values for is_known, values in scores.values() if is_known])
     for threshold in LISTED:

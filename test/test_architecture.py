@@ -175,14 +175,14 @@ def test_no_two_modules_share_a_name():
 @pytest.mark.parametrize(
     "start, below, never",
     [
-        ("s4token_ros.node", 50, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_ros.node", 55, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
         (
             "s4token_model.segmenter",
-            40,
+            45,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 70, ("evaluation", "benchmark", "pictures", *GENERATOR)),
-        ("s4token_model.training.prepare", 70, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )
 def test_what_a_command_reaches(start, below, never):
