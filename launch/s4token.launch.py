@@ -1,6 +1,7 @@
 """Start the node s4token: ros2 launch s4token_ros s4token.launch.py input:=/your/points [vocabulary:="chair, table"]"""
 
 import os
+import re
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
@@ -57,7 +58,7 @@ def _node(context):
     overrides = {}
     if argument("model"):
         overrides["model"] = argument("model")
-    names = [name.strip() for name in argument("vocabulary").split(",") if name.strip()]
+    names = [name.strip() for name in re.split("[,;]", argument("vocabulary")) if name.strip()]
     if names:
         overrides["vocabulary.names"] = names
     return [

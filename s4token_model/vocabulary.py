@@ -219,6 +219,10 @@ def _text(path: Path) -> str:
 def configure(config: Config, changes: dict[str, str], names: str | None, labels: str | None) -> Config:
     """Return a config with `changes`, and with class names in one text or those of a labels file, unless None."""
     changed: dict[str, Any] = {**changes}
+    if names is not None and "vocabulary.names" in changes:
+        raise ValueError(
+            f"the class names are given twice: {names!r} and {changes['vocabulary.names']!r}; leave one out"
+        )
     if names is not None:
         changed["vocabulary.names"] = word_lists.split_list(names)
     if labels is not None:

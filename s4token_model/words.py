@@ -131,7 +131,7 @@ def _singular_phrase(words: list[str]) -> str:
         return singular(words[1])
     if not words or _is_number(words[0]) or phrase in INVARIABLE:
         return phrase
-    ends = [k for k, word in enumerate(words) if word in PREPOSITIONS and k]
+    ends = [k for k, word in enumerate(words) if k and (word in PREPOSITIONS or word.startswith("("))]
     head = (ends[0] if ends else len(words)) - 1
     before, hyphen, last = words[head].rpartition("-")  # of "t-shirts"
     return " ".join([*words[:head], before + hyphen + singular(last), *words[head + 1 :]])

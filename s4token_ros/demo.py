@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s4token_model.constants import SAMPLE_ROOM
+from s4token_model.word_lists import split_list
 
 if TYPE_CHECKING:  # everything of ROS is imported late, so that --help is instant and works without it
     from s4token_ros.demo_client import DemoClient, LabeledCloud
@@ -97,8 +98,8 @@ def _change_vocabulary(client: DemoClient, report: Report, names: tuple[str, ...
 
 
 def comma_separated(text: str) -> tuple[str, ...]:
-    """Split comma-separated texts and drop repeats; ArgumentTypeError if there is none."""
-    texts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    """Split texts separated by commas or semicolons and drop repeats; ArgumentTypeError if there is none."""
+    texts = tuple(dict.fromkeys(part.strip() for part in split_list(text) if part.strip()))
     if not texts:
         raise argparse.ArgumentTypeError(f"{text!r} is an empty list; write it as chair,table,lamp")
     return texts

@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "constants",
         "config",
         "palette",
+        "word_lists",
         "vocabulary",
         "checkpoint",
         "segmenter",

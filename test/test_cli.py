@@ -217,6 +217,7 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
             ["label", source, *out, *model, *names, "--set", "vocabulary.labels=/no/such/file"],
             "vocabulary.labels='/no/such/file' has no effect: vocabulary.names (floor, wall) takes precedence; empty",
         ),
+        (["label", source, *out, *model, *names, "--vocabulary", "sofa"], "given twice: 'sofa' and 'floor,wall'"),
         (["label", source, *out, *model, *names, "--labels", "scannet20"], "takes precedence; empty it first"),
         (
             ["label", source, *out, *model, "--vocabulary", "floor", "--set", "vocabulary.labels=scannet20"],

@@ -27,6 +27,7 @@ BENCHMARKS = ("modelnet40", "s3dis", "scannet20", "scanobjectnn", "semantickitti
         ("chests of drawers", "chest of drawers"),
         ("boxes with books", "box with books"),
         ("two chairs", "chair"),
+        ("chairs (wooden)", "chair (wooden)"),
         ("T-Shirts", "t-shirt"),
         ("TVs", "tv"),
         ("3D printers", "3d printer"),
