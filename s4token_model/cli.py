@@ -175,7 +175,7 @@ def label(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
     segmenter = _load_segmenter(arguments)
-    segmenter.progress = True
+    segmenter.encoder.progress = True
     from s4token_model.io import label_files
 
     if bag:

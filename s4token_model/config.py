@@ -31,6 +31,9 @@ class InputConfig:
         "clouds tilted by at most this many degrees are rotated until their floor is horizontal; 0 leaves them as is",
         0.0, 45.0,
     )  # fmt: skip
+    clean: bool = option(
+        True, "set strays and missing returns aside, which stay unlabeled, and count coincident points once"
+    )
     max_points: int = option(
         200000,
         "clouds of more points per window are downsampled to one per voxel; every point still gets a label",
@@ -72,6 +75,13 @@ class SamplingConfig:
 @dataclass(frozen=True)
 class WindowConfig:
     """Clouds that are too large for the tokens of one cloud, such as the map of a building."""
+
+    familiar: float = option(
+        0.0,
+        "mean similarity of the tokens of a large cloud to what the model was trained on, below which more tokens are"
+        " tried; 0 tries none",
+        0.0, 1.0,
+    )  # fmt: skip
 
     maximum: int = option(
         256, "a cloud that is too large for sampling.tokens gets up to this many windows of them; 1 is the fastest", 1,

@@ -8,20 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
-from tqdm import tqdm
 
 from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
 from s4token_model.pipeline import labeling, propagation
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, network_input
-from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
+from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches
+from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.pipeline.windows import Window
 from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
-
-MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
+from s4token_model.windowed_encoder import WindowedEncoder
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class Segmenter:
         """Compute on the device of `clip`, where the tokenizer is moved."""
         self.config, self.clip, self.device = config, clip, clip.device
         self.tokenizer = tokenizer.eval().to(self.device)
-        self.progress = False  # show a bar while a large cloud is encoded
+        self.encoder = WindowedEncoder(self.tokenizer, clip, config)
         self._text_cache: dict[str, np.ndarray] = {}
         self._last_query: Vocabulary | None = None
         self.vocabulary = self.make_vocabulary(
@@ -141,22 +138,13 @@ class Segmenter:
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""
+        # Patches to tokens to features in CLIP's joint space
+        timer = StageTimer(geometry.stages_ms)
+        geometry, tokens, cls = self.encoder.encode(geometry, timer)
         # Scatter the superpoints back to the cloud's order
         working, ids = geometry.working, np.full(count, constants.NO_SUPERPOINT, np.uint32)
         ids[working.labeled_index] = geometry.superpoints[working.position]
         valid = ids != constants.NO_SUPERPOINT
-        # Patches to tokens to features in CLIP's joint space, window by window
-        timer = StageTimer(geometry.stages_ms)
-        tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
-        cls = np.zeros(self.clip.dim, np.float32)
-        for i, window in enumerate(
-            tqdm(geometry.windows, "windows", leave=False, disable=None if self._shows(geometry) else True)
-        ):
-            features, cloud = self._encode_tokens(network_input(geometry, self.config, i))
-            tokens[window.tokens[window.core]] = features[window.core]
-            cls += cloud
-        cls /= max(float(np.linalg.norm(cls)), 1e-12)
-        timer("encoder")
         superpoint_count = int(geometry.superpoints.max(initial=-1)) + 1
         return EncodedCloud(valid, ids, superpoint_count, tokens, cls, timer.stages_ms, geometry)
 
@@ -204,18 +192,6 @@ class Segmenter:
         rows = self._text_cache | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
         self._text_cache = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
-
-    def _encode_tokens(self, inputs: TokenInput) -> tuple[np.ndarray, np.ndarray]:
-        """Unit features (N, E) of the tokens and (E,) of all together."""
-        inputs = inputs.to(self.device)
-        with torch.inference_mode():
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.clip.uses_bf16):
-                tokens = self.tokenizer(inputs)
-            features, cls = self.clip.encode_tokens(tokens.float())
-            return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
-
-    def _shows(self, geometry: PatchedCloud) -> bool:
-        return self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
 
     def _decisions(self, encoding: EncodedCloud, text: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Blocks of positions (h,), the class of each and its confidence, until all had their turn."""

@@ -15,7 +15,7 @@ class StageTimer:
 
     def __call__(self, stage: str) -> None:
         now = time.perf_counter()
-        self.stages_ms[stage] = 1000 * (now - self._last)
+        self.stages_ms[stage] = self.stages_ms.get(stage, 0.0) + 1000 * (now - self._last)
         self._last = now
 
     def skip(self) -> None:

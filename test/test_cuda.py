@@ -13,7 +13,8 @@ from s4token_model import checkpoint
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig
 from s4token_model.pipeline import clip
-from s4token_model.segmenter import Segmenter, build_patches, checked_device, network_input
+from s4token_model.pipeline.patched_cloud import build_patches, network_input
+from s4token_model.segmenter import Segmenter, checked_device
 
 pytestmark = pytest.mark.cuda
 

@@ -9,8 +9,8 @@ import torch
 from s4token_model import config as configs
 from s4token_model import tokenizer_variants
 from s4token_model.config import Config
+from s4token_model.pipeline.patched_cloud import build_patches, network_input
 from s4token_model.pipeline.tokenizer import Tokenizer
-from s4token_model.segmenter import build_patches, network_input
 from s4token_model.training import prepare, settings
 from s4token_model.training.batches import DrawConfig, draw_batch
 

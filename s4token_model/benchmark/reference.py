@@ -24,8 +24,9 @@ from scipy.spatial import cKDTree
 from s4token_model.config import Config, SamplingConfig
 from s4token_model.pipeline import cut_pursuit, superpoints
 from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.patched_cloud import build_patches, network_input
 from s4token_model.pipeline.propagation import TokenCenters
-from s4token_model.segmenter import Segmenter, build_patches, network_input
+from s4token_model.segmenter import Segmenter
 from s4token_model.stage_timer import StageTimer
 
 REQUIRED = {"open3d": "open3d", "cut_pursuit_py": "cut-pursuit-py"}  # module: package

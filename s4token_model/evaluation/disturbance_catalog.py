@@ -12,6 +12,7 @@ from s4token_model.evaluation import disturbances as made
 
 ROOMS, ALL = ("room", "scans"), ("room", "scans", "sweeps")
 ROOM_PITCH = (5.4, 7.5)  # m, of the sample room
+SCAN_POINTS = 50_000  # of a scan in a map: all
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _rooms() -> list[Disturbance]:
         count = columns * lines
         target = Target(0.95, seconds=30 if count == 36 else None, bytes_per_point=1000) if count > 1 else Target()
         for kind in kinds:
-            pitch = ROOM_PITCH if kind == "room" else None
+            pitch, points = (ROOM_PITCH, points) if kind == "room" else (None, SCAN_POINTS)
             apply = partial(made.tiled, grid=(columns, lines), points=points, pitch=pitch)
             name = f"{count} of {points:,} points"
             rows.append(Disturbance("rooms", name, apply, target, measures_memory=True, kinds=(kind,)))

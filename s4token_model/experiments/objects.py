@@ -31,7 +31,7 @@ WITH_PARTS = (
 # Objects of 2,048 points: the paper's 128 tokens, a partition as fine as their parts, the narrow PointNet of the mini
 # model. The wide patch is not part of the paper's token, so none of its points are kept.
 PIPELINE = {"sampling.tokens": 128, "superpoints.regularization": 0.1, "tokenizer.width": 32}
-PIPELINE |= {"tokenizer.context_points": 1, "sampling.gamma": 0.1}
+PIPELINE |= {"tokenizer.context_points": 1, "sampling.gamma": 0.1, "input.clean": False}
 MIN_POINTS = 256  # of an object cut out of a room
 
 

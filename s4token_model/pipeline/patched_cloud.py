@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,16 @@ from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
 
 MAX_POINTS = 4_000_000  # that go through the network in all windows together: bounds the memory
+
+
+class Partition(NamedTuple):
+    """A cloud with its superpoints, before it is cut into patches; P points go through the network."""
+
+    working: preprocess.WorkingCloud  # the distinct positions in canonical order and unit scale, F of them
+    superpoints: np.ndarray  # (P,) int32, superpoint of every point
+    local: LocalGeometry  # of every point
+    windows: int  # how many windows of tokens the cloud needs by its superpoints
+    large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,7 @@ class PatchedCloud:
     contexts: list[token_context.Context]  # what surrounds the patches of each window
     stages_ms: dict[str, float]  # milliseconds of each stage
     warnings: tuple[str, ...] = ()  # what makes labels worse, and the fix
+    partition: Partition | None = None  # to cut it into other patches; None without points
 
     @property
     def context(self) -> token_context.Context:
@@ -45,21 +57,31 @@ def build_patches(
     """
     timer = StageTimer()
     # The points on surfaces, in canonical order and unit scale
-    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb)
+    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb, config.input.clean)
     if len(working.xyz) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
     # Superpoints, and how many tokens and points a cloud of this extent needs
-    working, ids, local, count, warnings = _partition(working, config, max_windows)
+    partition = _partition(working, config, max_windows)
     timer("superpoints")
+    return cut(partition, min(partition.windows, max_windows), config, timer, rng)
+
+
+def cut(
+    partition: Partition, count: int, config: Config, timer: StageTimer, rng: np.random.Generator | None = None
+) -> PatchedCloud:
+    """Cut a partitioned cloud into `count` windows of tokens and their patches."""
+    working, ids, local = partition[:3]
     # Token centers (Eq. 2), on the same spatial index
-    chosen = sampling.sample(local.index, ids, dataclasses.replace(config.sampling, tokens=count))
+    tokens = windows.tokens_of(count, config.sampling.tokens)
+    chosen = sampling.sample(local.index, ids, dataclasses.replace(config.sampling, tokens=tokens))
     timer("sampling")
     # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
-    parts = windows.split(groups.centers, working.xyz, max(config.sampling.tokens, 1))
-    contexts = [_context(working.points, local, ids, groups, part, config) for part in parts]
+    parts = windows.split(groups.centers, working.xyz, config.sampling.tokens)
+    contexts = [_context(partition, groups, part, config) for part in parts]
     timer("patches")
-    return PatchedCloud(working, ids[working.kept_of_point], groups, parts, contexts, timer.stages_ms, warnings)
+    all_ids, warnings = ids[working.kept_of_point], _too_large(partition.windows, count, config)
+    return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, partition)
 
 
 def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> TokenInput:
@@ -68,8 +90,8 @@ def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> To
     return token_input(seen, geometry.contexts[window], geometry.working.colors, config.tokenizer)
 
 
-def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int):
-    """Return the leveled cloud, its superpoints and geometry, the number of tokens, and warnings.
+def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int) -> Partition:
+    """Partition a cloud and level it.
 
     A cloud that needs several windows keeps max_points points in each of them, so it is partitioned again if the first
     time it had less.
@@ -82,36 +104,38 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         regularization = config.superpoints.regularization * working.kept_fraction
         settings = dataclasses.replace(config.superpoints, regularization=regularization)
         ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
-        needed = _windows_needed(working.points, local, ids, config)
+        # The spacing of the tokens of one window
+        chosen = sampling.sample(local.index, ids, config.sampling)
+        spacing = windows.relative_spacing(patches.spacing(working.points[chosen]), working.points, ids)
+        needed = windows.count_of(windows.wanted_tokens(len(chosen), spacing), config.sampling.tokens)
         if working.kept_fraction == 1 or min(needed, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(needed, max_windows)
     # Rotate the floor level, which needs the normals; superpoints do not depend on it
     if config.input.level:
         working, local = preprocess.level(working, local, config.input.level)
-    warnings = ()
-    if needed > max_windows:
-        warnings = (
-            f"the cloud is too large for its {max_windows * config.sampling.tokens} tokens, small things are not seen:"
-            f" it needs {needed} windows of tokens, and windows.maximum is {max_windows}",
-        )
-    return working, ids, local, windows.tokens_of(min(needed, max_windows), config.sampling.tokens), warnings
+    return Partition(working, ids, local, needed, spacing > windows.LARGE_SPACING)
 
 
-def _windows_needed(points: np.ndarray, local: LocalGeometry, ids: np.ndarray, config: Config) -> int:
-    chosen = sampling.sample(local.index, ids, config.sampling)
-    wanted = windows.wanted_tokens(len(chosen), patches.spacing(points[chosen]), points, ids)
-    return windows.count_of(wanted, config.sampling.tokens)
+def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:
+    if needed <= count:
+        return ()
+    tokens = windows.tokens_of(count, config.sampling.tokens)
+    return (
+        f"the cloud is too large for {tokens} tokens, small things are not seen: it needs {needed} windows of tokens,"
+        f" and windows.maximum is {count}",
+    )
 
 
-def _context(points, local: LocalGeometry, ids, groups: patches.Patches, window: windows.Window, config: Config):
+def _context(partition: Partition, groups: patches.Patches, window: windows.Window, config: Config):
     """The context of the patches of one window, from the points around its tokens."""
+    points, ids, local = partition.working.points, partition.superpoints, partition.local
     if len(window.tokens) == len(groups.centers):
         return token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
     seen = _in_window(groups, window.tokens)
     # The points in the box of the tokens, and those of their patches
     low, high = seen.centers.min(axis=0) - seen.radius, seen.centers.max(axis=0) + seen.radius
-    inside = ((points >= low) & (points <= high)).all(axis=1)
+    inside = windows.inside(points, low, high)
     inside[seen.index[seen.index >= 0]] = True
     rows = np.flatnonzero(inside)
     # Their patches and superpoints by the numbers that they have among them

@@ -11,7 +11,7 @@ import numpy as np
 from s4token_model.kernels import voxels
 from s4token_model.kernels.sorting import argsort_points
 from s4token_model.kernels.spatial_index import arrange
-from s4token_model.pipeline.cleaning import NOT_FINITE, clean
+from s4token_model.pipeline.cleaning import NOT_FINITE, clean, keep_all
 
 if TYPE_CHECKING:
     from s4token_model.pipeline.geometry import LocalGeometry
@@ -62,8 +62,8 @@ def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
     return rotated * np.array([1, -1, -1], rotated.dtype) if up.startswith("-") else rotated
 
 
-def prepare(xyz: np.ndarray, rgb: np.ndarray | None) -> WorkingCloud:
-    """Clean a cloud, sort it by (x, y, z) and scale it to the unit cube.
+def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> WorkingCloud:
+    """Sort the finite points of a cloud by (x, y, z), clean it if `cleaned`, and scale it to the unit cube.
 
     xyz (H, 3) in any unit, rgb (H, 3) in [0, 1] or None; ValueError on wrong shapes. The order makes all later ties
     independent of the input's order, the unit cube makes results independent of scale and translation.
@@ -79,19 +79,19 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None) -> WorkingCloud:
         points = points / 1e10
     # Canonical order of the positions that are on a surface, each once
     order = lexicographic_order(points)
-    cleaned = clean(points, order)
-    set_aside = {NOT_FINITE: len(xyz) - len(finite)} | cleaned.set_aside
+    kept = clean(points, order) if cleaned else keep_all(order)
+    set_aside = {NOT_FINITE: len(xyz) - len(finite)} | kept.set_aside
     source = order if len(finite) == len(xyz) else finite[order]
     # Unit scale
-    low, high = voxels.bounds(points[cleaned.first] if any(cleaned.set_aside.values()) else points)
+    low, high = voxels.bounds(points[kept.first] if any(kept.set_aside.values()) else points)
     extent = float((high - low).max(initial=0.0)) or 1.0
-    unit = voxels.to_unit_cube(points, cleaned.first, low, extent)
-    first = cleaned.first if len(finite) == len(xyz) else finite[cleaned.first]
+    unit = voxels.to_unit_cube(points, kept.first, low, extent)
+    first = kept.first if len(finite) == len(xyz) else finite[kept.first]
     colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[first].astype(np.float32), nan=0.5)
     every = np.arange(len(unit), dtype=np.int32)
-    labeled = source if len(cleaned.position) == len(source) else source[cleaned.labeled]
+    labeled = source if len(kept.position) == len(source) else source[kept.labeled]
     return WorkingCloud(
-        first, labeled, cleaned.position, {reason: n for reason, n in set_aside.items() if n}, unit, colors, every,
+        first, labeled, kept.position, {reason: n for reason, n in set_aside.items() if n}, unit, colors, every,
         every, extent,
     )  # fmt: skip
 

@@ -14,8 +14,8 @@ import numpy as np
 from s4token_model.kernels.sorting import sort_by_group
 
 MIN_POINTS = 20  # of the superpoints that say how large a typical one is
-MAX_SPACING = 1.0  # spacing of the tokens over the size of a typical superpoint in the largest cloud of one window ...
-SPACING = 0.75  # ... and in larger clouds, by more tokens
+LARGE_SPACING = 0.7  # a spacing of the tokens over the size of a typical superpoint that few trained clouds have
+MAX_SPACING, SPACING = 1.0, 0.85  # the largest one in a cloud of one window, and that of larger clouds
 CORE = 0.75  # tokens of a window that belong to it; the others are its neighbors
 
 
@@ -27,15 +27,15 @@ class Window(NamedTuple):
     points: np.ndarray  # (h,) int32, the points that lie in it
 
 
-def wanted_tokens(tokens: int, spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -> int:
-    """Return how many tokens a cloud needs that has `tokens` of them at a mean distance of `spacing`.
-
-    xyz (H, 3) and superpoints (H,) are those of the cloud. On surfaces the number grows with spacing^-2.
-    """
+def relative_spacing(spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -> float:
+    """Return the mean distance of the tokens over the size of a typical superpoint of a cloud xyz (H, 3), or 0."""
     size = typical_size(xyz, superpoints)
-    if not size > 0 or spacing <= MAX_SPACING * size:
-        return tokens
-    return int(np.ceil(tokens * (spacing / (SPACING * size)) ** 2))
+    return spacing / size if size > 0 else 0.0
+
+
+def wanted_tokens(tokens: int, spacing: float) -> int:
+    """Return how many tokens a cloud needs that has `tokens` at this relative spacing; on surfaces, ~ spacing^2."""
+    return tokens if spacing <= MAX_SPACING else int(np.ceil(tokens * (spacing / SPACING) ** 2))
 
 
 def count_of(tokens: int, capacity: int) -> int:
@@ -57,6 +57,11 @@ def typical_size(xyz: np.ndarray, superpoints: np.ndarray) -> float:
     points = xyz[order]
     extent = np.maximum.reduceat(points, starts[:-1]) - np.minimum.reduceat(points, starts[:-1])
     return float(np.median(np.linalg.norm(extent[many], axis=1)))
+
+
+def inside(xyz: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return which points xyz (H, 3) lie in a box from corner `low` to `high`, each (3,): (H,) bool."""
+    return ((xyz >= low) & (xyz <= high)).all(axis=1)
 
 
 def split(centers: np.ndarray, xyz: np.ndarray, capacity: int) -> list[Window]:

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy, normalize, one_hot
 from tqdm import tqdm
 
 from s4token_model import checkpoint
+from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
 from s4token_model.io import files
@@ -164,7 +165,7 @@ def prepare_shape(out: Path, source: Path, config: Config) -> list[str]:
     """Write the sample of one shape, or return a message why there is none, e.g. that it gives too few tokens."""
     try:
         shape = shapenetpart.load_shape(source)
-        patched = build_patches(shape.xyz, None, config)
+        patched = build_patches(shape.xyz, None, configs.replace(config, {"input.clean": False}))
         rng, count = np.random.default_rng(zlib.crc32(shape.name.encode())), len(patched.superpoints)
         chosen = np.sort(rng.choice(count, min(count, POINTS), replace=False))
         sample = token_samples.make_sample(patched, config, chosen, shape.label, MIN_TOKENS)

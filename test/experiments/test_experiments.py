@@ -81,7 +81,7 @@ def test_drawn_points_keep_their_labels():
     item = objects.tokenize(objects.make(5, 1, 300)[0], config)
     few = objects.stack([subsample_points(item, 50, np.random.default_rng(1))])
     assert few.weights.shape == (1, 50, 12) and few.label.shape == (1, 50)
-    chosen = np.random.default_rng(1).choice(300, 50, replace=False)
+    chosen = np.random.default_rng(1).choice(len(item.point_label), 50, replace=False)
     np.testing.assert_array_equal(few.label[0], item.point_label[chosen])
 
 

@@ -1,0 +1,85 @@
+"""The network on a cloud: tokens of one window after the other, and more tokens where it recognizes more by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+from s4token_model.config import Config
+from s4token_model.pipeline import windows
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.patched_cloud import PatchedCloud, cut, network_input
+from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
+from s4token_model.stage_timer import StageTimer
+
+MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
+FINER = 3  # times the windows, with tokens at 0.6 of the distance
+PROBES = 4  # windows that decide whether all are encoded
+MIN_GAIN = 0.015  # of the familiarity
+UNFAMILIAR = 0.8  # of windows.familiar: below it, a cloud counts as large whatever the spacing of its tokens
+
+
+class WindowedEncoder:
+    """Turns patches into unit features in CLIP's joint space."""
+
+    def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: Config):
+        """Compute on the device of `clip`, where the tokenizer is."""
+        self.tokenizer, self.clip, self.config = tokenizer, clip, config
+        self.progress = False  # show a bar while a large cloud is encoded
+
+    def encode(self, geometry: PatchedCloud, timer: StageTimer) -> tuple[PatchedCloud, np.ndarray, np.ndarray]:
+        """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end."""
+        tokens, cls = self._encode_all(geometry)
+        timer("encoder")
+        while (finer := self._finer(geometry, tokens, timer)) is not None:
+            geometry = finer
+            tokens, cls = self._encode_all(geometry)
+            timer("encoder")
+        return geometry, tokens, cls
+
+    def _encode_all(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
+        tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
+        cls, shown = np.zeros(self.clip.dim, np.float32), self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
+        for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)):
+            features, cloud = self._encode_tokens(network_input(geometry, self.config, i))
+            tokens[window.tokens[window.core]] = features[window.core]
+            cls += cloud
+        return tokens, cls / max(float(np.linalg.norm(cls)), 1e-12)
+
+    def _encode_tokens(self, inputs: TokenInput) -> tuple[np.ndarray, np.ndarray]:
+        """Unit features (N, E) of the tokens and (E,) of all together."""
+        device = self.clip.device
+        inputs = inputs.to(device)
+        with torch.inference_mode():
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.clip.uses_bf16):
+                tokens = self.tokenizer(inputs)
+            features, cls = self.clip.encode_tokens(tokens.float())
+            return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
+
+    def _finer(self, geometry: PatchedCloud, tokens: np.ndarray, timer: StageTimer) -> PatchedCloud | None:
+        """The cloud in FINER times the windows, if it looks more familiar to the network then; else None.
+
+        Only clouds that look unfamiliar are tried: those whose tokens are unusually far apart, and very strange ones.
+        The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
+        """
+        known, limit, partition = self.clip.known_words, self.config.windows.familiar, geometry.partition
+        count = FINER * len(geometry.windows)
+        if known is None or partition is None or count > self.config.windows.maximum:
+            return None
+        familiarity = known.score(tokens)
+        if familiarity.mean() >= limit * (1.0 if partition.large else UNFAMILIAR):
+            return None
+        finer = cut(partition, count, self.config, timer)
+        gains = []
+        for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)):
+            window = finer.windows[i]
+            seen = finer.patches.centers[window.tokens[window.core]]
+            low, high = seen.min(axis=0) - finer.patches.radius, seen.max(axis=0) + finer.patches.radius
+            same = windows.inside(geometry.patches.centers, low, high)
+            if same.any():
+                features, _ = self._encode_tokens(network_input(finer, self.config, i))
+                gains.append(known.score(features[window.core]).mean() - familiarity[same].mean())
+        timer("encoder")
+        return finer if gains and np.mean(gains) >= MIN_GAIN else None
