@@ -31,14 +31,14 @@ def accuracy(segmenter, xyz, truth, names) -> float:
 
 
 def test_a_map_of_rooms_is_labeled_as_well_as_one(mini):
-    one, map_of_12 = (accuracy(mini, *rooms(*grid)) for grid in ((1, 1), (3, 4)))
-    assert map_of_12 >= 0.95 * one > 0.5
+    one, many = (accuracy(mini, *rooms(*grid)) for grid in ((1, 1), (3, 3)))
+    assert many >= 0.95 * one > 0.5
 
 
 def test_with_one_window_the_user_is_told_that_the_cloud_is_too_large(mini):
     changed = config.replace(mini.config, {"windows.maximum": 1})
     fast = Segmenter(mini.tokenizer, mini.clip, changed)
-    encoding = fast.encode(rooms(6, 6, 5000)[0])
+    encoding = fast.encode(rooms(4, 4)[0])
     assert len(encoding.geometry.windows) == 1 and len(encoding.tokens) == 512
     (warning,) = encoding.warnings
     assert "too large" in warning and "windows.maximum" in warning
@@ -46,7 +46,7 @@ def test_with_one_window_the_user_is_told_that_the_cloud_is_too_large(mini):
 
 
 def test_every_token_gets_the_feature_of_its_own_window(mini):
-    geometry = mini.build_patches(rooms(4, 4, 3000)[0])
+    geometry = mini.build_patches(rooms(4, 4)[0])
     assert len(geometry.windows) > 1
     from s4token_model.pipeline.patched_cloud import network_input
 
