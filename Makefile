@@ -1,7 +1,7 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
-#   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
+#   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness gpu-check
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check
 help:
 	@sed -n '2,5s/^# *//p' Makefile
 
@@ -40,6 +40,11 @@ results:
 robustness:
 	@scripts/setup.sh bench
 	@$(RUN) -m s4token_model.cli robustness --report docs/robustness.md $(ARGS)
+
+calibration:
+	@scripts/setup.sh bench
+	@$(RUN) -m s4token_model.cli evaluate calibration --report docs/calibration.md \
+	    $(if $(S4TOKEN_DATA),--root "$(S4TOKEN_DATA)") $(ARGS)
 
 gpu-check:
 	@scripts/setup.sh test

@@ -115,35 +115,39 @@ def _add_evaluate(commands: Any) -> None:
     projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
     method = {"choices": ["s4token", "projection"], "help": projection}
     # Options of one
-    area = {"help": "an area, e.g. Area_2 (default: Area_5)"}
     rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
     variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
-    count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20)"}
+    count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20; calibration: 40)"}
+    report = {"metavar": "FILE.md", "help": "write a document, and its picture beside it with the suffix .png"}
+    folders = {"help": "folder with scannet_votenet/ or semantickitti/ (default: procedural rooms only)"}
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
-    _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split=area)
+    _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)
     _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
-    about = "ScanObjectNN, zero-shot classification"
-    _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
+    _add_benchmark(
+        add, "scanobjectnn", "ScanObjectNN, zero-shot classification", split=split, method=method, variants=variants
+    )
     about = "held-out procedural rooms, by class names and synonyms"
-    _add_benchmark(add, "procedural", about, root=None, rooms=count)
+    _add_benchmark(add, "procedural", about, data=None, rooms=count)
+    about = "how confidence relates to being right, on held-out procedural rooms and real data"
+    _add_benchmark(add, "calibration", about, data=None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     root = "a bag, a folder of clouds, or a cloud file"
-    _add_benchmark(add, "agreement", about, root=root, pictures=False, words=words)
+    _add_benchmark(add, "agreement", about, data=root, pictures=False, words=words)
 
 
 def _add_benchmark(
-    benchmarks: Any, name: str, about: str, root: str | None = DATA_HELP, pictures: bool = True, **options: Any
+    benchmarks: Any, name: str, about: str, data: str | None = DATA_HELP, pictures: bool = True, **options: Any
 ) -> None:
     command = _command(benchmarks, name, evaluate, about)
-    if root:
-        command.add_argument("--root", required=True, help=root)
+    if data:
+        command.add_argument("--root", required=True, help=data)
     for flag, details in options.items():
         command.add_argument(f"--{flag}", default=argparse.SUPPRESS, **details)
     if pictures:
-        command.add_argument("--pictures", metavar="DIR", help="draw predictions beside the truth, and confusions")
+        command.add_argument("--pictures", metavar="DIR", help="draw the result: predictions, confusions, curves")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
 

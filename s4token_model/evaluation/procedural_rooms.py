@@ -9,7 +9,7 @@ import numpy as np
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.procedural import scenes
 from s4token_model.procedural.captions import HELD_OUT
-from s4token_model.procedural.classes import INDOOR
+from s4token_model.procedural.classes import INDOOR, scannet20_ids
 from s4token_model.procedural.types import Scan
 from s4token_model.sensors import scans
 
@@ -17,6 +17,7 @@ FIRST_SEED = 1_900_000_000  # far above every seed that training counts up from
 NAMES = INDOOR
 # The first synonym of every class that training never saw, e.g. couch for sofa; the name itself if it has none
 SYNONYMS = tuple(HELD_OUT[name][0] if HELD_OUT.get(name) else name for name in NAMES)
+SCANNET20_IDS = tuple(scannet20_ids(missing=-1)[: len(NAMES)])  # of each name among ScanNet's 20
 
 
 def held_out_scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:

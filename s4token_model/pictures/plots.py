@@ -85,6 +85,34 @@ def save_robustness_plot(path: Path, panels: Sequence[Panel], columns: int = 3) 
     figure.savefig(path, dpi=90)
 
 
+def save_reliability_plot(
+    path: Path, curves: dict[str, tuple[dict[str, Any], dict[str, Any]]], precisions: Sequence[float]
+) -> None:
+    """Draw precision against confidence, and precision and coverage against the threshold, a color per name.
+
+    curves: of each name its reliability (confidence, precision) and its curve (threshold, precision, coverage), all
+    fractions, precision None where nothing is labeled; precisions: horizontal lines of the panel in the middle.
+    """
+    figure = new_figure(14, 5)
+    left, middle, right = figure.subplots(1, 3)
+    for name, (bins, curve) in curves.items():
+        left.plot(bins["confidence"], bins["precision"], marker="o", markersize=4, label=name)
+        middle.plot(curve["threshold"], [np.nan if p is None else p for p in curve["precision"]])
+        right.plot(curve["threshold"], curve["coverage"])
+    left.plot([0, 1], [0, 1], color="gray", linestyle=":", zorder=0)
+    for precision in precisions:
+        middle.axhline(precision, color="gray", linestyle=":", zorder=0)
+    left.set(xlabel="confidence", ylabel="fraction of the points that are right", title="Reliability")
+    middle.set(xlabel="threshold", title="Precision of the points that keep a label")
+    right.set(xlabel="threshold", title="Coverage: points that keep a label")
+    for axes in (left, middle, right):
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.grid(True, alpha=0.2)
+    figure.legend(loc="outside lower center", ncols=len(curves))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
 def new_figure(width: float, height: float) -> Any:
     """A matplotlib figure of this size in inches; ImportError that names the package if it is missing."""
     try:

@@ -1,0 +1,178 @@
+"""How confidence relates to being right: on held-out procedural rooms and on real data, also for absent words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s4token_model.evaluation.confidence_metrics import (
+    THRESHOLDS,
+    Outcomes,
+    Scored,
+    aurc,
+    auroc,
+    calibration_error,
+    fitted_temperature,
+    joined,
+    negative_log_likelihood,
+    outcomes_of,
+    precision_and_coverage,
+    reliability,
+    smallest_threshold,
+)
+from s4token_model.evaluation.loading import Result, Setup
+from s4token_model.evaluation.scored_sets import ScoredSet, procedural_sets, real_sets
+
+PRECISIONS = (0.8, 0.9)
+WORD_COUNTS = (5, 10, 20, 40)
+DRAWS = 10  # of random word lists
+
+
+def confidence_calibration(
+    setup: Setup, root: str | Path | None = None, rooms: int = 40, report: str | Path | None = None
+) -> Result:
+    """Measure the confidences of a model on held-out rooms, and on the real data below `root` where they are.
+
+    `report`: a Markdown file to write, with the picture NAME.png beside it.
+    """
+    from s4token_model.evaluation import calibration_report
+
+    if rooms < 2:
+        raise ValueError(f"rooms={rooms}; at least two, to fit the temperature on one half and test it on the other")
+    segmenter = setup.labeler()
+    sets = [*procedural_sets(segmenter, rooms), *(real_sets(segmenter, Path(root)) if root else ())]
+    temperature = segmenter.config.vocabulary.temperature
+    fitted = fitted_temperature(sets[1].pooled())
+    figures = [measure(one, temperature, fitted) for one in sets]
+    result = {"task": "calibration", "model": str(setup.model), "temperature": temperature, "rooms": rooms}
+    result |= {"fitted_temperature": fitted, "recommended": recommended(sets, figures, temperature), "sets": figures}
+    if setup.out is not None:
+        calibration_report.draw(setup.out / "calibration.png", result)
+    if report is not None:
+        calibration_report.write(Path(report), result)
+    return result, calibration_report.text(result)
+
+
+def measure(one: ScoredSet, temperature: float, fitted: float) -> dict[str, Any]:
+    """All figures of a set, JSON-ready, at `temperature`; `fitted` is that of the rooms."""
+    scored = one.pooled()
+    outcomes = outcomes_of(scored, temperature)
+    precision, coverage = precision_and_coverage(outcomes)
+    bins = reliability(outcomes)
+    return {
+        "name": one.name, "words": len(one.words), "clouds": len(one.clouds), "points": int(outcomes.points.sum()),
+        "accuracy": outcomes.accuracy, "confidence": outcomes.mean_confidence,
+        "temperatures": temperatures(one, temperature, fitted),
+        "reliability": {key: values.tolist() for key, values in bins._asdict().items()},
+        "curve": {
+            "threshold": THRESHOLDS.tolist(), "coverage": coverage.tolist(),
+            "precision": [None if np.isnan(p) else float(p) for p in precision],
+        },
+        "thresholds": {str(target): threshold_figures(outcomes, target) for target in PRECISIONS},
+        "word_counts": [word_count(one, count, temperature) for count in WORD_COUNTS if count < len(one.words)],
+        "absent": absent_words(one, temperature, smallest_threshold(outcomes, PRECISIONS[0])),
+        "scores": ranking(scored, temperature),
+    }  # fmt: skip
+
+
+def temperatures(one: ScoredSet, current: float, fitted: float) -> dict[str, Any]:
+    """Calibration error and likelihood at the current temperature, at that of the rooms, and cross-fitted."""
+    scored = one.pooled()
+    found: dict[str, Any] = {"fitted": fitted_temperature(scored)}
+    for key, value in (("current", current), ("rooms", fitted)):
+        found[f"{key}_ece"] = calibration_error(outcomes_of(scored, value))
+        found[f"{key}_nll"] = negative_log_likelihood(scored, value)
+    # Fit on one half of the groups, test on the other
+    parts, likelihood = [], 0.0
+    for fit, test in one.halves():
+        value, held_out = fitted_temperature(one.pooled(fit)), one.pooled(test)
+        parts.append(outcomes_of(held_out, value))
+        likelihood += negative_log_likelihood(held_out, value) * held_out.counts.sum()
+    tested = joined(parts) if parts else None
+    found["crossed_ece"] = calibration_error(tested) if tested else None
+    found["crossed_nll"] = float(likelihood / tested.points.sum()) if tested else None
+    return found
+
+
+def threshold_figures(outcomes: Outcomes, precision: float) -> dict[str, float | None]:
+    """The smallest threshold at which the labeled points have this precision, and their fraction; None if none has."""
+    threshold = smallest_threshold(outcomes, precision)
+    coverage = None if threshold is None else float(precision_and_coverage(outcomes, np.array([threshold]))[1][0])
+    return {"threshold": threshold, "coverage": coverage}
+
+
+def recommended(sets: Sequence[ScoredSet], figures: Sequence[dict[str, Any]], temperature: float) -> dict[str, Any]:
+    """The smallest threshold that has the first of PRECISIONS on every set, and what it gives on each group of it."""
+    found = [one["thresholds"][str(PRECISIONS[0])]["threshold"] for one in figures]
+    if None in found:
+        return {"threshold": None, "sets": []}
+    threshold = max(found)
+    rows = []
+    for one in sets:
+        values = [precision_and_coverage(outcomes_of(one.pooled([group]), temperature), np.array([threshold]))
+                  for group in dict.fromkeys(one.groups)]  # fmt: skip
+        precisions = np.array([precision[0] for precision, _ in values])
+        precision, coverage = precision_and_coverage(outcomes_of(one.pooled(), temperature), np.array([threshold]))
+        rows.append({"name": one.name, "precision": float(precision[0]), "coverage": float(coverage[0])})
+        rows[-1] |= {"lowest": float(np.nanmin(precisions)), "groups": len(values)}
+    return {"threshold": threshold, "sets": rows}
+
+
+def word_count(one: ScoredSet, count: int, temperature: float) -> dict[str, Any]:
+    """Figures over random lists of `count` of the words, on the points whose class is in the list."""
+    rng, scored = np.random.default_rng([count, 1]), one.pooled()
+    lists = [np.sort(rng.choice(len(one.words), count, replace=False)) for _ in range(DRAWS)]
+    drawn = [Scored(scored.cosines[:, words], scored.counts[:, words]) for words in lists]
+    together = Scored(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
+    outcomes = outcomes_of(together, temperature)
+    figures = {"words": count, "accuracy": outcomes.accuracy, "confidence": outcomes.mean_confidence}
+    figures |= {"ece": calibration_error(outcomes), "fitted_temperature": fitted_temperature(together)}
+    return figures | threshold_figures(outcomes, PRECISIONS[0])
+
+
+def absent_words(one: ScoredSet, temperature: float, threshold: float | None) -> dict[str, Any]:
+    """Figures with a random half of the classes that occur missing from the list; `threshold` is that of all words.
+
+    auroc: whether confidence tells points whose class is in the list from others. alone, with_background: precision
+    and coverage of the words that are left, by themselves and with the removed ones in the list as background.
+    """
+    rng, scored = np.random.default_rng(2), one.pooled()
+    occurring = np.flatnonzero(scored.counts.sum(0) > 0)
+    complete = outcomes_of(scored, temperature)
+    best = scored.cosines.argmax(1)
+    alone, in_list, background = [], [], []
+    for _ in range(DRAWS):
+        kept = np.setdiff1d(np.arange(len(one.words)), rng.choice(occurring, len(occurring) // 2, replace=False))
+        found = outcomes_of(Scored(scored.cosines[:, kept], scored.counts[:, kept]), temperature)
+        in_list.append(found.points)
+        alone.append(found._replace(points=complete.points))
+        background.append(complete._replace(confidence=np.where(np.isin(best, kept), complete.confidence, -1.0)))
+    outcomes, present = joined(alone), np.concatenate(in_list)
+    missing = outcomes.points - present
+    limits = np.array([threshold or 0.0])
+    figures: dict[str, Any] = {
+        "present_confidence": float(outcomes.confidence @ present / present.sum()),
+        "absent_confidence": float(outcomes.confidence @ missing / max(missing.sum(), 1.0)),
+        "auroc": auroc(outcomes.confidence, present, missing),
+    }
+    for key, part in (("alone", outcomes), ("with_background", joined(background))):
+        precision, coverage = precision_and_coverage(part, limits)
+        figures[key] = {"precision": float(precision[0]), "coverage": float(coverage[0])}
+    return figures | threshold_figures(outcomes, PRECISIONS[0])
+
+
+def ranking(scored: Scored, temperature: float) -> dict[str, dict[str, float]]:
+    """Area under the ROC curve of right against wrong, and under the risk-coverage curve, of several scores."""
+    confidence, right, points = outcomes_of(scored, temperature)
+    second, first = np.sort(scored.cosines, axis=1)[:, -2:].T
+    exponents = scored.cosines / temperature
+    powers = np.exp(exponents - exponents.max(1, keepdims=True))
+    probability = powers / powers.sum(1, keepdims=True)
+    entropy = -(probability * np.log(np.maximum(probability, 1e-30))).sum(1)
+    scores = {"softmax": confidence, "negative entropy": -entropy, "margin": first - second, "cosine": first}
+    return {
+        key: {"auroc": auroc(v, right, points - right), "aurc": aurc(v, right, points)} for key, v in scores.items()
+    }
