@@ -126,16 +126,13 @@ def _add_evaluate(commands: Any) -> None:
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)
     _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
-    _add_benchmark(
-        add, "scanobjectnn", "ScanObjectNN, zero-shot classification", split=split, method=method, variants=variants
-    )
+    about = "ScanObjectNN, zero-shot classification"
+    _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
     about = "held-out procedural rooms, by class names and synonyms"
     _add_benchmark(add, "procedural", about, data=None, rooms=count)
-    about = "how confidence relates to being right, on held-out procedural rooms and real data"
-    _add_benchmark(add, "calibration", about, data=None, rooms=count, report=report, root=folders)
+    _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
-    root = "a bag, a folder of clouds, or a cloud file"
-    _add_benchmark(add, "agreement", about, data=root, pictures=False, words=words)
+    _add_benchmark(add, "agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words)
 
 
 def _add_benchmark(

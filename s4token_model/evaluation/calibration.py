@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from s4token_model.evaluation import calibration_report
 from s4token_model.evaluation.confidence_metrics import (
     THRESHOLDS,
     Outcomes,
@@ -25,6 +26,7 @@ from s4token_model.evaluation.confidence_metrics import (
 )
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.scored_sets import ScoredSet, procedural_sets, real_sets
+from s4token_model.pictures.plots import new_figure
 
 PRECISIONS = (0.8, 0.9)
 WORD_COUNTS = (5, 10, 20, 40)
@@ -38,14 +40,15 @@ def confidence_calibration(
 
     `report`: a Markdown file to write, with the picture NAME.png beside it.
     """
-    from s4token_model.evaluation import calibration_report
-
     if rooms < 2:
         raise ValueError(f"rooms={rooms}; at least two, to fit the temperature on one half and test it on the other")
+    if report is not None:
+        new_figure(1, 1)  # a missing package is an error before the work, not after it
     segmenter = setup.labeler()
-    sets = [*procedural_sets(segmenter, rooms), *(real_sets(segmenter, Path(root)) if root else ())]
-    temperature = segmenter.config.vocabulary.temperature
-    fitted = fitted_temperature(sets[1].pooled())
+    real = list(real_sets(segmenter, Path(root))) if root else []
+    own_words, scannet_words = procedural_sets(segmenter, rooms)
+    sets, temperature = [own_words, scannet_words, *real], segmenter.config.vocabulary.temperature
+    fitted = fitted_temperature(scannet_words.pooled())
     figures = [measure(one, temperature, fitted) for one in sets]
     result = {"task": "calibration", "model": str(setup.model), "temperature": temperature, "rooms": rooms}
     result |= {"fitted_temperature": fitted, "recommended": recommended(sets, figures, temperature), "sets": figures}
@@ -59,6 +62,8 @@ def confidence_calibration(
 def measure(one: ScoredSet, temperature: float, fitted: float) -> dict[str, Any]:
     """All figures of a set, JSON-ready, at `temperature`; `fitted` is that of the rooms."""
     scored = one.pooled()
+    if not scored.counts.any():
+        raise ValueError(f"{one.name}: no annotated point; check the labels")
     outcomes = outcomes_of(scored, temperature)
     precision, coverage = precision_and_coverage(outcomes)
     bins = reliability(outcomes)
@@ -69,10 +74,10 @@ def measure(one: ScoredSet, temperature: float, fitted: float) -> dict[str, Any]
         "reliability": {key: values.tolist() for key, values in bins._asdict().items()},
         "curve": {
             "threshold": THRESHOLDS.tolist(), "coverage": coverage.tolist(),
-            "precision": [None if np.isnan(p) else float(p) for p in precision],
+            "precision": [finite(value) for value in precision],
         },
         "thresholds": {str(target): threshold_figures(outcomes, target) for target in PRECISIONS},
-        "word_counts": [word_count(one, count, temperature) for count in WORD_COUNTS if count < len(one.words)],
+        "word_counts": word_counts(scored, temperature),
         "absent": absent_words(one, temperature, smallest_threshold(outcomes, PRECISIONS[0])),
         "scores": ranking(scored, temperature),
     }  # fmt: skip
@@ -100,37 +105,52 @@ def temperatures(one: ScoredSet, current: float, fitted: float) -> dict[str, Any
 def threshold_figures(outcomes: Outcomes, precision: float) -> dict[str, float | None]:
     """The smallest threshold at which the labeled points have this precision, and their fraction; None if none has."""
     threshold = smallest_threshold(outcomes, precision)
-    coverage = None if threshold is None else float(precision_and_coverage(outcomes, np.array([threshold]))[1][0])
+    coverage = None if threshold is None else at_threshold(outcomes, threshold)["coverage"]
     return {"threshold": threshold, "coverage": coverage}
 
 
+def at_threshold(outcomes: Outcomes, threshold: float) -> dict[str, float | None]:
+    """Precision, None if no point is labeled, and coverage."""
+    precision, coverage = precision_and_coverage(outcomes, np.array([threshold]))
+    return {"precision": finite(precision[0]), "coverage": float(coverage[0])}
+
+
+def finite(value: float) -> float | None:
+    """The value as JSON has it: None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
 def recommended(sets: Sequence[ScoredSet], figures: Sequence[dict[str, Any]], temperature: float) -> dict[str, Any]:
-    """The smallest threshold that has the first of PRECISIONS on every set, and what it gives on each group of it."""
-    found = [one["thresholds"][str(PRECISIONS[0])]["threshold"] for one in figures]
-    if None in found:
+    """The smallest threshold that has the first of PRECISIONS on every set, and what it gives there."""
+    precisions = np.array([one["curve"]["precision"] for one in figures], np.float64)  # None becomes NaN
+    enough = np.flatnonzero((precisions >= PRECISIONS[0]).all(axis=0))
+    if not len(enough):
         return {"threshold": None, "sets": []}
-    threshold = max(found)
-    rows = []
+    threshold, rows = float(THRESHOLDS[enough[0]]), []
     for one in sets:
-        values = [precision_and_coverage(outcomes_of(one.pooled([group]), temperature), np.array([threshold]))
-                  for group in dict.fromkeys(one.groups)]  # fmt: skip
-        precisions = np.array([precision[0] for precision, _ in values])
-        precision, coverage = precision_and_coverage(outcomes_of(one.pooled(), temperature), np.array([threshold]))
-        rows.append({"name": one.name, "precision": float(precision[0]), "coverage": float(coverage[0])})
-        rows[-1] |= {"lowest": float(np.nanmin(precisions)), "groups": len(values)}
+        parts = [outcomes_of(one.pooled([group]), temperature) for group in dict.fromkeys(one.groups)]
+        found = [at_threshold(part, threshold)["precision"] for part in parts]
+        row = {"name": one.name, **at_threshold(joined(parts), threshold), "groups": len(parts)}
+        rows.append(row | {"lowest": min(precision for precision in found if precision is not None)})
     return {"threshold": threshold, "sets": rows}
 
 
-def word_count(one: ScoredSet, count: int, temperature: float) -> dict[str, Any]:
-    """Figures over random lists of `count` of the words, on the points whose class is in the list."""
-    rng, scored = np.random.default_rng([count, 1]), one.pooled()
-    lists = [np.sort(rng.choice(len(one.words), count, replace=False)) for _ in range(DRAWS)]
-    drawn = [Scored(scored.cosines[:, words], scored.counts[:, words]) for words in lists]
-    together = Scored(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
-    outcomes = outcomes_of(together, temperature)
-    figures = {"words": count, "accuracy": outcomes.accuracy, "confidence": outcomes.mean_confidence}
-    figures |= {"ece": calibration_error(outcomes), "fitted_temperature": fitted_temperature(together)}
-    return figures | threshold_figures(outcomes, PRECISIONS[0])
+def word_counts(scored: Scored, temperature: float) -> list[dict[str, Any]]:
+    """Figures over random lists of each of WORD_COUNTS of the words, on the points whose class is in the list."""
+    rows: list[dict[str, Any]] = []
+    for count in WORD_COUNTS:
+        if count >= scored.cosines.shape[1]:
+            break
+        rng = np.random.default_rng([count, 1])
+        lists = [np.sort(rng.choice(scored.cosines.shape[1], count, replace=False)) for _ in range(DRAWS)]
+        drawn = [Scored(scored.cosines[:, words], scored.counts[:, words]) for words in lists]
+        together = Scored(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
+        if together.counts.any():
+            outcomes = outcomes_of(together, temperature)
+            row = {"words": count, "accuracy": outcomes.accuracy, "confidence": outcomes.mean_confidence}
+            row |= {"ece": calibration_error(outcomes), "fitted_temperature": fitted_temperature(together)}
+            rows.append(row | threshold_figures(outcomes, PRECISIONS[0]))
+    return rows
 
 
 def absent_words(one: ScoredSet, temperature: float, threshold: float | None) -> dict[str, Any]:
@@ -141,30 +161,29 @@ def absent_words(one: ScoredSet, temperature: float, threshold: float | None) ->
     """
     rng, scored = np.random.default_rng(2), one.pooled()
     occurring = np.flatnonzero(scored.counts.sum(0) > 0)
-    complete = outcomes_of(scored, temperature)
-    best = scored.cosines.argmax(1)
-    alone, in_list, background = [], [], []
+    complete, best = outcomes_of(scored, temperature), scored.cosines.argmax(1)
+    # Random halves: points whose class is in the list, and the outcomes of the half without and with the other one
+    present, alone, background = [], [], []
     for _ in range(DRAWS):
         kept = np.setdiff1d(np.arange(len(one.words)), rng.choice(occurring, len(occurring) // 2, replace=False))
         found = outcomes_of(Scored(scored.cosines[:, kept], scored.counts[:, kept]), temperature)
-        in_list.append(found.points)
+        present.append(found.points)
         alone.append(found._replace(points=complete.points))
         background.append(complete._replace(confidence=np.where(np.isin(best, kept), complete.confidence, -1.0)))
-    outcomes, present = joined(alone), np.concatenate(in_list)
-    missing = outcomes.points - present
-    limits = np.array([threshold or 0.0])
-    figures: dict[str, Any] = {
-        "present_confidence": float(outcomes.confidence @ present / present.sum()),
-        "absent_confidence": float(outcomes.confidence @ missing / max(missing.sum(), 1.0)),
-        "auroc": auroc(outcomes.confidence, present, missing),
+    # All halves together
+    outcomes, inside = joined(alone), np.concatenate(present)
+    outside = outcomes.points - inside
+    return {
+        "present_confidence": float(outcomes.confidence @ inside / inside.sum()),
+        "absent_confidence": float(outcomes.confidence @ outside / max(outside.sum(), 1.0)),
+        "auroc": auroc(outcomes.confidence, inside, outside),
+        "alone": at_threshold(outcomes, threshold or 0.0),
+        "with_background": at_threshold(joined(background), threshold or 0.0),
+        **threshold_figures(outcomes, PRECISIONS[0]),
     }
-    for key, part in (("alone", outcomes), ("with_background", joined(background))):
-        precision, coverage = precision_and_coverage(part, limits)
-        figures[key] = {"precision": float(precision[0]), "coverage": float(coverage[0])}
-    return figures | threshold_figures(outcomes, PRECISIONS[0])
 
 
-def ranking(scored: Scored, temperature: float) -> dict[str, dict[str, float]]:
+def ranking(scored: Scored, temperature: float) -> dict[str, dict[str, float | None]]:
     """Area under the ROC curve of right against wrong, and under the risk-coverage curve, of several scores."""
     confidence, right, points = outcomes_of(scored, temperature)
     second, first = np.sort(scored.cosines, axis=1)[:, -2:].T

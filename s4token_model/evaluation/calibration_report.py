@@ -11,11 +11,12 @@ from s4token_model.evaluation.tables import markdown_table, table
 
 Figures = dict[str, Any]
 INTRODUCTION = (
-    "Confidence is the softmax of the cosines at `vocabulary.temperature`. Calibrated means: of the points with"
-    " confidence p, a fraction p is right. All figures are over annotated points, and in percent unless they are"
-    " temperatures or thresholds. Left: points in bins of equal mass by confidence, and the fraction of each that is"
-    " right; on the diagonal confidence is a probability. Middle and right: the points that keep a label at a"
-    " threshold."
+    "Confidence is the softmax of the cosines at `vocabulary.temperature`. It is calibrated if, of the points with"
+    " confidence p, a fraction p is right. Figures are over annotated points, in percent unless they are temperatures"
+    " or thresholds. The procedural rooms are under seeds that training never draws. A real cloud counts four times, in"
+    " quarter turns about the vertical, since the draw of the tokens moves the figures of few clouds.",
+    "Left: bins of equal mass by confidence, and the fraction of each that is right. Middle and right: what is right,"
+    " and how many points keep a label, at a threshold.",
 )
 ABOUT = {
     "Temperature": (
@@ -133,7 +134,12 @@ def write(path: Path, result: Figures) -> None:
     picture = path.with_suffix(".png")
     draw(picture, result)
     about = f"Written by `make calibration` (`s4token evaluate calibration`) on {date.today()}, with {result['model']}."
-    parts = ["# Calibration of the confidence", about, INTRODUCTION, f"![Reliability, precision]({picture.name})"]
+    parts = [
+        "# Calibration of the confidence",
+        about,
+        *INTRODUCTION,
+        f"![reliability, precision and coverage]({picture.name})",
+    ]
     for title, header, rows in tables(result):
         parts += [f"## {title}", ABOUT[title], markdown_table(header, rows)] if rows else []
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

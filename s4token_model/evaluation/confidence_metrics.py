@@ -94,13 +94,13 @@ def smallest_threshold(outcomes: Outcomes, precision: float) -> float | None:
     return float(THRESHOLDS[enough[0]]) if len(enough) else None
 
 
-def auroc(score: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> float:
-    """Probability that a right point has a higher score than a wrong one; ties count half. NaN without either."""
+def auroc(score: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> float | None:
+    """Probability that a right point has a higher score than a wrong one; ties count half. None without either."""
     rank = np.unique(score, return_inverse=True)[1].reshape(-1)
     positive, negative = np.bincount(rank, right), np.bincount(rank, wrong)
     below = np.cumsum(negative) - negative / 2
     pairs = positive.sum() * negative.sum()
-    return float(positive @ below / pairs) if pairs else np.nan
+    return float(positive @ below / pairs) if pairs else None
 
 
 def aurc(score: np.ndarray, right: np.ndarray, points: np.ndarray) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class ScoredSet:
         return [(names[::2], names[1::2]), (names[1::2], names[::2])] if len(names) > 1 else []
 
 
-def procedural_sets(segmenter: Segmenter, rooms: int) -> list[ScoredSet]:
+def procedural_sets(segmenter: Segmenter, rooms: int) -> tuple[ScoredSet, ScoredSet]:
     """Held-out rooms scored with all of their names, and with those of ScanNet20."""
     from s4token_model.evaluation import procedural_rooms as held_out
 
@@ -57,10 +57,8 @@ def procedural_sets(segmenter: Segmenter, rooms: int) -> list[ScoredSet]:
     columns, ids = [*range(len(constants.SCANNET20) - 1), other], np.array(held_out.SCANNET20_IDS)
     merge = (ids[:, None] == np.arange(len(constants.SCANNET20))).astype(np.float64)
     theirs = tuple(Scored(c.cosines[:, columns], c.counts[:, :other] @ merge) for c in scored)
-    return [
-        ScoredSet("procedural rooms, all words", held_out.NAMES, own, groups),
-        ScoredSet("procedural rooms, ScanNet's words", tuple(constants.SCANNET20), theirs, groups),
-    ]
+    all_words = ScoredSet("procedural rooms, all words", held_out.NAMES, own, groups)
+    return all_words, ScoredSet("procedural rooms, ScanNet's words", tuple(constants.SCANNET20), theirs, groups)
 
 
 def real_sets(segmenter: Segmenter, root: Path) -> Iterator[ScoredSet]:
@@ -71,13 +69,24 @@ def real_sets(segmenter: Segmenter, root: Path) -> Iterator[ScoredSet]:
     if folders[0].is_dir():
         words = prompts.load("scannet20", scannet.NAMES).names
         rooms = SampleLoader(scannet.list_rooms(folders[0]), lambda name: scannet.load_room(folders[0], name), "rooms")
-        scored = {r.name: score_cloud(segmenter, LabeledCloud(r.name, r.xyz, r.rgb, r.label), words) for r in rooms}
-        yield ScoredSet("ScanNet", words, tuple(scored.values()), tuple(name.split("_")[0] for name in scored))
+        clouds = (LabeledCloud(room.name, room.xyz, room.rgb, room.label) for room in rooms)
+        yield _viewed("ScanNet", segmenter, clouds, words)
     if folders[1].is_dir():
         words, found = prompts.load("semantickitti", semantickitti.NAMES).names, semantickitti.list_sweeps(folders[1])
         sweeps = SampleLoader(found, lambda name: (name, semantickitti.load_sweep(folders[1], name)), "sweeps")
-        scored = {name: score_cloud(segmenter, LabeledCloud(name, s.xyz, None, s.label), words) for name, s in sweeps}
-        yield ScoredSet("SemanticKITTI", words, tuple(scored.values()), tuple(scored))
+        clouds = (LabeledCloud(name, sweep.xyz, None, sweep.label) for name, sweep in sweeps)
+        yield _viewed("SemanticKITTI", segmenter, clouds, words)
+
+
+def _viewed(name: str, segmenter: Segmenter, clouds: Iterable[LabeledCloud], words: tuple[str, ...]) -> ScoredSet:
+    """Score every cloud in all quarter turns about the vertical: the draw of the tokens moves the figures of few."""
+    scored, groups = [], []
+    for cloud in clouds:
+        x, y, z = cloud.xyz.T
+        for turned in ((x, y, z), (-y, x, z), (-x, -y, z), (y, -x, z)):
+            scored.append(score_cloud(segmenter, replace(cloud, xyz=np.stack(turned, axis=1)), words))
+            groups.append(cloud.name.split("_")[0])  # scene0003_01 is another scan of the room scene0003
+    return ScoredSet(name, words, tuple(scored), tuple(groups))
 
 
 def score_cloud(segmenter: Segmenter, cloud: LabeledCloud, words: Sequence[str]) -> Scored:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import superpoint_oracle
-from box_room import room
+from box_room import room, write_semantickitti, write_votenet
 from PIL import Image
 from real_data import real
 
@@ -49,12 +49,6 @@ class Knowing:
 def cloud() -> LabeledCloud:
     xyz, part = room(0.1)
     return LabeledCloud("a/room", xyz.astype(np.float32), None, part.astype(np.uint32))
-
-
-def write_votenet(root, name: str, labels: tuple[int, ...] = (2, 1, 22, 3)) -> None:
-    xyz, part = room(0.1)
-    np.save(root / f"{name}_vert.npy", np.c_[xyz, 255 * np.random.default_rng(0).random(xyz.shape)].astype(np.float32))
-    np.save(root / f"{name}_sem_label.npy", np.array(labels, np.uint32)[part])
 
 
 def test_truth_scores_one_and_the_oracle_bounds_it(cloud, tmp_path):
@@ -114,14 +108,7 @@ def test_scannet_with_a_real_pipeline(tmp_path, tiny_model, capsys):
 
 
 def test_semantickitti_with_a_real_pipeline(tmp_path, tiny_model, capsys):
-    xyz, part = room(0.1)
-    folder = tmp_path / "sequences" / "08"
-    for kind, data in (
-        ("velodyne", np.c_[xyz, xyz[:, 0]].astype(np.float32)),
-        ("labels", np.array([40, 50, 0, 10], np.uint32)[part]),
-    ):
-        (folder / kind).mkdir(parents=True)
-        data.tofile(folder / kind / ("000000.bin" if kind == "velodyne" else "000000.label"))
+    write_semantickitti(tmp_path, "08")
     result = benchmarks.run("semantickitti", root=tmp_path, segmenter=Segmenter.load(tiny_model))
     assert result["methods"]["rules"]["iou"]["road"] > 0.8 and "traffic sign" in capsys.readouterr().out
     assert tuple(result["classes"]) == kitti.NAMES
