@@ -18,7 +18,7 @@ from s4token_model import config as configs
 from s4token_model.training.settings import MiniConfig, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-WRITTEN_BY_CODE = ("docs/benchmark.md", "docs/results.md", "docs/robustness.md")
+WRITTEN_BY_CODE = ("docs/benchmark.md", "docs/calibration.md", "docs/results.md", "docs/robustness.md")
 DOCUMENTS = sorted(
     p.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/*.md", "s4token_model/weights/*/README.md")
@@ -177,6 +177,13 @@ def test_the_figures_of_readme_stand_in_the_model_card_and_the_benchmark():
             round(float(v), 1) for v in re.findall(r"\| 10 \| ([0-9.]+) \|", benchmark)
         ]
     assert "trained with labels" in README and "Supervised by labels of procedural scenes" in card
+
+
+def test_the_documented_threshold_is_the_measured_one():
+    measured = float(re.findall(r"\| at (0\.\d\d): precision \|", text_of("docs/calibration.md"))[0])
+    for document in ("docs/robot.md", "s4token_model/weights/s4token-mini/README.md"):
+        documented = float(re.findall(r"threshold of (0\.\d+)", " ".join(text_of(document).split()))[0])
+        assert measured <= documented < measured + 0.1, f"{document}: run make calibration, then correct the text"
 
 
 def test_the_glossary_defines_each_term_once():

@@ -49,9 +49,10 @@ def confidence_calibration(
     own_words, scannet_words = procedural_sets(segmenter, rooms)
     sets, temperature = [own_words, scannet_words, *real], segmenter.config.vocabulary.temperature
     fitted = fitted_temperature(scannet_words.pooled())
-    figures = [measure(one, temperature, fitted) for one in sets]
+    advice = recommended(sets, temperature)
+    figures = [measure(one, temperature, fitted, advice["threshold"] or 0.0) for one in sets]
     result = {"task": "calibration", "model": str(setup.model), "temperature": temperature, "rooms": rooms}
-    result |= {"fitted_temperature": fitted, "recommended": recommended(sets, figures, temperature), "sets": figures}
+    result |= {"fitted_temperature": fitted, "recommended": advice, "sets": figures}
     if setup.out is not None:
         calibration_report.draw(setup.out / "calibration.png", result)
     if report is not None:
@@ -59,11 +60,9 @@ def confidence_calibration(
     return result, calibration_report.text(result)
 
 
-def measure(one: ScoredSet, temperature: float, fitted: float) -> dict[str, Any]:
-    """All figures of a set, JSON-ready, at `temperature`; `fitted` is that of the rooms."""
+def measure(one: ScoredSet, temperature: float, fitted: float, threshold: float) -> dict[str, Any]:
+    """All figures of a set, JSON-ready, at `temperature`; `fitted` is that of the rooms, `threshold` that of all."""
     scored = one.pooled()
-    if not scored.counts.any():
-        raise ValueError(f"{one.name}: no annotated point; check the labels")
     outcomes = outcomes_of(scored, temperature)
     precision, coverage = precision_and_coverage(outcomes)
     bins = reliability(outcomes)
@@ -78,7 +77,7 @@ def measure(one: ScoredSet, temperature: float, fitted: float) -> dict[str, Any]
         },
         "thresholds": {str(target): threshold_figures(outcomes, target) for target in PRECISIONS},
         "word_counts": word_counts(scored, temperature),
-        "absent": absent_words(one, temperature, smallest_threshold(outcomes, PRECISIONS[0])),
+        "absent": absent_words(one, temperature, threshold),
         "scores": ranking(scored, temperature),
     }  # fmt: skip
 
@@ -120,18 +119,22 @@ def finite(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def recommended(sets: Sequence[ScoredSet], figures: Sequence[dict[str, Any]], temperature: float) -> dict[str, Any]:
+def recommended(sets: Sequence[ScoredSet], temperature: float) -> dict[str, Any]:
     """The smallest threshold that has the first of PRECISIONS on every set, and what it gives there."""
-    precisions = np.array([one["curve"]["precision"] for one in figures], np.float64)  # None becomes NaN
+    outcomes = [outcomes_of(one.pooled(), temperature) for one in sets]
+    for one, found in zip(sets, outcomes, strict=True):
+        if not found.points.any():
+            raise ValueError(f"{one.name}: no annotated point; check the labels")
+    precisions = np.array([precision_and_coverage(found)[0] for found in outcomes])
     enough = np.flatnonzero((precisions >= PRECISIONS[0]).all(axis=0))
     if not len(enough):
         return {"threshold": None, "sets": []}
     threshold, rows = float(THRESHOLDS[enough[0]]), []
-    for one in sets:
-        parts = [outcomes_of(one.pooled([group]), temperature) for group in dict.fromkeys(one.groups)]
-        found = [at_threshold(part, threshold)["precision"] for part in parts]
-        row = {"name": one.name, **at_threshold(joined(parts), threshold), "groups": len(parts)}
-        rows.append(row | {"lowest": min(precision for precision in found if precision is not None)})
+    for one, together in zip(sets, outcomes, strict=True):
+        groups = list(dict.fromkeys(one.groups))
+        parts = [at_threshold(outcomes_of(one.pooled([group]), temperature), threshold) for group in groups]
+        row = {"name": one.name, **at_threshold(together, threshold), "groups": len(groups)}
+        rows.append(row | {"lowest": min(part["precision"] for part in parts if part["precision"] is not None)})
     return {"threshold": threshold, "sets": rows}
 
 
@@ -153,11 +156,11 @@ def word_counts(scored: Scored, temperature: float) -> list[dict[str, Any]]:
     return rows
 
 
-def absent_words(one: ScoredSet, temperature: float, threshold: float | None) -> dict[str, Any]:
-    """Figures with a random half of the classes that occur missing from the list; `threshold` is that of all words.
+def absent_words(one: ScoredSet, temperature: float, threshold: float) -> dict[str, Any]:
+    """Figures with a random half of the classes that occur missing from the list.
 
     auroc: whether confidence tells points whose class is in the list from others. alone, with_background: precision
-    and coverage of the words that are left, by themselves and with the removed ones in the list as background.
+    and coverage at `threshold` of the words that are left, by themselves and with the removed ones as background.
     """
     rng, scored = np.random.default_rng(2), one.pooled()
     occurring = np.flatnonzero(scored.counts.sum(0) > 0)
@@ -177,8 +180,8 @@ def absent_words(one: ScoredSet, temperature: float, threshold: float | None) ->
         "present_confidence": float(outcomes.confidence @ inside / inside.sum()),
         "absent_confidence": float(outcomes.confidence @ outside / max(outside.sum(), 1.0)),
         "auroc": auroc(outcomes.confidence, inside, outside),
-        "alone": at_threshold(outcomes, threshold or 0.0),
-        "with_background": at_threshold(joined(background), threshold or 0.0),
+        "alone": at_threshold(outcomes, threshold),
+        "with_background": at_threshold(joined(background), threshold),
         **threshold_figures(outcomes, PRECISIONS[0]),
     }
 

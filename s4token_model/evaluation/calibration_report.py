@@ -35,8 +35,8 @@ ABOUT = {
     ),
     "Words that are missing": (
         "A random half of the classes that occur is removed from the list; all of their points are wrong. AUROC:"
-        " whether confidence tells points whose class is in the list from the others. Alone, with background: precision"
-        " and coverage of the words that are left at the threshold of the complete list (above), by themselves and with"
+        " whether confidence tells points whose class is in the list from the others. Alone, with background:"
+        " precision and coverage of the words that are left, at the threshold for all sets: by themselves, and with"
         " the removed words in the list as background. The last columns: the threshold that the list alone needs."
     ),
     "Other scores": (
@@ -76,7 +76,7 @@ def tables(result: Figures) -> Iterator[tuple[str, list[str], list[list[str]]]]:
 
 def _temperatures(result: Figures) -> tuple[list[str], list[list[str]]]:
     now, fitted = _number(result["temperature"], 3), _number(result["fitted_temperature"], 3)
-    header = ["set", "clouds", "points", "words", "right", "mean confidence", f"ECE / NLL at {now}",
+    header = ["set", "clouds or views", "points", "words", "right", "mean confidence", f"ECE / NLL at {now}",
               f"at the rooms' {fitted}", "cross-fitted", "fitted on all"]  # fmt: skip
     rows = []
     for one in result["sets"]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
 
 SCANNET, SEMANTICKITTI = "scannet_votenet", "semantickitti"  # folders below the root
-MAX_POINTS = 4000  # of a cloud, drawn where labels are not by superpoint
+MAX_POINTS = 1000  # of a cloud, drawn where labels are not by superpoint
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def _viewed(name: str, segmenter: Segmenter, clouds: Iterable[LabeledCloud], wor
 def score_cloud(segmenter: Segmenter, cloud: LabeledCloud, words: Sequence[str]) -> Scored:
     """The cosines that decide the labels of a cloud, beside its truth: of superpoints if they vote, else of points."""
     encoded = segmenter.encode(cloud.xyz, cloud.rgb)
-    cosines, points = segmenter.similarity(encoded, words), np.flatnonzero(encoded.valid)
+    working = encoded.geometry.working
+    cosines, points = segmenter.similarity(encoded, words), working.labeled_index
     if not segmenter.config.vocabulary.vote:
         points = points[cloud.label[points] < len(words)]
         rng = np.random.default_rng(0)
@@ -105,7 +106,7 @@ def score_cloud(segmenter: Segmenter, cloud: LabeledCloud, words: Sequence[str])
     pairs = ids[annotated].astype(np.int64) * len(words) + cloud.label[annotated]
     counts = np.bincount(pairs, minlength=count * len(words)).reshape(count, -1).astype(np.float64)
     # Vote: coincident points count once
-    once = points[np.unique(encoded.geometry.working.position, return_index=True)[1]]
+    once = points[np.unique(working.position, return_index=True)[1]]
     size = np.bincount(ids[once], minlength=count)
     sums = np.stack([np.bincount(ids[once], column, count) for column in cosines[once].T], axis=1)
     return Scored((sums / np.maximum(size, 1)[:, None]).astype(np.float32), counts)

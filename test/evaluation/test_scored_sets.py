@@ -34,9 +34,9 @@ def test_decisions_are_those_of_the_segmenter(tiny_model, cloud, vote):
     labeled = segmenter.label(segmenter.encode(cloud.xyz), segmenter.make_vocabulary(WORDS))
     annotated = (cloud.label != 65535) & (labeled.labels != 65535)
     assert found.points.sum() == min(annotated.sum(), np.inf if vote else scored_sets.MAX_POINTS)
-    tolerance = 1e-6 if vote else 0.02  # a sample of the points
-    assert found.accuracy == pytest.approx((labeled.labels == cloud.label)[annotated].mean(), abs=tolerance)
-    assert found.mean_confidence == pytest.approx(labeled.confidence[annotated].mean(), abs=1e-3)
+    accuracy, mean = (1e-6, 1e-5) if vote else (0.05, 0.01)  # a sample of the points
+    assert found.accuracy == pytest.approx((labeled.labels == cloud.label)[annotated].mean(), abs=accuracy)
+    assert found.mean_confidence == pytest.approx(labeled.confidence[annotated].mean(), abs=mean)
 
 
 def test_groups_are_fitted_and_tested_once_each():
