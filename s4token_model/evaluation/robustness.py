@@ -17,6 +17,7 @@ from s4token_model.datasets import scannet, semantickitti
 from s4token_model.evaluation import benchmarks, prompts
 from s4token_model.evaluation.disturbance_catalog import Disturbance
 from s4token_model.evaluation.memory import PeakMemory
+from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.io import sample_room
 from s4token_model.segmenter import Segmentation, Segmenter
@@ -24,7 +25,6 @@ from s4token_model.vocabulary import Vocabulary, read_names
 
 ROOM_POINTS = 30_000  # of the sample room
 SCANS = ("0000_00", "0002_00", "0003_00")  # of ScanNet
-SCANNET, SEMANTICKITTI = "scannet_votenet", "semantickitti"  # folders below the root
 DRAWS = 3  # of a random disturbance
 
 

@@ -81,6 +81,7 @@ def test_nothing_to_measure_is_an_error(tmp_path, tiny_model):
 
 def test_the_command_measures_writes_and_draws(tmp_path, tiny_model, capsys, monkeypatch):
     monkeypatch.setattr(scored_sets, "MAX_POINTS", 200)
+    monkeypatch.setattr(calibration, "DRAWS", 2)
     frames = partial(procedural_rooms.held_out_clouds, kind="frame")  # one depth image per room
     monkeypatch.setattr(procedural_rooms, "held_out_clouds", frames)
     for name in ("scene0001_00", "scene0002_00"):
