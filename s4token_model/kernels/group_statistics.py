@@ -34,6 +34,17 @@ def group_moments(xyz: np.ndarray, normals: np.ndarray, eigen: np.ndarray, group
 
 
 @njit(cache=True, nogil=True)
+def group_boxes(xyz, groups, count):
+    """Return the lower and the upper corners of the boxes of groups 0..count-1, (count, 3) each; inverted if empty."""
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    for i in range(len(groups)):
+        for a in range(3):
+            low[groups[i], a] = min(low[groups[i], a], xyz[i, a])
+            high[groups[i], a] = max(high[groups[i], a], xyz[i, a])
+    return low, high
+
+
+@njit(cache=True, nogil=True)
 def _sums(xyz, normals, eigen, groups, count):
     """Per group (S, 14): points, sums of x, y, z, about their mean of xx, yy, zz, xy, xz, yz, then of the features."""
     sums = np.zeros((count, 14))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -9,6 +11,7 @@ FAST = {"cache": True, "nogil": True}
 EMPTY = np.int64(-1)
 BITS = 20  # of a voxel coordinate on each side of the center; voxels beyond are taken for the outermost ones
 HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+FEW_SLOTS = 16384  # of a hash table that fits into the cache
 
 
 @njit(**FAST, inline="always")
@@ -29,99 +32,95 @@ def _mixed(key):
     return np.int64(mixed >> np.uint64(32))
 
 
-@njit(**FAST)
-def count_filled(xyz, center, size, min_points, sampled):
-    """Estimate the number of voxels that hold at least `min_points` points, from one in `sampled` (2^n) voxels."""
-    slots = 1024
-    while slots * sampled < 4 * len(xyz):
-        slots *= 2
-    table, counts, filled, scale = np.full(slots, EMPTY, np.int64), np.zeros(slots, np.int32), 0, 1.0 / size
-    for i in range(len(xyz)):
-        key = _key(xyz, i, center, scale)
-        mixed = _mixed(key)
-        if mixed & (sampled - 1):
-            continue
-        slot = (mixed // sampled) & (slots - 1)
-        tried = 0
-        while table[slot] != EMPTY and table[slot] != key and tried < slots:
-            slot, tried = (slot + 1) & (slots - 1), tried + 1
-        if tried == slots:
-            break
-        table[slot] = key
-        counts[slot] += 1
-        if counts[slot] == min_points:
-            filled += 1
-    return sampled * filled
+class OccupiedVoxels(NamedTuple):
+    """The V occupied voxels of a cloud of H points."""
+
+    table: np.ndarray  # (slots,) int64, a hash table of their keys, at most half full
+    owner: np.ndarray  # (slots,) int32, number 0..V-1 of the voxel in a slot
+    keys: np.ndarray  # (V,) int64
+    voxel: np.ndarray  # (H,) int32, number of the voxel of each point
 
 
 @njit(**FAST)
-def component_sizes(xyz, center, size):
+def component_sizes(voxels):
     """Return (H,) int32, the number of points in the connected component of each point.
 
-    Components are those of the occupied voxels, of edge `size`, that touch at a face, an edge or a corner.
+    Components are those of the voxels that touch at a face, an edge or a corner.
     """
-    table, owner, keys, voxel = _occupied(xyz, center, size)
     # Join each voxel with the 13 of its 26 neighbors that have larger keys
-    parent = np.arange(len(keys)).astype(np.int32)
-    for v in range(len(keys)):
+    parent = np.arange(len(voxels.keys)).astype(np.int32)
+    for v in range(len(parent)):
         for dx in range(2):
             for dy in range(-1, 2):
                 for dz in range(-1, 2):
                     offset = (dx << 42) + dy * 2**21 + dz
                     if offset <= 0:
                         continue
-                    slot = _find(table, keys[v] + offset)
-                    if table[slot] != EMPTY:
-                        _join(parent, v, owner[slot])
+                    slot = _find(voxels.table, voxels.keys[v] + offset)
+                    if voxels.table[slot] != EMPTY:
+                        _join(parent, v, voxels.owner[slot])
     # Points per component
-    points = np.zeros(len(keys), np.int32)
-    for i in range(len(xyz)):
-        voxel[i] = _root(parent, voxel[i])
-        points[voxel[i]] += 1
-    return points[voxel]
+    points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
+    for v in range(len(parent)):
+        parent[v] = _root(parent, v)
+    for i in range(len(sizes)):
+        points[parent[voxels.voxel[i]]] += 1
+    for i in range(len(sizes)):
+        sizes[i] = points[parent[voxels.voxel[i]]]
+    return sizes
 
 
 @njit(**FAST)
-def nearby_hosts(xyz, center, size, isolated):
+def nearby_hosts(voxels, isolated):
     """Return for each isolated point one that is not, in the nearest voxel at most two away: (I,) int32, or -1."""
-    body = np.flatnonzero(~isolated)
-    table, owner, keys, voxel = _occupied(xyz[body], center, size)
-    first = np.full(len(keys), -1, np.int32)
-    for i in range(len(body)):
-        if first[voxel[i]] < 0:
-            first[voxel[i]] = body[i]
+    first = np.full(len(voxels.keys), -1, np.int32)
+    for i in range(len(isolated)):
+        if not isolated[i] and first[voxels.voxel[i]] < 0:
+            first[voxels.voxel[i]] = i
     alone = np.flatnonzero(isolated)
     hosts = np.full(len(alone), -1, np.int32)
     for i in range(len(alone)):
-        key, nearest = _key(xyz, alone[i], center, 1.0 / size), 13
+        key, nearest = voxels.keys[voxels.voxel[alone[i]]], 13
         for dx in range(-2, 3):
             for dy in range(-2, 3):
                 for dz in range(-2, 3):
                     distance = dx * dx + dy * dy + dz * dz
                     if distance >= nearest:
                         continue
-                    slot = _find(table, key + (dx << 42) + dy * 2**21 + dz)
-                    if table[slot] != EMPTY:
-                        hosts[i], nearest = first[owner[slot]], distance
+                    slot = _find(voxels.table, key + (dx << 42) + dy * 2**21 + dz)
+                    if voxels.table[slot] != EMPTY and first[voxels.owner[slot]] >= 0:
+                        hosts[i], nearest = first[voxels.owner[slot]], distance
     return hosts
 
 
 @njit(**FAST)
-def _occupied(xyz, center, size):
-    """A hash table of the occupied voxels, the number of each slot, the key of each number, each point's number."""
-    slots, scale = 1024, 1.0 / size
-    while slots < 2 * len(xyz):
-        slots *= 2
-    table, owner = np.full(slots, EMPTY, np.int64), np.empty(slots, np.int32)
-    keys, voxel, count = np.empty(len(xyz), np.int64), np.empty(len(xyz), np.int32), 0
-    for i in range(len(xyz)):
-        key = _key(xyz, i, center, scale)
-        slot = _find(table, key)
-        if table[slot] == EMPTY:
-            table[slot], owner[slot], keys[count] = key, count, key
-            count += 1
-        voxel[i] = owner[slot]
-    return table, owner, keys[:count], voxel
+def occupied_voxels(xyz, center, size):
+    """Return the occupied voxels of edge `size` of a cloud (H, 3), in a grid through `center` (3,)."""
+    scale, keys, voxel, slots = 1.0 / size, np.empty(len(xyz), np.int64), np.empty(len(xyz), np.int32), FEW_SLOTS
+    while True:  # a small table fits into the cache; a larger one if it gets half full
+        table, owner, count, slots = np.full(slots, EMPTY, np.int64), np.empty(slots, np.int32), 0, 4 * slots
+        for i in range(len(xyz)):
+            key = _key(xyz, i, center, scale)
+            slot = _find(table, key)
+            if table[slot] == EMPTY:
+                table[slot], owner[slot], keys[count] = key, count, key
+                count += 1
+                if 2 * count > len(table):
+                    break
+            voxel[i] = owner[slot]
+        if 2 * count <= len(table):
+            return OccupiedVoxels(table, owner, keys[:count].copy(), voxel)
+
+
+@njit(**FAST)
+def count_filled(xyz, center, size, min_points):
+    """Return the number of voxels of edge `size` that hold at least `min_points` points of a cloud (H, 3)."""
+    voxels = occupied_voxels(xyz, center, size)
+    counts, filled = np.zeros(len(voxels.keys), np.int32), 0
+    for v in voxels.voxel:
+        counts[v] += 1
+        filled += counts[v] == min_points
+    return filled
 
 
 @njit(**FAST, inline="always")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from s4token_model.kernels.voxel_components import component_sizes, count_filled, nearby_hosts
+from s4token_model.kernels.voxel_components import component_sizes, count_filled, nearby_hosts, occupied_voxels
 from s4token_model.kernels.voxels import bounds, distinct_positions
 
 NOT_FINITE = "not finite"
@@ -24,13 +24,13 @@ MIN_REPEAT_FRACTION = 5e-4  # of the cloud; positions of coarse grids repeat, to
 # Strays
 MIN_COMPONENT = 10  # points that hang together, as many as a superpoint has at the least
 MIN_CLOUD = 200  # in smaller clouds nothing is isolated
-FILLED_VOXELS, POINTS_PER_VOXEL, FILLED_POINTS = 4096, 16, 3  # the voxel size: so many hold at least 3 points
+SAMPLE, FILLED_POINTS = 32768, 3  # of the search for the voxel size
+POINTS_PER_VOXEL, DENSE_POINTS_PER_VOXEL = 16, 10  # of the sample; more voxels, thus smaller, in larger clouds
 MAX_SINGLE, FINER = 0.45, 0.6  # with more voxels of a single point, strays hang together by chance: finer voxels
 MAX_STRAY_FRACTION = 0.3  # with more the cloud is sparse, not full of strays
 FAR_FRACTION, FAR_DISTANCE = 0.01, 4.0  # components with less of the points, this many diagonals away from the rest
 FAR_SPREADS = 40  # median distances from the center; nearer points are not looked at for it
-STEPS, SAMPLED = 16, 8  # of the search for the voxel size; one in so many voxels is counted for it ...
-MIN_SAMPLED_CLOUD = 20000  # ... in clouds of more points than this
+STEPS = 16  # of this search
 
 
 class CleanedCloud(NamedTuple):
@@ -96,10 +96,10 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     center, spread = _robust_extent(xyz)
     if not spread > 0:
         return none
-    size = _voxel_size(xyz, center, spread)
-    isolated = _isolated(xyz, center, size, spread)
+    voxels = occupied_voxels(xyz, center, _voxel_size(xyz, center, spread))
+    isolated = _isolated(xyz, component_sizes(voxels), center, spread)
     if isolated.any() and isolated.mean() <= MAX_STRAY_FRACTION:
-        hosts = nearby_hosts(xyz, center, size, isolated)
+        hosts = nearby_hosts(voxels, isolated)
         stray = hosts < 0
         if 2 * stray.sum() <= len(hosts):  # next to few strays, those near a surface are its thin edges
             isolated[isolated] = stray
@@ -108,9 +108,8 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return none
 
 
-def _isolated(xyz: np.ndarray, center: np.ndarray, size: float, spread: float) -> np.ndarray:
-    """Points of small components, and of components that are not large and very far from the large ones."""
-    points = component_sizes(xyz, center, size)
+def _isolated(xyz: np.ndarray, points: np.ndarray, center: np.ndarray, spread: float) -> np.ndarray:
+    """Points whose component has few `points`, or is not large and very far from the large ones: (H,) bool."""
     isolated = points < MIN_COMPONENT
     low, high = bounds(xyz)
     if max((high - center).max(), (center - low).max()) <= FAR_SPREADS * spread:
@@ -131,19 +130,20 @@ def _robust_extent(xyz: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _voxel_size(xyz: np.ndarray, center: np.ndarray, spread: float) -> float:
-    """The voxel size at which FILLED_VOXELS voxels, or fewer in small clouds, hold at least FILLED_POINTS points.
+    """The voxel size at which a voxel for every POINTS_PER_VOXEL points of a sample holds at least FILLED_POINTS.
 
     Strays fill no voxel, so the size does not depend on them.
     """
-    wanted = min(FILLED_VOXELS, len(xyz) / POINTS_PER_VOXEL)
-    sampled = SAMPLED if len(xyz) > MIN_SAMPLED_CLOUD else 1
-    size, best, best_filled = spread / 2, spread / 2, 0
+    sample = xyz[np.linspace(0, len(xyz) - 1, min(SAMPLE, len(xyz))).astype(np.int64)]
+    wanted = len(sample) / (POINTS_PER_VOXEL if len(xyz) <= SAMPLE else DENSE_POINTS_PER_VOXEL)
+    size = best = spread / (2 if len(xyz) <= SAMPLE else 4)
+    best_filled = 0
     for _ in range(STEPS):
-        filled = count_filled(xyz, center, size, FILLED_POINTS, sampled)
-        if filled > best_filled:  # beyond the density of a small cloud, smaller voxels are filled less often
+        filled = count_filled(sample, center, size, FILLED_POINTS)
+        if filled > best_filled:  # beyond the density of the cloud, smaller voxels are filled less often
             best, best_filled = size, filled
-        if filled >= 0.8 * wanted:
+        if filled >= 0.7 * wanted:
             break
-        size *= min(max(float(np.sqrt(filled / wanted)), 0.6), 0.9)
-    occupied, several = (count_filled(xyz, center, best, points, sampled) for points in (1, 2))
+        size *= min(max(float(np.sqrt(filled / wanted)), 0.5), 0.9)
+    occupied, several = (count_filled(sample, center, best, points) for points in (1, 2))
     return best * FINER if occupied - several > MAX_SINGLE * occupied else best

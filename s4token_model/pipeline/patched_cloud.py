@@ -23,6 +23,7 @@ class Partition(NamedTuple):
     working: preprocess.WorkingCloud  # the distinct positions in canonical order and unit scale, F of them
     superpoints: np.ndarray  # (P,) int32, superpoint of every point
     local: LocalGeometry  # of every point
+    chosen: np.ndarray  # (N,) int32, the centers of the tokens of one window
     windows: int  # how many windows of tokens the cloud needs by its superpoints
     large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
 
@@ -61,8 +62,7 @@ def build_patches(
     if len(working.xyz) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
     # Superpoints, and how many tokens and points a cloud of this extent needs
-    partition = _partition(working, config, max_windows)
-    timer("superpoints")
+    partition = _partition(working, config, max_windows, timer)
     return cut(partition, min(partition.windows, max_windows), config, timer, rng)
 
 
@@ -70,10 +70,11 @@ def cut(
     partition: Partition, count: int, config: Config, timer: StageTimer, rng: np.random.Generator | None = None
 ) -> PatchedCloud:
     """Cut a partitioned cloud into `count` windows of tokens and their patches."""
-    working, ids, local = partition[:3]
+    working, ids, local, chosen = partition[:4]
     # Token centers (Eq. 2), on the same spatial index
-    tokens = windows.tokens_of(count, config.sampling.tokens)
-    chosen = sampling.sample(local.index, ids, dataclasses.replace(config.sampling, tokens=tokens))
+    if count > 1:
+        more = dataclasses.replace(config.sampling, tokens=windows.tokens_of(count, config.sampling.tokens))
+        chosen = sampling.sample(local.index, ids, more)
     timer("sampling")
     # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
@@ -90,8 +91,8 @@ def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> To
     return token_input(seen, geometry.contexts[window], geometry.working.colors, config.tokenizer)
 
 
-def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int) -> Partition:
-    """Partition a cloud and level it.
+def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int, timer: StageTimer) -> Partition:
+    """Partition a cloud, level it and choose the token centers of one window.
 
     A cloud that needs several windows keeps max_points points in each of them, so it is partitioned again if the first
     time it had less.
@@ -104,17 +105,19 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         regularization = config.superpoints.regularization * working.kept_fraction
         settings = dataclasses.replace(config.superpoints, regularization=regularization)
         ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
-        # The spacing of the tokens of one window
+        # Rotate the floor level, which needs the normals; superpoints do not depend on it
+        if config.input.level:
+            working, local = preprocess.level(working, local, config.input.level)
+        timer("superpoints")
+        # Token centers (Eq. 2) for one window, and whether their spacing asks for more
         chosen = sampling.sample(local.index, ids, config.sampling)
+        timer("sampling")
         spacing = windows.relative_spacing(patches.spacing(working.points[chosen]), working.points, ids)
         needed = windows.count_of(windows.wanted_tokens(len(chosen), spacing), config.sampling.tokens)
         if working.kept_fraction == 1 or min(needed, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(needed, max_windows)
-    # Rotate the floor level, which needs the normals; superpoints do not depend on it
-    if config.input.level:
-        working, local = preprocess.level(working, local, config.input.level)
-    return Partition(working, ids, local, needed, spacing > windows.LARGE_SPACING)
+    return Partition(working, ids, local, chosen, needed, spacing > windows.LARGE_SPACING)
 
 
 def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:

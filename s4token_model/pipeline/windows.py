@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from s4token_model.kernels.sorting import sort_by_group
+from s4token_model.kernels.group_statistics import group_boxes
 
 MIN_POINTS = 20  # of the superpoints that say how large a typical one is
 LARGE_SPACING = 0.7  # a spacing of the tokens over the size of a typical superpoint that few trained clouds have
@@ -50,13 +50,11 @@ def tokens_of(count: int, capacity: int) -> int:
 
 def typical_size(xyz: np.ndarray, superpoints: np.ndarray) -> float:
     """Return the median diagonal of the boxes of the superpoints (H,) of at least MIN_POINTS points; 0 if none has."""
-    order, starts = sort_by_group(superpoints, int(superpoints.max(initial=-1)) + 1)
-    many = np.diff(starts) >= MIN_POINTS
+    many = np.bincount(superpoints) >= MIN_POINTS
     if not many.any():
         return 0.0
-    points = xyz[order]
-    extent = np.maximum.reduceat(points, starts[:-1]) - np.minimum.reduceat(points, starts[:-1])
-    return float(np.median(np.linalg.norm(extent[many], axis=1)))
+    low, high = group_boxes(xyz, superpoints, len(many))
+    return float(np.median(np.linalg.norm((high - low)[many], axis=1)))
 
 
 def inside(xyz: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from s4token_model.kernels.voxel_components import component_sizes, count_filled, nearby_hosts
+from s4token_model.kernels.voxel_components import component_sizes, count_filled, nearby_hosts, occupied_voxels
 from s4token_model.pipeline import cleaning
 from s4token_model.pipeline.preprocess import lexicographic_order
 
@@ -29,7 +29,7 @@ def cells(xyz, center, size):
 def test_components_are_those_of_touching_voxels(size):
     rng = np.random.default_rng(1)
     xyz = rng.uniform(-1, 1, (600, 3))
-    found = component_sizes(xyz, np.full(3, 0.1), size)
+    found = component_sizes(occupied_voxels(xyz, np.full(3, 0.1), size))
     # Brute force: flood fill over the voxels within Chebyshev distance 1
     voxels, of_point = np.unique(cells(xyz, 0.1, size), axis=0, return_inverse=True)
     of_point = of_point.reshape(-1)
@@ -45,15 +45,13 @@ def test_components_are_those_of_touching_voxels(size):
     expected = np.bincount(label[of_point], minlength=len(voxels))[label[of_point]]
     np.testing.assert_array_equal(found, expected)
     counts = np.bincount(of_point)
-    assert [count_filled(xyz, np.full(3, 0.1), size, k, 1) for k in (1, 2, 3)] == [
-        (counts >= k).sum() for k in (1, 2, 3)
-    ]
+    assert [count_filled(xyz, np.full(3, 0.1), size, k) for k in (1, 2, 3)] == [(counts >= k).sum() for k in (1, 2, 3)]
 
 
 def test_hosts_are_in_the_nearest_voxel_at_most_two_away():
     xyz = np.array([[0.5, 0.5, 0.5], [2.5, 0.5, 0.5], [3.5, 0.5, 0.5], [1.5, 1.5, 0.5], [9.5, 0, 0], [1e9, 0, 0]])
     isolated = np.array([False, True, True, True, True, True])
-    assert nearby_hosts(xyz, np.zeros(3), 1.0, isolated).tolist() == [0, -1, 0, -1, -1]
+    assert nearby_hosts(occupied_voxels(xyz, np.zeros(3), 1.0), isolated).tolist() == [0, -1, 0, -1, -1]
 
 
 def test_clean_clouds_lose_nothing():
