@@ -1,0 +1,82 @@
+"""Rotations and poses between frames, from tf2. Robots have tf2_ros; it is not on PyPI, so it is imported late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.time import Time
+
+WAIT_S = 0.2  # for the pose at the time of a cloud, which may arrive after the cloud
+
+
+class Transforms:
+    """What tf2 knows of the frames of a robot, from /tf and /tf_static. Usable from any thread but the executor's."""
+
+    def __init__(self, node: Any, buffer: Any = None) -> None:
+        """Listen with `node`, or read a tf2_ros.Buffer that is filled elsewhere. Does not fail without tf2_ros."""
+        self._listener, self._buffer, self._problem = None, buffer, ""
+        if buffer is not None:
+            return
+        try:
+            from tf2_ros import Buffer, TransformListener
+        except ImportError as reason:
+            self._problem = f"tf2_ros is not installed ({reason}): apt install ros-$ROS_DISTRO-tf2-ros-py"
+            return
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, node)
+
+    def pose(self, target: str, source: str, stamp: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rotation (3, 3) and translation (3,) float64 [m] that take points in `source` to `target`.
+
+        `stamp` is the header's builtin_interfaces/Time; the transform at that time is awaited for WAIT_S. ValueError
+        that names the frames if there is none.
+        """
+        if self._connected(target, source):
+            return self._look_up(target, source, Time.from_msg(stamp), Duration(seconds=WAIT_S))
+        return self._look_up(target, source, Time(), Duration())  # says what is missing
+
+    def rotation(self, target: str, source: str, stamp: Any) -> np.ndarray:
+        """Return the rotation (3, 3) float64 from `source` to `target` at `stamp`, or the newest if it has none there.
+
+        Never waits. ValueError that names the frames if there is none.
+        """
+        try:
+            return self._look_up(target, source, Time.from_msg(stamp), Duration())[0]
+        except ValueError:
+            return self._look_up(target, source, Time(), Duration())[0]
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._listener = None
+
+    def _connected(self, target: str, source: str) -> bool:
+        return self._buffer is not None and self._buffer.can_transform(_name(target), _name(source), Time())
+
+    def _look_up(self, target: str, source: str, time: Time, wait: Duration) -> tuple[np.ndarray, np.ndarray]:
+        problem = self._problem
+        if not problem:
+            try:
+                found = self._buffer.lookup_transform(_name(target), _name(source), time, wait).transform
+                return rotation_of(found.rotation), np.array([getattr(found.translation, axis) for axis in "xyz"])
+            except Exception as reason:  # tf2's own types, which are there only where tf2_ros is
+                problem = " ".join(str(reason).split()) or type(reason).__name__
+        raise ValueError(f"no transform from frame {source!r} to {target!r}: {problem}")
+
+
+def rotation_of(quaternion: Any) -> np.ndarray:
+    """Return the matrix (3, 3) float64 of a geometry_msgs/Quaternion of any length but zero; ValueError for zero."""
+    x, y, z, w = (getattr(quaternion, name) for name in "xyzw")
+    square = x * x + y * y + z * z + w * w
+    if not 0 < square < np.inf:
+        raise ValueError(f"the quaternion ({x}, {y}, {z}, {w}) is no rotation")
+    vector = np.array([x, y, z])
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + 2 * (w * cross + np.outer(vector, vector) - vector @ vector * np.eye(3)) / square
+
+
+def _name(frame: str) -> str:
+    return frame.removeprefix("/")  # tf2 refuses the slash of ROS 1
