@@ -23,9 +23,11 @@ class InputConfig:
     """Which points of a cloud go through the network, and what is up."""
 
     up: str = option(
-        "z", "axis of the cloud that points up; -y for a camera's optical frame",
-        choices=("x", "-x", "y", "-y", "z", "-z"),
-    )  # fmt: skip
+        "auto",
+        "axis of the cloud that points up; auto: -y in a frame named ..._optical_frame, else z, unless the floor is "
+        "clearly along another axis",
+        choices=("auto", "x", "-x", "y", "-y", "z", "-z"),
+    )
     level: float = option(
         0.0,
         "clouds tilted by at most this many degrees are rotated until their floor is horizontal; 0 leaves them as is",

@@ -13,8 +13,9 @@ from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
 from s4token_model.pipeline import labeling, propagation
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches
+from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches  # noqa: F401 - for training
 from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.pipeline.upright import build_upright
 from s4token_model.pipeline.windows import Window
 from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
@@ -121,20 +122,26 @@ class Segmenter:
         """Load a checkpoint by directory or built-in name; `config` replaces the saved one, see `read_config`."""
         return cls(*checkpoint.load(model, config, checked_device(device)))
 
-    def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> Segmentation:
+    def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "") -> Segmentation:
         """Label every point of a cloud that is on a surface with the current vocabulary.
 
-        xyz (H, 3), z up (see config input.up), in any unit; rgb (H, 3) in [0, 1], ignored unless the model reads color.
+        xyz (H, 3) in any unit; rgb (H, 3) in [0, 1], ignored unless the model reads color. What is up follows from the
+        config's input.up; with auto from the name of the frame, e.g. camera_optical_frame, else from the floor.
         """
-        return self.label(self.encode(xyz, rgb))
+        return self.label(self.encode(xyz, rgb, frame))
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> EncodedCloud:
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "") -> EncodedCloud:
         """Compute the token features of a cloud: partition, sampling, grouping, tokenizer and frozen CLIP."""
-        return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
+        return self.encode_patches(self.build_patches(xyz, rgb, frame), len(xyz))
 
-    def build_patches(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> PatchedCloud:
-        """First half of `encode`, before the network; may run while another thread is in `encode_patches`."""
-        return build_patches(xyz, rgb, self.config, max_windows=self.config.windows.maximum)
+    def build_patches(
+        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None
+    ) -> PatchedCloud:
+        """First half of `encode`, before the network; may run while another thread is in `encode_patches`.
+
+        `rotation` (3, 3) takes the points to a frame whose z is up, if one is known.
+        """
+        return build_upright(xyz, rgb, self.config, self.config.windows.maximum, frame, rotation)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""

@@ -26,7 +26,7 @@ class Statistics:
     failing: bool = False  # the newest frame failed
     unlabeled_reason: str = ""  # why no point of the newest cloud was labeled
     set_aside: dict[str, int] = field(default_factory=dict)  # of the newest cloud, reason -> points without a label
-    warnings: tuple[str, ...] = ()  # what makes its labels worse
+    warnings: tuple[str, ...] = ()  # what makes its labels worse, e.g. an optical frame while input.up is z
     frame_id_missing: bool = False
     age_s: float = 0.0  # from the stamp of the newest labeled cloud to its publication
     recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))

@@ -14,6 +14,8 @@ from s4token_ros.mailbox import Mailbox
 
 POLL_S = 0.1
 
+Rotation = Callable[[Any], tuple[Any, str]]  # Header -> rotation (3, 3) to a frame with z up or None, and a warning
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -24,15 +26,18 @@ class Frame:
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
     decode_ms: float
+    warnings: tuple[str, ...] = ()  # on its frame
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
 
-def build_frame(message: Any, segmenter: Any) -> Frame:
+def build_frame(message: Any, segmenter: Any, rotation_of: Rotation) -> Frame:
     """Decode a PointCloud2 and run everything before the network; ValueError if the message is malformed."""
     start = time.perf_counter()
     cloud = cloud_messages.decode(message)
     decode_ms = (time.perf_counter() - start) * 1e3
-    return Frame(message, cloud, segmenter, segmenter.build_patches(cloud.xyz, cloud.rgb), decode_ms)
+    rotation, warning = rotation_of(cloud.header)
+    patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
+    return Frame(message, cloud, segmenter, patches, decode_ms, (warning,) if warning else ())
 
 
 def encode_frame(frame: Frame) -> Frame:

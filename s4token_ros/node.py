@@ -30,10 +30,11 @@ from s4token_ros import diagnostics, parameters, summaries
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.subscriptions import Subscriptions
+from s4token_ros.transforms import Gravity
 from s4token_ros.worker import Model, Worker
 
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
-KEYS_WITHOUT_RELOAD = ("input.topics", "input.reliability", "output.", "diagnostics.", "warm_up")  # prefixes
+KEYS_WITHOUT_RELOAD = ("input.topics", "input.reliability", "input.gravity_frame", "output.", "diagnostics.", "warm_up")
 
 SegmenterFactory = Callable[[str, Config, str], Any]
 
@@ -71,6 +72,7 @@ class S4TokenNode(LifecycleNode):
         super().__init__("s4token")
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
+        self._gravity = Gravity(self, lambda: self._settings.node.input.gravity_frame)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._worker: Worker | None = None
         self._cloud_subscriptions: Subscriptions | None = None
@@ -109,10 +111,10 @@ class S4TokenNode(LifecycleNode):
             self._problem = f"not configured: {error}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._worker = Worker(model, publishers, self._now, self._report_error, self._settings.node.overlap)
+        settings, rotation = self._settings.node, self._gravity.rotation
+        self._worker = Worker(model, publishers, self._now, self._report_error, rotation, settings.overlap)
         self._phase, self._problem = "inactive", ""
-        settings, seconds = self._settings.node, time.perf_counter() - start
-        classes = len(model.vocabulary.names)
+        classes, seconds = len(model.vocabulary.names), time.perf_counter() - start
         self.get_logger().info(f"{settings.model} on {settings.device} ready after {seconds:.1f} s, {classes} classes")
         return TransitionCallbackReturn.SUCCESS
 

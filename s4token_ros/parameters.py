@@ -27,6 +27,11 @@ class InputConfig:
     reliability: str = option(
         "auto", "auto adapts to the publishers, even when they change", choices=("auto", *RELIABILITIES)
     )
+    gravity_frame: str = option(
+        "",
+        "frame whose z points up, e.g. base_link or map; where tf2 knows it, clouds are turned to it before they are "
+        "labeled, and input.up does not matter; empty: off",
+    )
 
 
 @dataclass(frozen=True)

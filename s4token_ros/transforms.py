@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,28 @@ class Transforms:
                 found = self._buffer.lookup_transform(_name(target), _name(source), time, wait).transform
                 return rotation_of(found.rotation), np.array([getattr(found.translation, axis) for axis in "xyz"])
             except Exception as reason:  # tf2's own types, which are there only where tf2_ros is
-                problem = " ".join(str(reason).split()) or type(reason).__name__
+                problem = " ".join(str(reason).split()).rstrip(".") or type(reason).__name__
         raise ValueError(f"no transform from frame {source!r} to {target!r}: {problem}")
+
+
+class Gravity:
+    """Turns clouds to the frame input.gravity_frame, which may change while the node runs."""
+
+    def __init__(self, node: Any, frame: Callable[[], str], transforms: Transforms | None = None) -> None:
+        """`frame()` is the parameter; listens with `node` to tf2 from when it is not empty."""
+        self._node, self._frame, self._transforms = node, frame, transforms
+        if frame() and transforms is None:
+            self._transforms = Transforms(node)
+
+    def rotation(self, header: Any) -> tuple[np.ndarray | None, str]:
+        """Return the rotation (3, 3) of a cloud's frame at its stamp, or None and, if one is wanted, why not."""
+        if not (frame := self._frame()):
+            return None, ""
+        try:
+            self._transforms = self._transforms or Transforms(self._node)
+            return self._transforms.rotation(frame, header.frame_id, header.stamp), ""
+        except ValueError as reason:
+            return None, f"input.gravity_frame: {reason}; what is up follows from input.up"
 
 
 def rotation_of(quaternion: Any) -> np.ndarray:

@@ -13,7 +13,15 @@ from typing import Any
 
 from s4token_ros import summaries
 from s4token_ros.diagnostics import Statistics
-from s4token_ros.frame_source import POLL_S, Frame, OverlappedSource, SequentialSource, build_frame, encode_frame
+from s4token_ros.frame_source import (
+    POLL_S,
+    Frame,
+    OverlappedSource,
+    Rotation,
+    SequentialSource,
+    build_frame,
+    encode_frame,
+)
 from s4token_ros.mailbox import Mailbox
 from s4token_ros.publishers import Publishers
 
@@ -37,11 +45,12 @@ class Worker:
         publishers: Publishers,
         now: Callable[[], Any],  # returns the ROS time as a message
         report_error: Callable[[str], None],  # called with the reason when a cloud is dropped
+        rotation: Rotation,  # takes a cloud to a frame whose z points up, if one is known
         overlap: bool,  # build the next cloud's patches in a second thread
     ) -> None:
         self.model, self.publishers = model, publishers
         self.stats = Statistics()
-        self._now, self._report_error = now, report_error
+        self._now, self._report_error, self._rotation = now, report_error, rotation
         # The message that waits, and the cloud that was encoded last
         self._messages = Mailbox()
         self._frame: Frame | None = None
@@ -124,7 +133,7 @@ class Worker:
         return self.publishers.wanted()
 
     def _build(self, message: Any) -> Frame:
-        return build_frame(message, self.model.segmenter)
+        return build_frame(message, self.model.segmenter, self._rotation)
 
     def _last_frame(self) -> Frame:
         """Return the newest encoded cloud; while nobody subscribes, encode the newest received one first."""
@@ -186,5 +195,5 @@ class Worker:
         self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
         self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
         self.stats.set_aside = frame.encoded.set_aside
-        self.stats.warnings = self.model.vocabulary.warnings + frame.encoded.warnings
+        self.stats.warnings = (*self.model.vocabulary.warnings, *frame.warnings, *frame.encoded.warnings)
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

@@ -177,13 +177,13 @@ def test_no_two_modules_share_a_name():
 @pytest.mark.parametrize(
     "start, below, never",
     [
-        ("s4token_ros.node", 55, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_ros.node", 60, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
         (
             "s4token_model.segmenter",
             45,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 80, ("evaluation", "benchmark", "pictures", *GENERATOR)),
         ("s4token_model.training.prepare", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )

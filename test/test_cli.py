@@ -116,6 +116,31 @@ def test_label_of_a_bag_adds_a_topic(tmp_path, capsys, tiny_model):
     assert sum((p["label"] == 0).sum() for p in labeled) == result["classes"]["floor"]
 
 
+def test_the_optical_frame_of_a_bag_is_used_or_warned_about_once(tmp_path, capsys, tiny_model, segmenter):
+    clouds = make_bag(tmp_path / "in", clouds=2, frame="camera_depth_optical_frame")
+    words = ("label", tmp_path / "in", "--model", tiny_model, "--vocabulary", "floor,wall", "--json", "-o")
+    code, out, error = run(capsys, *words, tmp_path / "auto.mcap")
+    assert code == 0 and error == "" and json.loads(out)["warnings"] == []
+    labeled = [bags.cloud_of(m)[0] for _, _, m in bags.read_clouds(tmp_path / "auto.mcap", "/s4token/labeled")]
+    for points, found in zip(clouds, labeled, strict=True):
+        xyz = np.stack([points["x"], points["z"], -points["y"]], axis=1)  # x right, y down, z forward
+        expected = segmenter.encode(xyz).superpoints
+        assert np.array_equal(found["superpoint"], expected)
+    code, out, error = run(capsys, *words, tmp_path / "z.mcap", "--set", "input.up=z")
+    assert (
+        code == 0 and error.count("\n") == 1 and json.loads(out)["warnings"] == [error[len("s4token: warning: ") : -1]]
+    )
+    assert "camera_depth_optical_frame" in error and "set input.up to -y or auto" in error
+
+
+def test_warnings_that_differ_in_numbers_are_told_once(segmenter):
+    summary = label_files.Summary()
+    for scale in (1e4, 2e4, 3e4):
+        summary.add(segmenter.segment(room().xyz * scale))
+    (warning,) = summary.to_dict("tiny")["warnings"]
+    assert warning.startswith("the cloud is 39,992 m across")
+
+
 def test_label_prints_a_table_for_people(tmp_path, capsys, tiny_model):
     write_cloud(tmp_path / "in.npy", room())
     (tmp_path / "words.txt").write_text("# words\nfloor\n\nwall\n")

@@ -11,7 +11,7 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import modelnet40, scanobjectnn
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.tables import table
 
@@ -20,7 +20,7 @@ def modelnet40_objects(setup: Setup, root: str | Path, split: str = "test", meth
     """ModelNet40 with the names of all 40 categories; returns the result and its table."""
     objects = SampleLoader(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
     frozen = prompts.load("modelnet40", modelnet40.NAMES)
-    figures = classify(objects, modelnet40.NAMES, frozen, setup.labeler(method), setup.out)
+    figures = classify(objects, modelnet40.NAMES, frozen, setup.labeler(method, UPRIGHT), setup.out)
     result = {"task": "modelnet40", "model": str(setup.model), "method": method, "split": split, **figures}
     return result, classification_table(result, setup.title(method))
 
@@ -37,7 +37,7 @@ def scanobjectnn_objects(
     names = list(wanted) if wanted else scanobjectnn.available(root, split)
     for name in names:
         scanobjectnn.find(root, name, split)  # a missing file is an error before the model is loaded
-    labeler, frozen = setup.labeler(method), prompts.load("scanobjectnn", scanobjectnn.NAMES)
+    labeler, frozen = setup.labeler(method, UPRIGHT), prompts.load("scanobjectnn", scanobjectnn.NAMES)
     figures, tables = {}, []
     for name in dict.fromkeys(names):
         objects = SampleLoader(scanobjectnn.load(root, name, split), _checked, "objects")

@@ -11,8 +11,10 @@ from typing import Any
 from tqdm import tqdm
 
 from s4token_model import checkpoint
+from s4token_model import config as configs
 
 METHODS = ("s4token", "projection")
+UPRIGHT = {"input.up": "z"}  # for objects, which stand upright in their data sets and have no floor
 Result = tuple[dict[str, Any], str]  # of a benchmark: what is written as JSON, and its table
 
 
@@ -25,8 +27,8 @@ class Setup:
     out: Path | None = None
     segmenter: Any = None
 
-    def labeler(self, method: str = METHODS[0]) -> Any:
-        """Load a Segmenter of the model, or a DepthProjection with the model's CLIP."""
+    def labeler(self, method: str = METHODS[0], changes: dict[str, Any] | None = None) -> Any:
+        """Load a Segmenter of the model, with `changes` of its config, or a DepthProjection with the model's CLIP."""
         if method not in METHODS:
             raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
         if self.segmenter is not None:
@@ -37,7 +39,8 @@ class Setup:
             return DepthProjection.load(self.model, device=self.device)
         from s4token_model.segmenter import Segmenter
 
-        return Segmenter.load(self.model, device=self.device)
+        config = configs.replace(checkpoint.read_config(self.model), changes or {})
+        return Segmenter.load(self.model, config, self.device)
 
     def title(self, method: str = METHODS[0]) -> str:
         """The heading of the model's column in a table."""

@@ -10,7 +10,7 @@ import numpy as np
 from s4token_model import metrics
 from s4token_model.datasets import shapenetpart
 from s4token_model.evaluation import prompts
-from s4token_model.evaluation.loading import METHODS, Result, SampleLoader, Setup, skipped_lines
+from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table
 
 PARTS = sum(len(parts) for _, parts in shapenetpart.CATEGORIES.values())
@@ -30,7 +30,7 @@ def shapenetpart_parts(setup: Setup, root: str | Path, split: str = "test", meth
     baselines of KINDS; macc and accuracy over all points, macc as the mean over parts.
     """
     shapes = SampleLoader(shapenetpart.list_shapes(root, split), shapenetpart.load_shape, "shapes")
-    labeler = setup.labeler(method)
+    labeler = setup.labeler(method, UPRIGHT)
     part_counts = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
     frozen = prompts.load_parts("shapenetpart", part_counts)
     rows, counts = _score(shapes, labeler, frozen, setup.out)

@@ -9,6 +9,7 @@ import numpy as np
 from s4token_model.io.errors import error, looks_like
 
 NO_DEPTH = 65535  # mm; written by some cameras instead of 0
+OPTICAL_FRAME = "camera_optical_frame"  # of points without a pose
 
 
 def unproject(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray | None = None) -> np.ndarray:
@@ -35,8 +36,8 @@ def project(points: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray) -> tup
     return local[:, :2] / safe[:, None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2], depth
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
-    """Read `NAME.depth.png` as an organized cloud: (fields, width, height).
+def read(path: Path) -> tuple[dict[str, np.ndarray], int, int, str]:
+    """Read `NAME.depth.png` as an organized cloud: (fields, width, height, frame), "" for the frame of the poses.
 
     In the same folder: camera-intrinsics.txt (3 x 3 or 4 x 4), and optionally NAME.pose.txt (camera to world) and
     NAME.color.jpg or NAME.color.png.
@@ -53,7 +54,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     if color_path := next((p for p in color_paths if p.exists()), None):
         color = read_image(color_path, (width, height)).reshape(-1, 3)
         fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
-    return fields, width, height
+    return fields, width, height, OPTICAL_FRAME if pose is None else ""
 
 
 def read_depth(path: Path) -> np.ndarray:

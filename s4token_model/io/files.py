@@ -33,18 +33,18 @@ class Cloud:
     fields: dict[str, np.ndarray] = field(default_factory=dict)  # the original columns, (H,) or (H, n), with x, y and z
     width: int = 0  # width * height = H
     height: int = 1  # more if the cloud is organized
-    frame_id: str = ""  # of the ROS message
+    frame_id: str = ""  # of the ROS message, or camera_optical_frame for a depth image without a pose
     stamp: int = 0  # of the ROS message, ns
     notes: tuple[str, ...] = ()  # what the user should know about how it was read
 
     @classmethod
-    def from_fields(cls, fields: dict[str, np.ndarray], width: int = 0, height: int = 1) -> Cloud:
+    def from_fields(cls, fields: dict[str, np.ndarray], width: int = 0, height: int = 1, frame_id: str = "") -> Cloud:
         """Build a cloud from its columns. ValueError when x, y or z is missing or the columns differ in length."""
         lengths = {name: len(column) for name, column in fields.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of different lengths: {lengths}")
         xyz = pointcloud2.xyz(fields)
-        return cls(xyz, pointcloud2.rgb(fields), fields, width or len(xyz), height)
+        return cls(xyz, pointcloud2.rgb(fields), fields, width or len(xyz), height, frame_id)
 
 
 def read_cloud(path: str | Path, mesh_points: int | None = None) -> Cloud:

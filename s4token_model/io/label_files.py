@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,7 +35,7 @@ class Summary:
     classes: Counter = dataclasses.field(default_factory=Counter)
     stages_ms: Counter = dataclasses.field(default_factory=Counter)
     reasons: Counter = dataclasses.field(default_factory=Counter)
-    warnings: Counter = dataclasses.field(default_factory=Counter)
+    warnings: dict[str, str] = dataclasses.field(default_factory=dict)  # what tells them apart -> text
     clouds: int = 0
     skipped: list[str] = dataclasses.field(default_factory=list)
 
@@ -52,7 +53,9 @@ class Summary:
         self.classes.update({name: int(n) for name, n in zip(found.vocabulary.names, counts, strict=True) if n})
         self.stages_ms.update(found.stages_ms)
         self.reasons.update(found.unlabeled_reasons if len(labels) else {found.unlabeled_reason: 0})
-        self.warnings.update(found.vocabulary.warnings + found.encoding.warnings)
+        self.warnings.update({warning: warning for warning in found.vocabulary.warnings})
+        for warning in found.encoding.warnings:  # clouds of a bag are alike but for their numbers: the first is enough
+            self.warnings.setdefault(re.sub(r"\d[\d.,e+-]*", "", warning), warning)
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
@@ -60,7 +63,7 @@ class Summary:
         return {name: getattr(self, name) for name in counts} | {
             "unlabeled_reason": "; ".join(f"{n} points: {reason}" for reason, n in self.reasons.items()),
             "unlabeled_reasons": dict(self.reasons),
-            "warnings": list(self.warnings),
+            "warnings": list(self.warnings.values()),
             "classes": dict(self.classes.most_common()),
             "stages_ms": {stage: round(ms, 3) for stage, ms in self.stages_ms.items()},
             "total_ms": round(sum(self.stages_ms.values()), 3),
@@ -70,7 +73,7 @@ class Summary:
 
 def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
     """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
-    found = segmenter.segment(cloud.xyz, cloud.rgb)
+    found = segmenter.segment(cloud.xyz, cloud.rgb, cloud.frame_id)
     summary.add(found)
     out = {
         "label": found.labels.astype(np.uint32),
@@ -82,7 +85,7 @@ def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np
 
 def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
     """Label one cloud and write it to the file `target`."""
-    summary = Summary(warnings=Counter(cloud.notes))
+    summary = Summary(warnings={note: note for note in cloud.notes})
     files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
     return summary
 

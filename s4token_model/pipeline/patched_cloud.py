@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.config import Config
-from s4token_model.pipeline import patches, preprocess, sampling, superpoints, token_context, windows
+from s4token_model.pipeline import coordinates, patches, preprocess, sampling, superpoints, token_context, windows
+from s4token_model.pipeline.floor import floor_off_z
 from s4token_model.pipeline.geometry import LocalGeometry
 from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
@@ -26,6 +27,8 @@ class Partition(NamedTuple):
     chosen: np.ndarray  # (N,) int32, the centers of the tokens of one window
     windows: int  # how many windows of tokens the cloud needs by its superpoints
     large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
+    floor_up: np.ndarray | None  # (3,) what is up by the floor, if that is clearly not z; before leveling
+    warnings: tuple[str, ...] = ()  # on its coordinates and its frame
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,18 @@ def build_patches(
 ) -> PatchedCloud:  # fmt: skip
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training).
 
-    A cloud that is too large for sampling.tokens gets up to `max_windows` windows of them.
+    A cloud that is too large for sampling.tokens gets up to `max_windows` windows of them. With input.up auto z is up;
+    `upright.build_upright` finds out.
     """
     timer = StageTimer()
     # The points on surfaces, in canonical order and unit scale
-    working = preprocess.prepare(preprocess.rotate_up(xyz, config.input.up), rgb, config.input.clean)
+    up = config.input.up.replace("auto", "z")
+    working = preprocess.prepare(preprocess.rotate_up(xyz, up), rgb, config.input.clean)
     if len(working.xyz) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
     # Superpoints, and how many tokens and points a cloud of this extent needs
     partition = _partition(working, config, max_windows, timer)
+    partition = partition._replace(warnings=coordinates.warnings(xyz, partition.working, partition.local))
     return cut(partition, min(partition.windows, max_windows), config, timer, rng)
 
 
@@ -81,7 +87,7 @@ def cut(
     parts = windows.split(groups.centers, working.xyz, config.sampling.tokens)
     contexts = [_context(partition, groups, part, config) for part in parts]
     timer("patches")
-    all_ids, warnings = ids[working.kept_of_point], _too_large(partition.windows, count, config)
+    all_ids, warnings = ids[working.kept_of_point], partition.warnings + _too_large(partition.windows, count, config)
     return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, partition)
 
 
@@ -97,7 +103,7 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
     A cloud that needs several windows keeps max_points points in each of them, so it is partitioned again if the first
     time it had less.
     """
-    allowed = 1
+    allowed, floor_up = 1, None
     while True:
         limit = min(allowed * config.input.max_points, max(MAX_POINTS, config.input.max_points))
         working = preprocess.downsample(working, limit)
@@ -105,6 +111,8 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         regularization = config.superpoints.regularization * working.kept_fraction
         settings = dataclasses.replace(config.superpoints, regularization=regularization)
         ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+        if allowed == 1:  # later it has been leveled
+            floor_up = floor_off_z(working.points, local.normals, int(ids.max()) + 1)
         # Rotate the floor level, which needs the normals; superpoints do not depend on it
         if config.input.level:
             working, local = preprocess.level(working, local, config.input.level)
@@ -117,7 +125,7 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         if working.kept_fraction == 1 or min(needed, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(needed, max_windows)
-    return Partition(working, ids, local, chosen, needed, spacing > windows.LARGE_SPACING)
+    return Partition(working, ids, local, chosen, needed, spacing > windows.LARGE_SPACING, floor_up)
 
 
 def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:

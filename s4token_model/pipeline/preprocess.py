@@ -16,7 +16,13 @@ from s4token_model.pipeline.cleaning import NOT_FINITE, clean, keep_all
 if TYPE_CHECKING:
     from s4token_model.pipeline.geometry import LocalGeometry
 
-AXES = {"x": 0, "y": 1, "z": 2}
+TURNS = {  # of `rotate_up`: which axis becomes x, y, z, and its sign
+    "x": ([1, 2, 0], (1, 1, 1)),
+    "-x": ([1, 2, 0], (1, -1, -1)),
+    "y": ([0, 2, 1], (1, -1, 1)),
+    "-y": ([0, 2, 1], (1, 1, -1)),
+    "-z": ([0, 1, 2], (1, -1, -1)),
+}
 NORMALS_SAMPLED = 8192  # to find the floor
 KERNEL_WIDTHS = (30, 20, 12, 8, 6, 5, 5, 5)  # degrees, from the first to the last step of mean shift
 FLOOR_ANGLE = 10  # degrees; normals this close to the axis belong to the floor or to surfaces parallel to it
@@ -54,12 +60,15 @@ class WorkingCloud:
 
 
 def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
-    """Rotate a cloud (H, 3) so that its axis `up` (x, -x, y, -y, z, -z) becomes z; -y is a camera's optical frame."""
+    """Rotate a cloud (H, 3) so that its axis `up` (x, -x, y, -y, z, -z) becomes z; -y is a camera's optical frame.
+
+    x stays where it is unless it is up: on the right in optical frames and in those of meshes, where y is up.
+    """
     if up == "z":
         return xyz
-    axis = AXES[up[-1]]
-    rotated = np.roll(np.asarray(xyz), 2 - axis, axis=-1)  # a cyclic permutation is a rotation
-    return rotated * np.array([1, -1, -1], rotated.dtype) if up.startswith("-") else rotated
+    xyz = np.asarray(xyz)
+    order, signs = TURNS[up]
+    return xyz[..., order] * np.array(signs, xyz.dtype)
 
 
 def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> WorkingCloud:

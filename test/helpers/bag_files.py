@@ -25,7 +25,7 @@ def message(points, height=1, frame="lidar", sec=5):
     return bags._message(STORE, points, like)
 
 
-def make_bag(folder: Path, suffix=".mcap", topics=("/points",), clouds=3, seed=0) -> list[np.ndarray]:
+def make_bag(folder: Path, suffix=".mcap", topics=("/points",), clouds=3, seed=0, frame="lidar") -> list[np.ndarray]:
     """Write a bag of clouds on `topics` and of words on /chatter; return the clouds of the first topic."""
     rng, made = np.random.default_rng(seed), []
     string = STORE.types["std_msgs/msg/String"]
@@ -39,7 +39,7 @@ def make_bag(folder: Path, suffix=".mcap", topics=("/points",), clouds=3, seed=0
                 for name in "xyz":
                     points[name] = rng.normal(size=60)
                 points["ring"] = np.arange(60)
-                raw = STORE.serialize_cdr(message(points, 6, sec=i), bags.CLOUD_TYPE)
+                raw = STORE.serialize_cdr(message(points, 6, frame, sec=i), bags.CLOUD_TYPE)
                 writer.write(connection, 10 * i + 5, raw)
                 made += [points] if connection is connections[0] else []
     return made

@@ -69,7 +69,7 @@ class FakeSegmenter:
     def encode(self, xyz, rgb=None):
         return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
-    def build_patches(self, xyz, rgb=None):
+    def build_patches(self, xyz, rgb=None, frame="", rotation=None):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
         time.sleep(self.forming)

@@ -177,6 +177,17 @@ def test_unprojected_points_project_back_to_their_pixels():
     assert np.allclose(seen[good, 1] / seen[good, 2], rows.ravel()[good], atol=1e-2)
 
 
+def test_a_depth_image_is_in_the_optical_frame_unless_it_has_a_pose(tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "a.depth.png"
+    Image.fromarray(np.full((4, 5), 1500, np.uint16)).save(path)
+    np.savetxt(tmp_path / "camera-intrinsics.txt", [[5, 0, 2], [0, 5, 2], [0, 0, 1]])
+    assert read_cloud(path).frame_id == "camera_optical_frame"
+    np.savetxt(tmp_path / "a.pose.txt", np.eye(4))
+    assert read_cloud(path).frame_id == ""
+
+
 def whole_files(folder):
     """One small valid file of every readable format."""
     image = pytest.importorskip("PIL.Image")

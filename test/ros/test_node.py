@@ -508,3 +508,17 @@ def test_large_best_effort_clouds_arrive(peer):
             assert len(collected[-1].data) > 4e6
     finally:
         peer.node.destroy_publisher(best_effort)
+
+
+def test_a_gravity_frame_that_tf2_does_not_know_is_in_the_diagnostics_and_clouds_are_labeled(peer):
+    labeled = peer.labeled()  # without subscribers the node is idle, and says so
+    assert set_parameter(peer, "input.gravity_frame", "odom_of_nobody").successful
+    try:
+        label_cloud(peer, cloud(room(500), "lidar_top"), labeled)
+        found = status(peer)
+        expected = "input.gravity_frame: no transform from frame 'lidar_top' to 'odom_of_nobody': "
+        assert found["warnings"].startswith(expected) and expected in found["message"] and found["level"] == "1"
+    finally:
+        assert set_parameter(peer, "input.gravity_frame", "").successful
+    label_cloud(peer, cloud(room(500), "lidar_top"), labeled)
+    assert status(peer)["warnings"] == ""

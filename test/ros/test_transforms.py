@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("s4token_interfaces")
+
 from builtin_interfaces.msg import Time as Stamp
 from geometry_msgs.msg import Quaternion, TransformStamped
+from ros_helpers import cloud, room
 
-from s4token_ros import transforms
-from s4token_ros.transforms import Transforms
+from s4token_ros import frame_source, transforms
+from s4token_ros.transforms import Gravity, Transforms
 
 
 class FakeBuffer:
@@ -72,3 +78,40 @@ def test_without_tf2_ros_the_reason_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2_ros", None)
     with pytest.raises(ValueError, match=r"from frame 'camera' to 'map': tf2_ros is not installed"):
         Transforms(None).rotation("map", "camera", Stamp())
+
+
+def test_clouds_are_turned_to_the_gravity_frame_and_published_as_they_came():
+    half = np.sqrt(0.5)
+    gravity = Gravity(None, lambda: "base_link", Transforms(None, FakeBuffer((half, 0.0, 0.0, half))))
+    message = cloud(room(100), "camera")
+    seen = {}
+    segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given))
+    frame = frame_source.build_frame(message, segmenter, gravity.rotation)
+    xyz, _, name, rotation = seen["given"]
+    assert name == "camera" and frame.warnings == () and frame.message is message
+    np.testing.assert_array_equal(xyz, frame.cloud.xyz)  # not turned itself
+    np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, 1], atol=1e-12)
+
+
+def test_without_the_transform_the_cloud_is_labeled_and_the_warning_names_the_frames():
+    gravity = Gravity(None, lambda: "map", Transforms(None, FakeBuffer()))
+    seen = {}
+    segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given))
+    frame = frame_source.build_frame(cloud(room(100), "camera"), segmenter, gravity.rotation)
+    assert seen["given"][2:] == ("camera", None)
+    (warning,) = frame.warnings
+    assert warning.startswith("input.gravity_frame: no transform from frame 'camera' to 'map': ")
+    assert warning.endswith("what is up follows from input.up")
+
+
+def test_without_a_gravity_frame_nobody_listens():
+    assert Gravity(None, lambda: "").rotation(cloud(room(10)).header) == (None, "")
+
+
+def test_a_gravity_frame_that_is_set_later_is_listened_to(monkeypatch):
+    monkeypatch.setattr(transforms, "Transforms", lambda node: Transforms(node, FakeBuffer()))
+    frame = ""
+    gravity = Gravity("the node", lambda: frame)
+    frame = "base_link"
+    rotation, warning = gravity.rotation(cloud(room(10), "camera").header)
+    assert warning == "" and np.array_equal(rotation, np.eye(3))
