@@ -122,7 +122,7 @@ def test_a_value_of_input_up_that_does_not_exist_is_skipped_and_one_that_does_is
     row = robustness.measure(segmenter, scene, Disturbance("frames", "z", disturbances.unchanged, up="sideways"))
     assert "input.up='sideways'" in row.skipped and row.kept == ()
     changed = robustness._with_up(ByHeight(), "-y")
-    assert changed.config.input.up == "-y" and ByHeight.config.input.up == "z"
+    assert changed.config.input.up == "-y" and ByHeight.config.input.up == "auto"
 
 
 def test_colors_follow_their_points_and_added_points_are_gray(scene):
