@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "io",
         "kernels.parallel",
         "kernels.group_statistics",
+        "pipeline.voxel_map",
     ),
 }
 # The modules that may import more than their folder.
@@ -66,6 +67,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     **{f"training.{name}": GENERATOR for name in ("train_mini", "mini_clip", "mini_tokenizer", "procedural_samples")},
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
+    "evaluation.temporal_agreement": GENERATOR,
     "s4token_ros.demo": ("pictures",),
     "s4token_ros.demo_report": ("pictures",),
 }
