@@ -128,11 +128,11 @@ def _add_evaluate(commands: Any) -> None:
     _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
     about = "ScanObjectNN, zero-shot classification"
     _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
-    about = "held-out procedural rooms, by class names and synonyms"
-    _add_benchmark(add, "procedural", about, data=None, rooms=count)
+    _add_benchmark(add, "procedural", "held-out procedural rooms, by class names and synonyms", None, rooms=count)
     _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     _add_benchmark(add, "agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words)
+    _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 
 
 def _add_benchmark(

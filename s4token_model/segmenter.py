@@ -56,6 +56,11 @@ class EncodedCloud:
         groups, tokens = self.geometry.patches, window.tokens
         return propagation.TokenCenters(groups.centers[tokens], groups.superpoint[tokens], groups.radius)
 
+    def superpoint_features(self) -> np.ndarray:
+        """Return (S, E) float32, the mean unit feature of each superpoint's points: its cosines are their votes."""
+        seen = [(window.points, self.centers(window), self.tokens[window.tokens]) for window in self.geometry.windows]
+        return propagation.superpoint_features(self.geometry.working.xyz, self.geometry.superpoints, seen)
+
     def scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
         """Return values (F, ...) of the positions as values (H, ...) of the points, `missing` on those set aside."""
         out = np.full((len(self.valid), *values.shape[1:]), missing, values.dtype)

@@ -27,6 +27,7 @@ class Statistics:
     unlabeled_reason: str = ""  # why no point of the newest cloud was labeled
     set_aside: dict[str, int] = field(default_factory=dict)  # of the newest cloud, reason -> points without a label
     warnings: tuple[str, ...] = ()  # what makes its labels worse, e.g. an optical frame while input.up is z
+    temporal: dict[str, str] = field(default_factory=dict)  # figures of the smoothing over time, if it is on
     frame_id_missing: bool = False
     age_s: float = 0.0  # from the stamp of the newest labeled cloud to its publication
     recent: deque[tuple[float, dict[str, float]]] = field(default_factory=lambda: deque(maxlen=256))
@@ -107,6 +108,7 @@ def values(stats: Statistics) -> dict[str, str]:
         "last_error": stats.last_error,
         "set_aside": "; ".join(f"{count} points: {reason}" for reason, count in stats.set_aside.items()),
         "warnings": "; ".join(stats.warnings),
+        **stats.temporal,
     }
 
 

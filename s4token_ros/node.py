@@ -33,9 +33,6 @@ from s4token_ros.subscriptions import Subscriptions
 from s4token_ros.transforms import Gravity
 from s4token_ros.worker import Model, Worker
 
-VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
-KEYS_WITHOUT_RELOAD = ("input.topics", "input.reliability", "input.gravity_frame", "output.", "diagnostics.", "warm_up")
-
 SegmenterFactory = Callable[[str, Config, str], Any]
 
 
@@ -113,6 +110,7 @@ class S4TokenNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         settings, rotation = self._settings.node, self._gravity.rotation
         self._worker = Worker(model, publishers, self._now, self._report_error, rotation, settings.overlap)
+        self._worker.smooth(self, settings.temporal)
         self._phase, self._problem = "inactive", ""
         classes, seconds = len(model.vocabulary.names), time.perf_counter() - start
         self.get_logger().info(f"{settings.model} on {settings.device} ready after {seconds:.1f} s, {classes} classes")
@@ -138,7 +136,7 @@ class S4TokenNode(LifecycleNode):
         self.halt()
         if self._worker:
             self._version = self._worker.model.vocabulary.version
-            self._worker.publishers.destroy()
+            self._worker.close()
             self._worker = None
         return TransitionCallbackReturn.SUCCESS
 
@@ -196,15 +194,15 @@ class S4TokenNode(LifecycleNode):
     def _changed_model(self, settings: Settings, paths: set[str]) -> Model | None:
         """Return the model that `settings` require, None before the first is loaded; ValueError if there is none."""
         config = settings.pipeline.vocabulary
-        if paths & VOCABULARY_KEYS:
+        if paths & parameters.VOCABULARY_KEYS:
             names = vocabularies.checked_names(config.names or vocabularies.read_names(config.labels))
             templates = vocabularies.read_templates(config.templates)
         if self._worker is None:
             return None
         model = current = self._worker.model
-        if any(not path.startswith(KEYS_WITHOUT_RELOAD) for path in paths - VOCABULARY_KEYS):
+        if any(not path.startswith(parameters.PREFIXES_WITHOUT_RELOAD) for path in paths - parameters.VOCABULARY_KEYS):
             model = self._load(settings)
-        if paths & VOCABULARY_KEYS:
+        if paths & parameters.VOCABULARY_KEYS:
             return replace(model, vocabulary=model.segmenter.make_vocabulary(names, templates, config.threshold))
         if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
             old = current.vocabulary
@@ -221,6 +219,7 @@ class S4TokenNode(LifecycleNode):
             return
         if any(path.startswith("output.") for path in paths):
             self._worker.replace_publishers(lambda: Publishers(self, self._settings.node.output))
+        self._worker.smooth(self, self._settings.node.temporal)
         if model is not self._worker.model:
             self._worker.swap(model)
         if self._cloud_subscriptions and paths & {"input.topics", "input.reliability"}:

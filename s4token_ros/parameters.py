@@ -14,6 +14,12 @@ from s4token_model.config import Config, option, options, replace
 from s4token_model.vocabulary import check_labels_have_effect
 
 READ_ONLY = ("autostart", "overlap", "model")  # the model's saved config is the default of all pipeline parameters
+# Changed without loading the model again
+VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
+PREFIXES_WITHOUT_RELOAD = (
+    *(f"input.{key}" for key in ("topics", "reliability", "gravity_frame")), "output.", "temporal.", "diagnostics.",
+    "warm_up",
+)  # fmt: skip
 RELIABILITIES = ("reliable", "best_effort")
 
 
@@ -54,6 +60,26 @@ class DiagnosticsConfig:
 
 
 @dataclass(frozen=True)
+class TemporalConfig:
+    """Labels smoothed over time, by the votes of earlier clouds in a fixed frame."""
+
+    enabled: bool = option(False, "smooth labels by the votes of earlier clouds; needs tf2_ros and a fixed frame")
+    frame: str = option("odom", "frame that does not move, to which tf transforms the clouds; a new one clears the map")
+    voxel: float = option(0.2, "edge of the voxels that keep votes, in the unit of tf, meters", 0.01, 100.0)
+    half_life: float = option(10.0, "seconds after which a vote counts half, by the stamps of the clouds", 0.01, 1e6)
+    max_voxels: int = option(
+        1_000_000, "voxels in memory, (4 classes + 64) bytes each; those not seen for longest are dropped", 1000, 10**8
+    )
+    margin: float = option(
+        1.25,
+        "a voxel keeps its label until another class leads by this many softmax temperatures; larger is steadier and "
+        "adapts later",
+        0.0,
+        100.0,
+    )
+
+
+@dataclass(frozen=True)
 class NodeConfig:
     """The node itself."""
 
@@ -70,6 +96,7 @@ class NodeConfig:
     )
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 

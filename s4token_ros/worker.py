@@ -23,7 +23,10 @@ from s4token_ros.frame_source import (
     encode_frame,
 )
 from s4token_ros.mailbox import Mailbox
+from s4token_ros.parameters import TemporalConfig
 from s4token_ros.publishers import Publishers
+from s4token_ros.temporal import TemporalLabels
+from s4token_ros.transforms import Transforms
 
 JOIN_S = 20.0
 
@@ -51,13 +54,14 @@ class Worker:
         self.model, self.publishers = model, publishers
         self.stats = Statistics()
         self._now, self._report_error, self._rotation = now, report_error, rotation
+        self._temporal: TemporalLabels | None = None  # smooths the labels
         # The message that waits, and the cloud that was encoded last
         self._messages = Mailbox()
         self._frame: Frame | None = None
         self._unpublished = False  # a query encoded `_frame` while nobody subscribed
         self._query_texts: tuple[str, ...] = ()
         # Locks and threads
-        self._publishing = threading.RLock()  # guards model, publishers and the order of what is published
+        self._publishing = threading.RLock()  # guards model, publishers, temporal and the order of what is published
         self._encoding = threading.Lock()  # one cloud is encoded at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -115,6 +119,25 @@ class Worker:
             self.publishers.destroy()
             self.publishers = make()
             self.publishers.announce(self.model.vocabulary, self._now())
+
+    def smooth(self, node: Any, config: TemporalConfig) -> None:
+        """Smooth the labels of later clouds by the tf that `node` hears; a new `config` begins without votes."""
+        with self._publishing:
+            if config == (self._temporal.config if self._temporal else TemporalConfig()):
+                return
+            self._close_temporal()
+            self._temporal = TemporalLabels(config, Transforms(node)) if config.enabled else None
+
+    def close(self) -> None:
+        """Destroy the publishers and stop listening to tf."""
+        with self._publishing:
+            self.publishers.destroy()
+            self._close_temporal()
+
+    def _close_temporal(self) -> None:
+        if self._temporal:
+            self._temporal.close()
+            self._temporal = None
 
     def query(self, texts: Sequence[str], limit: int) -> tuple[Any, list[Any]]:
         """Return (header, matches): for each text the `limit` best superpoints of the last cloud.
@@ -180,7 +203,8 @@ class Worker:
             model = self.model
             if frame.segmenter is not model.segmenter:
                 return False
-            segmentation = model.segmenter.label(frame.encoded, model.vocabulary)
+            segmentation = self._temporal.label(frame, model.vocabulary) if self._temporal else None
+            segmentation = segmentation or model.segmenter.label(frame.encoded, model.vocabulary)
             publish_ms = self.publishers.publish(frame.cloud, segmentation)
             if not relabel:
                 if self._query_texts and self.publishers.similarity_wanted():
@@ -196,4 +220,7 @@ class Worker:
         self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
         self.stats.set_aside = frame.encoded.set_aside
         self.stats.warnings = (*self.model.vocabulary.warnings, *frame.warnings, *frame.encoded.warnings)
+        self.stats.temporal = self._temporal.figures if self._temporal else {}
+        if self._temporal and self._temporal.problem:
+            self.stats.warnings += (self._temporal.problem,)
         self.stats.frame_id_missing = not frame.cloud.header.frame_id

@@ -33,6 +33,7 @@ ROS_PACKAGES = {
     "lifecycle_msgs",
 }
 ROS_PACKAGES |= {"vision_msgs", "launch", "launch_ros", "ament_index_python", "action_msgs", "builtin_interfaces"}
+ROS_PACKAGES |= {"tf2_ros"}
 
 
 def canonical(name: str) -> str:
@@ -78,7 +79,8 @@ def test_package_xml_is_complete():
     )
     assert root.find("maintainer").get("email") and root.findtext("export/build_type") == "ament_python"
     used = {name for name in third_party("s4token_ros", "launch") if name in ROS_PACKAGES or name.endswith("_msgs")}
-    assert used - depends(ROOT / "package.xml") - {"ament_index_python"} == set()
+    assert used - depends(ROOT / "package.xml") - {"ament_index_python", "tf2_ros"} == set()
+    assert "tf2_ros_py" in depends(ROOT / "package.xml")  # what Python imports as tf2_ros
 
 
 WITH_TORCH = {"triton"}  # comes with torch's CUDA builds, of one version with them, and is imported on CUDA alone

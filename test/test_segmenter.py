@@ -260,6 +260,22 @@ def test_superpoints_vote(tiny_model):
     check(voting.segment(np.full((3, 3), np.nan)), np.full((3, 3), np.nan))
 
 
+@pytest.mark.parametrize("tokens, windows", [(64, 1), (24, 4)])
+def test_the_features_of_superpoints_give_the_cosines_of_their_votes(tiny_model, tokens, windows):
+    segmenter = load(tiny_model, sampling__tokens=tokens, windows__maximum=windows)
+    xyz = room(8000)
+    xyz[:3], xyz[3:9] = np.nan, xyz[9]
+    encoded, text = segmenter.encode(xyz), segmenter.vocabulary.text
+    assert (len(encoded.geometry.windows) > 1) == (windows > 1)
+    cosines = segmenter.similarity(encoded, segmenter.vocabulary.names)
+    working = encoded.geometry.working
+    one_per_position = np.zeros(len(working.xyz), np.int64)
+    one_per_position[working.position] = working.labeled_index
+    ids = encoded.superpoints[one_per_position]
+    expected = np.stack([cosines[one_per_position[ids == s]].mean(axis=0) for s in range(encoded.superpoint_count)])
+    np.testing.assert_allclose(encoded.superpoint_features() @ text.T, expected, atol=2e-5)
+
+
 def test_a_vocabulary_of_one_word_is_a_detector(tiny):
     encoding = tiny.encode(room())
     result = tiny.label(encoding, tiny.make_vocabulary(["chair"], thresholds=0.0))

@@ -79,6 +79,13 @@ def procedural_rooms(setup: Setup, rooms: int = 20, kind: str = "depth", seed: i
     return segment(setup, "procedural rooms", held_out.NAMES, clouds, options, synonyms=held_out.SYNONYMS)
 
 
+def temporal(setup: Setup, streets: int = 4) -> Result:
+    """Agreement and accuracy of successive clouds with and without votes per voxel; on simulated drives and a room."""
+    from s4token_model.evaluation import temporal_agreement  # the scene generator, of no use to real data
+
+    return temporal_agreement.temporal_agreement(setup, streets)
+
+
 # Name on the command line: function (setup, **options) -> (result, table).
 BENCHMARKS: dict[str, Callable[..., Result]] = {
     "scannet": scannet_rooms,
@@ -90,6 +97,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "scanobjectnn": classification.scanobjectnn_objects,
     "calibration": calibration.confidence_calibration,
     "agreement": agreement.two_view_agreement,
+    "temporal": temporal,
 }
 
 

@@ -38,6 +38,52 @@ def propagate_block(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray
     return values
 
 
+def weight_sums(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray, tokens: TokenTable) -> np.ndarray:
+    """Return (S, N) float32, the weight of each token in the sum of the scores of each superpoint's points.
+
+    Arguments as in `propagate_block`: superpoint by superpoint, the rows of its `values` sum to sums @ tokens.scores.
+    """
+    sums = np.zeros((len(tokens.starts) - 1, tokens.centers.shape[1]), np.float32)
+    starts = np.append(np.flatnonzero(np.diff(superpoints[points], prepend=-1)), len(points))
+
+    def part(begin: int, end: int) -> None:  # the superpoints that start in it, since threads must not share a row
+        first, last = starts[np.searchsorted(starts, (begin, end))]
+        _sum_weights(first, last, points, xyz, superpoints, tokens, sums)
+
+    parallel_for(part, len(points))
+    return sums
+
+
+@njit(**FAST)
+def _sum_weights(begin, end, points, xyz, superpoints, tokens, sums):
+    """Add the weights of the points begin..end-1 to the rows of their superpoints; loops as in `_propagate`."""
+    starts, centers, scale, _, gram = tokens
+    count = centers.shape[1]
+    weight, squared = np.empty(max(count, FALLBACK), np.float32), np.empty(count, np.float32)
+    candidates, nearest = np.empty(count + 1, np.int32), np.empty(FALLBACK, np.int32)
+    first = begin
+    while first < end:
+        label, stop = superpoints[points[first]], first + 1
+        while stop < min(end, first + RUN) and superpoints[points[stop]] == label:
+            stop += 1
+        own, found, row = starts[label], starts[label + 1] - starts[label], sums[label]
+        if found == 0:
+            near = _find_candidates(points, first, stop, xyz, centers, squared, candidates)
+        for i in points[first:stop]:
+            if found > 0:
+                _own_weights((xyz[i, 0], xyz[i, 1], xyz[i, 2]), own, found, centers, scale, weight)
+                factor = _inverse_norm(weight, found, own, gram)
+                for k in range(found):
+                    row[own + k] += weight[k] * factor
+            else:
+                _nearest_three((xyz[i, 0], xyz[i, 1], xyz[i, 2]), centers, candidates, near, weight, nearest)
+                _three_weights(weight, scale)
+                factor = _inverse_norm_of_three(weight, nearest, gram)
+                for k in range(FALLBACK):
+                    row[nearest[k]] += weight[k] * factor
+        first = stop
+
+
 @njit(**FAST)
 def _propagate(begin, end, points, xyz, superpoints, tokens, values):
     """Fill the rows begin..end-1 of `values`, a run of up to 16 points of one superpoint at a time."""
@@ -56,17 +102,30 @@ def _propagate(begin, end, points, xyz, superpoints, tokens, values):
         for row in range(first, stop):
             x, y, z = xyz[points[row], 0], xyz[points[row], 1], xyz[points[row], 2]
             if found > 0:
-                for k in range(found):
-                    dx, dy, dz = centers[0, own + k] - x, centers[1, own + k] - y, centers[2, own + k] - z
-                    weight[k] = 1 / (np.sqrt(dx * dx + dy * dy + dz * dz) * scale + EPSILON)
+                _own_weights((x, y, z), own, found, centers, scale, weight)
                 factor = _inverse_norm(weight, found, own, gram)
                 _blend_own(weight, found, own, factor, scores, values, row)
             else:
                 _nearest_three((x, y, z), centers, candidates, near, weight, nearest)
-                for k in range(FALLBACK):  # weight 0 if there are fewer tokens
-                    weight[k] = 1 / (np.sqrt(weight[k]) * scale + EPSILON) if weight[k] < FAR else np.float32(0)
+                _three_weights(weight, scale)
                 _blend_three(weight, nearest, gram, scores, values, row)
         first = stop
+
+
+@njit(**INLINE)
+def _own_weights(point, own, count, centers, scale, weight):
+    """Write the weights of the tokens own..own+count-1 at a point."""
+    x, y, z = point
+    for k in range(count):
+        dx, dy, dz = centers[0, own + k] - x, centers[1, own + k] - y, centers[2, own + k] - z
+        weight[k] = 1 / (np.sqrt(dx * dx + dy * dy + dz * dz) * scale + EPSILON)
+
+
+@njit(**INLINE)
+def _three_weights(weight, scale):
+    """Turn the squared distances of the three nearest tokens into weights, 0 if there are fewer."""
+    for k in range(FALLBACK):
+        weight[k] = 1 / (np.sqrt(weight[k]) * scale + EPSILON) if weight[k] < FAR else np.float32(0)
 
 
 @njit(**INLINE)
@@ -146,15 +205,21 @@ def _nearest_three(point, centers, candidates, found, squared, nearest):
 
 
 @njit(**INLINE)
-def _blend_three(weight, nearest, gram, scores, values, row):
-    """As _inverse_norm and _blend_own, for three tokens anywhere in the table."""
+def _inverse_norm_of_three(weight, nearest, gram):
+    """As _inverse_norm, for three tokens anywhere in the table."""
     a, b, c, i, j, k = weight[0], weight[1], weight[2], nearest[0], nearest[1], nearest[2]
     total = a + b + c
     norm = total * total
     if gram.shape[0]:
         sides = a * b * gram[i, j] + a * c * gram[i, k] + b * c * gram[j, k]
         norm = a * a * gram[i, i] + b * b * gram[j, j] + c * c * gram[k, k] + 2 * sides
-    factor = 1 / np.sqrt(max(norm, MIN_NORM * total * total))
-    a, b, c = a * factor, b * factor, c * factor
+    return 1 / np.sqrt(max(norm, MIN_NORM * total * total))
+
+
+@njit(**INLINE)
+def _blend_three(weight, nearest, gram, scores, values, row):
+    """As _blend_own, for three tokens anywhere in the table."""
+    factor, i, j, k = _inverse_norm_of_three(weight, nearest, gram), nearest[0], nearest[1], nearest[2]
+    a, b, c = weight[0] * factor, weight[1] * factor, weight[2] * factor
     for w in range(values.shape[1]):
         values[row, w] = a * scores[i, w] + b * scores[j, w] + c * scores[k, w]

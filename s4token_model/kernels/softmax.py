@@ -24,6 +24,22 @@ def argmax_and_softmax(values: np.ndarray, temperature: float) -> tuple[np.ndarr
     return best, softmax
 
 
+def softmax_at(values: np.ndarray, columns: np.ndarray, temperature: float) -> np.ndarray:
+    """Return (H,) float32, the softmax(row / temperature) of each row of values (H, C) at its column (H,) int64."""
+    out, factor = np.empty(len(values), np.float32), np.float32(1 / temperature)
+    parallel_for(lambda begin, end: _softmax_at(begin, end, values, columns, factor, out), len(values))
+    return out
+
+
+@njit(**FAST)
+def _softmax_at(begin, end, values, columns, factor, out):
+    for i in range(begin, end):
+        row, total = values[i], np.float32(0)
+        for c in range(len(row)):
+            total += np.exp((row[c] - row[columns[i]]) * factor)
+        out[i] = np.float32(1) / total
+
+
 @njit(**FAST)
 def _below_best(begin, end, values, factor, best, below):
     """Column of the first maximum of each row, and factor * (row - maximum)."""

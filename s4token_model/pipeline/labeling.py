@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from s4token_model.kernels.softmax import argmax_and_softmax
+from s4token_model.kernels.softmax import argmax_and_softmax, softmax_at
 
 
 def argmax_and_confidence(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
@@ -18,6 +18,11 @@ def argmax_and_confidence(cosines: np.ndarray, temperature: float) -> tuple[np.n
     if cosines.shape[1] == 1:
         return np.zeros(len(cosines), np.int64), np.clip(cosines[:, 0], 0, 1)
     return argmax_and_softmax(cosines, temperature)
+
+
+def confidence_of(cosines: np.ndarray, best: np.ndarray, temperature: float) -> np.ndarray:
+    """Return (H,) float32, the same confidence for classes best (H,) that were chosen otherwise."""
+    return np.clip(cosines[:, 0], 0, 1) if cosines.shape[1] == 1 else softmax_at(cosines, best, temperature)
 
 
 def superpoint_means(blocks: Iterable[tuple[np.ndarray, np.ndarray]], superpoints: np.ndarray) -> np.ndarray:

@@ -8,13 +8,13 @@ features: <f_i, t_c> = sum_k w_ik <f_k, t_c>, and ||f_i||^2 = w_i^T G w_i with G
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from s4token_model.kernels.propagate import EPSILON, MIN_NORM, TokenTable, propagate_block
+from s4token_model.kernels.propagate import EPSILON, MIN_NORM, TokenTable, propagate_block, weight_sums
 from s4token_model.kernels.sorting import sort_by_group
 
 CHUNK = 65536  # points scored at a time: bounds the memory of a thousand classes on a million points
@@ -71,16 +71,61 @@ def score_blocks(
         yield block, propagate_block(block, xyz, superpoints, table)
 
 
+def superpoint_features(
+    xyz: np.ndarray, superpoints: np.ndarray, windows: Iterable[tuple[np.ndarray, TokenCenters, np.ndarray]]
+) -> np.ndarray:
+    """Return (S, E) float32, the mean of the propagated unit features of each superpoint's points.
+
+    Its product with a text is the mean of the points' cosines: all that a vote of the superpoint needs, at a cost that
+    does not grow with the classes. xyz (H, 3) and superpoints (H,) are those of the cloud; a window is its points (h,),
+    and the centers and unit features (n, E) of its tokens.
+    """
+    counts, sums = np.bincount(superpoints), None
+    for points, tokens, features in windows:
+        sums = np.zeros((len(counts), features.shape[1]), np.float32) if sums is None else sums
+        ids = superpoints[points]
+        weights, rows = _weight_sums(xyz[points], ids, tokens, features, len(counts))
+        present = np.flatnonzero(np.bincount(ids))
+        sums[present] += (torch.from_numpy(weights[present]) @ torch.from_numpy(rows)).numpy()
+    assert sums is not None
+    return sums / np.maximum(counts, 1)[:, None].astype(np.float32)
+
+
+def _weight_sums(xyz, superpoints, tokens: TokenCenters, features: np.ndarray, count: int):
+    """Weights (count, N) whose product with rows (N, E) are the sums of the unit features of each superpoint."""
+    table = _sorted_table(tokens, features, None, count)
+    rows = torch.from_numpy(table.scores)
+    table = table._replace(gram=(rows @ rows.T).numpy())
+    points, starts = sort_by_group(superpoints, count)
+    xyz, superpoints = np.ascontiguousarray(xyz, np.float32), np.ascontiguousarray(superpoints, np.int32)
+    dense = np.diff(table.starts) >= DENSE_TOKENS
+    others = points[~dense[superpoints[points]]] if dense.any() else points
+    sums = weight_sums(others, xyz, superpoints, table)
+    for label in np.flatnonzero(dense):
+        own = slice(*table.starts[label : label + 2])
+        for begin in range(starts[label], starts[label + 1], DENSE_CHUNK):
+            block = points[begin : min(begin + DENSE_CHUNK, starts[label + 1])]
+            weights, total = _dense_weights(xyz[block], table, own)
+            sums[label, own] += weights.div_(total[:, None]).sum(dim=0).numpy()
+    return sums, table.scores
+
+
 def _dense_scores(xyz: np.ndarray, table: TokenTable, own: slice) -> np.ndarray:
     """Scores (h, C) of points (h, 3) of one superpoint, from its tokens."""
-    centers, scores = torch.from_numpy(table.centers[:, own].T.copy()), torch.from_numpy(table.scores[own])
+    weights, total = _dense_weights(xyz, table, own)
+    return (weights @ torch.from_numpy(table.scores[own])).div_(total[:, None]).numpy()
+
+
+def _dense_weights(xyz: np.ndarray, table: TokenTable, own: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (h, n) of the tokens of one superpoint for its points (h, 3), and what each row is divided by (h,)."""
+    centers = torch.from_numpy(table.centers[:, own].T.copy())
     weights = torch.cdist(torch.from_numpy(xyz), centers, compute_mode="donot_use_mm_for_euclid_dist")
     weights.mul_(float(table.scale)).add_(float(EPSILON)).reciprocal_()
     total = weights.sum(dim=1)
     if len(table.gram):
         norm = (weights @ torch.from_numpy(table.gram[own, own].copy())).mul_(weights).sum(dim=1)
         total = torch.maximum(norm, float(MIN_NORM) * total * total).sqrt()
-    return (weights @ scores).div_(total[:, None]).numpy()
+    return weights, total
 
 
 def _sorted_table(tokens: TokenCenters, scores: np.ndarray, gram: np.ndarray | None, superpoints: int) -> TokenTable:

@@ -17,6 +17,8 @@ from types import SimpleNamespace
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import PointCloud2
@@ -40,15 +42,17 @@ FAILING_POINTS = 13  # a cloud of so many points makes the fake segmenter fail
 
 
 def random_rows(texts: list[str]) -> np.ndarray:
-    """Rows that depend on the text alone, in place of a text tower."""
-    return np.stack([np.random.default_rng(list(text.encode())).normal(size=4) for text in texts])
+    """Rows (T, 4) that depend on the text alone, in place of a text tower; largest at its length modulo 4."""
+    noise = [np.random.default_rng(list(text.encode())).normal(size=4) for text in texts]
+    return np.stack(noise) + 5 * np.eye(4)[[len(text) % 4 for text in texts]]
 
 
 class FakeSegmenter:
     """A segmenter whose results follow from the order of the points.
 
     Every 100 points are a superpoint s. Its label is (s + vocabulary.version) % classes, its confidence is the number
-    of clouds encoded so far / 1000, and it is similar to a text if s == len(text).
+    of clouds encoded so far / 1000, and it is similar to a text if s == len(text). Where labels are smoothed over time,
+    a superpoint s of a cloud of H points is similar to the texts with len(text) % 4 == (s + H) % 4.
     """
 
     def __init__(self, model: str, config: Config, device: str) -> None:
@@ -87,6 +91,7 @@ class FakeSegmenter:
             unlabeled_reason=reason,
             set_aside={} if valid.all() else {"not finite": int((~valid).sum())},
             warnings=(),
+            superpoint_features=lambda: 0.2 * np.eye(4, dtype=np.float32)[np.arange(len(xyz), 2 * len(xyz)) % 4],
             number=self.encoded,
             stages_ms={"superpoints": 2.0, "encoder": 1.0},
         )
@@ -242,6 +247,27 @@ def wait_for(condition, timeout: float = 30.0, what: str = "") -> None:
         time.sleep(0.01)
 
 
+def label_cloud(peer, message, collected=None, timeout=30.0):
+    """Publish a cloud and return its labeled answer."""
+    mine = collected if collected is not None else peer.labeled()
+    if not mine.matched:
+        peer.connect(mine)
+    peer.points.publish(message)
+    wait_for(lambda: mine.by_stamp(message.header.stamp), timeout, "a labeled cloud")
+    answer = mine.by_stamp(message.header.stamp)[-1]
+    if collected is None:
+        mine.close()
+    return answer
+
+
+def set_parameter(peer, name, value):
+    kinds = {bool: "bool", int: "integer", float: "double", str: "string", list: "string_array"}
+    kind = kinds[type(value)]
+    setting = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value})
+    request = [Parameter(name=name, value=setting)]
+    return peer.call(SetParameters, "/s4token/set_parameters", parameters=request).results[0]
+
+
 _stamps = iter(range(1, 10**9))
 
 
@@ -280,7 +306,23 @@ def figures(array: DiagnosticArray) -> dict[str, str]:
     return {v.key: v.value for v in status.values} | {"message": status.message, "level": str(ord(status.level))}
 
 
-if __name__ == "__main__":
-    from s4token_ros import node
+class FakeTransforms:
+    """Instead of transforms.Transforms, whose tf2_ros is not on PyPI: the frame "map" stands still."""
 
+    def __init__(self, node) -> None:
+        pass
+
+    def pose(self, target: str, source: str, stamp):
+        if source != "map":
+            raise ValueError(f"no transform from frame {source!r} to {target!r}")
+        return np.eye(3), np.zeros(3)
+
+    def close(self) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    from s4token_ros import node, worker
+
+    worker.Transforms = FakeTransforms
     sys.exit(node.main(sys.argv, FakeSegmenter, lambda model: Config()))

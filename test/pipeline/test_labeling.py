@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from s4token_model.pipeline.labeling import argmax_and_confidence, superpoint_means
+from s4token_model.pipeline.labeling import argmax_and_confidence, confidence_of, superpoint_means
 
 
 @pytest.mark.parametrize("words", [2, 20, 333])
@@ -42,3 +42,13 @@ def test_votes_are_means_over_superpoints_wherever_blocks_end(size):
     assert found.dtype == np.float32 and not found[11].any()
     for number in set(ids):
         np.testing.assert_allclose(found[number], cosines[ids == number].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 20])
+def test_the_confidence_of_a_given_class_is_that_of_the_chosen_one(classes):
+    cosines = np.random.default_rng(classes).normal(0, 0.3, (500, classes)).astype(np.float32)
+    best, confidence = argmax_and_confidence(cosines, 0.05)
+    np.testing.assert_allclose(confidence_of(cosines, best, 0.05), confidence, rtol=1e-5, atol=1e-7)
+    every = np.stack([confidence_of(cosines, np.full(500, c), 0.05) for c in range(classes)], axis=1)
+    if classes > 1:
+        np.testing.assert_allclose(every.sum(axis=1), 1, rtol=1e-5)

@@ -92,3 +92,19 @@ def test_no_points_and_opposed_features():
     opposed = np.array([[1.0, 0], [-1, 0]], np.float32)
     cosine = propagate(np.zeros((1, 3), np.float32), np.zeros(1, int), pair, opposed[:, :1], opposed @ opposed.T)
     assert np.isfinite(cosine).all(), "features that cancel give no NaN"
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("tokens", [1, 2, 14, 60])
+def test_features_of_superpoints_are_the_means_of_the_dense_formula(seed, tokens):
+    xyz, superpoints, centers, features = scene(seed, 3000, tokens)
+    points = dense(xyz, superpoints, centers) @ features
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    expected = np.stack([points[superpoints == s].mean(axis=0) for s in range(8)])
+    everything = np.arange(len(xyz), dtype=np.int32)
+    found = propagation.superpoint_features(xyz, superpoints, [(everything, centers, features)])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    # Two windows that see the same tokens
+    windows = [(everything[k::2], centers, features) for k in range(2)]
+    np.testing.assert_allclose(propagation.superpoint_features(xyz, superpoints, windows), expected, atol=2e-5)

@@ -13,9 +13,9 @@ pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
 import ros_helpers as ros
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
-from ros_helpers import arrays, cloud, figures, room, wait_for
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import DescribeParameters, GetParameters
+from ros_helpers import arrays, cloud, figures, label_cloud, room, set_parameter, wait_for
 from sensor_msgs.msg import PointCloud2, PointField
 
 from s4token_model.config import Config, options
@@ -55,33 +55,12 @@ def peer(running):
         running.node.destroy_subscription(subscription)
 
 
-def label_cloud(peer, message, collected=None, timeout=30.0):
-    """Publish a cloud and return its labeled answer."""
-    mine = collected if collected is not None else peer.labeled()
-    if not mine.matched:
-        peer.connect(mine)
-    peer.points.publish(message)
-    wait_for(lambda: mine.by_stamp(message.header.stamp), timeout, "a labeled cloud")
-    answer = mine.by_stamp(message.header.stamp)[-1]
-    if collected is None:
-        mine.close()
-    return answer
-
-
 def status(peer):
     """The next diagnostics."""
     collected = peer.diagnostics()
     wait_for(lambda: len(collected) > 1)  # the first may have been on its way
     collected.close()
     return figures(collected[-1])
-
-
-def set_parameter(peer, name, value):
-    kinds = {bool: "bool", int: "integer", float: "double", str: "string", list: "string_array"}
-    kind = kinds[type(value)]
-    setting = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind.upper()}"), **{f"{kind}_value": value})
-    request = [Parameter(name=name, value=setting)]
-    return peer.call(SetParameters, "/s4token/set_parameters", parameters=request).results[0]
 
 
 def test_fields_shape_stamp_and_frame_are_kept(peer):
