@@ -72,6 +72,12 @@ class SamplingConfig:
     gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
     min_superpoint: int = option(1, "superpoints with fewer points get no token", 1, 100000)
     seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)
+    passes: int = option(
+        1,
+        "how often a cloud is partitioned, each time at another regularization, and sampled: the mean of the passes"
+        " gives better and steadier labels, at as many times the time",
+        1, 8,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

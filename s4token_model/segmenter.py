@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,97 +11,15 @@ import torch
 
 from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
+from s4token_model.encoded_cloud import EncodedCloud, Segmentation, encoded_cloud
 from s4token_model.pipeline import labeling, propagation
 from s4token_model.pipeline.clip import FrozenClip
-from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches  # noqa: F401 - for training
+from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, cut_again  # noqa: F401 - for training
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.pipeline.upright import build_upright
-from s4token_model.pipeline.windows import Window
 from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
 from s4token_model.windowed_encoder import WindowedEncoder
-
-
-@dataclass(frozen=True)
-class EncodedCloud:
-    """Token features of one cloud of H points; any vocabulary can label it without running the network again."""
-
-    valid: np.ndarray  # (H,) bool, points that are on a surface
-    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are not valid
-    superpoint_count: int  # number of superpoints
-    tokens: np.ndarray  # (N, E) float32 unit rows in CLIP's joint space
-    cls: np.ndarray  # (E,) float32, unit global feature
-    stages_ms: dict[str, float]  # milliseconds of each stage
-    geometry: PatchedCloud  # what the network read
-
-    @property
-    def set_aside(self) -> dict[str, int]:
-        """Why points are not valid: {reason: number of points}."""
-        return self.geometry.working.set_aside
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What makes the labels of the cloud worse, and the fix."""
-        return self.geometry.warnings
-
-    @property
-    def unlabeled_reason(self) -> str:
-        """Why no point can be labeled; empty if points can."""
-        if self.valid.any():
-            return ""
-        return "; ".join(f"{count} points: {why}" for why, count in self.set_aside.items()) or "the cloud has no points"
-
-    def centers(self, window: Window) -> propagation.TokenCenters:
-        """Center, superpoint and radius of the tokens of a window, for propagation."""
-        groups, tokens = self.geometry.patches, window.tokens
-        return propagation.TokenCenters(groups.centers[tokens], groups.superpoint[tokens], groups.radius)
-
-    def superpoint_features(self) -> np.ndarray:
-        """Return (S, E) float32, the mean unit feature of each superpoint's points: its cosines are their votes."""
-        seen = [(window.points, self.centers(window), self.tokens[window.tokens]) for window in self.geometry.windows]
-        return propagation.superpoint_features(self.geometry.working.xyz, self.geometry.superpoints, seen)
-
-    def scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
-        """Return values (F, ...) of the positions as values (H, ...) of the points, `missing` on those set aside."""
-        out = np.full((len(self.valid), *values.shape[1:]), missing, values.dtype)
-        out[self.geometry.working.labeled_index] = values[self.geometry.working.position]
-        return out
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels of one cloud of H points."""
-
-    labels: np.ndarray  # (H,) uint32, index into vocabulary.names, or constants.UNLABELED
-    confidence: np.ndarray  # (H,) float32 in [0, 1], 0 on points that are set aside
-    superpoints: np.ndarray  # (H,) uint32, constants.NO_SUPERPOINT on points that are set aside
-    vocabulary: Vocabulary  # the class names the points were labeled with
-    encoding: EncodedCloud  # the token features; label them again with `Segmenter.label`
-    stages_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of each stage
-
-    @property
-    def unlabeled_reasons(self) -> dict[str, int]:
-        """Why points have no label: {reason: number of points}; the numbers sum to the unlabeled points."""
-        set_aside = self.encoding.set_aside
-        below = int((self.labels == constants.UNLABELED).sum()) - sum(set_aside.values())
-        return set_aside | ({"below the threshold": below} if below else {})
-
-    @property
-    def unlabeled_reason(self) -> str:
-        """The same as text; empty if all points have labels."""
-        if len(self.labels) == 0:
-            return "the cloud has no points"
-        return "; ".join(f"{count} points: {reason}" for reason, count in self.unlabeled_reasons.items())
-
-    @property
-    def tokens(self) -> int:
-        """Number of tokens the cloud was cut into."""
-        return len(self.encoding.tokens)
-
-    @property
-    def superpoint_count(self) -> int:
-        """Number of superpoints."""
-        return self.encoding.superpoint_count
 
 
 class Segmenter:
@@ -153,12 +71,13 @@ class Segmenter:
         # Patches to tokens to features in CLIP's joint space
         timer = StageTimer(geometry.stages_ms)
         geometry, tokens, cls = self.encoder.encode(geometry, timer)
-        # Scatter the superpoints back to the cloud's order
-        working, ids = geometry.working, np.full(count, constants.NO_SUPERPOINT, np.uint32)
-        ids[working.labeled_index] = geometry.superpoints[working.position]
-        valid = ids != constants.NO_SUPERPOINT
-        superpoint_count = int(geometry.superpoints.max(initial=-1)) + 1
-        return EncodedCloud(valid, ids, superpoint_count, tokens, cls, timer.stages_ms, geometry)
+        repeats = []
+        for number in range(1, self.config.sampling.passes if len(tokens) else 1):
+            again = cut_again(geometry, number, self.config, timer)
+            repeats.append((again, *self.encoder.encode_all(again)))
+            timer("encoder")
+        others = tuple(encoded_cloud(*repeat, count, {}) for repeat in repeats)
+        return dataclasses.replace(encoded_cloud(geometry, tokens, cls, count, timer.stages_ms), repeats=others)
 
     def label(self, encoding: EncodedCloud, words: Vocabulary | None = None) -> Segmentation:
         """Label an encoded cloud without running the network; `words` defaults to the current vocabulary.
@@ -187,6 +106,9 @@ class Segmenter:
         out = np.full((len(encoding.geometry.superpoints), len(texts)), np.nan, np.float32)
         for points, cosines in self._cosines(encoding, self._last_query.text):
             out[points] = cosines
+        for number, repeat in enumerate(encoding.repeats, start=2):
+            for points, cosines in self._cosines(repeat, self._last_query.text):
+                out[points] += (cosines - out[points]) / number
         return encoding.scattered(out, np.nan)
 
     def make_vocabulary(
@@ -208,6 +130,11 @@ class Segmenter:
     def _decisions(self, encoding: EncodedCloud, text: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Blocks of positions (h,), the class of each and its confidence, until all had their turn."""
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
+        if encoding.repeats:
+            passes = (encoding, *encoding.repeats)
+            mean = sum(self._position_scores(one, text) for one in passes) / np.float32(len(passes))
+            yield np.arange(len(ids)), *labeling.argmax_and_confidence(mean, temperature)
+            return
         if self.config.vocabulary.vote and len(ids):
             means = labeling.superpoint_means(self._cosines(encoding, text), ids)
             best, sure = labeling.argmax_and_confidence(means, temperature)
@@ -215,6 +142,16 @@ class Segmenter:
             return
         for points, cosines in self._cosines(encoding, text):
             yield points, *labeling.argmax_and_confidence(cosines, temperature)
+
+    def _position_scores(self, encoding: EncodedCloud, text: np.ndarray) -> np.ndarray:
+        """Cosines (F, C) of all positions with the class names; with votes, the mean of their superpoint."""
+        ids = encoding.geometry.superpoints
+        if self.config.vocabulary.vote:
+            return labeling.superpoint_means(self._cosines(encoding, text), ids)[ids]
+        scores = np.empty((len(ids), len(text)), np.float32)
+        for points, cosines in self._cosines(encoding, text):
+            scores[points] = cosines
+        return scores
 
     def _cosines(self, encoding: EncodedCloud, text: np.ndarray):
         """Blocks of positions (h,) and their cosines (h, C) with the class names."""

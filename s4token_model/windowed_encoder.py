@@ -31,15 +31,16 @@ class WindowedEncoder:
 
     def encode(self, geometry: PatchedCloud, timer: StageTimer) -> tuple[PatchedCloud, np.ndarray, np.ndarray]:
         """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end."""
-        tokens, cls = self._encode_all(geometry)
+        tokens, cls = self.encode_all(geometry)
         timer("encoder")
         while (finer := self._finer(geometry, tokens, timer)) is not None:
             geometry = finer
-            tokens, cls = self._encode_all(geometry)
+            tokens, cls = self.encode_all(geometry)
             timer("encoder")
         return geometry, tokens, cls
 
-    def _encode_all(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
+    def encode_all(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
+        """Return features (N, E) of all tokens of a cloud, and (E,) of the cloud, window by window."""
         tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
         cls, shown = np.zeros(self.clip.dim, np.float32), self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
         for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)):

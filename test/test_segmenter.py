@@ -379,3 +379,27 @@ def test_the_text_tower_runs_for_new_words_only(tiny_model, monkeypatch):
     np.testing.assert_allclose(
         second.text, load(tiny_model).make_vocabulary(["lynx", "tuba"], ["a {}", "the {}"]).text, atol=1e-6
     )
+
+
+def test_passes_are_averaged_and_keep_the_superpoints_of_the_first(tiny):
+    """Labels of two passes are those of the mean of both passes' superpoint means, computed one by one."""
+    changed = configs.replace(tiny.config, {"sampling.passes": 2, "vocabulary.vote": True})
+    twice = Segmenter(tiny.tokenizer, tiny.clip, changed)
+    once = Segmenter(tiny.tokenizer, tiny.clip, configs.replace(changed, {"sampling.passes": 1}))
+    encoding, alone = twice.encode(room()), once.encode(room())
+    np.testing.assert_array_equal(encoding.superpoints, alone.superpoints)
+    np.testing.assert_array_equal(encoding.tokens, alone.tokens)
+    (repeat,) = encoding.repeats
+    assert not np.array_equal(repeat.superpoints, encoding.superpoints)
+    text = twice.vocabulary.text
+    expected = np.zeros((len(room()), len(text)))
+    for one in (encoding, repeat):
+        cosines = once.similarity(dataclasses.replace(one, repeats=()), twice.vocabulary.names)
+        for number in range(one.superpoint_count):
+            mine = one.superpoints == number
+            expected[mine] += cosines[mine].mean(axis=0) / 2
+    sure = np.sort(expected)[:, -1] - np.sort(expected)[:, -2] > 1e-4
+    np.testing.assert_array_equal(twice.label(encoding).labels[sure], expected.argmax(axis=1)[sure])
+    both = twice.similarity(encoding, twice.vocabulary.names)
+    halves = [once.similarity(dataclasses.replace(e, repeats=()), twice.vocabulary.names) for e in (encoding, repeat)]
+    np.testing.assert_allclose(both, (halves[0] + halves[1]) / 2, atol=1e-5)

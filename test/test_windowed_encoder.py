@@ -50,7 +50,7 @@ def test_every_token_gets_the_feature_of_its_own_window(mini):
     assert len(geometry.windows) > 1
     from s4token_model.pipeline.patched_cloud import network_input
 
-    tokens, cls = mini.encoder._encode_all(geometry)
+    tokens, cls = mini.encoder.encode_all(geometry)
     for i, window in enumerate(geometry.windows):
         features, _ = mini.encoder._encode_tokens(network_input(geometry, mini.config, i))
         np.testing.assert_array_equal(tokens[window.tokens[window.core]], features[window.core])

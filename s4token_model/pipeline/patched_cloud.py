@@ -15,6 +15,7 @@ from s4token_model.pipeline.geometry import LocalGeometry
 from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
 
+REGULARIZATIONS = (1.0, 0.75, 1.3, 0.6, 1.6, 0.85, 1.15, 0.5)  # of the passes, times the configured one
 MAX_POINTS = 4_000_000  # that go through the network in all windows together: bounds the memory
 
 
@@ -89,6 +90,21 @@ def cut(
     timer("patches")
     all_ids, warnings = ids[working.kept_of_point], partition.warnings + _too_large(partition.windows, count, config)
     return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, partition)
+
+
+def cut_again(first: PatchedCloud, number: int, config: Config, timer: StageTimer) -> PatchedCloud:
+    """Partition and sample the cloud of `first` another time, `number` 1, 2, ...: pass `number` of sampling.passes."""
+    partition, working = first.partition, first.working
+    assert partition is not None
+    regularization = config.superpoints.regularization * working.kept_fraction * REGULARIZATIONS[number]
+    settings = dataclasses.replace(config.superpoints, regularization=regularization)
+    ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+    timer("superpoints")
+    seeded = dataclasses.replace(config.sampling, seed=config.sampling.seed + number)
+    changed = dataclasses.replace(config, sampling=seeded)
+    chosen = sampling.sample(local.index, ids, seeded)
+    partition = partition._replace(superpoints=ids, local=local, chosen=chosen)
+    return cut(partition, len(first.windows), changed, timer)
 
 
 def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> TokenInput:
