@@ -18,7 +18,6 @@ import numpy as np
 
 from s4token_model.datasets import validation
 from s4token_model.io.files import read_cloud
-from s4token_model.pipeline.preprocess import rotate_up
 
 NAMES = (
     "airplane", "bathtub", "bed", "bench", "bookshelf", "bottle", "bowl", "car", "chair", "cone", "cup",
@@ -71,7 +70,7 @@ def load_object(path: str | Path, points: int = POINTS) -> Object:
     if path.suffix == ".off":
         return Object(path.stem, np.asarray(read_cloud(path, points).xyz, np.float32), NAMES.index(category))
     xyz = validation.cloud(path, validation.load_table(path, 3, delimiter=","))
-    return Object(path.stem, rotate_up(xyz, "y"), NAMES.index(category))
+    return Object(path.stem, validation.with_z_up(xyz), NAMES.index(category))
 
 
 def _list_hdf5(root: Path, listed: Path) -> list[Path]:
@@ -88,7 +87,9 @@ def _load_hdf5(path: Path) -> Object:
     xyz, labels = _clouds(path.parent)
     number = int(path.name)
     category = int(validation.labels(path, labels[number], 1, len(NAMES))[0])
-    return Object(f"{path.parent.stem}_{number:04d}", rotate_up(validation.cloud(path, xyz[number]), "y"), category)
+    return Object(
+        f"{path.parent.stem}_{number:04d}", validation.with_z_up(validation.cloud(path, xyz[number])), category
+    )
 
 
 @lru_cache(maxsize=1)  # objects are read in the order of the files

@@ -16,7 +16,6 @@ import numpy as np
 
 from s4token_model.datasets import validation
 from s4token_model.datasets.modelnet40 import Object
-from s4token_model.pipeline.preprocess import rotate_up
 
 NAMES = (
     "bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table", "bed", "pillow", "sink",
@@ -68,6 +67,6 @@ def _each(path: Path, variant: str, xyz: np.ndarray, labels: np.ndarray) -> Iter
         name = f"{variant}_{number:04d}"
         try:
             category = validation.labels(path, label, 1, len(NAMES))
-            yield name, Object(name, rotate_up(validation.cloud(path, points), "y"), int(category[0]))
+            yield name, Object(name, validation.with_z_up(validation.cloud(path, points)), int(category[0]))
         except ValueError as reason:
             yield name, ValueError(f"object {number} of {reason}")

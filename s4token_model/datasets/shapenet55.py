@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.datasets import validation
-from s4token_model.pipeline.preprocess import rotate_up
 
 SPLITS = ("train", "test")
 SUBSETS = ("ShapeNet-55", "ShapeNet-34")
@@ -46,4 +45,4 @@ def load_shape(path: str | Path) -> Shape:
     path = Path(path)
     xyz = validation.load_array(path)
     xyz = validation.cloud(path, xyz[:, :3] if xyz.ndim == 2 else xyz)
-    return Shape(path.stem, rotate_up(xyz, "y"), path.stem.split("-")[0])
+    return Shape(path.stem, validation.with_z_up(xyz), path.stem.split("-")[0])

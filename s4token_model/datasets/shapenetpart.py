@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.datasets import validation
-from s4token_model.pipeline.preprocess import rotate_up
 
 # Category: (synset, part names in the order of their labels). The release numbers the labels 0 to 49 in this order.
 CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -88,7 +87,7 @@ def load_shape(path: str | Path) -> Shape:
     local = label - first_label(category)
     if local.min() < 0 or local.max() >= len(parts(category)):
         raise ValueError(f"{path}: labels {label.min()} to {label.max()} are not those of the category {category}")
-    xyz, normal = (rotate_up(rows[:, k : k + 3].astype(np.float32), "y") for k in (0, 3))
+    xyz, normal = (validation.with_z_up(rows[:, k : k + 3].astype(np.float32)) for k in (0, 3))
     return Shape(path.stem, category, xyz, normal, local.astype(np.uint32))
 
 

@@ -85,6 +85,11 @@ def check_listed(listed: Path, files: Sequence[Path]) -> None:
         raise ValueError(f"{found}; unpack the release again")
 
 
+def with_z_up(xyz: np.ndarray) -> np.ndarray:
+    """Turn objects (..., 3) of the frame of meshes, y up and z forward, to z up and x forward."""
+    return np.roll(xyz, 1, axis=-1)
+
+
 def cloud(path: Path, xyz: np.ndarray) -> np.ndarray:
     """Return points (H, 3) as float32. ValueError when there are none, on another shape and on non-finite points."""
     xyz = np.asarray(xyz)
