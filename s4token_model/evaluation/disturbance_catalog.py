@@ -47,6 +47,7 @@ class Disturbance:
     stability: bool = False  # compare labels with labels instead of the truth
     frames: int = 0  # compare each of so many draws with the one before; 0: with the clean cloud
     up: str = ""  # the value of input.up, if it matters
+    passes: int = 1  # the value of sampling.passes
     measures_memory: bool = False
     kinds: tuple[str, ...] = ALL  # of the scenes it makes sense for
 
@@ -70,6 +71,7 @@ FAMILIES = {
     "precision": Family("float32 map coordinates"),
     "frame-to-frame": Family("the same label from frame to frame, in ten frames with Gaussian noise"),
     "rotation": Family("the same label after a rotation about the vertical"),
+    "passes": Family("the same with sampling.passes, which averages several partitions and draws"),
     "downsampling": Family("a random part of the points"),
     "noise": Family("Gaussian noise on every coordinate"),
     "crops": Family("a part of the cloud cut away", False),
@@ -112,7 +114,8 @@ def _frames(family: str, up: str, target: Target, target_upright: Target) -> lis
     row = partial(Disturbance, family, up=up)
     rows = [row("z up", made.unchanged, target_upright)]
     rows += [row(frame, partial(made.in_frame, frame=frame), target) for frame in made.FRAMES]
-    return [*rows, row("tilted by 20 degrees", partial(made.tilted, degrees=20), target, random=True)]
+    tilted = target if target.kept else Target()  # input.level levels it, whatever is up
+    return [*rows, row("tilted by 20 degrees", partial(made.tilted, degrees=20), tilted, random=True)]
 
 
 def _stability() -> list[Disturbance]:
@@ -124,6 +127,18 @@ def _stability() -> list[Disturbance]:
     rows += [
         row("rotation", f"{angle} degrees", partial(made.turned, degrees=angle), Target(0.95)) for angle in (5, 30, 90)
     ]
+    return rows
+
+
+def _passes() -> list[Disturbance]:
+    rows = []
+    for n in (2, 4):
+        row = partial(Disturbance, "passes", passes=n)
+        noise = partial(made.jittered, sigma=0.001)
+        rows += [
+            row(f"{n} passes, clean", made.unchanged),
+            row(f"{n} passes, frame to frame, 1 mm", noise, stability=True, frames=10),
+        ]
     return rows
 
 
@@ -148,5 +163,6 @@ CATALOG = (
     Disturbance("precision", "steps of 0.0625 m", partial(made.coarse, step=0.0625)),
     Disturbance("precision", "steps of 0.5 m", partial(made.coarse, step=0.5), Target(warned=True)),
     *_stability(),
+    *_passes(),
     *_measured_only(),
 )

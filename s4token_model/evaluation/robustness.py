@@ -88,7 +88,7 @@ def measure(
 ) -> Measurement:
     """Label a scene after a disturbance; `draws` counts only where the disturbance is random."""
     try:
-        changed = _with_up(segmenter, disturbance.up)
+        changed = _configured(segmenter, disturbance)
     except ValueError as reason:
         return Measurement(disturbance, scene.cloud.name, scene.kind, skipped=str(reason))
     if disturbance.stability:
@@ -198,12 +198,11 @@ def _scene(segmenter: Segmenter, kind: str, cloud: LabeledCloud, words: Vocabula
     return Scene(kind, cloud, words, labels, stable, stable_labels)
 
 
-def _with_up(segmenter: Segmenter, up: str) -> Segmenter:
-    """The segmenter with another input.up, or ValueError if it does not know this value; "" leaves it as it is."""
-    if not up or segmenter.config.input.up == up:
-        return segmenter
+def _configured(segmenter: Segmenter, disturbance: Disturbance) -> Segmenter:
+    """The segmenter with the input.up and sampling.passes of a disturbance; ValueError if it does not know them."""
+    changes = {"sampling.passes": disturbance.passes} | ({"input.up": disturbance.up} if disturbance.up else {})
     other = copy.copy(segmenter)
-    other.config = config.replace(segmenter.config, {"input.up": up})
+    other.config = config.replace(segmenter.config, changes)
     return other
 
 

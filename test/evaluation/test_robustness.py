@@ -121,8 +121,10 @@ def test_a_value_of_input_up_that_does_not_exist_is_skipped_and_one_that_does_is
     segmenter.encode = None  # must not be reached
     row = robustness.measure(segmenter, scene, Disturbance("frames", "z", disturbances.unchanged, up="sideways"))
     assert "input.up='sideways'" in row.skipped and row.kept == ()
-    changed = robustness._with_up(ByHeight(), "-y")
-    assert changed.config.input.up == "-y" and ByHeight.config.input.up == "auto"
+    wanted = Disturbance("frames", "z", disturbances.unchanged, up="-y", passes=3)
+    changed = robustness._configured(ByHeight(), wanted)
+    assert changed.config.input.up == "-y" and changed.config.sampling.passes == 3
+    assert ByHeight.config.input.up == "auto" and ByHeight.config.sampling.passes == 1
 
 
 def test_colors_follow_their_points_and_added_points_are_gray(scene):
