@@ -66,21 +66,31 @@ class WindowedEncoder:
         The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
         """
         known, limit, partition = self.clip.known_words, self.config.windows.familiar, geometry.partition
-        count = FINER * len(geometry.windows)
-        if known is None or partition is None or count > self.config.windows.maximum:
+        if known is None or partition is None:
             return None
         familiarity = known.score(tokens)
         if familiarity.mean() >= limit * (1.0 if partition.large else UNFAMILIAR):
             return None
-        finer = cut(partition, count, self.config, timer)
-        gains = []
+        # Far too few tokens look as strange as too few: look two steps ahead
+        for count in (FINER * len(geometry.windows), FINER**2 * len(geometry.windows)):
+            if count > self.config.windows.maximum:
+                return None
+            finer = cut(partition, count, self.config, timer)
+            if self._gain(finer, geometry, familiarity, timer) >= MIN_GAIN:
+                return finer
+        return None
+
+    def _gain(self, finer: PatchedCloud, coarse: PatchedCloud, familiarity: np.ndarray, timer: StageTimer) -> float:
+        """How much more familiar some windows of `finer` are than the tokens of `coarse` in the same regions."""
+        known, gains = self.clip.known_words, []
+        assert known is not None
         for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)):
             window = finer.windows[i]
             seen = finer.patches.centers[window.tokens[window.core]]
             low, high = seen.min(axis=0) - finer.patches.radius, seen.max(axis=0) + finer.patches.radius
-            same = windows.inside(geometry.patches.centers, low, high)
+            same = windows.inside(coarse.patches.centers, low, high)
             if same.any():
                 features, _ = self._encode_tokens(network_input(finer, self.config, i))
                 gains.append(known.score(features[window.core]).mean() - familiarity[same].mean())
         timer("encoder")
-        return finer if gains and np.mean(gains) >= MIN_GAIN else None
+        return float(np.mean(gains)) if gains else 0.0

@@ -80,7 +80,6 @@ CLOUDS = {
     "five": room(5),
     "all NaN": np.full((50, 3), np.nan),
     "one finite": np.r_[np.full((50, 3), np.inf), [[0.0, 0.0, 0.0]]],
-    "all equal": np.full((500, 3), 7.7),
     "few places": np.repeat(room(9), 50, axis=0),
     "on a line": np.linspace(0, 1, 300)[:, None] * [1.0, 2.0, 3.0],
     "integers": (room() * 1000).astype(np.int32),
@@ -137,8 +136,16 @@ def test_copies_of_a_point_count_once_and_share_its_label(tiny, copies):
 
 
 def test_a_cloud_of_missing_returns_is_unlabeled_and_says_so(tiny):
-    result = tiny.segment(np.zeros((500, 3)))
-    assert (result.labels == constants.UNLABELED).all() and "missing returns" in result.encoding.unlabeled_reason
+    for xyz in (np.zeros((500, 3)), np.full((500, 3), 7.7), np.repeat([[0.0, 0, 0], [0.2, 0, 1.1]], 400, axis=0)):
+        result = tiny.segment(xyz)
+        assert (result.labels == constants.UNLABELED).all() and "missing returns" in result.encoding.unlabeled_reason
+
+
+@pytest.mark.parametrize("shift", [[1000, 0, 0], [0, -3e4, 0], [500, 500, 500]])
+def test_two_scans_far_apart_in_one_cloud_are_labeled_as_well_as_side_by_side(tiny, shift):
+    near, far = (tiny.segment(np.concatenate([room(), room(seed=1) + np.array(s)])) for s in ([30, 0, 0], shift))
+    assert far.superpoint_count >= 0.8 * near.superpoint_count and not far.encoding.set_aside
+    assert far.encoding.geometry.patches.radius * far.encoding.geometry.working.extent < 1.3
 
 
 @pytest.mark.parametrize("xyz", [np.zeros(3), np.zeros((5, 2)), np.zeros((5, 4)), np.zeros((2, 3, 3)), 5.0])

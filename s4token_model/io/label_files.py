@@ -101,7 +101,7 @@ def partition_cloud(cloud: Cloud, config: configs.Config) -> np.ndarray:
     """Return the superpoint of every point (H,) uint32 as the pipeline forms them; NO_SUPERPOINT if not finite."""
     from s4token_model.pipeline.superpoints import partition
 
-    working = downsample(prepare(cloud.xyz, cloud.rgb), config.input.max_points)
+    working = downsample(prepare(cloud.xyz, cloud.rgb, config.input.clean), config.input.max_points)
     ids = np.full(len(cloud.xyz), NO_SUPERPOINT, np.uint32)
     if len(working.xyz):
         kept_ids = partition(working.points, working.colors, config.superpoints)
@@ -118,8 +118,8 @@ def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) 
     count = int(finite.max()) + 1 if len(finite) else 0
     colors = _color_columns(ids, index_colors(np.arange(max(count, 1))))  # one per superpoint, as in pictures
     files.write_cloud(target, cloud, {"superpoint": ids} | colors)
-    counts = {"points": len(ids), "finite_points": len(finite), "superpoints": count}
-    return counts | {"total_ms": total_ms, "warnings": list(cloud.notes)}
+    counts = {"points": len(ids), "finite_points": int(np.isfinite(cloud.xyz).all(axis=1).sum()), "superpoints": count}
+    return counts | {"without_superpoint": len(ids) - len(finite), "total_ms": total_ms, "warnings": list(cloud.notes)}
 
 
 def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:

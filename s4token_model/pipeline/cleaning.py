@@ -20,6 +20,7 @@ STRAY = "strays: isolated from the rest of the cloud"
 # Missing returns
 MIN_REPEATS, MIN_REPEATS_AT_ORIGIN = 20, 2  # points at one position; no surface is at the origin of a sensor
 REPEATS_OF_MEDIAN = 8  # copies of a cloud repeat every position alike
+MAX_MOUNTS = 3  # positions of missing returns in a cloud, that of one sensor each
 MIN_REPEAT_FRACTION = 5e-4  # of the cloud; positions of coarse grids repeat, too, but there are many of them
 # Strays
 MIN_COMPONENT = 10  # points that hang together, as many as a superpoint has at the least
@@ -29,6 +30,7 @@ POINTS_PER_VOXEL, DENSE_POINTS_PER_VOXEL = 16, 10  # of the sample; more voxels,
 MAX_SINGLE, FINER = 0.45, 0.6  # with more voxels of a single point, strays hang together by chance: finer voxels
 MAX_STRAY_FRACTION = 0.3  # with more the cloud is sparse, not full of strays
 FAR_FRACTION, FAR_DISTANCE = 0.01, 4.0  # components with less of the points, this many diagonals away from the rest
+MAX_GAPS = 8  # between parts of a cloud that are far from each other
 FAR_SPREADS = 40  # median distances from the center; nearer points are not looked at for it
 STEPS = 16  # of this search
 
@@ -79,9 +81,14 @@ def missing_returns(xyz: np.ndarray, repeats: np.ndarray) -> np.ndarray:
     if (repeats <= MIN_REPEATS_AT_ORIGIN).all():
         return np.zeros(len(xyz), bool)
     at_origin = (xyz == 0).all(axis=1)
-    usual = 0 if at_origin.all() else REPEATS_OF_MEDIAN * np.median(repeats[~at_origin])
-    limits = np.where(at_origin, MIN_REPEATS_AT_ORIGIN, max(MIN_REPEATS, MIN_REPEAT_FRACTION * repeats.sum()))
-    return repeats > np.maximum(limits, usual)
+    elsewhere = max(MIN_REPEATS, MIN_REPEAT_FRACTION * repeats.sum())
+    if len(xyz) <= MAX_MOUNTS:  # nothing else to compare with
+        return repeats > np.where(at_origin, MIN_REPEATS_AT_ORIGIN, 5 * elsewhere)
+    usual = REPEATS_OF_MEDIAN * np.median(repeats[~at_origin])
+    missing = repeats > np.maximum(np.where(at_origin, MIN_REPEATS_AT_ORIGIN, elsewhere), usual)
+    if (missing & ~at_origin).sum() > MAX_MOUNTS:  # corners that the faces of a mesh share, not sensors
+        return missing & at_origin
+    return missing
 
 
 def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +113,33 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             hosts = hosts[stray]
         return isolated, hosts
     return none
+
+
+def close_gaps(xyz: np.ndarray) -> np.ndarray:
+    """Bring parts of a cloud (H, 3) that are very far from each other together, axis by axis; each keeps its shape.
+
+    Two scans in one file, a kilometer apart, would leave no precision and no token spacing for either.
+    """
+    if not len(xyz):
+        return xyz
+    gaps = [_wide_gaps(xyz[:: -(-len(xyz) // 4096), axis]) for axis in range(3)]
+    occupied = max((length for length, _ in gaps), default=0.0)
+    limit = FAR_DISTANCE * occupied
+    if not occupied > 0 or all(widest <= limit for _, widest in gaps):
+        return xyz
+    closed = xyz.astype(np.float64)
+    for axis in range(3):
+        order = np.argsort(closed[:, axis], kind="stable")
+        steps = np.diff(closed[order, axis], prepend=closed[order[0], axis])
+        excess = np.where(steps > limit, steps - occupied, 0.0)
+        closed[order, axis] -= np.cumsum(excess)
+    return closed
+
+
+def _wide_gaps(values: np.ndarray) -> tuple[float, float]:
+    """The length that some coordinates (n,) occupy, without the MAX_GAPS widest gaps, and the widest gap."""
+    steps = np.sort(np.diff(np.sort(values.astype(np.float64))))
+    return float(steps[:-MAX_GAPS].sum()), float(steps[-1]) if len(steps) else 0.0
 
 
 def _isolated(xyz: np.ndarray, points: np.ndarray, center: np.ndarray, spread: float) -> np.ndarray:

@@ -34,7 +34,7 @@ def _precision(some: np.ndarray, copies: float, spacing: float) -> tuple[str, ..
             f"coordinates around {_number(typical)} in float32 have steps of {step:.2g}, coarser than the spacing of"
             " the points: subtract an offset, or use float64",
         )
-    step = max(_grid_step(column) for column in some.T) if copies >= COPIES else 0.0
+    step = min(_grid_step(column) for column in some.T) if copies >= COPIES else 0.0
     if step >= COARSE * spacing:
         return (
             f"coordinates have steps of {step:.2g}, and {copies:.1f} points share a position: write them with more"

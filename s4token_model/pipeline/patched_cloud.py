@@ -16,6 +16,7 @@ from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
 
 REGULARIZATIONS = (1.0, 0.75, 1.3, 0.6, 1.6, 0.85, 1.15, 0.5)  # of the passes, times the configured one
+MORE = 4  # times the points for a second look at a large cloud
 MAX_POINTS = 4_000_000  # that go through the network in all windows together: bounds the memory
 
 
@@ -138,9 +139,12 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         timer("sampling")
         spacing = windows.relative_spacing(patches.spacing(working.points[chosen]), working.points, ids)
         needed = windows.count_of(windows.wanted_tokens(len(chosen), spacing), config.sampling.tokens)
-        if working.kept_fraction == 1 or min(needed, max_windows) <= allowed or limit >= MAX_POINTS:
+        large = spacing > windows.LARGE_SPACING
+        # With less than all points superpoints come out larger, and fewer windows seem to do
+        wanted = max(needed, MORE * allowed) if large else needed
+        if working.kept_fraction == 1 or min(wanted, max_windows) <= allowed or limit >= MAX_POINTS:
             break
-        allowed = min(needed, max_windows)
+        allowed = min(wanted, max_windows)
     return Partition(working, ids, local, chosen, needed, spacing > windows.LARGE_SPACING, floor_up)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from s4token_model.kernels import voxels
 from s4token_model.kernels.sorting import argsort_points
 from s4token_model.kernels.spatial_index import arrange
-from s4token_model.pipeline.cleaning import NOT_FINITE, clean, keep_all
+from s4token_model.pipeline.cleaning import NOT_FINITE, clean, close_gaps, keep_all
 
 if TYPE_CHECKING:
     from s4token_model.pipeline.geometry import LocalGeometry
@@ -92,9 +92,12 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> Wo
     set_aside = {NOT_FINITE: len(xyz) - len(finite)} | kept.set_aside
     source = order if len(finite) == len(xyz) else finite[order]
     # Unit scale
-    low, high = voxels.bounds(points[kept.first] if any(kept.set_aside.values()) else points)
+    on_surface = points[kept.first]
+    if cleaned:
+        on_surface = close_gaps(on_surface)
+    low, high = voxels.bounds(on_surface)
     extent = float((high - low).max(initial=0.0)) or 1.0
-    unit = voxels.to_unit_cube(points, kept.first, low, extent)
+    unit = voxels.to_unit_cube(on_surface, np.arange(len(on_surface)), low, extent)
     first = kept.first if len(finite) == len(xyz) else finite[kept.first]
     colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[first].astype(np.float32), nan=0.5)
     every = np.arange(len(unit), dtype=np.int32)

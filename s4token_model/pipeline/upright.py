@@ -30,7 +30,7 @@ def build_upright(
 
     `rotation` (3, 3) takes it to a frame whose z is up; None leaves that to input.up.
     """
-    up, optical = config.input.up, is_optical(frame)
+    up, optical = config.input.up, is_optical(frame or "")
     if rotation is not None:
         xyz, axis = _rotated(xyz, rotation), "z"
     else:
@@ -40,8 +40,12 @@ def build_upright(
     # What the frame's name or the floor say
     if rotation is None and up == "z" and optical:
         warning = f"{frame} is a camera's optical frame, where -y is up, but input.up is z: set input.up to -y or auto"
-    elif floor_up is None or (rotation is None and up == "auto" and optical):
+    elif floor_up is None:
         return patched
+    elif rotation is None and up == "auto" and optical:
+        name, _ = nearest_axis(floor_up @ rotate_up(np.eye(3), "-y").T)
+        warning = f"{frame} is named as a camera's optical frame, but the floor shows that {name} is up:"
+        warning += f" set input.up to {name}"
     elif rotation is not None:
         name, _ = nearest_axis(floor_up)
         warning = f"the floor shows that {name} is up in input.gravity_frame: name a frame whose z points up"

@@ -15,7 +15,7 @@ from s4token_model.kernels.group_statistics import group_boxes
 
 MIN_POINTS = 20  # of the superpoints that say how large a typical one is
 LARGE_SPACING = 0.7  # a spacing of the tokens over the size of a typical superpoint that few trained clouds have
-MAX_SPACING, SPACING = 1.0, 0.85  # the largest one in a cloud of one window, and that of larger clouds
+MAX_SPACING = 0.85  # the largest one in a cloud of one window, and that of larger clouds
 CORE = 0.75  # tokens of a window that belong to it; the others are its neighbors
 
 
@@ -35,7 +35,7 @@ def relative_spacing(spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -
 
 def wanted_tokens(tokens: int, spacing: float) -> int:
     """Return how many tokens a cloud needs that has `tokens` at this relative spacing; on surfaces, ~ spacing^2."""
-    return tokens if spacing <= MAX_SPACING else int(np.ceil(tokens * (spacing / SPACING) ** 2))
+    return tokens if spacing <= MAX_SPACING else int(np.ceil(tokens * (spacing / MAX_SPACING) ** 2))
 
 
 def count_of(tokens: int, capacity: int) -> int:

@@ -111,3 +111,13 @@ def test_points_of_one_position_share_it():
     labeled = order[cleaned.labeled]
     np.testing.assert_array_equal(points[labeled], points[cleaned.first][cleaned.position])
     assert set(map(tuple, points[np.setdiff1d(order, labeled)])) == {(0, 0, 0), (0, 0, 500)}
+
+
+def test_gaps_are_closed_and_each_part_keeps_its_shape():
+    parts = [plane(500), plane(700, seed=1) + [900.0, 0, 0], plane(400, seed=2) + [900.0, -5e5, 3.0]]
+    closed = cleaning.close_gaps(np.concatenate(parts))
+    assert np.ptp(closed, axis=0).max() < 30
+    for part, found in zip(parts, np.split(closed, [500, 1200]), strict=True):
+        np.testing.assert_allclose(found - found[0], part - part[0], atol=1e-9)
+    for xyz in (plane(), rings(), np.concatenate([plane(), plane(seed=1) + [0, 0, 2.5]]), plane(3), np.zeros((5, 3))):
+        assert cleaning.close_gaps(xyz) is xyz, "floor and ceiling, and the rings of a LiDAR, are one part"
