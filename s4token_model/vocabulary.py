@@ -136,8 +136,6 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
         raise ValueError("the vocabulary is empty; give at least one word")
     if len(names) > constants.UNLABELED:
         raise ValueError(f"{len(names)} words; a vocabulary holds at most {constants.UNLABELED}")
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise ValueError(f"the vocabulary holds {wrong[0]!r}, which is no text; give a list of words")
     seen: dict[str, str] = {}
     for given in names:
         name = words.written(given)

@@ -61,6 +61,8 @@ def written(name: str) -> str:
 
     "The_Chairs" stays; ' "chair", ' and "[chair]" are "chair".
     """
+    if not isinstance(name, str):
+        raise ValueError(f"the word {name!r} is no text; give a list of words")
     name, before = " ".join(INVISIBLE.sub("", unicodedata.normalize("NFC", name)).split()), None
     while name != before:
         before = name

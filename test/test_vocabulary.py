@@ -245,3 +245,9 @@ def test_the_shipped_text_tower_reads_24_tokens(mini):
     with pytest.raises(ValueError, match="are the same to the text tower: only '.*' of them is read"):
         mini_words(mini, start + "floor", start + "wall")
     assert "is longer than the text tower reads" in mini_words(mini, start + "floor", "wall").warnings[0]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["chair"]])
+def test_a_word_that_is_no_text_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match="is no text"):
+        vocabulary.checked_names(["chair", wrong])

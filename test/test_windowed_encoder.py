@@ -71,8 +71,9 @@ def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini)
     mini.clip.known_words = Known()
     try:
         for given, familiar in (
-            ([0.1, *[0.2] * 3, 0.2, *[0.21] * 4], 3),  # better by 0.1, then by 0.01 only
-            ([0.1, *[0.11] * 3], 1),
+            ([0.1, *[0.2] * 3, 0.2, *[0.21] * 8], 3),  # better by 0.1, then by 0.01 only, with 9 and 27 windows
+            ([0.1, *[0.05] * 3, *[0.2] * 4, 0.31], 9),  # better two steps ahead
+            ([0.1, *[0.11] * 7], 1),
             ([0.31], 1),  # familiar enough
         ):
             scores = iter(given)

@@ -28,6 +28,7 @@ MIN_CLOUD = 200  # in smaller clouds nothing is isolated
 SAMPLE, FILLED_POINTS = 32768, 3  # of the search for the voxel size
 POINTS_PER_VOXEL, DENSE_POINTS_PER_VOXEL = 16, 10  # of the sample; more voxels, thus smaller, in larger clouds
 MAX_SINGLE, FINER = 0.45, 0.6  # with more voxels of a single point, strays hang together by chance: finer voxels
+MAX_EVEN_POINTS, FINER_STEPS, MIN_FOG = 38, 2, 0.004  # in the median voxel; at most so much finer, by steps of FINER
 MAX_STRAY_FRACTION = 0.3  # with more the cloud is sparse, not full of strays
 FAR_FRACTION, FAR_DISTANCE = 0.01, 4.0  # components with less of the points, this many diagonals away from the rest
 MAX_GAPS = 8  # between parts of a cloud that are far from each other
@@ -103,10 +104,22 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     center, spread = _robust_extent(xyz)
     if not spread > 0:
         return none
-    voxels = occupied_voxels(xyz, center, _voxel_size(xyz, center, spread))
+    size = _voxel_size(xyz, center, spread)
+    voxels = occupied_voxels(xyz, center, size)
     isolated = _isolated(xyz, component_sizes(voxels), center, spread)
+    hosts = nearby_hosts(voxels, isolated)
+    # A cloud of even density, as of a room, affords finer voxels, which strays between the walls do not fill
+    counts = np.bincount(voxels.voxel)
+    if np.median(counts[voxels.voxel]) <= MAX_EVEN_POINTS:
+        for _ in range(FINER_STEPS):
+            size *= FINER
+            finer = occupied_voxels(xyz, center, size)
+            alone = _isolated(xyz, component_sizes(finer), center, spread)
+            found = nearby_hosts(finer, alone)
+            if (found < 0).sum() <= MIN_FOG * len(xyz):
+                break
+            isolated, hosts = alone, found
     if isolated.any() and isolated.mean() <= MAX_STRAY_FRACTION:
-        hosts = nearby_hosts(voxels, isolated)
         stray = hosts < 0
         if 2 * stray.sum() <= len(hosts):  # next to few strays, those near a surface are its thin edges
             isolated[isolated] = stray

@@ -121,3 +121,13 @@ def test_gaps_are_closed_and_each_part_keeps_its_shape():
         np.testing.assert_allclose(found - found[0], part - part[0], atol=1e-9)
     for xyz in (plane(), rings(), np.concatenate([plane(), plane(seed=1) + [0, 0, 2.5]]), plane(3), np.zeros((5, 3))):
         assert cleaning.close_gaps(xyz) is xyz, "floor and ceiling, and the rings of a LiDAR, are one part"
+
+
+def test_strays_between_the_walls_of_a_room_are_found():
+    rng = np.random.default_rng(7)
+    walls = [rng.permuted(np.c_[rng.uniform(0, 5, (9000, 2)), np.full(9000, k % 2 * 5.0)], axis=1) for k in range(4)]
+    room = np.concatenate(walls) + 0.004 * rng.normal(size=(36000, 3))
+    assert not cleaning.find_isolated(room)[0].any()
+    strays = rng.normal(2.5, 0.7, (700, 3))
+    isolated, _ = cleaning.find_isolated(np.concatenate([room, strays]))
+    assert isolated[-700:].mean() >= 0.7 and isolated[:-700].mean() <= 0.01
