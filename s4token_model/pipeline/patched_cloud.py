@@ -12,6 +12,7 @@ from s4token_model.config import Config
 from s4token_model.pipeline import coordinates, patches, preprocess, sampling, superpoints, token_context, windows
 from s4token_model.pipeline.floor import floor_off_z
 from s4token_model.pipeline.geometry import LocalGeometry
+from s4token_model.pipeline.storeys import storey_bounds
 from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
 
@@ -31,6 +32,7 @@ class Partition(NamedTuple):
     large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
     floor_up: np.ndarray | None  # (3,) what is up by the floor, if that is clearly not z; before leveling
     warnings: tuple[str, ...] = ()  # on its coordinates and its frame
+    storeys: np.ndarray = np.zeros(0)  # (B,) heights between the storeys of a building
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def cut(
     timer("sampling")
     # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
-    parts = windows.split(groups.centers, working.xyz, config.sampling.tokens)
+    parts = windows.split(groups.centers, working.xyz, config.sampling.tokens, partition.storeys)
     contexts = [_context(partition, groups, part, config) for part in parts]
     timer("patches")
     all_ids, warnings = ids[working.kept_of_point], partition.warnings + _too_large(partition.windows, count, config)
@@ -145,7 +147,11 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         if working.kept_fraction == 1 or min(wanted, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(wanted, max_windows)
-    return Partition(working, ids, local, chosen, needed, spacing > windows.LARGE_SPACING, floor_up)
+    found = Partition(working, ids, local, chosen, needed, large, floor_up)
+    if max_windows == 1:
+        return found
+    size = windows.typical_size(working.points, ids)
+    return found._replace(storeys=storey_bounds(working.points, local.normals, size))
 
 
 def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:
@@ -166,6 +172,7 @@ def _context(partition: Partition, groups: patches.Patches, window: windows.Wind
     seen = _in_window(groups, window.tokens)
     # The points in the box of the tokens, and those of their patches
     low, high = seen.centers.min(axis=0) - seen.radius, seen.centers.max(axis=0) + seen.radius
+    low[2], high[2] = max(low[2], window.storey[0]), min(high[2], window.storey[1])
     inside = windows.inside(points, low, high)
     inside[seen.index[seen.index >= 0]] = True
     rows = np.flatnonzero(inside)

@@ -7,6 +7,7 @@ are those of the cloud, so nothing ends at the border of a window but what the n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class Window(NamedTuple):
     tokens: np.ndarray  # (n,) int32, ascending, the tokens it reads
     core: np.ndarray  # (n,) bool, those whose features it gives
     points: np.ndarray  # (h,) int32, the points that lie in it
+    storey: tuple[float, float]  # heights between which its storey lies
 
 
 def relative_spacing(spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -> float:
@@ -62,17 +64,23 @@ def inside(xyz: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return ((xyz >= low) & (xyz <= high)).all(axis=1)
 
 
-def split(centers: np.ndarray, xyz: np.ndarray, capacity: int) -> list[Window]:
-    """Cut a cloud into windows of at most `capacity` tokens, by planes through its longest sides.
+def split(centers: np.ndarray, xyz: np.ndarray, capacity: int, bounds: Sequence[float] = ()) -> list[Window]:
+    """Cut a cloud into windows of at most `capacity` tokens, by storeys and by planes through their longest sides.
 
-    centers (N, 3) are the tokens, xyz (H, 3) the points; every token is in the core of one window, every point in one.
+    centers (N, 3) are the tokens, xyz (H, 3) the points, `bounds` ascending heights between storeys; every token is in
+    the core of one window, every point in one.
     """
-    tokens, points = (np.arange(len(a), dtype=np.int32) for a in (centers, xyz))
-    if len(centers) <= capacity:
-        return [Window(tokens, np.ones(len(tokens), bool), points)]
-    count = count_of(len(centers), capacity)
-    parts = _halves(centers, xyz, tokens, points, count)
-    return [_with_neighbors(centers, tokens, points, capacity) for tokens, points in parts]
+    # Heights between storeys that hold tokens
+    bounds = [b for b in bounds if (centers[:, 2] < b).any() and (centers[:, 2] >= b).any()]
+    of_tokens, of_points = (np.searchsorted(bounds, p[:, 2], side="right") for p in (centers, xyz))
+    edges, found = [-np.inf, *bounds, np.inf], []
+    for number in np.unique(of_tokens):
+        tokens = np.flatnonzero(of_tokens == number).astype(np.int32)
+        points = np.flatnonzero(of_points == number).astype(np.int32)
+        parts = _halves(centers, xyz, tokens, points, count_of(len(tokens), capacity))
+        height = (float(edges[number]), float(edges[number + 1]))
+        found += [_with_neighbors(centers, *part, tokens, capacity, height) for part in parts]
+    return found
 
 
 def _halves(centers, xyz, tokens, points, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -88,10 +96,10 @@ def _halves(centers, xyz, tokens, points, count: int) -> list[tuple[np.ndarray, 
     return lower + _halves(centers, xyz, ordered[first:], points[~below], count - count // 2)
 
 
-def _with_neighbors(centers, core, points, capacity: int) -> Window:
-    """Add the tokens nearest to the box of a window's own tokens until it is full."""
-    low, high = centers[core].min(axis=0), centers[core].max(axis=0)
-    distance = np.linalg.norm(np.maximum(np.maximum(low - centers, centers - high), 0), axis=1)
-    distance[core] = -1
-    tokens = np.sort(np.argsort(distance, kind="stable")[:capacity]).astype(np.int32)
-    return Window(tokens, np.isin(tokens, core), points)
+def _with_neighbors(centers, core, points, storey: np.ndarray, capacity: int, height: tuple[float, float]) -> Window:
+    """Add the tokens of the storey nearest to the box of a window's own tokens until it is full."""
+    low, high, those = centers[core].min(axis=0), centers[core].max(axis=0), centers[storey]
+    distance = np.linalg.norm(np.maximum(np.maximum(low - those, those - high), 0), axis=1)
+    distance[np.isin(storey, core)] = -1
+    tokens = np.sort(storey[np.argsort(distance, kind="stable")[:capacity]]).astype(np.int32)
+    return Window(tokens, np.isin(tokens, core), points, height)
