@@ -54,6 +54,15 @@ def weight_sums(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray, to
     return sums
 
 
+@njit(**FAST, inline="always")
+def _run(points, superpoints, first, end):
+    """The superpoint of point `first`, and where a run of up to 16 points of it ends."""
+    label, stop = superpoints[points[first]], first + 1
+    while stop < min(end, first + RUN) and superpoints[points[stop]] == label:
+        stop += 1
+    return label, stop
+
+
 @njit(**FAST)
 def _sum_weights(begin, end, points, xyz, superpoints, tokens, sums):
     """Add the weights of the points begin..end-1 to the rows of their superpoints; loops as in `_propagate`."""
@@ -63,9 +72,7 @@ def _sum_weights(begin, end, points, xyz, superpoints, tokens, sums):
     candidates, nearest = np.empty(count + 1, np.int32), np.empty(FALLBACK, np.int32)
     first = begin
     while first < end:
-        label, stop = superpoints[points[first]], first + 1
-        while stop < min(end, first + RUN) and superpoints[points[stop]] == label:
-            stop += 1
+        label, stop = _run(points, superpoints, first, end)
         own, found, row = starts[label], starts[label + 1] - starts[label], sums[label]
         if found == 0:
             near = _find_candidates(points, first, stop, xyz, centers, squared, candidates)
@@ -93,9 +100,7 @@ def _propagate(begin, end, points, xyz, superpoints, tokens, values):
     candidates, nearest = np.empty(count + 1, np.int32), np.empty(FALLBACK, np.int32)
     first = begin
     while first < end:
-        label, stop = superpoints[points[first]], first + 1
-        while stop < min(end, first + RUN) and superpoints[points[stop]] == label:
-            stop += 1
+        label, stop = _run(points, superpoints, first, end)
         own, found = starts[label], starts[label + 1] - starts[label]
         if found == 0:
             near = _find_candidates(points, first, stop, xyz, centers, squared, candidates)

@@ -52,12 +52,12 @@ def distinct_positions(points, order):
 
 
 @njit(**FAST)
-def to_unit_cube(points, order, low, extent):
-    """Return (points[order] - low) / extent, computed in float64, rounded to float32."""
-    unit = np.empty((len(order), 3), np.float32)
-    for i in range(len(order)):
+def to_unit_cube(points, low, extent):
+    """Return (points - low) / extent, computed in float64, rounded to float32."""
+    unit = np.empty((len(points), 3), np.float32)
+    for i in range(len(points)):
         for a in range(3):
-            unit[i, a] = np.float32((np.float64(points[order[i], a]) - low[a]) / extent)
+            unit[i, a] = np.float32((np.float64(points[i, a]) - low[a]) / extent)
     return unit
 
 

@@ -105,17 +105,13 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not spread > 0:
         return none
     size = _voxel_size(xyz, center, spread)
-    voxels = occupied_voxels(xyz, center, size)
-    isolated = _isolated(xyz, component_sizes(voxels), center, spread)
-    hosts = nearby_hosts(voxels, isolated)
+    voxels, isolated, hosts = _isolated_and_hosts(xyz, center, size, spread)
     # A cloud of even density, as of a room, affords finer voxels, which strays between the walls do not fill
     counts = np.bincount(voxels.voxel)
     if np.median(counts[voxels.voxel]) <= MAX_EVEN_POINTS:
         for _ in range(FINER_STEPS):
             size *= FINER
-            finer = occupied_voxels(xyz, center, size)
-            alone = _isolated(xyz, component_sizes(finer), center, spread)
-            found = nearby_hosts(finer, alone)
+            _, alone, found = _isolated_and_hosts(xyz, center, size, spread)
             if (found < 0).sum() <= MIN_FOG * len(xyz):
                 break
             isolated, hosts = alone, found
@@ -126,6 +122,13 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             hosts = hosts[stray]
         return isolated, hosts
     return none
+
+
+def _isolated_and_hosts(xyz: np.ndarray, center: np.ndarray, size: float, spread: float):
+    """The voxels of edge `size`, the points (H,) bool that are isolated by them, and the hosts (I,) of these."""
+    voxels = occupied_voxels(xyz, center, size)
+    isolated = _isolated(xyz, component_sizes(voxels), center, spread)
+    return voxels, isolated, nearby_hosts(voxels, isolated)
 
 
 def close_gaps(xyz: np.ndarray) -> np.ndarray:

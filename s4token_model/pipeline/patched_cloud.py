@@ -99,9 +99,7 @@ def cut_again(first: PatchedCloud, number: int, config: Config, timer: StageTime
     """Partition and sample the cloud of `first` another time, `number` 1, 2, ...: pass `number` of sampling.passes."""
     partition, working = first.partition, first.working
     assert partition is not None
-    regularization = config.superpoints.regularization * working.kept_fraction * REGULARIZATIONS[number]
-    settings = dataclasses.replace(config.superpoints, regularization=regularization)
-    ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+    ids, local = _superpoints(working, config, REGULARIZATIONS[number])
     timer("superpoints")
     seeded = dataclasses.replace(config.sampling, seed=config.sampling.seed + number)
     changed = dataclasses.replace(config, sampling=seeded)
@@ -126,10 +124,7 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
     while True:
         limit = min(allowed * config.input.max_points, max(MAX_POINTS, config.input.max_points))
         working = preprocess.downsample(working, limit)
-        # Fewer points weigh less in the energy, so that boundaries cost less
-        regularization = config.superpoints.regularization * working.kept_fraction
-        settings = dataclasses.replace(config.superpoints, regularization=regularization)
-        ids, local = superpoints.partition_with_geometry(working.points, working.colors, settings)
+        ids, local = _superpoints(working, config)
         if allowed == 1:  # later it has been leveled
             floor_up = floor_off_z(working.points, local.normals, int(ids.max()) + 1)
         # Rotate the floor level, which needs the normals; superpoints do not depend on it
@@ -152,6 +147,16 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         return found
     size = windows.typical_size(working.points, ids)
     return found._replace(storeys=storey_bounds(working.points, local.normals, size))
+
+
+def _superpoints(
+    working: preprocess.WorkingCloud, config: Config, factor: float = 1.0
+) -> tuple[np.ndarray, LocalGeometry]:
+    """Superpoints (P,) and geometry of the points that go on, at `factor` times the regularization."""
+    # Fewer points weigh less in the energy, so that boundaries cost less
+    regularization = config.superpoints.regularization * working.kept_fraction * factor
+    settings = dataclasses.replace(config.superpoints, regularization=regularization)
+    return superpoints.partition_with_geometry(working.points, working.colors, settings)
 
 
 def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> Wo
         on_surface = close_gaps(on_surface)
     low, high = voxels.bounds(on_surface)
     extent = float((high - low).max(initial=0.0)) or 1.0
-    unit = voxels.to_unit_cube(on_surface, np.arange(len(on_surface)), low, extent)
+    unit = voxels.to_unit_cube(on_surface, low, extent)
     first = kept.first if len(finite) == len(xyz) else finite[kept.first]
     colors = None if rgb is None else np.nan_to_num(np.asarray(rgb)[first].astype(np.float32), nan=0.5)
     every = np.arange(len(unit), dtype=np.int32)

@@ -43,7 +43,7 @@ def build_upright(
     elif floor_up is None:
         return patched
     elif rotation is None and up == "auto" and optical:
-        name, _ = nearest_axis(floor_up @ rotate_up(np.eye(3), "-y").T)
+        name, _ = _axis_of_input(floor_up, "-y")
         warning = f"{frame} is named as a camera's optical frame, but the floor shows that {name} is up:"
         warning += f" set input.up to {name}"
     elif rotation is not None:
@@ -81,8 +81,13 @@ def rotation_from(direction: np.ndarray) -> np.ndarray:
     return np.stack([side, np.cross(direction, side), direction])
 
 
+def _axis_of_input(floor_up: np.ndarray, up: str) -> tuple[str, float]:
+    """The axis nearest to `floor_up` before `rotate_up` turned the axis `up` to z, and the angle between them."""
+    return nearest_axis(floor_up @ rotate_up(np.eye(3), up).T)
+
+
 def _floor_warning(floor_up: np.ndarray, up: str) -> str:
-    axis, tilt = nearest_axis(floor_up @ rotate_up(np.eye(3), up).T)
+    axis, tilt = _axis_of_input(floor_up, up)
     if axis == up:
         return f"the floor is tilted by {tilt:.0f} degrees against input.up: set input.up to auto"
     fix = f"set input.up to {axis} or auto" if tilt <= MAX_TILT else "set input.up to auto"
