@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s4token_model import config as configs
-from s4token_model import constants, word_checks, word_lists, words
+from s4token_model import constants, word_checks, word_files, word_lists, words
 from s4token_model.config import Config, VocabularyConfig
 
 if TYPE_CHECKING:
@@ -185,35 +183,26 @@ def color(name: str) -> tuple[int, int, int]:
     return tuple(round(255 * c) for c in rgb)  # type: ignore[return-value]
 
 
-def read_names(labels: str) -> tuple[str, ...]:
+def read_names(labels: str | Path) -> tuple[str, ...]:
     """Read class names from a file or the name of one in config/labels; # starts a comment.
 
     One name per line, or the other forms of `word_lists.parse_lines`. Labels index the names in the order of the file.
     """
-    return word_lists.parse_lines(_read_lines(labels, "labels"), labels)
+    return word_lists.parse_lines(_read_lines(labels, "labels"), str(labels))
 
 
-def read_templates(templates: str) -> tuple[str, ...]:
+def read_templates(templates: str | Path) -> tuple[str, ...]:
     """Read prompt templates, one per line (# starts a comment), from a file or the name of one in config/templates."""
     return _read_lines(templates, "templates")
 
 
-def _read_lines(name: str, kind: str) -> tuple[str, ...]:
-    for path in [Path(name), *(root / kind / f"{name}.txt" for root in config_roots())]:
-        if path.is_file():
-            found = tuple(filter(None, (line.split("#")[0].strip() for line in _text(path).splitlines())))
-            if not found:
-                raise ValueError(f"{path} holds no {kind}; write one per line")
-            return found
-    known = sorted({p.stem for root in config_roots() for p in (root / kind).glob("*.txt")})
-    raise ValueError(f"no {kind} file {name!r}; give a path or one of: {', '.join(known) or 'none installed'}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+def _read_lines(name: str | Path, kind: str) -> tuple[str, ...]:
+    path = word_files.find(str(name), kind)
+    lines = word_files.read_text(path).splitlines()
+    found = tuple(filter(None, (line.split("#")[0].strip() for line in lines)))
+    if not found:
+        raise ValueError(f"{path} holds no {kind}; write one per line")
+    return found
 
 
 def configure(config: Config, changes: dict[str, str], names: str | None, labels: str | None) -> Config:
@@ -241,10 +230,3 @@ def check_labels_have_effect(config: VocabularyConfig) -> None:
             f"vocabulary.labels={config.labels!r} has no effect: vocabulary.names ({names}) takes precedence; "
             "empty it first"
         )
-
-
-def config_roots() -> list[Path]:
-    """Return the folders that may hold labels/ and templates/: the source checkout's, then those of installations."""
-    shares = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
-    roots = [Path(__file__).parents[1] / "config", *(p / "share" / "s4token_ros" / "config" for p in shares)]
-    return [root for root in roots if root.is_dir()]

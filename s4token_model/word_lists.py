@@ -45,9 +45,10 @@ def parse_lines(lines: Sequence[str], source: str) -> tuple[str, ...]:
     if table is None:
         table = _without_numbers(_without_header(lines))
     names = [part for name in table for part in split_list(name)]
-    for name in names:
+    for number, name in enumerate(names, start=1):
         if not name.strip("\"' ") or ":" in name or name.strip()[:1] in ("{", "["):
-            raise ValueError(f"{source} holds {name!r}, which is no class name; write one name per line")
+            # A file is not quoted: the reason may reach others than the one who can read the file
+            raise ValueError(f"name {number} of {len(names)} in {source} is no class name; write one name per line")
     return tuple(names)
 
 

@@ -26,7 +26,7 @@ from std_msgs.msg import Header
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_model import vocabulary as vocabularies
 from s4token_model.config import Config
-from s4token_ros import diagnostics, parameters, summaries
+from s4token_ros import diagnostics, parameter_changes, parameters, summaries, topic_names
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.subscriptions import Subscriptions
@@ -34,6 +34,8 @@ from s4token_ros.transforms import Gravity
 from s4token_ros.worker import Model, Worker
 
 SegmenterFactory = Callable[[str, Config, str], Any]
+BUSY_S = 2.0  # that a change of a parameter waits for another one, or for the model
+TRIED_POINTS = 600
 
 
 def load_segmenter(model: str, config: Config, device: str) -> Any:
@@ -66,9 +68,10 @@ class S4TokenNode(LifecycleNode):
     """The node; tests replace `segmenter_factory(model, config, device)` and `base_config(model)`."""
 
     def __init__(self, segmenter_factory: SegmenterFactory, base_config: Callable[[str], Config]) -> None:
-        super().__init__("s4token")
+        super().__init__("s4token", start_parameter_services=False)
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
+        self._parameter_service = parameter_changes.CheckedParameterService(self)
         self._gravity = Gravity(self, lambda: self._settings.node.input.gravity_frame)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._worker: Worker | None = None
@@ -98,47 +101,21 @@ class S4TokenNode(LifecycleNode):
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Load and warm up the model, create the publishers, announce the vocabulary."""
-        start = time.perf_counter()
-        try:
-            model = self._load(self._settings)
-            model = replace(model, vocabulary=replace(model.vocabulary, version=self._version + 1))
-            publishers = Publishers(self, self._settings.node.output)
-            publishers.announce(model.vocabulary, self._now())
-        except Exception as error:  # rclpy would swallow it silently
-            self._problem = f"not configured: {error}"
-            self.get_logger().error(self._problem)
-            return TransitionCallbackReturn.FAILURE
-        settings, rotation = self._settings.node, self._gravity.rotation
-        self._worker = Worker(model, publishers, self._now, self._report_error, rotation, settings.overlap)
-        self._worker.smooth(self, settings.temporal)
-        self._phase, self._problem = "inactive", ""
-        classes, seconds = len(model.vocabulary.names), time.perf_counter() - start
-        self.get_logger().info(f"{settings.model} on {settings.device} ready after {seconds:.1f} s, {classes} classes")
-        return TransitionCallbackReturn.SUCCESS
+        return self._transition("configured", self._configure)
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
-        assert self._worker is not None
-        self._worker.start()
-        self._subscribe()
-        self._phase = "active"
-        return TransitionCallbackReturn.SUCCESS
+        return self._transition("activated", self._activate)
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
         """Unsubscribe and stop the worker; keep model and vocabulary."""
         self._phase = "inactive"
-        self.halt()
-        return TransitionCallbackReturn.SUCCESS
+        return self._transition("deactivated", self.halt)
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
         """Drop model, last cloud and publishers."""
         self._phase = "unconfigured"
-        self.halt()
-        if self._worker:
-            self._version = self._worker.model.vocabulary.version
-            self._worker.close()
-            self._worker = None
-        return TransitionCallbackReturn.SUCCESS
+        return self._transition("cleaned up", self._clean_up)
 
     def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
         """Clean up permanently."""
@@ -148,7 +125,51 @@ class S4TokenNode(LifecycleNode):
 
     def on_error(self, state: Any) -> TransitionCallbackReturn:
         """Go back to unconfigured."""
-        return self.on_cleanup(state)
+        self.on_cleanup(state)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _transition(self, done: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+        """Do the work of a transition; an error, which rclpy would swallow, fails it and becomes a diagnostic."""
+        with self._changing:  # no parameter changes meanwhile
+            try:
+                work()
+            except Exception as error:
+                self._problem = f"not {done}: {error}"
+                self.get_logger().error(self._problem)
+                return TransitionCallbackReturn.FAILURE
+            self._problem = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        start, settings = time.perf_counter(), self._settings.node
+        model = self._load(self._settings)
+        model = replace(model, vocabulary=replace(model.vocabulary, version=self._version + 1))
+        publishers = self._make_publishers()
+        try:
+            publishers.announce(model.vocabulary, self._now())
+        except Exception:
+            publishers.destroy()
+            raise
+        rotation = self._gravity.rotation
+        self._worker = Worker(model, publishers, self._now, self._report_error, rotation, settings.overlap)
+        self._worker.smooth(self, settings.temporal)
+        self._phase = "inactive"
+        classes, seconds = len(model.vocabulary.names), time.perf_counter() - start
+        self.get_logger().info(f"{settings.model} on {settings.device} ready after {seconds:.1f} s, {classes} classes")
+
+    def _activate(self) -> None:
+        if self._worker is None:
+            raise ValueError("the node is not configured")
+        self._subscribe()
+        self._worker.start()
+        self._phase = "active"
+
+    def _clean_up(self) -> None:
+        self.halt()
+        if self._worker:
+            worker, self._worker = self._worker, None
+            self._version = worker.model.vocabulary.version
+            worker.close()
 
     def halt(self) -> None:
         """Unsubscribe and end the worker's threads."""
@@ -159,14 +180,25 @@ class S4TokenNode(LifecycleNode):
             self._worker.stop()
 
     def _subscribe(self) -> None:
+        """Subscribe to the topics of the settings; on an error, the subscriptions stay as they were."""
         assert self._worker is not None
-        if self._cloud_subscriptions:
-            self._cloud_subscriptions.destroy()
         receive = self._worker.receive
-        self._cloud_subscriptions = Subscriptions(self, self._settings.node.input, receive, self._cloud_group)
+        new = Subscriptions(self, self._settings.node.input, receive, self._cloud_group)
+        old, self._cloud_subscriptions = self._cloud_subscriptions, new
+        if old:
+            old.destroy()
+
+    def _inputs(self) -> tuple[str, ...]:
+        """The full names of the topics to subscribe to."""
+        outputs = self._worker.publishers.class_topics() if self._worker else ()
+        return topic_names.checked_inputs(self, self._settings.node.input.topics, outputs)
+
+    def _make_publishers(self) -> Publishers:
+        return Publishers(self, self._settings.node.output, self._inputs())
 
     def _load(self, settings: Settings) -> Model:
-        segmenter = self._factory(settings.node.model, settings.pipeline, settings.node.device)
+        config = parameter_changes.config_with_paths(settings)
+        segmenter = self._factory(settings.node.model, config, settings.node.device)
         if settings.node.warm_up:
             for _ in range(2):  # the first run compiles, the second settles allocator and caches
                 segmenter.segment(warm_up_cloud())
@@ -177,53 +209,54 @@ class S4TokenNode(LifecycleNode):
     # Parameters
 
     def _on_parameters(self, changed: list[Any]) -> SetParametersResult:
-        with self._changing:
-            try:
-                values = {p.name: p.value for p in changed}
-                settings = self._settings.changed(values)
-                if "vocabulary.labels" in values:
-                    vocabularies.check_labels_have_effect(settings.pipeline.vocabulary)
-                paths = self._settings.differences(settings)
-                model = self._changed_model(settings, paths)
-            except Exception as error:  # the caller gets the reason; the old values stay
-                return SetParametersResult(successful=False, reason=str(error))
-            self._settings = settings
-            self._apply(paths, model)
+        if not self._changing.acquire(timeout=BUSY_S):
+            busy = "the node is loading its model or changes another parameter; try again"
+            return SetParametersResult(successful=False, reason=busy)
+        try:
+            self._change({p.name: p.value for p in changed})
+        except Exception as error:  # the caller gets the reason; the old values stay
+            return parameter_changes.refused(error)
+        finally:
+            self._changing.release()
         return SetParametersResult(successful=True)
 
-    def _changed_model(self, settings: Settings, paths: set[str]) -> Model | None:
-        """Return the model that `settings` require, None before the first is loaded; ValueError if there is none."""
-        config = settings.pipeline.vocabulary
-        if paths & parameters.VOCABULARY_KEYS:
-            names = vocabularies.checked_names(config.names or vocabularies.read_names(config.labels))
-            templates = vocabularies.read_templates(config.templates)
-        if self._worker is None:
-            return None
-        model = current = self._worker.model
-        if any(not path.startswith(parameters.PREFIXES_WITHOUT_RELOAD) for path in paths - parameters.VOCABULARY_KEYS):
-            model = self._load(settings)
-        if paths & parameters.VOCABULARY_KEYS:
-            return replace(model, vocabulary=model.segmenter.make_vocabulary(names, templates, config.threshold))
-        if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
-            old = current.vocabulary
-            return replace(model, vocabulary=model.segmenter.make_vocabulary(old.names, old.templates, old.thresholds))
+    def _change(self, values: dict[str, Any]) -> None:
+        """Apply the values of parameters all or none; an exception tells why none."""
+        old, settings = self._settings, self._settings.changed(values)
+        parameter_changes.check(self, values, settings)
+        model = current = self._worker.model if self._worker else None
+        model = parameter_changes.changed_model(old, settings, current, self._load_and_try)
+        self._settings, paths = settings, old.differences(settings)
+        try:
+            self._apply(paths, model)
+        except Exception:
+            self._settings = old
+            self._apply(paths, current)
+            raise
+
+    def _load_and_try(self, settings: Settings) -> Model:
+        """Load the model for changed settings, and label a small cloud with it, which tells whether they work."""
+        model = self._load(settings)
+        model.segmenter.segment(warm_up_cloud(TRIED_POINTS))
         return model
 
     def _apply(self, paths: set[str], model: Model | None) -> None:
+        """Bring timers, topics, smoothing and model in line with the settings, as far as `paths` concern them."""
+        settings = self._settings.node
         if "diagnostics.period" in paths:
-            self.destroy_timer(self._watch_timer)
-            self._watch_timer = self.create_timer(
-                self._settings.node.diagnostics.period, self._watch, self._watch_group
-            )
+            old = self._watch_timer
+            self._watch_timer = self.create_timer(settings.diagnostics.period, self._watch, self._watch_group)
+            self.destroy_timer(old)
         if self._worker is None or model is None:
             return
-        if any(path.startswith("output.") for path in paths):
-            self._worker.replace_publishers(lambda: Publishers(self, self._settings.node.output))
-        self._worker.smooth(self, self._settings.node.temporal)
-        if model is not self._worker.model:
-            self._worker.swap(model)
+        self._worker.publishers.inputs = self._inputs()
         if self._cloud_subscriptions and paths & {"input.topics", "input.reliability"}:
             self._subscribe()
+        if any(path.startswith("output.") for path in paths):
+            self._worker.replace_publishers(self._make_publishers)
+        self._worker.smooth(self, settings.temporal)
+        if model is not self._worker.model:
+            self._worker.swap(model)
 
     # Services
 

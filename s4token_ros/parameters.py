@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -12,8 +14,11 @@ from rclpy.exceptions import ParameterException
 
 from s4token_model.config import Config, option, options, replace
 from s4token_model.vocabulary import check_labels_have_effect
+from s4token_ros import topic_names
 
-READ_ONLY = ("autostart", "overlap", "model")  # the model's saved config is the default of all pipeline parameters
+# The model's saved config is the default of all pipeline parameters; some belong to its weights
+READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
+MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
 # Changed without loading the model again
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
 PREFIXES_WITHOUT_RELOAD = (
@@ -80,6 +85,17 @@ class TemporalConfig:
 
 
 @dataclass(frozen=True)
+class WordFilesConfig:
+    """The files that callers may name while the node runs."""
+
+    folder: str = option(
+        "",
+        "folder of the files that vocabulary.labels and vocabulary.templates may name while the node runs, beside "
+        "those of the package; empty: only those of the package",
+    )
+
+
+@dataclass(frozen=True)
 class NodeConfig:
     """The node itself."""
 
@@ -97,6 +113,7 @@ class NodeConfig:
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    vocabulary: WordFilesConfig = field(default_factory=WordFilesConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 
@@ -106,13 +123,26 @@ class Settings:
 
     node: NodeConfig = field(default_factory=NodeConfig)
     pipeline: Config = field(default_factory=Config)
+    # The values of vocabulary.labels and vocabulary.templates that the node was started with, by "labels", "templates"
+    start_files: dict[str, str] = field(default_factory=dict)
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
-        parts = (self.node, self.pipeline)
-        settings = Settings(*(replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts))
-        if not settings.node.input.topics:
+        node, pipeline = (
+            replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)})
+            for c in (self.node, self.pipeline)
+        )
+        settings = dataclasses.replace(self, node=node, pipeline=pipeline)
+        if not node.input.topics:
             raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
+        if node.temporal.enabled and not node.temporal.frame.strip("/ "):
+            raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
+        points = pipeline.sampling.tokens * pipeline.patches.points
+        if points > MAX_PATCH_POINTS:
+            raise ValueError(
+                f"sampling.tokens={pipeline.sampling.tokens} of patches.points={pipeline.patches.points} are {points} "
+                f"points at once; at most {MAX_PATCH_POINTS} are: lower one of the two"
+            )
         return settings
 
     def differences(self, other: Settings) -> set[str]:
@@ -127,13 +157,35 @@ def _plain(value: Any) -> Any:
 
 
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
-    """Declare every parameter on an rclpy node; return the values after parameter files and command line."""
+    """Declare every parameter on an rclpy node; return the values after parameter files and command line.
+
+    ValueError if one is wrong. The node's log warns of those that do not exist.
+    """
     values = _declare(node, options(NodeConfig()))
     defaults = Settings(pipeline=base_config(values["model"]))  # the config that the model was saved with
     settings = defaults.changed(values | _declare(node, options(defaults.pipeline)))
-    if settings.pipeline.vocabulary.labels != defaults.pipeline.vocabulary.labels:
-        check_labels_have_effect(settings.pipeline.vocabulary)
-    return settings
+    words = settings.pipeline.vocabulary
+    if words.labels != defaults.pipeline.vocabulary.labels:
+        check_labels_have_effect(words)
+    topic_names.checked_inputs(node, settings.node.input.topics)
+    if (folder := settings.node.vocabulary.folder) and not Path(folder).is_dir():
+        raise ValueError(f"vocabulary.folder={folder!r} is no folder; create it, or leave the parameter empty")
+    # Values of parameters that do not exist: rclpy ignores them silently
+    for name in sorted(getattr(node, "_parameter_overrides", ())):
+        if not node.has_parameter(name):
+            node.get_logger().warning(f"{unknown(name)}; its value is ignored")
+    return dataclasses.replace(settings, start_files={"labels": words.labels, "templates": words.templates})
+
+
+def unknown(name: str) -> str:
+    """Return what is wrong with the name of a parameter that the node does not have, and what may be meant."""
+    known = [*options(NodeConfig()), *options(Config()), "use_sim_time"]
+    last = {path.rpartition(".")[2]: path for path in known}  # "tokens" for "sampling.tokens"
+    close = difflib.get_close_matches(name, known, 1) or [
+        last[word] for word in difflib.get_close_matches(name.rpartition(".")[2], last, 1, 0.8)
+    ]
+    hint = f"; did you mean {close[0]}?" if close else "; config/node.yaml lists all"
+    return f"there is no parameter {name[:80]!r}{hint}"
 
 
 def _declare(node, paths: dict[str, tuple[Any, dataclasses.Field]]) -> dict[str, Any]:
@@ -154,7 +206,7 @@ def describe(path: str, item: dataclasses.Field, value: Any) -> ParameterDescrip
     descriptor = ParameterDescriptor(
         description=item.metadata["doc"],
         additional_constraints=f"one of: {', '.join(choices)}" if choices else "",
-        read_only=path in READ_ONLY,
+        read_only=path.startswith(READ_ONLY),
         # allows `1` for `1.0` and [] for an empty list; Settings.changed checks types with better messages
         dynamic_typing=isinstance(value, (float, tuple)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sensor_msgs.msg import PointCloud2
@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
-from s4token_ros import cloud_messages, summaries
+from s4token_ros import cloud_messages, summaries, topic_names
 from s4token_ros.parameters import OutputConfig
 from s4token_ros.qos import LATCHED, cloud_qos
 
@@ -20,8 +20,9 @@ from s4token_ros.qos import LATCHED, cloud_qos
 class Publishers:
     """The publishers of a node; callers hold one lock around everything except `wanted`."""
 
-    def __init__(self, node: Any, config: OutputConfig) -> None:
-        self._node, self._config = node, config
+    def __init__(self, node: Any, config: OutputConfig, inputs: Collection[str] = ()) -> None:
+        """Create all but the topics ~/class/<name>; `inputs` are full names of topics that none may be remapped to."""
+        self._node, self._config, self.inputs = node, config, inputs
         self._qos = cloud_qos(config.reliability)
         self._vocabulary = node.create_publisher(VocabularyMessage, "~/vocabulary", LATCHED)
         kind = summaries.LabelInfo
@@ -46,18 +47,26 @@ class Publishers:
         return _has_subscribers(self._similarity)
 
     def announce(self, vocabulary, stamp) -> None:
-        """Publish a vocabulary, latched, log its warnings, and create one topic ~/class/<name> per class name."""
+        """Publish a vocabulary, latched, log its warnings, and create one topic ~/class/<name> per class name.
+
+        ValueError, before anything is published, if one of these topics is an input.
+        """
+        names = cloud_messages.ros_names(vocabulary.names)
+        topic_names.check_outputs(self._node, names[: self._config.class_topics], self.inputs)
         for warning in vocabulary.warnings:
             self._node.get_logger().warning(warning)
         header = Header(stamp=stamp)
         self._vocabulary.publish(summaries.vocabulary_message(vocabulary, header))
         if self._label_info:
             self._label_info.publish(summaries.label_info(vocabulary, header))
-        names = cloud_messages.ros_names(vocabulary.names)
         if len(names) > self._config.class_topics > 0:
             found = f"{len(names)} classes, but output.class_topics is {self._config.class_topics}"
             self._node.get_logger().warning(f"{found}: only the first ones get a topic ~/class/<name>")
         self._set_class_topics({name: label for label, name in enumerate(names[: self._config.class_topics])})
+
+    def class_topics(self) -> list[str]:
+        """Return the full names of the topics ~/class/<name>."""
+        return [publisher.topic_name for _, publisher in self._class_publishers.values()]
 
     def _set_class_topics(self, labels: dict[str, int]) -> None:
         old = self._class_publishers

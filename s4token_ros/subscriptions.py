@@ -13,14 +13,18 @@ from s4token_ros.parameters import InputConfig
 
 
 class Subscriptions:
-    """One subscription per topic of `config`; call `follow` periodically."""
+    """One subscription per topic of `config`, or, with a ValueError, none; call `follow` periodically."""
 
     def __init__(self, node: Any, config: InputConfig, receive: Callable[[PointCloud2], None], group: Any) -> None:
         self._node, self._config, self._receive, self._group = node, config, receive, group
         self._subscriptions: dict[str, Any] = {}
         self._lock = threading.Lock()  # `follow` runs in a timer, `destroy` in a lifecycle transition or service call
         self._closed = False
-        self.follow()
+        try:
+            self.follow()
+        except Exception as error:  # e.g. a topic that this process uses with another type
+            self.destroy()
+            raise ValueError(f"cannot subscribe: {str(error).partition(', at /')[0]}") from None
 
     def follow(self) -> None:
         """Create the subscriptions, or recreate those whose publishers have changed their QoS."""

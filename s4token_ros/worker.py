@@ -102,8 +102,9 @@ class Worker:
         """
         with self._publishing:
             version = self.model.vocabulary.version + 1
-            self.model = replace(model, vocabulary=replace(model.vocabulary, version=version))
-            self.publishers.announce(self.model.vocabulary, self._now())
+            model = replace(model, vocabulary=replace(model.vocabulary, version=version))
+            self.publishers.announce(model.vocabulary, self._now())  # may refuse it
+            self.model = model
             frame = self._frame
             if frame is None:
                 return False
@@ -114,11 +115,16 @@ class Worker:
             return self._wanted() and self._publish(frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
-        """Destroy the publishers and use those that `make` creates."""
+        """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
         with self._publishing:
-            self.publishers.destroy()
-            self.publishers = make()
-            self.publishers.announce(self.model.vocabulary, self._now())
+            new = make()
+            try:
+                new.announce(self.model.vocabulary, self._now())
+            except Exception:
+                new.destroy()
+                raise
+            old, self.publishers = self.publishers, new
+            old.destroy()
 
     def smooth(self, node: Any, config: TemporalConfig) -> None:
         """Smooth the labels of later clouds by the tf that `node` hears; a new `config` begins without votes."""

@@ -17,7 +17,7 @@ PACKAGES = ("s4token_model", "s4token_ros")
 # What each part may import beside itself; lower parts stand first. A part is a folder or a file of s4token_model, or
 # the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics")
-WORDS = ("words", "word_lists", "word_checks")
+WORDS = ("words", "word_files", "word_lists", "word_checks")
 MODEL = (*BASE, *WORDS, "kernels", "pipeline", "vocabulary", "checkpoint", "segmenter", "io")
 OFFLINE = (*MODEL, "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "kernels": ("constants",),
     "pipeline": ("constants", "config", "kernels", "stage_timer"),
     "words": (),
+    "word_files": (),
     "word_lists": (),
     "word_checks": (),
     "vocabulary": ("constants", "config", *WORDS),
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "constants",
         "config",
         "palette",
+        "word_files",
         "word_lists",
         "vocabulary",
         "checkpoint",

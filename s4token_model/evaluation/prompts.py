@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from s4token_model.vocabulary import config_roots
+from s4token_model.word_files import config_roots
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 
-from s4token_model import checkpoint, vocabulary
+from s4token_model import checkpoint, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
 from s4token_model.procedural.synonyms import TRAINED_WORDS
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def parse(words: list[str]) -> MiniRun:
     """Read config/mini.yaml and apply key=value words; run= and out= are folders."""
-    installed = (root / YAML for root in vocabulary.config_roots())
+    installed = (root / YAML for root in word_files.config_roots())
     path = next(filter(Path.is_file, installed), Path("config") / YAML)
     values = settings.read_yaml(path) | configs.pairs(words)
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))

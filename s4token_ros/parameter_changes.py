@@ -1,0 +1,119 @@
+"""Changes of parameters while the node runs: what a caller may set, and the model that the new values require."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+from rclpy.parameter_service import ParameterService
+
+from s4token_model import config as configs
+from s4token_model import vocabulary as vocabularies
+from s4token_model import word_files
+from s4token_model.config import Config
+from s4token_ros import parameters, topic_names
+from s4token_ros.parameters import Settings
+from s4token_ros.worker import Model
+
+SHOWN_LETTERS = 500  # of a reason
+
+
+class CheckedParameterService(ParameterService):
+    """rclpy's services of parameters, except that a request that rclpy raises an exception on is refused."""
+
+    def __init__(self, node: Any) -> None:
+        self._setter = node
+        super().__init__(node)
+
+    def _set_parameters_callback(self, request: Any, response: Any) -> Any:
+        response.results = [self._set([message]) for message in request.parameters]
+        return response
+
+    def _set_parameters_atomically_callback(self, request: Any, response: Any) -> Any:
+        response.result = self._set(request.parameters)
+        return response
+
+    def _set(self, messages: Sequence[Any]) -> SetParametersResult:
+        try:
+            for message in messages:
+                if not self._setter.has_parameter(message.name):
+                    raise ValueError(parameters.unknown(message.name))
+            return self._setter.set_parameters_atomically([Parameter.from_parameter_msg(m) for m in messages])
+        except Exception as error:
+            return refused(error)
+
+
+def refused(error: Exception) -> SetParametersResult:
+    """Return the answer to a change that failed."""
+    return SetParametersResult(successful=False, reason=(str(error) or repr(error))[:SHOWN_LETTERS])
+
+
+def check(node: Any, values: dict[str, Any], settings: Settings) -> None:
+    """Raise ValueError if `values`, which made `settings`, cannot work, as far as that shows before they are used."""
+    if "input.topics" in values:
+        topic_names.checked_inputs(node, settings.node.input.topics)
+    if "vocabulary.labels" in values:
+        vocabularies.check_labels_have_effect(settings.pipeline.vocabulary)
+    if settings.node.temporal.enabled and "temporal.enabled" in values and find_spec("tf2_ros") is None:
+        raise ValueError("temporal.enabled needs tf2_ros: apt install ros-$ROS_DISTRO-tf2-ros-py")
+
+
+def word_file(settings: Settings, kind: str) -> Path:
+    """Return the file of vocabulary.labels or vocabulary.templates: anywhere if it was named at the start.
+
+    Whoever sets the parameter later, which is anyone on the network, may name only files that are there to be named.
+    """
+    name, folder = getattr(settings.pipeline.vocabulary, kind), settings.node.vocabulary.folder
+    find = word_files.find if settings.start_files.get(kind) == name else word_files.find_inside
+    return find(name, kind, folder)
+
+
+def config_with_paths(settings: Settings) -> Config:
+    """Return the config of the pipeline with paths instead of the names of word files."""
+    kinds = ("templates",) if settings.pipeline.vocabulary.names else ("templates", "labels")
+    return configs.replace(settings.pipeline, {f"vocabulary.{kind}": str(word_file(settings, kind)) for kind in kinds})
+
+
+def vocabulary_words(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return class names and templates; ValueError, which quotes nothing of a file, if one is wrong."""
+    names = settings.pipeline.vocabulary.names
+    names = (
+        vocabularies.checked_names(names) if names else _read(vocabularies.read_names, word_file(settings, "labels"))
+    )
+    return names, _read(vocabularies.read_templates, word_file(settings, "templates"))
+
+
+def _read(read: Callable[[Any], tuple[str, ...]], path: Any) -> tuple[str, ...]:
+    found = read(path)
+    try:
+        check = vocabularies.checked_names if read is vocabularies.read_names else vocabularies.checked_templates
+        return check(found)
+    except ValueError:
+        wrong = "holds a word that is empty, a list or repeated" if read is vocabularies.read_names else "lacks {}"
+        raise ValueError(f"{path}: a line {wrong}; s4token label shows which") from None
+
+
+def changed_model(old: Settings, new: Settings, current: Model | None, load: Callable[[Settings], Any]) -> Model | None:
+    """Return the model that `new` requires, None before the first is loaded; ValueError if there is none.
+
+    `load` returns a segmenter for settings.
+    """
+    paths, config = old.differences(new), new.pipeline.vocabulary
+    words = vocabulary_words(new) if paths & parameters.VOCABULARY_KEYS else None
+    if current is None:
+        return None
+    model = current
+    if any(not path.startswith(parameters.PREFIXES_WITHOUT_RELOAD) for path in paths - parameters.VOCABULARY_KEYS):
+        model = load(new)
+    if words:
+        return replace(model, vocabulary=model.segmenter.make_vocabulary(*words, config.threshold))
+    if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
+        last = current.vocabulary
+        again = model.segmenter.make_vocabulary(last.names, last.templates, last.thresholds)
+        return replace(model, vocabulary=again)
+    return model
