@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from s4token_model.stage_timer import StageTimer
 from s4token_model.vocabulary import Vocabulary
 from s4token_model.windowed_encoder import WindowedEncoder
 
+TEXT_BATCH = 64  # texts between two looks at whether they are still wanted
+
 
 class Segmenter:
     """Labels point clouds with the class names of a vocabulary.
@@ -35,7 +38,6 @@ class Segmenter:
         self.tokenizer = tokenizer.eval().to(self.device)
         self.encoder = WindowedEncoder(self.tokenizer, clip, config)
         self._text_cache: dict[str, np.ndarray] = {}
-        self._last_query: Vocabulary | None = None
         self.vocabulary = self.make_vocabulary(
             config.vocabulary.names or vocabulary.read_names(config.vocabulary.labels)
         )
@@ -96,34 +98,41 @@ class Segmenter:
         timer("propagation")
         return Segmentation(labels, confidence, encoding.superpoints, words, encoding, timer.stages_ms)
 
-    def similarity(self, encoding: EncodedCloud, texts: Sequence[str]) -> np.ndarray:
+    def similarity(self, encoding: EncodedCloud, texts: Sequence[str] | Vocabulary) -> np.ndarray:
         """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points.
 
-        The features of the last texts are cached, so that the same query on the next cloud skips the text tower.
+        Texts that are a Vocabulary already skip the text tower, as do those of the last call.
         """
-        if self._last_query is None or self._last_query.names != vocabulary.checked_names(texts):
-            self._last_query = self.make_vocabulary(texts)
-        out = np.full((len(encoding.geometry.superpoints), len(texts)), np.nan, np.float32)
-        for points, cosines in self._cosines(encoding, self._last_query.text):
+        rows = (texts if isinstance(texts, Vocabulary) else self.make_vocabulary(texts)).text
+        out = np.full((len(encoding.geometry.superpoints), len(rows)), np.nan, np.float32)
+        for points, cosines in self._cosines(encoding, rows):
             out[points] = cosines
         for number, repeat in enumerate(encoding.repeats, start=2):
-            for points, cosines in self._cosines(repeat, self._last_query.text):
+            for points, cosines in self._cosines(repeat, rows):
                 out[points] += (cosines - out[points]) / number
         return encoding.scattered(out, np.nan)
 
     def make_vocabulary(
         self, names: Sequence[str], templates: Sequence[str] | None = None,
-        thresholds: Sequence[float] | float | None = None,
+        thresholds: Sequence[float] | float | None = None, check: Callable[[], None] = lambda: None,
     ) -> Vocabulary:  # fmt: skip
-        """Encode class names with CLIP's text tower, see `vocabulary.build`; None takes the config's value."""
+        """Encode class names with CLIP's text tower, see `vocabulary.build`; None takes the config's value.
+
+        `check`, called every TEXT_BATCH texts, may raise to give up.
+        """
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
-        return vocabulary.build(names, templates, limits, self._encode_text, clip=self.clip)
+        encode = partial(self._encode_text, check=check)
+        return vocabulary.build(names, templates, limits, encode, clip=self.clip, check=check)
 
-    def _encode_text(self, texts: list[str]) -> np.ndarray:
+    def _encode_text(self, texts: list[str], check: Callable[[], None]) -> np.ndarray:
         """Rows of CLIP's text tower, which runs only for texts that the previous vocabulary did not have."""
-        new = [text for text in texts if text not in self._text_cache]
-        rows = self._text_cache | (dict(zip(new, self.clip.encode_text(new), strict=True)) if new else {})
+        rows = dict(self._text_cache)  # another thread may encode other texts meanwhile
+        new = [text for text in texts if text not in rows]
+        for start in range(0, len(new), TEXT_BATCH):
+            check()
+            batch = new[start : start + TEXT_BATCH]
+            rows.update(zip(batch, self.clip.encode_text(batch), strict=True))
         self._text_cache = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
 

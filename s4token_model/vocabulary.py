@@ -56,13 +56,14 @@ class Vocabulary:
 
 def build(
     names: Sequence[str], templates: Sequence[str], thresholds: Sequence[float] | float,
-    encode_text: Callable[[list[str]], np.ndarray], version: int = 1, clip: FrozenClip | None = None,
+    encode_text: Callable[[list[str]], np.ndarray], clip: FrozenClip | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Vocabulary:  # fmt: skip
     """Encode every name, in the form of `words.normalized`, in every template, and average over the templates.
 
     Templates hold one {}; `thresholds` are the smallest confidences of a label in [0, 1], one for all or one per name;
-    `encode_text` turns texts to (T, E) unit rows; `clip` tells which words it knows, and how much of a name it reads.
-    ValueError on names, templates or thresholds that are missing, repeated or wrong.
+    `encode_text` turns texts to (T, E) unit rows; `clip` tells which words it knows, and how much of a name it reads;
+    `check` may raise to give up. ValueError on names, templates or thresholds that are missing, repeated or wrong.
     """
     names, templates = checked_names(names), checked_templates(templates)
     limits = checked_thresholds(thresholds, len(names))
@@ -72,13 +73,13 @@ def build(
     features = encode_phrases(phrases, templates, encode_text)
     text = average_templates(features)
     # Refuse what cannot be told apart, warn about what the model does not read or know
-    read = word_checks.names_read_in_part(names, phrases, templates, clip) if clip else {}
+    read = word_checks.names_read_in_part(names, phrases, templates, clip, check) if clip else {}
     word_checks.check_distinct(names, text, read)
     known, threshold = _scores(phrases, templates, features, clip), known_words.threshold if known_words else np.nan
     unknown = tuple(names[k] for k in np.flatnonzero(known < threshold))
     warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text, version, known, unknown, warnings)
+    return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings)
 
 
 def _scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +17,21 @@ CLOSE = 0.8  # ratio of equal letters from which another spelling is suggested
 
 
 def names_read_in_part(
-    names: Sequence[str], phrases: Sequence[str], templates: Sequence[str], clip: FrozenClip
-) -> dict[str, str]:
-    """Return {name: the beginning of its phrase that is read} for the names that the text tower cuts in a template."""
+    names: Sequence[str], phrases: Sequence[str], templates: Sequence[str], clip: FrozenClip,
+    check: Callable[[], None] = lambda: None,
+) -> dict[str, str]:  # fmt: skip
+    """Return {name: the beginning of its phrase that is read} for the names that the text tower cuts in a template.
+
+    `check`, called before every one of them, may raise to give up.
+    """
     before = max((template.partition("{}")[0] for template in templates), key=len)
     fits = clip.fits_context([before + phrase for phrase in phrases])
-    return {
-        name: _longest_start(before, phrase, clip)
-        for name, phrase, fit in zip(names, phrases, fits, strict=True)
-        if not fit
-    }
+    found = {}
+    for name, phrase, fit in zip(names, phrases, fits, strict=True):
+        if not fit:
+            check()
+            found[name] = _longest_start(before, phrase, clip)
+    return found
 
 
 def _longest_start(before: str, phrase: str, clip: FrozenClip) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from s4token_model import constants
+
 INVISIBLE = re.compile("[\u00ad\u200b\ufeff]")  # soft hyphen, zero-width blank, byte order mark
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "‘": "’", "«": "»", "„": "“"} | {q: q for q in "\"'`"}
 PUNCTUATION = " \t.,;:!?…"
@@ -63,6 +65,9 @@ def written(name: str) -> str:
     """
     if not isinstance(name, str):
         raise ValueError(f"the word {name!r} is no text; give a list of words")
+    if len(name) > constants.MAX_NAME_LETTERS:
+        shown = f"{name[:30]!r}... has {len(name)} letters"
+        raise ValueError(f"the word {shown}; a word has at most {constants.MAX_NAME_LETTERS}")
     name, before = " ".join(INVISIBLE.sub("", unicodedata.normalize("NFC", name)).split()), None
     while name != before:
         before = name

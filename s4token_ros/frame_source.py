@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from s4token_model.kernels import parallel
 from s4token_ros import cloud_messages
@@ -17,11 +17,18 @@ POLL_S = 0.1
 Rotation = Callable[[Any], tuple[Any, str]]  # Header -> rotation (3, 3) to a frame with z up or None, and a warning
 
 
+class Arrival(NamedTuple):
+    """A cloud as it was received."""
+
+    topic: str  # in full
+    message: Any  # a PointCloud2
+
+
 @dataclass(frozen=True)
 class Frame:
     """A cloud on its way through the pipeline."""
 
-    message: Any  # the PointCloud2 as received
+    arrival: Arrival
     cloud: cloud_messages.Cloud
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
@@ -29,15 +36,20 @@ class Frame:
     warnings: tuple[str, ...] = ()  # on its frame
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
+    @property
+    def topic(self) -> str:
+        """Where it came from."""
+        return self.arrival.topic
 
-def build_frame(message: Any, segmenter: Any, rotation_of: Rotation) -> Frame:
+
+def build_frame(arrival: Arrival, segmenter: Any, rotation_of: Rotation) -> Frame:
     """Decode a PointCloud2 and run everything before the network; ValueError if the message is malformed."""
     start = time.perf_counter()
-    cloud = cloud_messages.decode(message)
+    cloud = cloud_messages.decode(arrival.message)
     decode_ms = (time.perf_counter() - start) * 1e3
     rotation, warning = rotation_of(cloud.header)
     patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
-    return Frame(message, cloud, segmenter, patches, decode_ms, (warning,) if warning else ())
+    return Frame(arrival, cloud, segmenter, patches, decode_ms, (warning,) if warning else ())
 
 
 def encode_frame(frame: Frame) -> Frame:
@@ -46,34 +58,37 @@ def encode_frame(frame: Frame) -> Frame:
 
 
 class SequentialSource:
-    """Builds a frame when the worker takes it, in the worker's thread: `messages` -> `build` -> worker."""
+    """Builds a frame when the worker takes it, in the worker's thread: `arrivals` -> `build` -> worker."""
 
     def __init__(
-        self, messages: Mailbox, build: Callable[[Any], Frame], wanted: Callable[[], bool], stop: threading.Event
-    ) -> None:
-        self.messages, self.build, self.wanted, self.stop = messages, build, wanted, stop
+        self, arrivals: Mailbox, build: Callable[[Arrival], Frame | None], wanted: Callable[[], bool],
+        stop: threading.Event,
+    ) -> None:  # fmt: skip
+        """`build` returns None for a cloud that it had to drop."""
+        self.arrivals, self.build, self.wanted, self.stop = arrivals, build, wanted, stop
 
     def start(self) -> None:
         """Nothing to start."""
 
-    def join(self, timeout: float) -> None:
+    def join(self, timeout: float) -> bool:
         """Nothing to wait for."""
+        return True
 
     def limit_worker_threads(self) -> None:
         """The worker computes on all processors."""
 
     def wait(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds, longer while no output is wanted; return whether there is a frame to take."""
-        ready = self.messages.wait(timeout)
-        if not self.wanted():  # the message stays in the mailbox, for a subscriber or a query to come
+        ready = self.arrivals.wait(timeout)
+        if not self.wanted():  # the cloud stays in the mailbox, for a subscriber or a query to come
             self.stop.wait(timeout)
             return False
         return ready
 
     def take(self) -> Frame | None:
-        """Build and return the newest frame; None if a query took the message in the meantime."""
-        message = self.messages.take()
-        return None if message is None else self.build(message)
+        """Build and return the next frame; None if that failed, or if a query took the cloud in the meantime."""
+        arrival = self.arrivals.take()
+        return None if arrival is None else self.build(arrival)
 
 
 class OverlappedSource:
@@ -83,19 +98,20 @@ class OverlappedSource:
     Each of the two threads computes on half of the processors; on all of them they would wait for each other.
     """
 
-    def __init__(self, source: SequentialSource, on_error: Callable[[Exception], None]) -> None:
-        self._source, self._on_error = source, on_error
-        self._frames = Mailbox()
+    def __init__(self, source: SequentialSource) -> None:
+        self._source = source
+        self._frames = Mailbox()  # never more than one
 
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="s4token patches", daemon=True)
         self._thread.start()
 
-    def join(self, timeout: float) -> None:
-        """Wait for the thread to end after `stop` was set, and drop a waiting frame."""
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end after `stop` was set, and drop a waiting frame; return whether it has ended."""
         self._thread.join(timeout)
-        self._frames.take()
+        self._frames.clear()
+        return not self._thread.is_alive()
 
     def limit_worker_threads(self) -> None:
         """Leave half of the processors to the other thread; called in the worker's thread."""
@@ -115,9 +131,6 @@ class OverlappedSource:
         while not source.stop.is_set():
             if not source.wanted():
                 source.stop.wait(POLL_S)
-            elif self._frames.wait_empty(POLL_S) and source.messages.wait(POLL_S):
-                try:
-                    if (frame := source.take()) is not None:
-                        self._frames.put(frame)
-                except Exception as error:
-                    self._on_error(error)
+            elif self._frames.wait_empty(POLL_S) and source.arrivals.wait(POLL_S):
+                if (frame := source.take()) is not None:
+                    self._frames.put(frame)

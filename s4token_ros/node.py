@@ -1,13 +1,12 @@
-"""The lifecycle node `s4token`: parameters, lifecycle, services and diagnostics; worker.py processes the clouds."""
+"""The lifecycle node `s4token`: parameters, lifecycle and diagnostics; worker.py processes the clouds."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,21 +16,21 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.exceptions import InvalidHandle
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Header
 
-from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
-from s4token_model import vocabulary as vocabularies
 from s4token_model.config import Config
-from s4token_ros import diagnostics, parameter_changes, parameters, summaries, topic_names
+from s4token_ros import diagnostics, parameter_changes, parameters, process, signals, topic_names
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
+from s4token_ros.services import Services
 from s4token_ros.subscriptions import Subscriptions
 from s4token_ros.transforms import Gravity
-from s4token_ros.worker import Model, Worker
+from s4token_ros.worker import JOIN_S, Model, Worker
+
+FAULT_SHOWN_S = 10.0  # an exception of a callback stays on /diagnostics for so long
+WARM_UP_S = 10.0  # the second cloud of the warm-up is left out if the first took longer
 
 SegmenterFactory = Callable[[str, Config, str], Any]
 BUSY_S = 2.0  # that a change of a parameter waits for another one, or for the model
@@ -79,18 +78,25 @@ class S4TokenNode(LifecycleNode):
         self._version = 0  # of the last vocabulary before the node was cleaned up
         self._phase, self._problem = "unconfigured", ""
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
-        # Clouds, services and diagnostics run in different threads, each one call at a time
-        self._cloud_group = MutuallyExclusiveCallbackGroup()
-        self._service_group = MutuallyExclusiveCallbackGroup()
-        self._watch_group = MutuallyExclusiveCallbackGroup()
+        self._faults, self._fault, self._fault_until, self._halted = 0, "", 0.0, False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._serve(SetVocabulary, "set_vocabulary", self._on_set_vocabulary)
-        self._serve(GetVocabulary, "get_vocabulary", self._on_get_vocabulary)
-        self._serve(Query, "query", self._on_query)
-        self._watch_timer = self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group)
+        self._vocabulary_services = Services(self, self._configured_worker, lambda: self._settings, self._changing)
+        # Timers run on steady time: ROS time may stand still, jump or never begin
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch_group = MutuallyExclusiveCallbackGroup()
+        self._watch_timer = self._start_watch()
         if self._settings.node.autostart:
-            # From within spin, so that signals and services work while the model loads
-            self._start_timer = self.create_timer(0.01, self._autostart, MutuallyExclusiveCallbackGroup())
+            # From within spin, so that services work while the model loads
+            group = MutuallyExclusiveCallbackGroup()
+            self._start_timer = self.create_timer(0.01, self._autostart, group, self._steady)
+
+    def _start_watch(self) -> Any:
+        return self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group, self._steady)
+
+    def _configured_worker(self) -> Worker:
+        if self._worker is None:
+            raise ValueError(f"the node is {self._phase}: configure it first ({self._problem or 'no model yet'})")
+        return self._worker
 
     # Lifecycle
 
@@ -171,20 +177,22 @@ class S4TokenNode(LifecycleNode):
             self._version = worker.model.vocabulary.version
             worker.close()
 
-    def halt(self) -> None:
-        """Unsubscribe and end the worker's threads."""
+    def halt(self, timeout: float = JOIN_S, final: bool = False) -> bool:
+        """Unsubscribe and end the worker's threads, if `final` all; return whether they have ended."""
+        if final:
+            self._halted = True
+            self._vocabulary_services.close()
         if self._cloud_subscriptions:
             self._cloud_subscriptions.destroy()
             self._cloud_subscriptions = None
-        if self._worker:
-            self._worker.stop()
+        return self._worker is None or self._worker.stop(timeout)
 
     def _subscribe(self) -> None:
         """Subscribe to the topics of the settings; on an error, the subscriptions stay as they were."""
         assert self._worker is not None
-        receive = self._worker.receive
-        new = Subscriptions(self, self._settings.node.input, receive, self._cloud_group)
+        new = Subscriptions(self, self._settings.node.input, self._worker.receive)
         old, self._cloud_subscriptions = self._cloud_subscriptions, new
+        self._worker.arrivals.set_weights(new.weights)
         if old:
             old.destroy()
 
@@ -200,8 +208,10 @@ class S4TokenNode(LifecycleNode):
         config = parameter_changes.config_with_paths(settings)
         segmenter = self._factory(settings.node.model, config, settings.node.device)
         if settings.node.warm_up:
-            for _ in range(2):  # the first run compiles, the second settles allocator and caches
-                segmenter.segment(warm_up_cloud())
+            start = time.monotonic()
+            segmenter.segment(warm_up_cloud())  # compiles
+            if time.monotonic() - start < WARM_UP_S:
+                segmenter.segment(warm_up_cloud())  # settles allocator and caches
         gc.collect()
         gc.freeze()  # garbage collection need not traverse the model while a cloud waits
         return Model(segmenter, segmenter.vocabulary)
@@ -225,7 +235,8 @@ class S4TokenNode(LifecycleNode):
         old, settings = self._settings, self._settings.changed(values)
         parameter_changes.check(self, values, settings)
         model = current = self._worker.model if self._worker else None
-        model = parameter_changes.changed_model(old, settings, current, self._load_and_try)
+        encode = self._vocabulary_services.names.vocabulary
+        model = parameter_changes.changed_model(old, settings, current, self._load_and_try, encode)
         self._settings, paths = settings, old.differences(settings)
         try:
             self._apply(paths, model)
@@ -245,57 +256,18 @@ class S4TokenNode(LifecycleNode):
         settings = self._settings.node
         if "diagnostics.period" in paths:
             old = self._watch_timer
-            self._watch_timer = self.create_timer(settings.diagnostics.period, self._watch, self._watch_group)
+            self._watch_timer = self._start_watch()
             self.destroy_timer(old)
         if self._worker is None or model is None:
             return
         self._worker.publishers.inputs = self._inputs()
-        if self._cloud_subscriptions and paths & {"input.topics", "input.reliability"}:
+        if self._cloud_subscriptions and paths & {"input.topics", "input.weights", "input.reliability"}:
             self._subscribe()
         if any(path.startswith("output.") for path in paths):
             self._worker.replace_publishers(self._make_publishers)
         self._worker.smooth(self, settings.temporal)
         if model is not self._worker.model:
             self._worker.swap(model)
-
-    # Services
-
-    def _serve(self, kind: type, name: str, answer: Callable[[Worker, Any, Any], None]) -> None:
-        """Create a service of `answer(worker, request, response)`; an error becomes the message of the response."""
-
-        def callback(request: Any, response: Any) -> Any:
-            try:
-                if self._worker is None:
-                    reason = self._problem or "no model yet"
-                    raise ValueError(f"the node is {self._phase}: configure it first ({reason})")
-                answer(self._worker, request, response)
-                response.success = True
-            except Exception as error:
-                response.success, response.message = False, str(error) or repr(error)
-                if not isinstance(error, ValueError):
-                    self.get_logger().error(f"service call failed: {error!r}")
-            return response
-
-        self.create_service(kind, f"~/{name}", callback, callback_group=self._service_group)
-
-    def _on_set_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
-        with self._changing:
-            model = worker.model
-            response.version = model.vocabulary.version
-            templates = list(request.templates) or model.vocabulary.templates
-            thresholds = list(request.thresholds) or self._settings.pipeline.vocabulary.threshold
-            vocabulary = model.segmenter.make_vocabulary(list(request.names), templates, thresholds)
-            response.relabeled = worker.swap(replace(model, vocabulary=vocabulary))
-            response.version, response.message = worker.model.vocabulary.version, "; ".join(vocabulary.warnings)
-
-    def _on_get_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
-        response.vocabulary = summaries.vocabulary_message(worker.model.vocabulary, Header(stamp=self._now()))
-
-    def _on_query(self, worker: Worker, request: Any, response: Any) -> None:
-        if not request.texts:
-            raise ValueError("texts is empty; give at least one")
-        limit = request.max_matches or Query.Request.DEFAULT_MAX_MATCHES
-        response.header, response.matches = worker.query(vocabularies.checked_names(request.texts), limit)
 
     # Diagnostics
 
@@ -305,26 +277,53 @@ class S4TokenNode(LifecycleNode):
         if subscriptions:
             subscriptions.follow()
         stats = worker.stats if worker else diagnostics.Statistics()
-        silence = ""
-        if subscriptions and stats.silent_s() > settings.diagnostics.stale_after:
-            silence = f"no cloud for {stats.silent_s():.0f} s: {subscriptions.explain_silence()}"
         wanted = worker is not None and worker.publishers.wanted()
-        level, text = diagnostics.assess(stats, self._phase, wanted, silence, self._problem)
+        fault = self._fault if time.monotonic() < self._fault_until else ""
+        slow = diagnostics.slowness(stats, self._settings.pipeline)
+        hints = (self._explain_clock(), self._explain_silence(stats), slow)
+        level, text = diagnostics.assess(stats, self._phase, wanted, self._problem or fault, hints)
         vocabulary = worker.model.vocabulary if worker else None
         pairs = diagnostics.values(stats) | {
             "state": self._phase,
             "device": settings.device,
             "vocabulary_version": str(vocabulary.version if vocabulary else 0),
             "vocabulary_size": str(len(vocabulary.names) if vocabulary else 0),
+            "faults": str(self._faults),
         }
         name = f"{self.get_fully_qualified_name().lstrip('/')}: labeling"
         self._diagnostics.publish(diagnostics.array_message(self._now(), name, settings.model, level, text, pairs))
+
+    def _explain_clock(self) -> str:
+        """Say that no /clock arrives, if one is wanted."""
+        if not self.get_parameter("use_sim_time").value or self.get_clock().now().nanoseconds:
+            return ""
+        found = f"use_sim_time is true, but no /clock arrives ({self.count_publishers('/clock')} publishers)"
+        return f"{found}: start the simulator, play the bag with --clock, or set use_sim_time to false"
+
+    def _explain_silence(self, stats: diagnostics.Statistics) -> str:
+        """Say why no cloud arrives, on any topic for a while, or on one of them since the start."""
+        if (subscriptions := self._cloud_subscriptions) is None:
+            return ""
+        limit = self._settings.node.diagnostics.stale_after
+        silent = [t for t in subscriptions.weights if stats.silent_s(t) > limit]
+        if len(silent) < len(subscriptions.weights):
+            silent = [t for t in silent if not stats.of(t).received]
+        hints = [f"no cloud for {stats.silent_s(t):.0f} s: {subscriptions.explain_silence(t)}" for t in silent]
+        return "; ".join(hints)
 
     def _now(self) -> Any:
         return self.get_clock().now().to_msg()
 
     def _report_error(self, text: str) -> None:
         self.get_logger().error(text, throttle_duration_sec=5.0)
+
+    def report_fault(self, error: Exception, callback: str) -> None:
+        """Log an exception that a callback did not handle, and show it on /diagnostics for a while."""
+        self._faults += 1
+        self._fault, self._fault_until = f"{callback} failed: {error!r}", time.monotonic() + FAULT_SHOWN_S
+        if not self._halted:
+            trace = "".join(traceback.format_exception(error))
+            self.get_logger().error(f"{self._fault}\n{trace}", throttle_duration_sec=5.0)
 
 
 def main(
@@ -333,28 +332,16 @@ def main(
     base_config: Callable[[str], Config] = saved_config,
 ) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
-    # Signals only end the loop, so that the worker never loses its context during a cloud
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = signals.watch()
     try:
+        # rclpy's own handlers would take the context away from a cloud at work
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = S4TokenNode(segmenter_factory, base_config)
-    except ValueError as error:
+    except Exception as error:
         print(f"s4token: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
-    executor = MultiThreadedExecutor(num_threads=4)
-    executor.add_node(node)
-    try:
-        while not stop.is_set():
-            with contextlib.suppress(InvalidHandle):  # rclpy raises it if a callback destroys a subscription just now
-                executor.spin_once(timeout_sec=0.2)
-    finally:
-        executor.shutdown()
-        node.halt()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    process.spin(node, stop)
     return 0
 
 

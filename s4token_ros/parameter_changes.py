@@ -98,10 +98,13 @@ def _read(read: Callable[[Any], tuple[str, ...]], path: Any) -> tuple[str, ...]:
         raise ValueError(f"{path}: a line {wrong}; s4token label shows which") from None
 
 
-def changed_model(old: Settings, new: Settings, current: Model | None, load: Callable[[Settings], Any]) -> Model | None:
+def changed_model(
+    old: Settings, new: Settings, current: Model | None, load: Callable[[Settings], Model],
+    encode: Callable[..., Any],
+) -> Model | None:  # fmt: skip
     """Return the model that `new` requires, None before the first is loaded; ValueError if there is none.
 
-    `load` returns a segmenter for settings.
+    `load` returns a model for settings, `encode` is TextEncoding.vocabulary.
     """
     paths, config = old.differences(new), new.pipeline.vocabulary
     words = vocabulary_words(new) if paths & parameters.VOCABULARY_KEYS else None
@@ -111,9 +114,8 @@ def changed_model(old: Settings, new: Settings, current: Model | None, load: Cal
     if any(not path.startswith(parameters.PREFIXES_WITHOUT_RELOAD) for path in paths - parameters.VOCABULARY_KEYS):
         model = load(new)
     if words:
-        return replace(model, vocabulary=model.segmenter.make_vocabulary(*words, config.threshold))
+        return replace(model, vocabulary=encode(model.segmenter, *words, config.threshold))
     if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives
         last = current.vocabulary
-        again = model.segmenter.make_vocabulary(last.names, last.templates, last.thresholds)
-        return replace(model, vocabulary=again)
+        return replace(model, vocabulary=encode(model.segmenter, last.names, last.templates, last.thresholds))
     return model

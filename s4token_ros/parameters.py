@@ -22,9 +22,10 @@ MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points t
 # Changed without loading the model again
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
 PREFIXES_WITHOUT_RELOAD = (
-    *(f"input.{key}" for key in ("topics", "reliability", "gravity_frame")), "output.", "temporal.", "diagnostics.",
-    "warm_up",
+    *(f"input.{key}" for key in ("topics", "weights", "reliability", "gravity_frame")),
+    "output.", "temporal.", "services.", "diagnostics.", "warm_up",
 )  # fmt: skip
+MAX_WEIGHT = 1000
 RELIABILITIES = ("reliable", "best_effort")
 
 
@@ -33,7 +34,10 @@ class InputConfig:
     """Where clouds come from."""
 
     topics: tuple[str, ...] = option(
-        ("points",), "PointCloud2 topics to subscribe to; the newest cloud of any of them is labeled next"
+        ("points",), "PointCloud2 topics to subscribe to; the newest cloud of each is labeled, in turn"
+    )
+    weights: tuple[str, ...] = option(
+        (), "turns of each topic, e.g. [2, 1] labels the first twice as often while both are waiting; empty: equal"
     )
     reliability: str = option(
         "auto", "auto adapts to the publishers, even when they change", choices=("auto", *RELIABILITIES)
@@ -54,6 +58,15 @@ class OutputConfig:
     similarity: bool = option(True, "publish similarities to the texts of the last query on ~/similarity")
     class_topics: int = option(64, "maximum number of topics ~/class/<name>; 0 for none", 0, 1000)
     reliability: str = option("reliable", "reliability offered on the cloud topics", choices=RELIABILITIES)
+
+
+@dataclass(frozen=True)
+class ServicesConfig:
+    """Services settings."""
+
+    deadline: float = option(
+        30.0, "seconds after which set_vocabulary and query are given up and answered with the reason", 0.1, 3600.0
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,7 @@ class NodeConfig:
     output: OutputConfig = field(default_factory=OutputConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     vocabulary: WordFilesConfig = field(default_factory=WordFilesConfig)
+    services: ServicesConfig = field(default_factory=ServicesConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 
@@ -143,12 +157,28 @@ class Settings:
                 f"sampling.tokens={pipeline.sampling.tokens} of patches.points={pipeline.patches.points} are {points} "
                 f"points at once; at most {MAX_PATCH_POINTS} are: lower one of the two"
             )
+        checked_weights(node.input)
         return settings
 
     def differences(self, other: Settings) -> set[str]:
         """Return the dotted paths whose values differ."""
         mine, theirs = ({**options(s.node), **options(s.pipeline)} for s in (self, other))
         return {path for path, (value, _) in mine.items() if value != theirs[path][0]}
+
+
+def checked_weights(config: InputConfig) -> list[float]:
+    """Return the weight of each topic; ValueError if one is out of range, or if there are not as many as topics."""
+    if not config.weights:
+        return [1.0] * len(config.topics)
+    if len(config.weights) != len(config.topics):
+        raise ValueError(f"input.weights holds {len(config.weights)} weights for {len(config.topics)} topics")
+    try:
+        weights = [float(weight) for weight in config.weights]
+    except ValueError:
+        weights = [0.0]
+    if not all(1 / MAX_WEIGHT <= weight <= MAX_WEIGHT for weight in weights):
+        raise ValueError(f"input.weights={list(config.weights)} must be numbers from {1 / MAX_WEIGHT} to {MAX_WEIGHT}")
+    return weights
 
 
 def _plain(value: Any) -> Any:

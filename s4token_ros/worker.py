@@ -1,27 +1,21 @@
-"""The worker: decode the newest cloud, build patches, encode, label and publish, all off the ROS executor.
+"""The worker: decode the next cloud, build patches, encode, label and publish, all off the ROS executor.
 
 The model is one reference to (segmenter, vocabulary), swapped under the lock that publishing holds. So every cloud is
 labeled by exactly one vocabulary version, and no labels of an older version follow the announcement of a newer one.
+That lock is held only to announce and to publish: nothing is encoded or labeled under it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from s4token_ros import summaries
+from s4token_ros import frame_source, summaries
 from s4token_ros.diagnostics import Statistics
-from s4token_ros.frame_source import (
-    POLL_S,
-    Frame,
-    OverlappedSource,
-    Rotation,
-    SequentialSource,
-    build_frame,
-    encode_frame,
-)
+from s4token_ros.frame_source import POLL_S, Arrival, Frame, OverlappedSource, Rotation, SequentialSource
 from s4token_ros.mailbox import Mailbox
 from s4token_ros.parameters import TemporalConfig
 from s4token_ros.publishers import Publishers
@@ -40,7 +34,7 @@ class Model:
 
 
 class Worker:
-    """Labels the newest cloud while any output has a subscriber."""
+    """Labels the newest cloud of each topic in turn while any output has a subscriber."""
 
     def __init__(
         self,
@@ -53,66 +47,75 @@ class Worker:
     ) -> None:
         self.model, self.publishers = model, publishers
         self.stats = Statistics()
-        self._now, self._report_error, self._rotation = now, report_error, rotation
+        self._now, self._report_error, self._rotation, self._overlap = now, report_error, rotation, overlap
         self._temporal: TemporalLabels | None = None  # smooths the labels
-        # The message that waits, and the cloud that was encoded last
-        self._messages = Mailbox()
+        # The clouds that wait, the one that was encoded last, and the query that ~/similarity shows
+        self.arrivals = Mailbox()
         self._frame: Frame | None = None
         self._unpublished = False  # a query encoded `_frame` while nobody subscribed
-        self._query_texts: tuple[str, ...] = ()
-        # Locks and threads
-        self._publishing = threading.RLock()  # guards model, publishers, temporal and the order of what is published
+        self._query: tuple[Any, Any] | None = None  # (segmenter, Vocabulary of the texts)
+        # Locks, taken in this order, and threads
         self._encoding = threading.Lock()  # one cloud is encoded at a time
-        self._stop = threading.Event()
+        self._labeling = threading.RLock()  # one cloud is labeled at a time; guards temporal
+        self._publishing = threading.RLock()  # guards model, publishers and the order of what is published
+        self._stop = threading.Event()  # of the present run
         self._thread: threading.Thread | None = None
-        source = SequentialSource(self._messages, self._build, self._wanted, self._stop)
-        self._source = OverlappedSource(source, self._drop) if overlap else source
 
     def start(self) -> None:
         """Start the threads with fresh statistics."""
         self.stats = Statistics()
-        self._stop.clear()
+        self._stop = threading.Event()  # a thread of an earlier run that is still in a long cloud keeps its own
+        source: Any = SequentialSource(self.arrivals, self._build_or_drop, lambda: self.publishers.wanted(), self._stop)
+        self._source = OverlappedSource(source) if self._overlap else source
         self._source.start()
-        self._thread = threading.Thread(target=self._run, name="s4token worker", daemon=True)
+        arguments = (self._source, self._stop)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="s4token worker", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the threads after the current cloud, and drop waiting clouds."""
-        if self._thread is None:
-            return
+    def stop(self, timeout: float = JOIN_S) -> bool:
+        """End the threads after the current cloud, and drop waiting clouds; return whether they have ended in time."""
         self._stop.set()
-        self._source.join(JOIN_S)
-        self._thread.join(JOIN_S)
+        if self._thread is None:
+            return True
+        end = time.monotonic() + timeout
+        ended = self._source.join(timeout)
+        self._thread.join(max(0.0, end - time.monotonic()))
+        ended = ended and not self._thread.is_alive()
         self._thread = None
-        self._messages.take()
+        self.arrivals.clear()
+        return ended
 
-    def receive(self, message: Any) -> None:
-        """Take a PointCloud2; an older one that is still waiting is dropped and counted."""
-        self.stats.receive()
-        if self._messages.put(message):
-            if self._wanted():
-                self.stats.stale += 1
+    def receive(self, topic: str, message: Any) -> None:
+        """Take a PointCloud2; an older one of its topic that is still waiting is dropped and counted."""
+        self.stats.receive(topic)
+        if self.arrivals.put(Arrival(topic, message)):
+            counts = self.stats.of(topic)
+            if self.publishers.wanted():
+                counts.stale += 1
             else:
-                self.stats.idle += 1
+                counts.idle += 1
 
     def swap(self, model: Model) -> bool:
         """Make `model` the current one, with the next version; return whether the last cloud was relabeled.
 
         With the same segmenter the last cloud's encoding is reused; with another one its message is queued again.
         """
+        query = self._query
+        if query and query[0] is not model.segmenter:  # encoded now, since nothing is encoded under a lock
+            query = (model.segmenter, model.segmenter.make_vocabulary(query[1].names))
         with self._publishing:
             version = self.model.vocabulary.version + 1
             model = replace(model, vocabulary=replace(model.vocabulary, version=version))
             self.publishers.announce(model.vocabulary, self._now())  # may refuse it
-            self.model = model
+            self.model, self._query = model, query
             frame = self._frame
             if frame is None:
                 return False
             if frame.segmenter is not model.segmenter:
                 self._frame = None
-                self._messages.put_back(frame.message)
+                self.arrivals.put_back(frame.arrival)
                 return False
-            return self._wanted() and self._publish(frame, relabel=True)
+        return self.publishers.wanted() and self._publish(frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
         """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
@@ -128,7 +131,7 @@ class Worker:
 
     def smooth(self, node: Any, config: TemporalConfig) -> None:
         """Smooth the labels of later clouds by the tf that `node` hears; a new `config` begins without votes."""
-        with self._publishing:
+        with self._labeling:
             if config == (self._temporal.config if self._temporal else TemporalConfig()):
                 return
             self._close_temporal()
@@ -136,42 +139,56 @@ class Worker:
 
     def close(self) -> None:
         """Destroy the publishers and stop listening to tf."""
-        with self._publishing:
+        with self._labeling, self._publishing:
             self.publishers.destroy()
             self._close_temporal()
+
+    def _count_votes(self) -> None:
+        temporal = self._temporal
+        self.stats.temporal = temporal.figures if temporal else {}
+        self.stats.warnings += (temporal.problem,) if temporal and temporal.problem else ()
 
     def _close_temporal(self) -> None:
         if self._temporal:
             self._temporal.close()
             self._temporal = None
 
-    def query(self, texts: Sequence[str], limit: int) -> tuple[Any, list[Any]]:
+    def query(self, encode: Callable[[Any], Any], limit: int, timeout: float) -> tuple[Any, list[Any]]:
         """Return (header, matches): for each text the `limit` best superpoints of the last cloud.
 
-        From now on ~/similarity shows these texts. Raises ValueError if no cloud has been received yet.
+        `encode(segmenter)` returns the Vocabulary of the texts, which ~/similarity shows from now on. ValueError if no
+        cloud has been received yet, or if the last one is not encoded within `timeout` seconds.
         """
-        frame = self._last_frame()
-        scores = frame.segmenter.similarity(frame.encoded, texts)
+        frame = self._last_frame(timeout)
+        words = encode(frame.segmenter)
+        scores = frame.segmenter.similarity(frame.encoded, words)
         with self._publishing:
-            self._query_texts = tuple(texts)
-            self.publishers.publish_similarity(frame.cloud, texts, scores)
-        matches = summaries.matches(texts, scores, frame.encoded.superpoints, frame.cloud.xyz, limit)
+            self._query = (frame.segmenter, words)
+            self.publishers.publish_similarity(frame.cloud, words.names, scores)
+        matches = summaries.matches(words.names, scores, frame.encoded.superpoints, frame.cloud.xyz, limit)
         return frame.cloud.header, matches
 
-    def _wanted(self) -> bool:
-        return self.publishers.wanted()
+    def _build_or_drop(self, arrival: Arrival) -> Frame | None:
+        try:
+            with self.stats.working():
+                return frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
+        except Exception as error:
+            self._drop(arrival.topic, error)
+            return None
 
-    def _build(self, message: Any) -> Frame:
-        return build_frame(message, self.model.segmenter, self._rotation)
-
-    def _last_frame(self) -> Frame:
+    def _last_frame(self, timeout: float) -> Frame:
         """Return the newest encoded cloud; while nobody subscribes, encode the newest received one first."""
-        while (frame := self._frame) is None or not self._wanted():
+        end = time.monotonic() + timeout
+        while (frame := self._frame) is None or not self.publishers.wanted():
             if not self._encoding.acquire(timeout=POLL_S):
+                if time.monotonic() > end or self._stop.is_set():
+                    raise ValueError(f"the last cloud was not encoded within {timeout:.0f} s")
                 continue  # the worker is busy, perhaps with the frame needed here
             try:
-                if (message := self._messages.take()) is not None:
-                    self._frame = encode_frame(self._build(message))
+                if (arrival := self.arrivals.take_newest()) is not None:
+                    self._frame = frame_source.encode_frame(
+                        frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
+                    )
                     self._unpublished = True
                 frame = self._frame
                 break
@@ -181,52 +198,56 @@ class Worker:
             raise ValueError("no cloud received yet; see /diagnostics for the reason")
         return frame
 
-    def _run(self) -> None:
-        self._source.limit_worker_threads()
-        while not self._stop.is_set():
-            if self._source.wait(POLL_S) or (self._unpublished and self._wanted()):
+    def _run(self, source: SequentialSource | OverlappedSource, stop: threading.Event) -> None:
+        source.limit_worker_threads()
+        while not stop.is_set():
+            if source.wait(POLL_S) or (self._unpublished and self.publishers.wanted()):
                 with self._encoding:
-                    self._process_next()
+                    if not stop.is_set():
+                        self._process_next(source)
 
-    def _process_next(self) -> None:
+    def _process_next(self, source: SequentialSource | OverlappedSource) -> None:
         """Encode, label and publish the next frame, or publish the one that a query has encoded."""
+        frame = source.take() or (self._frame if self._unpublished else None)
+        if frame is None:
+            return
         try:
-            if (frame := self._source.take()) is not None:
-                self._frame = encode_frame(frame)
-            self._unpublished = False
-            if self._frame is not None and not self._publish(self._frame):
-                self._messages.put_back(self._frame.message)  # the segmenter was replaced in the meantime
+            with self.stats.working():
+                if frame.encoded is None:
+                    self._frame = frame = frame_source.encode_frame(frame)
+                self._unpublished = False
+                if not self._publish(frame):
+                    self.arrivals.put_back(frame.arrival)  # the segmenter was replaced in the meantime
         except Exception as error:  # a frame may fail here and nowhere else: report it, drop it, continue
-            self._drop(error)
+            self._drop(frame.topic, error)
 
-    def _drop(self, error: Exception) -> None:
-        self.stats.fail(str(error) or repr(error))
-        self._report_error(f"cloud dropped: {error}")
+    def _drop(self, topic: str, error: Exception) -> None:
+        self.stats.fail(topic, str(error) or repr(error))
+        if not self._stop.is_set():
+            self._report_error(f"cloud dropped: {error}")
 
     def _publish(self, frame: Frame, relabel: bool = False) -> bool:
-        """Label and publish a frame with the current model; False if another segmenter encoded it."""
-        with self._publishing:
-            model = self.model
-            if frame.segmenter is not model.segmenter:
-                return False
-            segmentation = self._temporal.label(frame, model.vocabulary) if self._temporal else None
-            segmentation = segmentation or model.segmenter.label(frame.encoded, model.vocabulary)
-            publish_ms = self.publishers.publish(frame.cloud, segmentation)
-            if not relabel:
-                if self._query_texts and self.publishers.similarity_wanted():
-                    scores = frame.segmenter.similarity(frame.encoded, self._query_texts)
-                    self.publishers.publish_similarity(frame.cloud, self._query_texts, scores)
-                self._count(frame, {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms})
-        return True
+        """Label and publish a frame with the current model; False if another segmenter encoded it.
 
-    def _count(self, frame: Frame, stages_ms: dict[str, float]) -> None:
-        self.stats.succeed(stages_ms)
-        now, stamp = self._now(), frame.cloud.header.stamp
-        self.stats.age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
-        self.stats.unlabeled_reason = frame.encoded.unlabeled_reason
-        self.stats.set_aside = frame.encoded.set_aside
-        self.stats.warnings = (*self.model.vocabulary.warnings, *frame.warnings, *frame.encoded.warnings)
-        self.stats.temporal = self._temporal.figures if self._temporal else {}
-        if self._temporal and self._temporal.problem:
-            self.stats.warnings += (self._temporal.problem,)
-        self.stats.frame_id_missing = not frame.cloud.header.frame_id
+        To relabel is left out, too, if a newer frame is on its way. Labels are computed outside of the publishing lock,
+        and once more if the model was replaced meanwhile.
+        """
+        with self._labeling:
+            while (model := self.model).segmenter is frame.segmenter and not (relabel and frame is not self._frame):
+                segmentation = self._temporal.label(frame, model.vocabulary) if self._temporal else None
+                segmentation = segmentation or model.segmenter.label(frame.encoded, model.vocabulary)
+                query, scores = self._query, None
+                if not relabel and query and query[0] is frame.segmenter and self.publishers.similarity_wanted():
+                    scores = frame.segmenter.similarity(frame.encoded, query[1])
+                with self._publishing:
+                    if model is not self.model:
+                        continue
+                    publish_ms = self.publishers.publish(frame.cloud, segmentation)
+                    if scores is not None:
+                        self.publishers.publish_similarity(frame.cloud, query[1].names, scores)
+                    if not relabel:
+                        stages_ms = {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms}
+                        self.stats.succeed(frame, model.vocabulary, stages_ms, self._now())
+                        self._count_votes()
+                return True
+        return False

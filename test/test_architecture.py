@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("constants", "tokenizer_variants"),
     "kernels": ("constants",),
     "pipeline": ("constants", "config", "kernels", "stage_timer"),
-    "words": (),
+    "words": ("constants",),
     "word_files": (),
     "word_lists": (),
     "word_checks": (),

@@ -18,8 +18,8 @@ def letters(texts: list[str]) -> np.ndarray:
 
 
 def test_features_are_averaged_over_templates_and_normalized():
-    words = vocabulary.build(["chair", " table "], ["a {}", "the {} here"], 0.3, letters, 7)
-    assert words.names == ("chair", "table") and words.version == 7
+    words = vocabulary.build(["chair", " table "], ["a {}", "the {} here"], 0.3, letters)
+    assert words.names == ("chair", "table") and words.version == 1
     for row, name in zip(words.text, words.names, strict=True):
         expected = letters([f"a {name}", f"the {name} here"]).mean(axis=0)
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-6)

@@ -1,0 +1,107 @@
+"""The services of the node; each has a callback group of its own, so that none waits for another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from std_msgs.msg import Header
+
+from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
+from s4token_model import constants, vocabulary
+from s4token_ros import summaries
+from s4token_ros.parameters import Settings
+from s4token_ros.text_encoding import TextEncoding
+from s4token_ros.worker import Worker
+
+# Services of rclpy that only read: they answer while a transition or a change of parameters is at work
+READING = ("get_state", "get_available_states", "get_available_transitions", "get_transition_graph",
+           "get_parameters", "get_parameter_types", "list_parameters", "describe_parameters")  # fmt: skip
+
+
+class Services:
+    """set_vocabulary, get_vocabulary and query; an error becomes the message of the response."""
+
+    def __init__(
+        self,
+        node: Any,
+        worker: Callable[[], Worker],  # raises ValueError while there is none
+        settings: Callable[[], Settings],
+        changing: Any,  # the lock that is held to replace the model or its vocabulary
+    ) -> None:
+        self._node, self._worker, self._settings, self._changing = node, worker, settings, changing
+        # Of each kind one request is at work and one may wait
+        self.names, self._texts = (TextEncoding(lambda: settings().node.services.deadline) for _ in range(2))
+        self._queries = threading.BoundedSemaphore(2)
+        # Further requests of these two have to be received, to be refused
+        self._serve(SetVocabulary, "set_vocabulary", self._set_vocabulary, ReentrantCallbackGroup())
+        self._serve(Query, "query", self._query, ReentrantCallbackGroup())
+        self._serve(GetVocabulary, "get_vocabulary", self._get_vocabulary, MutuallyExclusiveCallbackGroup())
+        reading = MutuallyExclusiveCallbackGroup()
+        for service in node.services:
+            if service.srv_name.rpartition("/")[2] in READING:
+                service.callback_group = reading
+                reading.add_entity(service)
+
+    def close(self) -> None:
+        """Give up what is at work."""
+        self.names.close()
+        self._texts.close()
+
+    def _serve(self, kind: type, name: str, answer: Callable[[Worker, Any, Any], None], group: Any) -> None:
+        def callback(request: Any, response: Any) -> Any:
+            try:
+                answer(self._worker(), request, response)
+                response.success = True
+            except Exception as error:
+                response.success, response.message = False, str(error) or repr(error)
+                if not isinstance(error, ValueError):
+                    self._node.get_logger().error(f"{name} failed: {error!r}", throttle_duration_sec=5.0)
+            return response
+
+        self._node.create_service(kind, f"~/{name}", callback, callback_group=group)
+
+    def _set_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
+        old = worker.model.vocabulary
+        response.version = old.version
+        templates = list(request.templates) or old.templates
+        thresholds = list(request.thresholds) or self._settings().pipeline.vocabulary.threshold
+        segmenter = worker.model.segmenter
+        words = self.names.vocabulary(segmenter, list(request.names), templates, thresholds)
+        if not self._changing.acquire(timeout=self._settings().node.services.deadline):
+            raise ValueError("parameters are being changed; try again")
+        try:
+            if worker.model.segmenter is not segmenter:
+                raise ValueError("the model was replaced in the meantime; try again")
+            response.relabeled = worker.swap(replace(worker.model, vocabulary=words))
+        finally:
+            self._changing.release()
+        response.version, response.message = worker.model.vocabulary.version, "; ".join(words.warnings)
+
+    def _get_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        response.vocabulary = summaries.vocabulary_message(worker.model.vocabulary, header)
+
+    def _query(self, worker: Worker, request: Any, response: Any) -> None:
+        limit = request.max_matches or Query.Request.DEFAULT_MAX_MATCHES
+        for count, bound, what in (
+            (len(request.texts), constants.MAX_QUERY_TEXTS, "texts"), (limit, constants.MAX_MATCHES, "matches per text")
+        ):  # fmt: skip
+            if count > bound:
+                raise ValueError(f"{count} {what}; a query has at most {bound}")
+        if not request.texts:
+            raise ValueError("texts is empty; give at least one")
+        texts = vocabulary.checked_names(request.texts)
+        if not self._queries.acquire(blocking=False):
+            raise ValueError("other queries are at work or waiting; try again")
+        try:
+
+            def encode(segmenter: Any) -> Any:
+                return self._texts.vocabulary(segmenter, texts, (), 0.0)
+
+            response.header, response.matches = worker.query(encode, limit, self._settings().node.services.deadline)
+        finally:
+            self._queries.release()

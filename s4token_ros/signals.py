@@ -1,0 +1,47 @@
+"""SIGINT and SIGTERM end the node's process in time and in every state, with exit code 0."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+
+GRACE_S = 2.0  # from the signal to the end of the process, whatever it is doing
+
+_received = threading.Event()
+_sockets: list[socket.socket] = []  # kept open
+
+
+def watch() -> threading.Event:
+    """Receive the signals in a thread of their own, since the main one may be busy; the event is set by the first.
+
+    The process ends with exit code 0 at the second, or GRACE_S seconds later: a thread inside of numba or torch cannot
+    be interrupted, and must not outlive what it uses. Called in the main thread; repeated calls change nothing.
+    """
+    if not _sockets:
+        _sockets.extend(socket.socketpair())
+        _sockets[1].setblocking(False)
+        signal.set_wakeup_fd(_sockets[1].fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        threading.Thread(target=_wait, args=_sockets[:1], name="s4token signals", daemon=True).start()
+    return _received
+
+
+def _wait(reader: socket.socket) -> None:
+    reader.recv(1)
+    _received.set()
+    reader.settimeout(GRACE_S)
+    with contextlib.suppress(TimeoutError):
+        reader.recv(1)
+    leave(0)
+
+
+def leave(code: int) -> None:
+    """End the process at once, without the destructors of libraries whose threads are still at work."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
