@@ -73,7 +73,7 @@ setup(
         "lint": requirements("-lint"),
     },
     entry_points={
-        "console_scripts": ["s4token = s4token_model.cli:main", "s4token_node = s4token_ros.node:main"],
+        "console_scripts": ["s4token = s4token_model.cli:main", "s4token_node = s4token_ros.start:main"],
         # Commands of `s4token` that live outside of s4token_model; s4token_model/cli.py finds them by this group.
         "s4token.commands": ["demo = s4token_ros.demo:main", "live-benchmark = s4token_ros.live_benchmark:main"],
     },

@@ -128,7 +128,7 @@ class Session:
         """Start the node with parameters "name:=value"; return the seconds until its model was loaded."""
         start = time.monotonic()
         pairs = [word for parameter in parameters for word in ("-p", parameter)]
-        self._start("node", ["s4token_ros.node", "--ros-args", "-r", f"points:={self._topic}", *pairs])
+        self._start("node", ["s4token_ros.start", "--ros-args", "-r", f"points:={self._topic}", *pairs])
         self.wait(self._configured, READY_S, "vocabulary: the model is not loaded")
         return time.monotonic() - start
 

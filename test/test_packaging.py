@@ -172,7 +172,9 @@ def test_the_wheel_holds_code_weights_and_shared_files(wheel):
     assert set(expected) - set(names) == set()
     assert not [n for n in names if n.startswith("test") or "__pycache__" in n]
     entry_points = wheel.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
-    assert "s4token = s4token_model.cli:main" in entry_points and "s4token_node = s4token_ros.node:main" in entry_points
+    assert (
+        "s4token = s4token_model.cli:main" in entry_points and "s4token_node = s4token_ros.start:main" in entry_points
+    )
 
 
 def test_every_command_of_the_command_line_exists(wheel):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import sys
 import threading
@@ -38,7 +39,15 @@ if __name__ != "__main__":  # the node's process inherits it
         os.environ.pop(name, None)
     os.environ.update(session.environment())
 
+HANGING_POINTS = 17  # a cloud of so many points, or a class "hang", makes it hang where FAKE_HANG names
 FAILING_POINTS = 13  # a cloud of so many points makes the fake segmenter fail
+
+
+def hang(state: str, points: int = HANGING_POINTS) -> None:
+    """Compute for ever, without the GIL, as a compiler or a network of a large cloud may, if FAKE_HANG is `state`."""
+    if os.environ.get("FAKE_HANG") == state and points == HANGING_POINTS:
+        print(f"hanging: {state}", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 
 
 def random_rows(texts: list[str]) -> np.ndarray:
@@ -62,12 +71,14 @@ class FakeSegmenter:
         self.encoded = 0
         self.seconds = float(os.environ.get("FAKE_SECONDS", "0"))
         self.forming = float(os.environ.get("FAKE_FORMING", "0"))
-        self.texts = 0.0  # seconds that the text tower takes, except while loading
+        self.texts = 0.0  # seconds per class name that the text tower takes, except while loading
+        hang("loading")
         self.vocabulary = self.make_vocabulary(config.vocabulary.names or ("floor", "wall", "chair"))
         self.texts = float(os.environ.get("FAKE_TEXTS", "0"))
 
     def make_vocabulary(self, names, templates=None, thresholds=None, check=lambda: None):
-        for _ in range(round(self.texts * 100)):
+        hang("texts", HANGING_POINTS * ("hang" in names))
+        for _ in range(round(self.texts * len(names) * 100)):
             check()
             time.sleep(0.01)
         limits = self.config.vocabulary.threshold if thresholds is None else thresholds
@@ -76,16 +87,19 @@ class FakeSegmenter:
         return dataclasses.replace(words, warnings=unknown)
 
     def encode(self, xyz, rgb=None):
+        hang("warm-up")
         return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
     def build_patches(self, xyz, rgb=None, frame="", rotation=None):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
+        hang("patches", len(xyz))
         time.sleep(self.forming)
         return xyz
 
     def encode_patches(self, xyz, count):
         self.encoded += 1
+        hang("inference", len(xyz))
         time.sleep(self.seconds)
         valid = np.isfinite(xyz).all(axis=1)
         superpoints = np.where(valid, np.arange(len(xyz)) // 100, constants.NO_SUPERPOINT).astype(np.uint32)

@@ -27,7 +27,7 @@ from std_msgs.msg import String
 from s4token_ros import write_parameter_file
 from s4token_ros.qos import cloud_qos
 
-REAL = (sys.executable, "-m", "s4token_ros.node", "--ros-args")
+REAL = (sys.executable, "-m", "s4token_ros.start", "--ros-args")
 
 
 @pytest.fixture
