@@ -20,8 +20,8 @@ THREADS = 32  # callbacks at work at once: some wait for clouds, texts or models
 class GuardedExecutor(MultiThreadedExecutor):
     """Gives exceptions to `report(error, callback)`; rclpy raises them out of spin, or never runs the group again."""
 
-    def __init__(self, report: Callable[[Exception, str], None]) -> None:
-        super().__init__(num_threads=THREADS)
+    def __init__(self, report: Callable[[Exception, str], None], context: Any = None) -> None:
+        super().__init__(num_threads=THREADS, context=context)
         self._report = report
 
     def _make_handler(self, entity: Any, node: Any, take: Callable[[Any], Any], *rest: Any) -> Any:

@@ -344,4 +344,12 @@ if __name__ == "__main__":
     from s4token_ros import node, worker
 
     worker.Transforms = FakeTransforms
+    if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
+        slowness = node.diagnostics.slowness
+
+        def fail_once(*arguments):
+            node.diagnostics.slowness = slowness
+            raise RuntimeError("diagnostics")
+
+        node.diagnostics.slowness = fail_once
     sys.exit(node.main(sys.argv, FakeSegmenter, lambda model: Config()))
