@@ -64,8 +64,8 @@ class Statistics:
         counts.received += 1
         counts.last_received = time.monotonic()
 
-    def succeed(self, frame: Any, vocabulary: Any, stages_ms: dict[str, float], now: Any) -> None:
-        """Count a labeled Frame, at the ROS time `now`, a message, and record what is odd about it and its latency."""
+    def succeed(self, frame: Any, vocabulary: Any, temporal: Any, stages_ms: dict[str, float], now: Any) -> None:
+        """Count a Frame that was labeled with a vocabulary, by TemporalLabels or None, at the ROS time `now`."""
         self.of(frame.topic).labeled += 1
         self.failing = False
         self.recent.append((time.monotonic(), dict(stages_ms)))
@@ -74,7 +74,9 @@ class Statistics:
         age_s = now.sec - stamp.sec + (now.nanosec - stamp.nanosec) * 1e-9
         self.age_s = age_s if now.sec or now.nanosec else None  # a clock at zero has not been set
         self.unlabeled_reason, self.set_aside = encoded.unlabeled_reason, encoded.set_aside
-        self.warnings = (*vocabulary.warnings, *frame.warnings, *encoded.warnings)
+        self.temporal = temporal.figures if temporal else {}
+        problem = (temporal.problem,) if temporal and temporal.problem else ()
+        self.warnings = (*vocabulary.warnings, *frame.warnings, *encoded.warnings, *problem)
         self.frame_id_missing = not header.frame_id
 
     def fail(self, topic: str, error: str) -> None:

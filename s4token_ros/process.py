@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import Executor, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 
 from s4token_ros import signals
 
@@ -75,11 +75,13 @@ def spin(node: Any, stop: threading.Event) -> None:
         except Exception as error:
             node.report_fault(error, "executor")
             time.sleep(PAUSE_S)
-    end = time.monotonic() + ORDERLY_S
-    Executor.shutdown(executor, timeout_sec=0.0)  # MultiThreadedExecutor would wait for running callbacks
-    ended = node.halt(ORDERLY_S, final=True)
-    ended = executor._work_tracker.wait(max(0.0, end - time.monotonic())) and ended
-    node.destroy_node()
-    node.context.try_shutdown()
-    if not ended:
-        signals.leave(0)
+    ended = False
+    try:  # executor.shutdown() would wait for running callbacks, however long
+        end = time.monotonic() + ORDERLY_S
+        halted = node.halt(ORDERLY_S, final=True)
+        ended = executor._work_tracker.wait(max(0.0, end - time.monotonic())) and halted
+        node.destroy_node()
+        node.context.try_shutdown()
+    finally:
+        if not ended:
+            signals.leave(0)

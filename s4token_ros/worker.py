@@ -65,7 +65,7 @@ class Worker:
         """Start the threads with fresh statistics."""
         self.stats = Statistics()
         self._stop = threading.Event()  # a thread of an earlier run that is still in a long cloud keeps its own
-        source: Any = SequentialSource(self.arrivals, self._build_or_drop, lambda: self.publishers.wanted(), self._stop)
+        source: Any = SequentialSource(self.arrivals, self._build_or_drop, self._wanted, self._stop)
         self._source = OverlappedSource(source) if self._overlap else source
         self._source.start()
         arguments = (self._source, self._stop)
@@ -90,7 +90,7 @@ class Worker:
         self.stats.receive(topic)
         if self.arrivals.put(Arrival(topic, message)):
             counts = self.stats.of(topic)
-            if self.publishers.wanted():
+            if self._wanted():
                 counts.stale += 1
             else:
                 counts.idle += 1
@@ -115,7 +115,7 @@ class Worker:
                 self._frame = None
                 self.arrivals.put_back(frame.arrival)
                 return False
-        return self.publishers.wanted() and self._publish(frame, relabel=True)
+        return self._wanted() and self._publish(frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
         """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
@@ -143,11 +143,6 @@ class Worker:
             self.publishers.destroy()
             self._close_temporal()
 
-    def _count_votes(self) -> None:
-        temporal = self._temporal
-        self.stats.temporal = temporal.figures if temporal else {}
-        self.stats.warnings += (temporal.problem,) if temporal and temporal.problem else ()
-
     def _close_temporal(self) -> None:
         if self._temporal:
             self._temporal.close()
@@ -168,6 +163,12 @@ class Worker:
         matches = summaries.matches(words.names, scores, frame.encoded.superpoints, frame.cloud.xyz, limit)
         return frame.cloud.header, matches
 
+    def _wanted(self) -> bool:
+        try:
+            return self.publishers.wanted()
+        except Exception:  # destroyed just now
+            return False
+
     def _build_or_drop(self, arrival: Arrival) -> Frame | None:
         try:
             with self.stats.working():
@@ -179,7 +180,7 @@ class Worker:
     def _last_frame(self, timeout: float) -> Frame:
         """Return the newest encoded cloud; while nobody subscribes, encode the newest received one first."""
         end = time.monotonic() + timeout
-        while (frame := self._frame) is None or not self.publishers.wanted():
+        while (frame := self._frame) is None or not self._wanted():
             if not self._encoding.acquire(timeout=POLL_S):
                 if time.monotonic() > end or self._stop.is_set():
                     raise ValueError(f"the last cloud was not encoded within {timeout:.0f} s")
@@ -201,7 +202,7 @@ class Worker:
     def _run(self, source: SequentialSource | OverlappedSource, stop: threading.Event) -> None:
         source.limit_worker_threads()
         while not stop.is_set():
-            if source.wait(POLL_S) or (self._unpublished and self.publishers.wanted()):
+            if source.wait(POLL_S) or (self._unpublished and self._wanted()):
                 with self._encoding:
                     if not stop.is_set():
                         self._process_next(source)
@@ -247,7 +248,6 @@ class Worker:
                         self.publishers.publish_similarity(frame.cloud, query[1].names, scores)
                     if not relabel:
                         stages_ms = {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms}
-                        self.stats.succeed(frame, model.vocabulary, stages_ms, self._now())
-                        self._count_votes()
+                        self.stats.succeed(frame, model.vocabulary, self._temporal, stages_ms, self._now())
                 return True
         return False
