@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from s4token_model.config import Config
-from s4token_ros import diagnostics, parameter_changes, parameters, process, signals, topic_names
+from s4token_ros import model_loading, parameter_changes, parameters, process, signals, topic_names
+from s4token_ros.model_loading import SegmenterFactory
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.services import Services
 from s4token_ros.subscriptions import Subscriptions
 from s4token_ros.transforms import Gravity
+from s4token_ros.watch import Watch, Watched, steady_timer
 from s4token_ros.worker import JOIN_S, Model, Worker
 
-FAULT_SHOWN_S = 10.0  # an exception of a callback stays on /diagnostics for so long
-WARM_UP_S = 10.0  # the second cloud of the warm-up is left out if the first took longer
-
-SegmenterFactory = Callable[[str, Config, str], Any]
 BUSY_S = 2.0  # that a change of a parameter waits for another one, or for the model
-TRIED_POINTS = 600
-
-
-def load_segmenter(model: str, config: Config, device: str) -> Any:
-    """Load a Segmenter; imports torch."""
-    from s4token_model.segmenter import Segmenter
-
-    return Segmenter.load(model, config, device)
-
-
-def saved_config(model: str) -> Config:
-    """Return the config that a checkpoint was saved with."""
-    from s4token_model.checkpoint import read_config
-
-    return read_config(model)
-
-
-def warm_up_cloud(points: int = 60_000) -> np.ndarray:
-    """Return a floor, a wall and boxes, (points, 3) float32 [m]: as much work for every stage as a real cloud."""
-    rng = np.random.default_rng(0)
-    xyz = rng.random((points, 3), np.float32) * np.float32([8, 8, 2.5])
-    third = points // 3
-    xyz[:third, 2] = 0
-    xyz[third : 2 * third, 1] = 0
-    corner = np.floor(xyz[2 * third :])
-    xyz[2 * third :] = corner + 0.5 * (xyz[2 * third :] - corner) * (rng.random((points - 2 * third, 3)) < 0.7)
-    return xyz
 
 
 class S4TokenNode(LifecycleNode):
@@ -78,20 +44,11 @@ class S4TokenNode(LifecycleNode):
         self._version = 0  # of the last vocabulary before the node was cleaned up
         self._phase, self._problem = "unconfigured", ""
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
-        self._faults, self._fault, self._fault_until, self._halted = 0, "", 0.0, False
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._vocabulary_services = Services(self, self._configured_worker, lambda: self._settings, self._changing)
-        # Timers run on steady time: ROS time may stand still, jump or never begin
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watch_group = MutuallyExclusiveCallbackGroup()
-        self._watch_timer = self._start_watch()
+        self._watch = Watch(self, self._watched)
         if self._settings.node.autostart:
             # From within spin, so that services work while the model loads
-            group = MutuallyExclusiveCallbackGroup()
-            self._start_timer = self.create_timer(0.01, self._autostart, group, self._steady)
-
-    def _start_watch(self) -> Any:
-        return self.create_timer(self._settings.node.diagnostics.period, self._watch, self._watch_group, self._steady)
+            self._start_timer = steady_timer(self, 0.01, self._autostart)
 
     def _configured_worker(self) -> Worker:
         if self._worker is None:
@@ -180,7 +137,7 @@ class S4TokenNode(LifecycleNode):
     def halt(self, timeout: float = JOIN_S, final: bool = False) -> bool:
         """Unsubscribe and end the worker's threads, if `final` all; return whether they have ended."""
         if final:
-            self._halted = True
+            self._watch.close()
             self._vocabulary_services.close()
         if self._cloud_subscriptions:
             self._cloud_subscriptions.destroy()
@@ -204,17 +161,8 @@ class S4TokenNode(LifecycleNode):
     def _make_publishers(self) -> Publishers:
         return Publishers(self, self._settings.node.output, self._inputs())
 
-    def _load(self, settings: Settings) -> Model:
-        config = parameter_changes.config_with_paths(settings)
-        segmenter = self._factory(settings.node.model, config, settings.node.device)
-        if settings.node.warm_up:
-            start = time.monotonic()
-            segmenter.segment(warm_up_cloud())  # compiles
-            if time.monotonic() - start < WARM_UP_S:
-                segmenter.segment(warm_up_cloud())  # settles allocator and caches
-        gc.collect()
-        gc.freeze()  # garbage collection need not traverse the model while a cloud waits
-        return Model(segmenter, segmenter.vocabulary)
+    def _load(self, settings: Settings, trial: bool = False) -> Model:
+        return model_loading.load(self._factory, settings, trial)
 
     # Parameters
 
@@ -236,7 +184,7 @@ class S4TokenNode(LifecycleNode):
         parameter_changes.check(self, values, settings)
         model = current = self._worker.model if self._worker else None
         encode = self._vocabulary_services.names.vocabulary
-        model = parameter_changes.changed_model(old, settings, current, self._load_and_try, encode)
+        model = parameter_changes.changed_model(old, settings, current, partial(self._load, trial=True), encode)
         self._settings, paths = settings, old.differences(settings)
         try:
             self._apply(paths, model)
@@ -245,19 +193,11 @@ class S4TokenNode(LifecycleNode):
             self._apply(paths, current)
             raise
 
-    def _load_and_try(self, settings: Settings) -> Model:
-        """Load the model for changed settings, and label a small cloud with it, which tells whether they work."""
-        model = self._load(settings)
-        model.segmenter.segment(warm_up_cloud(TRIED_POINTS))
-        return model
-
     def _apply(self, paths: set[str], model: Model | None) -> None:
         """Bring timers, topics, smoothing and model in line with the settings, as far as `paths` concern them."""
         settings = self._settings.node
         if "diagnostics.period" in paths:
-            old = self._watch_timer
-            self._watch_timer = self._start_watch()
-            self.destroy_timer(old)
+            self._watch.restart()
         if self._worker is None or model is None:
             return
         self._worker.publishers.inputs = self._inputs()
@@ -271,45 +211,14 @@ class S4TokenNode(LifecycleNode):
 
     # Diagnostics
 
-    def _watch(self) -> None:
-        """Adapt to publishers that appeared or changed, and publish diagnostics."""
-        worker, subscriptions, settings = self._worker, self._cloud_subscriptions, self._settings.node
-        if subscriptions:
-            subscriptions.follow()
-        stats = worker.stats if worker else diagnostics.Statistics()
-        wanted = worker is not None and worker.publishers.wanted()
-        fault = self._fault if time.monotonic() < self._fault_until else ""
-        slow = diagnostics.slowness(stats, self._settings.pipeline)
-        hints = (self._explain_clock(), self._explain_silence(stats), slow)
-        level, text = diagnostics.assess(stats, self._phase, wanted, self._problem or fault, hints)
-        vocabulary = worker.model.vocabulary if worker else None
-        pairs = diagnostics.values(stats) | {
-            "state": self._phase,
-            "device": settings.device,
-            "vocabulary_version": str(vocabulary.version if vocabulary else 0),
-            "vocabulary_size": str(len(vocabulary.names) if vocabulary else 0),
-            "faults": str(self._faults),
-        }
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: labeling"
-        self._diagnostics.publish(diagnostics.array_message(self._now(), name, settings.model, level, text, pairs))
+    def _watched(self) -> Watched:
+        if self._cloud_subscriptions:
+            self._cloud_subscriptions.follow()
+        return Watched(self._phase, self._problem, self._settings, self._worker, self._cloud_subscriptions)
 
-    def _explain_clock(self) -> str:
-        """Say that no /clock arrives, if one is wanted."""
-        if not self.get_parameter("use_sim_time").value or self.get_clock().now().nanoseconds:
-            return ""
-        found = f"use_sim_time is true, but no /clock arrives ({self.count_publishers('/clock')} publishers)"
-        return f"{found}: start the simulator, play the bag with --clock, or set use_sim_time to false"
-
-    def _explain_silence(self, stats: diagnostics.Statistics) -> str:
-        """Say why no cloud arrives, on any topic for a while, or on one of them since the start."""
-        if (subscriptions := self._cloud_subscriptions) is None:
-            return ""
-        limit = self._settings.node.diagnostics.stale_after
-        silent = [t for t in subscriptions.weights if stats.silent_s(t) > limit]
-        if len(silent) < len(subscriptions.weights):
-            silent = [t for t in silent if not stats.of(t).received]
-        hints = [f"no cloud for {stats.silent_s(t):.0f} s: {subscriptions.explain_silence(t)}" for t in silent]
-        return "; ".join(hints)
+    def report_fault(self, error: Exception, callback: str) -> None:
+        """Report an exception that a callback did not handle."""
+        self._watch.report_fault(error, callback)
 
     def _now(self) -> Any:
         return self.get_clock().now().to_msg()
@@ -317,19 +226,11 @@ class S4TokenNode(LifecycleNode):
     def _report_error(self, text: str) -> None:
         self.get_logger().error(text, throttle_duration_sec=5.0)
 
-    def report_fault(self, error: Exception, callback: str) -> None:
-        """Log an exception that a callback did not handle, and show it on /diagnostics for a while."""
-        self._faults += 1
-        self._fault, self._fault_until = f"{callback} failed: {error!r}", time.monotonic() + FAULT_SHOWN_S
-        if not self._halted:
-            trace = "".join(traceback.format_exception(error))
-            self.get_logger().error(f"{self._fault}\n{trace}", throttle_duration_sec=5.0)
-
 
 def main(
     arguments: list[str] | None = None,
-    segmenter_factory: SegmenterFactory = load_segmenter,
-    base_config: Callable[[str], Config] = saved_config,
+    segmenter_factory: SegmenterFactory = model_loading.load_segmenter,
+    base_config: Callable[[str], Config] = model_loading.saved_config,
 ) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
     stop = signals.watch()

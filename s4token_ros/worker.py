@@ -134,19 +134,16 @@ class Worker:
         with self._labeling:
             if config == (self._temporal.config if self._temporal else TemporalConfig()):
                 return
-            self._close_temporal()
+            if self._temporal:
+                self._temporal.close()
             self._temporal = TemporalLabels(config, Transforms(node)) if config.enabled else None
 
     def close(self) -> None:
         """Destroy the publishers and stop listening to tf."""
         with self._labeling, self._publishing:
             self.publishers.destroy()
-            self._close_temporal()
-
-    def _close_temporal(self) -> None:
-        if self._temporal:
-            self._temporal.close()
-            self._temporal = None
+            if self._temporal:
+                self._temporal.close()
 
     def query(self, encode: Callable[[Any], Any], limit: int, timeout: float) -> tuple[Any, list[Any]]:
         """Return (header, matches): for each text the `limit` best superpoints of the last cloud.

@@ -15,7 +15,7 @@ pytest.importorskip("s4token_interfaces.msg")
 from s4token_model import cli
 from s4token_ros import live_benchmark
 from s4token_ros.live_benchmark import Listener
-from s4token_ros.node import warm_up_cloud
+from s4token_ros.model_loading import warm_up_cloud
 
 
 @pytest.mark.timeout(240)

@@ -1,0 +1,62 @@
+"""Load the model of the node, and run it before the first cloud arrives."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from s4token_model.config import Config
+from s4token_ros import parameter_changes
+from s4token_ros.parameters import Settings
+from s4token_ros.worker import Model
+
+WARM_UP_S = 10.0  # the second cloud of the warm-up is left out if the first took longer
+TRIED_POINTS = 600
+
+SegmenterFactory = Callable[[str, Config, str], Any]
+
+
+def load_segmenter(model: str, config: Config, device: str) -> Any:
+    """Load a Segmenter; imports torch."""
+    from s4token_model.segmenter import Segmenter
+
+    return Segmenter.load(model, config, device)
+
+
+def saved_config(model: str) -> Config:
+    """Return the config that a checkpoint was saved with."""
+    from s4token_model.checkpoint import read_config
+
+    return read_config(model)
+
+
+def warm_up_cloud(points: int = 60_000) -> np.ndarray:
+    """Return a floor, a wall and boxes, (points, 3) float32 [m]: as much work for every stage as a real cloud."""
+    rng = np.random.default_rng(0)
+    xyz = rng.random((points, 3), np.float32) * np.float32([8, 8, 2.5])
+    third = points // 3
+    xyz[:third, 2] = 0
+    xyz[third : 2 * third, 1] = 0
+    corner = np.floor(xyz[2 * third :])
+    xyz[2 * third :] = corner + 0.5 * (xyz[2 * third :] - corner) * (rng.random((points - 2 * third, 3)) < 0.7)
+    return xyz
+
+
+def load(factory: SegmenterFactory, settings: Settings, trial: bool = False) -> Model:
+    """Return the model of the settings; with `trial`, label a small cloud, which tells whether they work."""
+    config = parameter_changes.config_with_paths(settings)
+    segmenter = factory(settings.node.model, config, settings.node.device)
+    if settings.node.warm_up:
+        start = time.monotonic()
+        segmenter.segment(warm_up_cloud())  # compiles
+        if time.monotonic() - start < WARM_UP_S:
+            segmenter.segment(warm_up_cloud())  # settles allocator and caches
+    if trial:
+        segmenter.segment(warm_up_cloud(TRIED_POINTS))
+    gc.collect()
+    gc.freeze()  # garbage collection need not traverse the model while a cloud waits
+    return Model(segmenter, segmenter.vocabulary)
