@@ -341,15 +341,15 @@ class FakeTransforms:
 
 
 if __name__ == "__main__":
-    from s4token_ros import node, worker
+    from s4token_ros import node, watch, worker
 
     worker.Transforms = FakeTransforms
     if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
-        slowness = node.diagnostics.slowness
+        slowness = watch.diagnostics.slowness
 
         def fail_once(*arguments):
-            node.diagnostics.slowness = slowness
+            watch.diagnostics.slowness = slowness
             raise RuntimeError("diagnostics")
 
-        node.diagnostics.slowness = fail_once
+        watch.diagnostics.slowness = fail_once
     sys.exit(node.main(sys.argv, FakeSegmenter, lambda model: Config()))

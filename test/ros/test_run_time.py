@@ -15,6 +15,7 @@ from builtin_interfaces.msg import Time
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from ros_helpers import cloud, figures, label_cloud, room, set_parameter, wait_for
 from rosgraph_msgs.msg import Clock
@@ -63,6 +64,16 @@ def wait_for_status(peer, part: str) -> dict[str, str]:
     return found[0]
 
 
+def connected(peer):
+    """Publish and hear with the QoS that stays: the node's subscription becomes reliable when it finds the publisher."""
+    peer.points = peer.publisher()
+    infos = peer.node.get_subscriptions_info_by_topic
+    wait_for(lambda: any(i.qos_profile.reliability == ReliabilityPolicy.RELIABLE for i in infos("/points")))
+    labeled = peer.labeled()
+    peer.connect(labeled)
+    return labeled
+
+
 def seconds(call) -> float:
     begin = time.monotonic()
     call()
@@ -71,8 +82,7 @@ def seconds(call) -> float:
 
 def test_services_and_clouds_go_on_while_a_vocabulary_is_encoded(start):
     peer = start("-p", "services.deadline:=6.0", FAKE_TEXTS="0.05")
-    peer.points, labeled = peer.publisher(), peer.labeled()
-    peer.connect(labeled)
+    labeled = connected(peer)
     client = peer.node.create_client(SetVocabulary, "/s4token/set_vocabulary")
     assert client.wait_for_service(30)
     slow = SetVocabulary.Request(names=[f"word {k}" for k in range(80)])  # four seconds
@@ -109,8 +119,7 @@ def test_services_and_clouds_go_on_while_a_vocabulary_is_encoded(start):
 
 def test_labels_and_diagnostics_flow_without_a_clock_and_whatever_it_does(start):
     peer = start("-p", "use_sim_time:=true")
-    peer.points, labeled = peer.publisher(), peer.labeled()
-    peer.connect(labeled)
+    labeled = connected(peer)
     label_cloud(peer, cloud(room()), labeled)
     found = wait_for_status(peer, "use_sim_time is true, but no /clock arrives (0 publishers)")
     assert found["level"] == "1" and found["age_when_published_s"] == "unknown"
@@ -169,8 +178,7 @@ def test_malformed_messages_and_failing_callbacks_become_diagnostics(start):
     peer = start(FAKE_FAULT="diagnostics")
     found = wait_for_status(peer, "timer failed: RuntimeError('diagnostics')")
     assert found["level"] == "2" and found["faults"] == "1"
-    peer.points, labeled = peer.publisher(), peer.labeled()
-    peer.connect(labeled)
+    labeled = connected(peer)
     message = cloud(room(), frame="mapmapmap")
     data = serialize_message(message)
     for malformed in (b"", data[:4], data[:50], data[:-5], data[:4] + b"\xff" * 40 + data[44:]):
