@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 MAX_BYTES = 1 << 22  # of one file; 65,535 names are shorter
-SHOWN_FILES = 20  # in an error
+SHOWN_FILES, SHOWN_LETTERS = 20, 80  # in an error
 
 
 def find(name: str, kind: str, folder: str = "") -> Path:
@@ -31,7 +31,8 @@ def find_inside(name: str, kind: str, folder: str = "") -> Path:
     for path in _inside(name, kind, folder):
         if is_file(path):
             return path.resolve()
-    raise ValueError(f"{kind} {name!r} is not available while the node runs; give one of: {_listed(kind, folder)}")
+    shown = name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..."
+    raise ValueError(f"{kind} {shown!r} cannot be chosen while the node runs; one of: {_listed(kind, folder)}")
 
 
 def is_file(path: Path) -> bool:

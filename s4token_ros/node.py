@@ -181,8 +181,8 @@ class S4TokenNode(LifecycleNode):
     def _change(self, values: dict[str, Any]) -> None:
         """Apply the values of parameters all or none; an exception tells why none."""
         old, settings = self._settings, self._settings.changed(values)
-        parameter_changes.check(self, values, settings)
-        model = current = self._worker.model if self._worker else None
+        current = self._worker.model if self._worker else None
+        parameter_changes.check(self, values, settings, len(current.vocabulary.names) if current else 1)
         encode = self._vocabulary_services.names.vocabulary
         model = parameter_changes.changed_model(old, settings, current, partial(self._load, trial=True), encode)
         self._settings, paths = settings, old.differences(settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from s4token_model import config as configs
 from s4token_model import vocabulary as vocabularies
 from s4token_model import word_files
 from s4token_model.config import Config
-from s4token_ros import parameters, topic_names
+from s4token_ros import parameters, temporal, topic_names, transforms
 from s4token_ros.parameters import Settings
 from s4token_ros.worker import Model
 
@@ -53,14 +52,19 @@ def refused(error: Exception) -> SetParametersResult:
     return SetParametersResult(successful=False, reason=(str(error) or repr(error))[:SHOWN_LETTERS])
 
 
-def check(node: Any, values: dict[str, Any], settings: Settings) -> None:
-    """Raise ValueError if `values`, which made `settings`, cannot work, as far as that shows before they are used."""
+def check(node: Any, values: dict[str, Any], settings: Settings, classes: int) -> None:
+    """Raise ValueError if `values`, which made `settings`, cannot work, as far as that shows before they are used.
+
+    `classes` is the size of the current vocabulary.
+    """
     if "input.topics" in values:
         topic_names.checked_inputs(node, settings.node.input.topics)
     if "vocabulary.labels" in values:
         vocabularies.check_labels_have_effect(settings.pipeline.vocabulary)
-    if settings.node.temporal.enabled and "temporal.enabled" in values and find_spec("tf2_ros") is None:
-        raise ValueError("temporal.enabled needs tf2_ros: apt install ros-$ROS_DISTRO-tf2-ros-py")
+    if settings.node.temporal.enabled and any(name.startswith("temporal.") for name in values):
+        if not transforms.installed():
+            raise ValueError("temporal.enabled needs tf2_ros: apt install ros-$ROS_DISTRO-tf2-ros-py")
+        temporal.check_memory(settings.node.temporal, classes)
 
 
 def word_file(settings: Settings, kind: str) -> Path:

@@ -86,7 +86,7 @@ class TemporalConfig:
     voxel: float = option(0.2, "edge of the voxels that keep votes, in the unit of tf, meters", 0.01, 100.0)
     half_life: float = option(10.0, "seconds after which a vote counts half, by the stamps of the clouds", 0.01, 1e6)
     max_voxels: int = option(
-        1_000_000, "voxels in memory, (4 classes + 64) bytes each; those not seen for longest are dropped", 1000, 10**8
+        1_000_000, "voxels in memory, (4 classes + 64) bytes each; those not seen for longest are dropped", 1000, 10**7
     )
     margin: float = option(
         1.25,

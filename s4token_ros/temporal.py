@@ -12,7 +12,18 @@ from s4token_ros.frame_source import Frame
 from s4token_ros.parameters import TemporalConfig
 from s4token_ros.transforms import Transforms
 
+MAX_BYTES = 1 << 32  # of the map
 BACK_S = 1.0  # a stamp this much older than the last begins anew, as a bag in a loop does; sensors differ by less
+
+
+def check_memory(config: TemporalConfig, classes: int) -> None:
+    """Raise ValueError if a map of temporal.max_voxels voxels with the votes of `classes` is too large."""
+    needed = config.max_voxels * (4 * classes + 64)
+    if needed > MAX_BYTES:
+        raise ValueError(
+            f"temporal.max_voxels={config.max_voxels} with {classes} classes takes {needed / 1e9:.1f} GB; "
+            f"at most {MAX_BYTES / 1e9:.1f} are used: lower it"
+        )
 
 
 class _Last(NamedTuple):
@@ -53,12 +64,13 @@ class TemporalLabels:
         start = time.perf_counter()
         if not frame.encoded.valid.any():
             return None
-        if self._last is None or self._last.encoded is not frame.encoded:
-            try:
+        try:
+            check_memory(self.config, len(vocabulary.names))
+            if self._last is None or self._last.encoded is not frame.encoded:
                 self._last = self._locate(frame)
-            except ValueError as reason:
-                self.problem = f"labels are not smoothed: {reason}"
-                return None
+        except ValueError as reason:
+            self.problem = f"labels are not smoothed: {reason}"
+            return None
         self.problem = ""
         temperature = frame.segmenter.config.vocabulary.temperature
         decision = self._map.label(self._last.sweep, vocabulary.text, temperature)

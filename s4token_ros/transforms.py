@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ from rclpy.duration import Duration
 from rclpy.time import Time
 
 WAIT_S = 0.2  # for the pose at the time of a cloud, which may arrive after the cloud
+
+
+def installed() -> bool:
+    """Return whether tf2_ros can be imported."""
+    return find_spec("tf2_ros") is not None
 
 
 class Transforms:

@@ -341,9 +341,9 @@ class FakeTransforms:
 
 
 if __name__ == "__main__":
-    from s4token_ros import node, watch, worker
+    from s4token_ros import node, transforms, watch, worker
 
-    worker.Transforms = FakeTransforms
+    worker.Transforms, transforms.installed = FakeTransforms, lambda: True
     if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
         slowness = watch.diagnostics.slowness
 

@@ -408,7 +408,7 @@ def test_every_config_path_is_a_parameter_with_range_and_text(peer):
         ("superpoints.solver", "magic", "is not one of"),
         ("patches.grouping", "", "is not one of"),
         ("sampling.tokens", "many", "type"),
-        ("vocabulary.labels", "no-such-file", "no labels file 'no-such-file'"),
+        ("vocabulary.labels", "no-such-file", "labels 'no-such-file' cannot be chosen"),
         ("vocabulary.names", ["chair", "chair"], "'chair' is repeated"),
         ("device", "tpu", "'tpu' is not available"),
         ("autostart", False, "read-only"),
