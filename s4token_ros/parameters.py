@@ -18,6 +18,7 @@ from s4token_ros import topic_names
 
 # The model's saved config is the default of all pipeline parameters; some belong to its weights
 READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
+LISTS = {"input.topics", "vocabulary.names"}
 MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
 # Changed without loading the model again
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
@@ -142,22 +143,15 @@ class Settings:
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
+        for path in LISTS.intersection(changes):
+            if not all(isinstance(value, str) for value in changes[path] or ()):
+                raise ValueError(f"{path} must be a list of texts; put each between quotation marks")
         node, pipeline = (
             replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)})
             for c in (self.node, self.pipeline)
         )
         settings = dataclasses.replace(self, node=node, pipeline=pipeline)
-        if not node.input.topics:
-            raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
-        if node.temporal.enabled and not node.temporal.frame.strip("/ "):
-            raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
-        points = pipeline.sampling.tokens * pipeline.patches.points
-        if points > MAX_PATCH_POINTS:
-            raise ValueError(
-                f"sampling.tokens={pipeline.sampling.tokens} of patches.points={pipeline.patches.points} are {points} "
-                f"points at once; at most {MAX_PATCH_POINTS} are: lower one of the two"
-            )
-        checked_weights(node.input)
+        _check_together(settings)
         return settings
 
     def differences(self, other: Settings) -> set[str]:
@@ -179,6 +173,22 @@ def checked_weights(config: InputConfig) -> list[float]:
     if not all(1 / MAX_WEIGHT <= weight <= MAX_WEIGHT for weight in weights):
         raise ValueError(f"input.weights={list(config.weights)} must be numbers from {1 / MAX_WEIGHT} to {MAX_WEIGHT}")
     return weights
+
+
+def _check_together(settings: Settings) -> None:
+    """Raise ValueError for values that are right each by itself, and cannot work together."""
+    node, pipeline = settings.node, settings.pipeline
+    if not node.input.topics:
+        raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
+    if node.temporal.enabled and not node.temporal.frame.strip("/ "):
+        raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
+    points = pipeline.sampling.tokens * pipeline.patches.points
+    if points > MAX_PATCH_POINTS:
+        raise ValueError(
+            f"sampling.tokens={pipeline.sampling.tokens} of patches.points={pipeline.patches.points} are {points} "
+            f"points at once; at most {MAX_PATCH_POINTS} are: lower one of the two"
+        )
+    checked_weights(node.input)
 
 
 def _plain(value: Any) -> Any:
