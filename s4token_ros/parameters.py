@@ -16,7 +16,7 @@ from s4token_model.config import Config, option, options, replace
 from s4token_model.vocabulary import check_labels_have_effect
 from s4token_ros import topic_names
 
-# The model's saved config is the default of all pipeline parameters; some belong to its weights
+# The model's config is the default of all pipeline parameters; some belong to its weights
 READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
 LISTS = {"input.topics", "vocabulary.names"}
 MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
@@ -138,18 +138,15 @@ class Settings:
 
     node: NodeConfig = field(default_factory=NodeConfig)
     pipeline: Config = field(default_factory=Config)
-    # The values of vocabulary.labels and vocabulary.templates that the node was started with, by "labels", "templates"
-    start_files: dict[str, str] = field(default_factory=dict)
+    start_files: dict[str, str] = field(default_factory=dict)  # vocabulary.labels and .templates at the start
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
         for path in LISTS.intersection(changes):
             if not all(isinstance(value, str) for value in changes[path] or ()):
                 raise ValueError(f"{path} must be a list of texts; put each between quotation marks")
-        node, pipeline = (
-            replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)})
-            for c in (self.node, self.pipeline)
-        )
+        parts = (self.node, self.pipeline)
+        node, pipeline = (replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts)
         settings = dataclasses.replace(self, node=node, pipeline=pipeline)
         _check_together(settings)
         return settings
@@ -182,12 +179,10 @@ def _check_together(settings: Settings) -> None:
         raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
     if node.temporal.enabled and not node.temporal.frame.strip("/ "):
         raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
-    points = pipeline.sampling.tokens * pipeline.patches.points
-    if points > MAX_PATCH_POINTS:
-        raise ValueError(
-            f"sampling.tokens={pipeline.sampling.tokens} of patches.points={pipeline.patches.points} are {points} "
-            f"points at once; at most {MAX_PATCH_POINTS} are: lower one of the two"
-        )
+    tokens, points = pipeline.sampling.tokens, pipeline.patches.points
+    if tokens * points > MAX_PATCH_POINTS:
+        product = f"sampling.tokens={tokens} times patches.points={points}"
+        raise ValueError(f"{product} is more than {MAX_PATCH_POINTS} points at once; lower one of the two")
     checked_weights(node.input)
 
 
@@ -204,8 +199,7 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
     values = _declare(node, options(NodeConfig()))
     defaults = Settings(pipeline=base_config(values["model"]))  # the config that the model was saved with
     settings = defaults.changed(values | _declare(node, options(defaults.pipeline)))
-    words = settings.pipeline.vocabulary
-    if words.labels != defaults.pipeline.vocabulary.labels:
+    if (words := settings.pipeline.vocabulary).labels != defaults.pipeline.vocabulary.labels:
         check_labels_have_effect(words)
     topic_names.checked_inputs(node, settings.node.input.topics)
     if (folder := settings.node.vocabulary.folder) and not Path(folder).is_dir():
@@ -221,11 +215,11 @@ def unknown(name: str) -> str:
     """Return what is wrong with the name of a parameter that the node does not have, and what may be meant."""
     known = [*options(NodeConfig()), *options(Config()), "use_sim_time"]
     last = {path.rpartition(".")[2]: path for path in known}  # "tokens" for "sampling.tokens"
-    close = difflib.get_close_matches(name, known, 1) or [
-        last[word] for word in difflib.get_close_matches(name.rpartition(".")[2], last, 1, 0.8)
-    ]
-    hint = f"; did you mean {close[0]}?" if close else "; config/node.yaml lists all"
-    return f"there is no parameter {name[:80]!r}{hint}"
+    name = name[:80]  # finding the nearest takes time
+    ends = difflib.get_close_matches(name.rpartition(".")[2], last, 1, 0.8)
+    close = [*difflib.get_close_matches(name, known, 1), *(last[end] for end in ends)]
+    hint = f"did you mean {close[0]}?" if close else "config/node.yaml lists all"
+    return f"there is no parameter {name!r}; {hint}"
 
 
 def _declare(node, paths: dict[str, tuple[Any, dataclasses.Field]]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def test_what_names_other_files_or_belongs_to_the_weights_is_read_only(peer, nam
 
 def test_a_combination_that_cannot_work_is_refused(peer):
     assert set_parameter(peer, "patches.points", 1024).successful
-    refused(peer, "sampling.tokens", 16384, "at most 524288 are: lower one of the two")
+    refused(peer, "sampling.tokens", 16384, "more than 524288 points at once; lower one of the two")
     assert set_parameter(peer, "patches.points", 32).successful
     assert set_parameter(peer, "sampling.tokens", 16384).successful
     assert set_parameter(peer, "sampling.tokens", 512).successful
