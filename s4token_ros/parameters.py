@@ -18,7 +18,6 @@ from s4token_ros import topic_names
 
 # The model's config is the default of all pipeline parameters; some belong to its weights
 READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
-LISTS = {"input.topics", "vocabulary.names"}
 MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
 # Changed without loading the model again
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
@@ -142,8 +141,8 @@ class Settings:
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
-        for path in LISTS.intersection(changes):
-            if not all(isinstance(value, str) for value in changes[path] or ()):
+        for path in ("input.topics", "vocabulary.names"):
+            if not all(isinstance(value, str) for value in changes.get(path) or ()):
                 raise ValueError(f"{path} must be a list of texts; put each between quotation marks")
         parts = (self.node, self.pipeline)
         node, pipeline = (replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts)
