@@ -37,6 +37,11 @@ def decode(message: PointCloud2) -> Cloud:
     return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb)
 
 
+def is_labeled(cloud: Cloud) -> bool:
+    """Return whether a cloud has the fields that a node adds to the clouds it labels."""
+    return {"label", "confidence", "superpoint"} <= set(cloud.points.dtype.names or ())
+
+
 def encode(points: np.ndarray, header: Header, height: int = 1, is_dense: bool = False) -> PointCloud2:
     """Return a structured array (H,) as a PointCloud2 of `height` rows, without row padding."""
     fields, point_step, is_bigendian = pointcloud2.layout(points)

@@ -14,6 +14,8 @@ from s4token_ros.mailbox import Mailbox
 
 POLL_S = 0.1
 
+LABELED_AGAIN = "clouds arrive with labels: does another node send the labeled ones back to an input?"
+
 Rotation = Callable[[Any], tuple[Any, str]]  # Header -> rotation (3, 3) to a frame with z up or None, and a warning
 
 
@@ -48,8 +50,9 @@ def build_frame(arrival: Arrival, segmenter: Any, rotation_of: Rotation) -> Fram
     cloud = cloud_messages.decode(arrival.message)
     decode_ms = (time.perf_counter() - start) * 1e3
     rotation, warning = rotation_of(cloud.header)
+    again = LABELED_AGAIN if cloud_messages.is_labeled(cloud) else ""
     patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
-    return Frame(arrival, cloud, segmenter, patches, decode_ms, (warning,) if warning else ())
+    return Frame(arrival, cloud, segmenter, patches, decode_ms, tuple(filter(None, (warning, again))))
 
 
 def encode_frame(frame: Frame) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,8 @@ class Settings:
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
         for path in ("input.topics", "vocabulary.names"):
-            if not all(isinstance(value, str) for value in changes.get(path) or ()):
+            values = changes.get(path)
+            if isinstance(values, Iterable) and not all(isinstance(value, str) for value in values):
                 raise ValueError(f"{path} must be a list of texts; put each between quotation marks")
         parts = (self.node, self.pipeline)
         node, pipeline = (replace(c, {p: _plain(v) for p, v in changes.items() if p in options(c)}) for c in parts)
@@ -203,9 +204,8 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
     topic_names.checked_inputs(node, settings.node.input.topics)
     if (folder := settings.node.vocabulary.folder) and not Path(folder).is_dir():
         raise ValueError(f"vocabulary.folder={folder!r} is no folder; create it, or leave the parameter empty")
-    # Values of parameters that do not exist: rclpy ignores them silently
     for name in sorted(getattr(node, "_parameter_overrides", ())):
-        if not node.has_parameter(name):
+        if not node.has_parameter(name):  # rclpy ignores it silently
             node.get_logger().warning(f"{unknown(name)}; its value is ignored")
     return dataclasses.replace(settings, start_files={"labels": words.labels, "templates": words.templates})
 

@@ -15,6 +15,11 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from ros_helpers import cloud, figures, label_cloud, room, set_parameter, wait_for
+from sensor_msgs.msg import PointCloud2
+
+from s4token_model.config import options
+from s4token_ros.parameters import READ_ONLY, NodeConfig
+from s4token_ros.qos import cloud_qos
 
 REMAPPED = ("-r", "~/similarity:=/scores", "-r", "~/class/lamp:=/lamps", "-r", "/diagnostics:=/health")
 
@@ -153,6 +158,33 @@ def test_a_combination_that_cannot_work_is_refused(peer):
     refused(peer, "temporal.max_voxels", 10_000_000, "with 200 classes takes 8.6 GB")
     assert set_parameter(peer, "temporal.enabled", False).successful
     assert peer.set_vocabulary("lamp", "bed").success
+
+
+def test_every_extreme_of_the_node_s_own_parameters_works(peer):
+    collected = peer.collect(PointCloud2, "/s4token/labeled", cloud_qos("best_effort"))
+    for path, (default, item) in options(NodeConfig()).items():
+        low, high, choices = (item.metadata[key] for key in ("low", "high", "choices"))
+        values = choices or (
+            (not default, default) if isinstance(default, bool) else () if low is None else (low, high)
+        )
+        if path.startswith(READ_ONLY) or path == "output.labeled":
+            continue
+        before = value_of(peer, path)
+        for value in values:
+            result = set_parameter(peer, path, type(default)(value))
+            assert result.successful, (path, value, result.reason)
+        if path.startswith(("temporal.", "output.")):
+            peer.connect(collected)  # labels clouds until one comes back
+        request = [Parameter(name=path, value=before)]
+        assert peer.call(SetParameters, "/s4token/set_parameters", parameters=request).results[0].successful
+
+
+def test_labels_that_come_back_through_another_node_are_warned_about(peer):
+    collected, health = peer.labeled(), peer.collect(ros.DiagnosticArray, "/health", 10)
+    peer.points.publish(label_cloud(peer, cloud(room()), collected))
+    wait_for(lambda: health and "clouds arrive with labels" in figures(health[-1])["message"])
+    label_cloud(peer, cloud(room()), collected)
+    wait_for(lambda: figures(health[-1])["level"] == "0")
 
 
 def test_a_parameter_that_does_not_exist_is_refused_with_the_nearest(peer):
