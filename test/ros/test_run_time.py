@@ -65,7 +65,7 @@ def wait_for_status(peer, part: str) -> dict[str, str]:
 
 
 def connected(peer):
-    """Publish and hear with the QoS that stays: the node's subscription becomes reliable when it finds the publisher."""
+    """Publish and hear with the QoS that stays: the node subscribes reliably when it finds the publisher."""
     peer.points = peer.publisher()
     infos = peer.node.get_subscriptions_info_by_topic
     wait_for(lambda: any(i.qos_profile.reliability == ReliabilityPolicy.RELIABLE for i in infos("/points")))
@@ -183,8 +183,14 @@ def test_malformed_messages_and_failing_callbacks_become_diagnostics(start):
     data = serialize_message(message)
     for malformed in (b"", data[:4], data[:50], data[:-5], data[:4] + b"\xff" * 40 + data[44:]):
         peer.points.publish(malformed)
-    peer.points.publish(data.replace(b"mapmapmap", b"\xff\xfe\xfdmapmap"))  # not UTF-8
-    wait_for(lambda: labeled.by_stamp(message.header.stamp))
+    odd = data.replace(b"mapmapmap", b"\xff\xfe\xfdmapmap")  # not UTF-8
+
+    def answered():  # Fast DDS may hold a message that follows malformed ones until another comes
+        peer.points.publish(odd)
+        time.sleep(0.2)
+        return labeled.by_stamp(message.header.stamp)
+
+    wait_for(answered)
     assert labeled.by_stamp(message.header.stamp)[0].header.frame_id.endswith("mapmap")
     label_cloud(peer, cloud(room()), labeled)
 
