@@ -9,7 +9,7 @@ features: <f_i, t_c> = sum_k w_ik <f_k, t_c>, and ||f_i||^2 = w_i^T G w_i with G
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -87,10 +87,13 @@ def superpoint_features(
     counts, sums = np.bincount(superpoints), None
     for points, tokens, features in windows:
         sums = np.zeros((len(counts), features.shape[1]), np.float32) if sums is None else sums
-        ids = superpoints[points]
-        weights, rows = _weight_sums(xyz[points], ids, tokens, features, len(counts))
-        present = np.flatnonzero(np.bincount(ids))
-        sums[present] += (torch.from_numpy(weights[present]) @ torch.from_numpy(rows)).numpy()
+        # Only the superpoints of the window get a row of weights; those of its other tokens share the last one
+        present = np.flatnonzero(np.bincount(superpoints[points]))
+        row_of = np.full(len(counts), len(present))
+        row_of[present] = np.arange(len(present))
+        near = replace(tokens, superpoint=row_of[tokens.superpoint])
+        weights, rows = _weight_sums(xyz[points], row_of[superpoints[points]], near, features, len(present) + 1)
+        sums[present] += (torch.from_numpy(weights[:-1]) @ torch.from_numpy(rows)).numpy()
     assert sums is not None
     return sums / np.maximum(counts, 1)[:, None].astype(np.float32)
 
