@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from s4token_model.io import laz_unpacker
 from s4token_model.io.errors import error, looks_like, truncated
+from s4token_model.io.limits import check_unpacked
 
 MAX_COLUMNS = 64  # of an array with fewer points than that
 
@@ -72,24 +75,6 @@ def _column_names(values: np.ndarray) -> list[str]:
     return names + [f"column_{i}" for i in range(len(names), width)]
 
 
-def _check_las(path: Path) -> None:
-    """Raise ValueError on a header that does not fit the file; laspy loops or allocates without end on some."""
-    size = path.stat().st_size
-    with path.open("rb") as handle:
-        head = handle.read(375)
-    if not head.startswith(b"LASF"):
-        raise error(path, f"found {looks_like(head)}", "a LAS file begins with LASF")
-    if len(head) < 227:
-        raise error(path, f"truncated: {len(head)} bytes are no LAS header", "copy it again")
-    header, offset, records = struct.unpack_from("<HII", head, 94)
-    kind, step, count = struct.unpack_from("<BHI", head, 104)
-    extended = struct.unpack_from("<I", head, 243)[0] if header >= 375 and len(head) == 375 else 0
-    if offset > size or header + 54 * records > offset or 60 * extended > size or step == 0:
-        raise error(path, "truncated, or its LAS header is damaged", "copy it again")
-    if kind < 128 and offset + step * count > size:  # not compressed
-        raise truncated(path, count, (size - offset) // step)
-
-
 def read_las(path: Path) -> dict[str, np.ndarray]:
     """Read LAS or LAZ with every dimension; x, y, z are float64 with scale and offset applied. Needs laspy."""
     _check_las(path)
@@ -98,10 +83,56 @@ def read_las(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise error(path, "reading LAS needs the package laspy", "pip install 'laspy[lazrs]'") from None
     try:
-        las = laspy.read(path)
-    except Exception as reason:  # laspy and its LAZ backends raise many types on broken files
-        raise error(path, f"cannot be read ({reason})", "copy it again; .laz needs pip install lazrs") from None
-    if len(las.points) < las.header.point_count:
-        raise truncated(path, las.header.point_count, len(las.points))
+        with path.open("rb") as handle:
+            header = laspy.LasHeader.read_from(handle, read_evlrs=False)
+        step, kind = header.point_format.size, header.point_format.dtype()
+    except Exception as reason:  # laspy raises many types on broken files
+        raise error(path, f"cannot be read ({reason})", "copy it again") from None
+    count, body = header.point_count, path.stat().st_size - header.offset_to_point_data
+    if header.are_points_compressed:
+        values = np.frombuffer(_unpack_laz(path, header), kind, count)
+    elif step * count > body:
+        raise truncated(path, count, body // step)
+    else:
+        values = np.fromfile(path, kind, count, offset=header.offset_to_point_data)
+    points = laspy.ScaleAwarePointRecord(values, header.point_format, header.scales, header.offsets)
+    las = laspy.LasData(header, points)
     others = [name for name in las.point_format.dimension_names if name not in "XYZ"]  # X, Y, Z are the raw integers
     return {name: np.asarray(las[name]) for name in ("x", "y", "z", *others)}
+
+
+def _check_las(path: Path) -> None:
+    """Raise ValueError on a header or records that do not fit the file; laspy loops or allocates on some."""
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(375)
+        if not head.startswith(b"LASF"):
+            raise error(path, f"found {looks_like(head)}", "a LAS file begins with LASF")
+        if len(head) < 227:
+            raise error(path, f"truncated: {len(head)} bytes are no LAS header", "copy it again")
+        header, offset, records = struct.unpack_from("<HII", head, 94)
+        damaged = error(path, "truncated, or its LAS header is damaged", "copy it again")
+        if not 227 <= header <= offset <= size or header + 54 * records > offset:
+            raise damaged
+        at = header
+        for _ in range(records):  # a record: 2 reserved bytes, user 16, id 2, length 2, description 32
+            handle.seek(at + 20)
+            at += 54 + struct.unpack("<H", handle.read(2))[0]
+            if at > offset:
+                raise damaged
+
+
+def _unpack_laz(path: Path, header: Any) -> Any:
+    """Return a buffer of the points of a LAZ file, of which laspy has read the header."""
+    records = header.vlrs.get("LasZipVlr")
+    if not records:
+        raise error(path, "LAZ without its LASzip record", "the file is damaged, copy it again")
+    record, step, count = records[0].record_data, header.point_format.size, header.point_count
+    if record[:2] == b"\x01\x00":  # compressor: point by point, without chunks
+        fix = "convert it with LAStools (laszip -i old.laz -o new.laz) or PDAL"
+        raise error(path, "LAZ of LASzip 1, an old compression that is not supported", fix)
+    check_unpacked(path, step * count, path.stat().st_size - header.offset_to_point_data)
+    try:
+        return laz_unpacker.unpack(path, header.offset_to_point_data, record, step, count)
+    except ValueError as reason:
+        raise error(path, f"cannot be read ({reason})", "copy it again") from None

@@ -1,0 +1,26 @@
+"""How much memory a file may ask for: what it unpacks to is checked against its size before anything is allocated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s4token_model.io.errors import error
+
+# A compressed file may unpack to MAX_RATIO times its size, and to MIN_UNPACKED bytes in any case. Scans reach ratios of
+# 5 to 30; only repeated bytes come near the limit.
+MAX_RATIO = 256
+MIN_UNPACKED = 256 * 2**20
+MAX_DEPTH_PIXELS = 2**24  # of a depth image; each takes about 100 bytes as a point
+MAX_COLOR_PIXELS = 2**26  # of the photo beside it
+
+
+def unpacked_limit(packed: int) -> int:
+    """Return how many bytes `packed` compressed ones may unpack to."""
+    return max(MIN_UNPACKED, MAX_RATIO * packed)
+
+
+def check_unpacked(path: str | Path, unpacked: int, packed: int) -> None:
+    """Raise ValueError when `packed` compressed bytes of a file claim to hold more than they may."""
+    if unpacked > (limit := unpacked_limit(packed)):
+        found = f"{packed:,} compressed bytes claim to hold {unpacked:,}; {limit:,} are the limit"
+        raise error(path, found, "the file is damaged, or store it uncompressed")
