@@ -159,13 +159,17 @@ def _choose_topic(path: Path, connections: list[Any], topic: str | None) -> str:
 def _open(path: Path) -> Iterator[Any]:
     from rosbags.rosbag2 import Reader
 
+    from s4token_model.io import bag_limits  # rosbags is loaded for bags only
+
     path = _storage_path(path)
+    bag_limits.check_before(path)
     try:
-        reader = Reader(path)
+        reader = Reader(bag_limits.SizedPath(path))
         reader.open()
     except Exception as reason:  # rosbags, SQLite, MCAP and YAML raise dozens of types on broken files
         raise _broken(path, reason) from None
     try:
+        bag_limits.check_open(path, reader)
         yield reader
     finally:
         reader.close()
