@@ -21,6 +21,7 @@ from s4token_model.io.limits import check_unpacked, unpacked_limit
 zstd: Any = storage_mcap.zstd  # the standard library's or its backport
 MAX_METADATA = 4 * 2**20  # bytes of metadata.yaml
 MAX_METADATA_VALUES = 10**6  # in it, with those that its aliases repeat
+MAX_CHUNK = 2**29  # bytes of an unpacked chunk or message; recorders write a few million
 LARGE_READ = 2**20
 
 
@@ -51,10 +52,11 @@ def check_before(path: Path) -> None:
 
 def check_open(path: Path, reader: Any) -> None:
     """Raise ValueError when the chunk index of an open bag lists more than its files can hold."""
+    files = path.iterdir() if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files)  # before rosbags unpacked a file of the folder
     for storage in (reader.storage, *getattr(reader.storage, "storages", ())):
         if chunks := getattr(storage, "chunks", ()):
-            size = os.path.getsize(storage.path)
-            if sum(chunk.compressed_size for chunk in chunks) > size:
+            if sum(chunk.compressed_size for chunk in chunks) > os.path.getsize(storage.path):
                 raise error(path, "its index lists more chunks than the file can hold", "copy the bag again")
             check_unpacked(path, sum(chunk.uncompressed_size for chunk in chunks), size)
 
@@ -116,7 +118,7 @@ def _inflate(kind: Any, data: bytes, limit: int) -> bytes:
 
 def _inflate_chunk(kind: Any, data: bytes, size: int) -> bytes:
     """Return the content of an MCAP chunk that claims to hold `size` bytes."""
-    if size > unpacked_limit(len(data)):
+    if size > min(unpacked_limit(len(data)), MAX_CHUNK):
         raise ValueError(f"a chunk of {len(data):,} bytes claims to hold {size:,}")
     return _inflate(kind, data, size)
 
@@ -136,5 +138,5 @@ storage_mcap.DECOMPRESSORS["lz4"] = lambda data, size: _inflate_chunk(lz4.frame.
 storage_mcap.DECOMPRESSORS["zstd"] = lambda data, size: _inflate_chunk(zstd.ZstdDecompressor, data, size)
 rosbags_reader.zstd = SimpleNamespace(
     open=_ZstdFile,
-    decompress=lambda data: _inflate(zstd.ZstdDecompressor, data, unpacked_limit(len(data))),
+    decompress=lambda data: _inflate(zstd.ZstdDecompressor, data, min(unpacked_limit(len(data)), MAX_CHUNK)),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.pointcloud2 import structured
 
+LZF_RATIO = 88  # at most: 3 bytes stand for 264
 TYPES = {"I": "i", "U": "u", "F": "f"}
 
 
@@ -74,6 +75,8 @@ def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
     lines = [line for line in body.decode("ascii", "replace").splitlines() if line.strip()]
     if len(lines) < count:
         raise truncated(path, count, len(lines))
+    if dtype.itemsize > 8 * len(body):  # np.loadtxt allocates a row before it reads one
+        raise error(path, "a point has more values than the file holds", "write the file again")
     try:
         return np.loadtxt(lines[:count], dtype, ndmin=1) if count else np.empty(0, dtype)
     except ValueError as reason:
@@ -83,6 +86,8 @@ def _ascii(path: Path, body: bytes, dtype: np.dtype, count: int) -> np.ndarray:
 def _compressed(path: Path, body: bytes, dtype: np.dtype, count: int) -> dict[str, np.ndarray]:
     """Read the compressed and the plain size, then all fields one after the other, compressed with LZF."""
     small, large = (int(v) for v in np.frombuffer(body[:8], "<u4")) if len(body) >= 8 else (1, 0)
+    if large > LZF_RATIO * small:
+        raise error(path, f"{small} compressed bytes claim to hold {large}", "it is damaged, copy it again")
     if len(body) < 8 + small or large != dtype.itemsize * count:
         found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
         raise error(path, f"truncated: {found}", "copy it again")
