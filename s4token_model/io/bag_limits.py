@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sqlite3
 from contextlib import closing
@@ -16,13 +15,12 @@ from rosbags.rosbag2 import reader as rosbags_reader
 from rosbags.rosbag2 import storage_mcap
 
 from s4token_model.io.errors import error
-from s4token_model.io.limits import check_unpacked, unpacked_limit
+from s4token_model.io.limits import check_unpacked, open_sized, unpacked_limit
 
 zstd: Any = storage_mcap.zstd  # the standard library's or its backport
 MAX_METADATA = 4 * 2**20  # bytes of metadata.yaml
 MAX_METADATA_VALUES = 10**6  # in it, with those that its aliases repeat
 MAX_CHUNK = 2**29  # bytes of an unpacked chunk or message; recorders write a few million
-LARGE_READ = 2**20
 
 
 class SizedPath(type(Path())):  # type: ignore[misc]  # the class of paths of this system
@@ -30,14 +28,7 @@ class SizedPath(type(Path())):  # type: ignore[misc]  # the class of paths of th
 
     def open(self, mode: str = "r", *arguments: Any, **options: Any) -> IO[Any]:
         """Open like Path.open."""
-        return _SizedReader(io.FileIO(self)) if mode == "rb" else super().open(mode, *arguments, **options)
-
-
-class _SizedReader(io.BufferedReader):
-    def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > LARGE_READ:
-            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
-        return super().read(size)
+        return open_sized(self) if mode == "rb" else super().open(mode, *arguments, **options)
 
 
 def check_before(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
-from s4token_model.io.limits import MAX_COLOR_PIXELS, MAX_DEPTH_PIXELS
+from s4token_model.io.limits import MAX_COLOR_PIXELS, MAX_DEPTH_PIXELS, open_sized
 
 NO_DEPTH = 65535  # mm; written by some cameras instead of 0
 OPTICAL_FRAME = "camera_optical_frame"  # of points without a pose
@@ -75,7 +75,7 @@ def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndar
         raise error(path, "no such file", "check the path")
     limit = MAX_DEPTH_PIXELS if color_size is None else MAX_COLOR_PIXELS
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with open_sized(path) as handle, Image.open(handle, formats=("PNG", "JPEG")) as image:
             if image.width * image.height <= limit:
                 if color_size is not None:
                     image = image.convert("RGB")

@@ -67,6 +67,8 @@ def read_cloud(path: str | Path, mesh_points: int | None = None) -> Cloud:
         return READERS[path.suffix.lower()](path, mesh_points)
     except OSError as reason:
         raise error(path, f"cannot be read ({reason.strerror or reason})", "check disk and permissions") from None
+    except OverflowError as reason:
+        raise error(path, f"a number in it is out of range ({reason})", "it is damaged, copy it again") from None
     except ValueError as reason:
         if str(reason).startswith(str(path.parent)):
             raise

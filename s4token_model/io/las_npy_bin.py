@@ -10,7 +10,7 @@ import numpy as np
 
 from s4token_model.io import laz_unpacker
 from s4token_model.io.errors import error, looks_like, truncated
-from s4token_model.io.limits import check_unpacked
+from s4token_model.io.limits import check_unpacked, open_sized
 
 MAX_COLUMNS = 64  # of an array with fewer points than that
 
@@ -84,7 +84,7 @@ def read_las(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise error(path, "reading LAS needs the package laspy", "pip install 'laspy[lazrs]'") from None
     try:
-        with path.open("rb") as handle:
+        with open_sized(path) as handle:
             header = laspy.LasHeader.read_from(handle, read_evlrs=False)
         step, kind = header.point_format.size, header.point_format.dtype()
     except Exception as reason:  # laspy raises many types on broken files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 
 from s4token_model.io.errors import error
@@ -12,6 +14,7 @@ MAX_RATIO = 256
 MIN_UNPACKED = 256 * 2**20
 MAX_DEPTH_PIXELS = 2**24  # of a depth image; each takes about 100 bytes as a point
 MAX_COLOR_PIXELS = 2**26  # of the photo beside it
+LARGE_READ = 2**20
 
 
 def unpacked_limit(packed: int) -> int:
@@ -24,3 +27,15 @@ def check_unpacked(path: str | Path, unpacked: int, packed: int) -> None:
     if unpacked > (limit := unpacked_limit(packed)):
         found = f"{packed:,} compressed bytes claim to hold {unpacked:,}; {limit:,} are the limit"
         raise error(path, found, "the file is damaged, or store it uncompressed")
+
+
+def open_sized(path: str | Path) -> io.BufferedReader:
+    """Open a file whose `read` allocates no more than the file still holds, for libraries that believe its sizes."""
+    return _SizedReader(io.FileIO(path))
+
+
+class _SizedReader(io.BufferedReader):
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > LARGE_READ:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
