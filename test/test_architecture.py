@@ -186,7 +186,7 @@ def test_no_two_modules_share_a_name():
             50,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 80, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 85, ("evaluation", "benchmark", "pictures", *GENERATOR)),
         ("s4token_model.training.prepare", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )

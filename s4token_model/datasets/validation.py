@@ -18,7 +18,8 @@ def load_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise ValueError(f"{path} is missing; unpack the release again")
     try:
-        np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
+        with np.errstate(over="raise"):
+            np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
         values = np.load(path, allow_pickle=False)
     except Exception as reason:  # numpy parses the header as Python, which can fail in many ways
         raise ValueError(f"{path} is damaged or no plain array ({reason}); unpack it again") from None

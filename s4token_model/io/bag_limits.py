@@ -95,16 +95,17 @@ def _check_database(path: Path) -> None:
 
 def _inflate(kind: Any, data: bytes, limit: int) -> bytes:
     """Return what the frames of compressed `data` hold; ValueError when it is more than `limit` bytes or cut."""
-    out = b""
+    packed, parts, left = len(data), [], limit
     while data:
         stream = kind()
-        out += stream.decompress(data, limit + 1 - len(out))
-        if len(out) > limit:
-            raise ValueError(f"{len(data):,} compressed bytes hold more than {limit:,}")
+        parts.append(stream.decompress(data, left + 1))
+        left -= len(parts[-1])
+        if left < 0:
+            raise ValueError(f"{packed:,} compressed bytes hold more than {limit:,}")
         if not stream.eof:
             raise ValueError("the compressed data is cut")
         data = stream.unused_data or b""
-    return out
+    return b"".join(parts)
 
 
 def _inflate_chunk(kind: Any, data: bytes, size: int) -> bytes:

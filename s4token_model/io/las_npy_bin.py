@@ -35,7 +35,8 @@ def read_npy(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     The columns of a plain array are x y z, then colors or normals in columns 3 to 5, the rest column_<i>.
     """
     try:
-        np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
+        with np.errstate(over="raise"):
+            np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
         values = np.load(path, allow_pickle=False)
     except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
         found = f"found {looks_like(path)} that cannot be read ({reason})"
