@@ -125,7 +125,8 @@ class _ZstdFile(zstd.ZstdFile):
         return data
 
 
-# rosbags has no option for this; these are the two places where it unpacks
+# rosbags has no option for this; these are the places where it unpacks, and where it opens what it has unpacked
+rosbags_reader.Path = SizedPath
 storage_mcap.DECOMPRESSORS["lz4"] = lambda data, size: _inflate_chunk(lz4.frame.LZ4FrameDecompressor, data, size)
 storage_mcap.DECOMPRESSORS["zstd"] = lambda data, size: _inflate_chunk(zstd.ZstdDecompressor, data, size)
 rosbags_reader.zstd = SimpleNamespace(
