@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scripts.fuzz.outcome import Outcome
 
-COUNTS = {"clouds": 20000, "files": 20000, "checkpoints": 2000, "kills": 300, "parameters": 3000}
+COUNTS = {"clouds": 20000, "files": 20000, "guided": 20000, "checkpoints": 2000, "kills": 300, "parameters": 3000}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -88,7 +88,7 @@ def _try_all(trial: Trial, numbers: range, prefix: Path, scratch: Path, shared: 
     """The child process: its state is (number, when it began, refused, tracebacks, peak bytes)."""
     warnings.simplefilter("ignore")
     first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    limit = _virtual_bytes() + MAX_BYTES
+    limit = virtual_bytes() + MAX_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in numbers:
@@ -97,7 +97,7 @@ def _try_all(trial: Trial, numbers: range, prefix: Path, scratch: Path, shared: 
         try:
             trial.attempt(value, scratch)
         except BaseException as reason:
-            if isinstance(reason, ValueError) and not _from_memory(reason):
+            if isinstance(reason, ValueError) and not from_memory(reason):
                 shared[2] += 1
             else:
                 shared[3] += 1
@@ -107,7 +107,7 @@ def _try_all(trial: Trial, numbers: range, prefix: Path, scratch: Path, shared: 
         shared[4] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first) * 1024
 
 
-def _from_memory(reason: BaseException | None) -> bool:
+def from_memory(reason: BaseException | None) -> bool:
     """Whether an exception came from too large an allocation, even if a handler turned it into another one."""
     while reason is not None:
         if isinstance(reason, MemoryError):
@@ -116,5 +116,6 @@ def _from_memory(reason: BaseException | None) -> bool:
     return False
 
 
-def _virtual_bytes() -> int:
+def virtual_bytes() -> int:
+    """Return the address space that this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

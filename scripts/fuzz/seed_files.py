@@ -89,13 +89,14 @@ def _pcds() -> dict[str, bytes]:
     text = "\n".join(" ".join(map(str, row.tolist())) for row in columns)
     plain = b"".join(columns[name].tobytes() for name in columns.dtype.names)
     packed = b"".join(bytes([len(part) - 1]) + part for part in (plain[i : i + 32] for i in range(0, len(plain), 32)))
-    again = bytes([0, plain[0], 0b11100000, 20, 0])  # a literal byte, then 29 times the same
-    sizes = struct.pack("<II", len(packed) + len(again), len(plain) + 30)
+    left = len(plain) - 1 - 264  # of zeros: a literal one, then copies of the byte before, 264 and the others
+    zeros = bytes([0, 0, 0b11100000, 255, 0, 0b11100000, left - 9, 0])
+    compressed = head + b"DATA binary_compressed\n"
     return {
         "binary": binary,
         "ascii": head + b"DATA ascii\n" + text.encode(),
-        "compressed": head + b"DATA binary_compressed\n" + struct.pack("<II", len(packed), len(plain)) + packed,
-        "repeated": head + b"DATA binary_compressed\n" + sizes + packed + again,
+        "compressed": compressed + struct.pack("<II", len(packed), len(plain)) + packed,
+        "repeated": compressed + struct.pack("<II", len(zeros), len(plain)) + zeros,
     }
 
 
