@@ -18,9 +18,7 @@ def load_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise ValueError(f"{path} is missing; unpack the release again")
     try:
-        with np.errstate(over="raise"):
-            np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
-        values = np.load(path, allow_pickle=False)
+        values = limits.load_npy(path)
     except Exception as reason:  # numpy parses the header as Python, which can fail in many ways
         raise ValueError(f"{path} is damaged or no plain array ({reason}); unpack it again") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model.io import laz_unpacker
+from s4token_model.io import laz_unpacker, limits
 from s4token_model.io.errors import error, looks_like, truncated
-from s4token_model.io.limits import check_unpacked, open_sized
 
 MAX_COLUMNS = 64  # of an array with fewer points than that
 
@@ -35,9 +34,7 @@ def read_npy(path: Path) -> tuple[dict[str, np.ndarray], int, int]:
     The columns of a plain array are x y z, then colors or normals in columns 3 to 5, the rest column_<i>.
     """
     try:
-        with np.errstate(over="raise"):
-            np.load(path, mmap_mode="r", allow_pickle=False)  # compares the header with the file's size
-        values = np.load(path, allow_pickle=False)
+        values = limits.load_npy(path)
     except Exception as reason:  # NumPy parses the header as Python, which can fail in many ways
         found = f"found {looks_like(path)} that cannot be read ({reason})"
         raise error(path, found, "save a plain array of numbers") from None
@@ -85,7 +82,7 @@ def read_las(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise error(path, "reading LAS needs the package laspy", "pip install 'laspy[lazrs]'") from None
     try:
-        with open_sized(path) as handle:
+        with limits.open_sized(path) as handle:
             header = laspy.LasHeader.read_from(handle, read_evlrs=False)
         step, kind = header.point_format.size, header.point_format.dtype()
     except Exception as reason:  # laspy raises many types on broken files
@@ -133,7 +130,7 @@ def _unpack_laz(path: Path, header: Any) -> Any:
     if record[:2] == b"\x01\x00":  # compressor: point by point, without chunks
         fix = "convert it with LAStools (laszip -i old.laz -o new.laz) or PDAL"
         raise error(path, "LAZ of LASzip 1, an old compression that is not supported", fix)
-    check_unpacked(path, step * count, path.stat().st_size - header.offset_to_point_data)
+    limits.check_unpacked(path, step * count, path.stat().st_size - header.offset_to_point_data)
     try:
         return laz_unpacker.unpack(path, header.offset_to_point_data, record, step, count)
     except ValueError as reason:

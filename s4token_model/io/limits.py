@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from s4token_model.io.errors import error
 
@@ -32,6 +36,20 @@ def check_unpacked(path: str | Path, unpacked: int, packed: int) -> None:
 def open_sized(path: str | Path) -> io.BufferedReader:
     """Open a file whose `read` allocates no more than the file still holds, for libraries that believe its sizes."""
     return _SizedReader(io.FileIO(path))
+
+
+def load_npy(path: Path) -> Any:
+    """Load a .npy file like np.load without pickle. ValueError when its header promises more than the file holds."""
+    with open_sized(path) as handle:
+        if handle.read(6) == np.lib.format.MAGIC_PREFIX:
+            handle.seek(0)
+            old = np.lib.format.read_magic(handle) == (1, 0)  # 2.0 and 3.0 differ in the encoding of names only
+            header = (np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0)(handle)
+            needed = math.prod(header[0]) * header[2].itemsize
+            if needed > (held := os.path.getsize(path) - handle.tell()):
+                raise ValueError(f"truncated: {needed} bytes promised, {held} found")
+        handle.seek(0)
+        return np.load(handle, allow_pickle=False)
 
 
 class _SizedReader(io.BufferedReader):

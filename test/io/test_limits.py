@@ -189,6 +189,20 @@ def test_npy_claims_are_compared_with_the_file(tmp_path, little_memory):
         refused(read_cloud, path, "cannot be read")
 
 
+def test_npy_headers_are_no_longer_than_the_file(tmp_path, little_memory):
+    for version in (2, 3):
+        (path := tmp_path / "a.npy").write_bytes(b"\x93NUMPY" + bytes([version, 0]) + b"\xff" * 4 + bytes(100))
+        refused(read_cloud, path, "cannot be read")
+
+
+def test_npy_of_every_version_is_loaded(tmp_path):
+    values = np.ones(5, [("x", "<f4"), ("ß", "<f4")])
+    for version in ((1, 0), (2, 0), (3, 0)):
+        with (path := tmp_path / "a.npy").open("wb") as handle:
+            np.lib.format.write_array(handle, values, version)
+        assert np.array_equal(limits.load_npy(path), values)
+
+
 def pcd(data, body, count=10, width=1, head=""):
     lines = ["FIELDS x y z", "SIZE 4 4 4", "TYPE F F F", f"COUNT 1 1 {width}", f"WIDTH {count}", "HEIGHT 1"]
     return "\n".join([*lines, f"POINTS {count}", f"DATA {data}", ""]).encode() + body
