@@ -67,12 +67,11 @@ POINT = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
     [
         ({"data": b"\0" * 47}, "47 bytes.*need 48"),
         ({"data": b""}, "0 bytes.*need 48"),
-        ({"height": 2, "width": 2, "row_step": 20}, "row_step is 20"),
+        ({"height": 2, "width": 2, "row_step": 20, "data": b"\0" * 51}, "row_step is 20 bytes"),
         ({"point_step": 10}, "beyond point_step 10"),
         ({"point_step": 0, "fields": []}, "point_step is 0"),
-        ({"fields": [Field("x", 0, 9)]}, "datatype 9"),
+        ({"fields": [Field("x", 0, 12)]}, "datatype 12"),
         ({"fields": [Field("x", -4, 7)]}, "'x'"),
-        ({"fields": [Field("x", 0, 7), Field("x", 4, 7)]}, "'x' is there twice"),
     ],
 )
 def test_a_broken_message_is_named(change, words):
@@ -151,6 +150,6 @@ def test_a_column_of_another_length_is_refused():
 
 def test_types_pointfield_has_no_code_for_are_refused():
     with pytest.raises(ValueError, match="'time' is"):
-        layout(np.zeros(1, [("time", "<u8")]))
+        layout(np.zeros(1, [("time", "<c8")]))
     with pytest.raises(ValueError, match="one byte order"):
         layout(np.zeros(1, [("x", "<f4"), ("y", ">f4")]))
