@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from s4token_model.io import column_types, depth_image, las_npy_bin, mesh_files, off_obj, pcd, ply, pointcloud2
+from s4token_model.io import column_types, depth_image, las_comments, las_npy_bin, mesh_files, off_obj, pcd, ply, pointcloud2
 from s4token_model.io.contents import Contents
 from s4token_model.io.errors import error, looks_like
 
@@ -117,8 +117,8 @@ def _cloud(contents: Contents, mesh_points: int | None) -> Cloud:
 READERS: dict[str, Callable[[Path], Contents]] = {
     ".ply": ply.read,
     ".pcd": pcd.read,
-    ".las": lambda path: Contents(las_npy_bin.read_las(path)),
-    ".laz": lambda path: Contents(las_npy_bin.read_las(path)),
+    ".las": lambda path: Contents(las_npy_bin.read_las(path), comments=las_comments.read(path)),
+    ".laz": lambda path: Contents(las_npy_bin.read_las(path), comments=las_comments.read(path)),
     ".npy": las_npy_bin.read_npy,
     ".bin": las_npy_bin.read_bin,
     ".off": off_obj.read_off,

@@ -27,8 +27,10 @@ def read_bin(path: Path, columns: int | None = None) -> Contents:
         found = f"{size} bytes are no whole number of points of {expected} float32"
         found = found if size % (4 * expected) else f"{expected} float32 per point make no sense here"
         if width != expected:
-            raise error(path, f"{found}; the points look like {width} float32 each", f"add --bin-columns {width}")
-        raise error(path, found, "the file is truncated or of another type; --bin-columns N reads points of N float32")
+            found = f"{found}; the points look like {width} float32 each"
+            raise error(path, found, f"`s4token label --bin-columns {width}` reads them, in Python bin_columns={width}")
+        fix = "the file is truncated or of another type; `s4token label --bin-columns N` reads points of N float32"
+        raise error(path, found, fix)
     values = values.reshape(-1, expected)
     finite = np.abs(values[np.isfinite(values[:, :3]).all(axis=1), :3])
     tiny = (finite > 0) & (finite < 1e-20)  # integers and 64-bit floats look like that

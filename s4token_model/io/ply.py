@@ -25,6 +25,7 @@ INDICES = re.compile(r"vert(?:ex|ices)_?ind(?:ex|ices|exes)|indices", re.IGNOREC
 def read(path: Path) -> Contents:
     """Return the vertices of a PLY file as fields, its faces as triangles and its comments; ValueError if broken."""
     blob = text_table.plain_bytes(path.read_bytes())
+    blob = blob.lstrip() if blob[:1].isspace() else blob
     header, start = ply_header.parse(path, blob)
     if header.order:
         body = ply_body.Binary(path, blob, start, header.order)
@@ -45,7 +46,7 @@ def read(path: Path) -> Contents:
     if vertex is None:
         raise error(path, "the PLY header names no element vertex", "a point cloud is stored as vertices")
     width, height, comments = _shape(header.comments, vertex.rows)
-    notes = (*notes, *_left_out(header.elements, vertex, face))
+    notes = (*header.notes, *notes, *_left_out(header.elements, vertex, face))
     return Contents(fields, width, height, notes=notes, comments=comments, triangles=triangles)
 
 

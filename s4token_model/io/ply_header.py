@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ TYPES = {
     **{"byte": "i1", "ubyte": "u1", "bool": "u1", "single": "f4", "real": "f4"},
 }
 BYTE_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+KEYWORDS = ("format", "element", "property")  # without which the values are not understood
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _LINE_OF_MAC = re.compile(rb"[^\r]*(?:\r|$)")  # ends in \r, so that a \n behind it is a value
 
@@ -47,6 +49,7 @@ class Header(NamedTuple):
     order: str  # numpy's mark of the byte order, empty for ascii
     elements: list[Element]
     comments: list[str]
+    notes: list[str]  # lines that are not understood
 
 
 def parse(path: Path, blob: bytes) -> tuple[Header, int]:
@@ -55,7 +58,7 @@ def parse(path: Path, blob: bytes) -> tuple[Header, int]:
     if first is None or first[0].strip().lower() != b"ply":
         raise error(path, f"found {looks_like(blob[:32])}", "a .ply file must begin with the line `ply`")
     pattern, at = (_LINE_OF_MAC if first[0].endswith(b"\r") else _LINE), first.end()
-    order, elements, comments = None, [], []
+    order, elements, comments, notes = None, [], [], []
     while at < len(blob):
         match = pattern.match(blob, at)
         at, line = match.end(), text_table.text_of(match[0][:100_000]).strip()
@@ -64,12 +67,14 @@ def parse(path: Path, blob: bytes) -> tuple[Header, int]:
         try:
             order = _parse_line(line, elements, comments) or order
         except (KeyError, IndexError, ValueError):
-            raise error(path, f"PLY header line {line[:80]!r} is not understood", "write the file again") from None
+            if get_close_matches(line.split()[0].lower(), KEYWORDS):
+                raise error(path, f"PLY header line {line[:80]!r} is not understood", "write the file again") from None
+            notes.append(f"header line {line[:80]!r} is not understood and left out")
     else:
         raise error(path, "the PLY header has no end_header line", "the file is truncated, copy it again")
     if order is None:
         raise error(path, "the PLY header has no format line", "write the file again")
-    return Header(BYTE_ORDERS[order], elements, comments), at
+    return Header(BYTE_ORDERS[order], elements, comments, notes), at
 
 
 def _parse_line(line: str, elements: list[Element], comments: list[str]) -> str:
