@@ -6,11 +6,12 @@ import numpy as np
 
 WIDTHS = range(3, 13)  # numbers of columns that are tried
 SAMPLES = 20_000  # pairs of values that are compared per width
+MIN_ROWS = 8
 MAX_VALUES = 1 << 20  # of a file that are looked at
 MIN_GAIN = 0.05  # fraction of the mean difference by which another width is better
 MIN_SIGMAS = 6.0
 TIED = 0.02  # widths whose mean differences are nearer to each other than this are multiples of the right one
-SAME_SCALE = 8.0  # ratio below which the x of one point and the x of the next are of one kind
+MIN_CORRELATION = 0.5  # of the coordinates of neighbors in the file
 UNIT = 0.02  # tolerance of the length of a normal
 
 
@@ -21,33 +22,35 @@ def likely_width(values: np.ndarray, expected: int) -> int:
     energy distance, whatever the order of the points. So the mean difference of values a multiple of w apart is
     smallest where w is the number of columns. Values are compared by rank, so that units do not matter.
     """
-    rows = {w: len(values) // w for w in WIDTHS if len(values) and len(values) % w == 0}
-    values = values[:MAX_VALUES]
-    ranks = np.unique(np.nan_to_num(values), return_inverse=True)[1].reshape(-1) / max(len(values), 1)
+    widths = [w for w in WIDTHS if len(values) % w == 0 and len(values) >= MIN_ROWS * w]
+    values = np.nan_to_num(values[:MAX_VALUES], posinf=0.0, neginf=0.0).astype(np.float64)
+    ranks = np.unique(values, return_inverse=True)[1].reshape(-1) / max(len(values), 1)
     rng = np.random.default_rng(0)
-    first = rng.integers(0, max(len(values), 1), SAMPLES)
     means, noise = {}, {}
-    for w in rows:
-        if w == expected or w % expected or not _same_scale(values, expected):
-            second = first % w + w * rng.integers(0, max(len(values) // w, 1), SAMPLES)
-            differences = np.abs(ranks[first] - ranks[np.minimum(second, len(values) - 1)])
-            means[w], noise[w] = differences.mean(), differences.std() / np.sqrt(min(SAMPLES, len(values)))
+    for w in widths:
+        rows = len(values) // w
+        first = rng.integers(0, rows * w, SAMPLES)
+        second = (first + w * rng.integers(1, rows, SAMPLES)) % (rows * w)  # another row of the same column
+        differences = np.abs(ranks[first] - ranks[second])
+        means[w], noise[w] = differences.mean(), differences.std() / np.sqrt(min(SAMPLES, len(values)))
     if not means:
         return expected
     best = min(w for w in means if means[w] <= (1 + TIED) * min(means.values()))
     reference = means.get(expected, max(means.values()))
-    gain = reference - means[best]
-    return best if gain > max(MIN_GAIN * reference, MIN_SIGMAS * noise[best]) else expected
+    if reference - means[best] <= max(MIN_GAIN * reference, MIN_SIGMAS * noise[best]):
+        return expected
+    return next((w for w in widths if best % w == 0 and w < best and _take_turns(values, w)), best)
 
 
-def _same_scale(values: np.ndarray, width: int) -> bool:
-    """Whether x and y of every other row are as large as those between: then rows are not parts of longer ones.
+def _take_turns(values: np.ndarray, width: int) -> bool:
+    """Whether rows of `width` values are points of beams that take turns, of which two look like one longer row.
 
-    Beams of a sensor that take turns make the rows of two points look like one, otherwise.
+    Such beams look into nearly the same direction, so x and y of one point go with those of the next.
     """
-    size = np.abs(np.nan_to_num(values[: len(values) // (2 * width) * 2 * width])).reshape(-1, 2, width)[:, :, :2]
-    even, odd = (size[:, i].mean(axis=0) if len(size) else np.zeros(2) for i in (0, 1))
-    return bool((np.maximum(even, odd) <= SAME_SCALE * np.minimum(even, odd)).all())
+    pairs = values[: len(values) // (2 * width) * 2 * width].reshape(-1, 2, width)[:, :, :2]
+    pairs = pairs - pairs.mean(axis=0, keepdims=True) if len(pairs) else pairs
+    products, squares = (pairs[:, 0] * pairs[:, 1]).sum(axis=0), (pairs**2).sum(axis=0)
+    return bool((products > MIN_CORRELATION * np.sqrt(squares[0] * squares[1])).all())
 
 
 def names_of_three(values: np.ndarray) -> list[str]:

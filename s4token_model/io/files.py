@@ -18,7 +18,17 @@ from typing import IO
 
 import numpy as np
 
-from s4token_model.io import column_types, depth_image, las_comments, las_npy_bin, mesh_files, off_obj, pcd, ply, pointcloud2
+from s4token_model.io import (
+    column_types,
+    depth_image,
+    las_comments,
+    las_npy_bin,
+    mesh_files,
+    off_obj,
+    pcd,
+    ply,
+    pointcloud2,
+)
 from s4token_model.io.contents import Contents
 from s4token_model.io.errors import error, looks_like
 
@@ -153,7 +163,9 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
             pcd.write(handle, columns, width, height, cloud.comments)
         else:
             points = pointcloud2.structured(columns)
-            np.save(handle, points.reshape(height, width) if height > 1 else points, allow_pickle=False)
+            version = None if "".join(columns).isascii() else (3, 0)  # names in UTF-8
+            points = points.reshape(height, width) if height > 1 else points
+            np.lib.format.write_array(handle, points, version, allow_pickle=False)
     return notes
 
 
