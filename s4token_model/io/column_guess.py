@@ -6,7 +6,7 @@ import numpy as np
 
 WIDTHS = range(3, 13)  # numbers of columns that are tried
 SAMPLES = 20_000  # pairs of values that are compared per width
-MIN_ROWS = 8
+MIN_ROWS = 64  # fewer tell too little
 MAX_VALUES = 1 << 20  # of a file that are looked at
 MIN_GAIN = 0.05  # fraction of the mean difference by which another width is better
 MIN_SIGMAS = 6.0
