@@ -45,13 +45,15 @@ def triangulate(faces: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
     by_size: dict[int, list] = {}
     for face in faces:
         by_size.setdefault(len(face), []).append(face)
-    parts = [fan(np.array(polygons, np.int64)) for polygons in by_size.values()]
+    parts = [fan(np.array(polygons)) for polygons in by_size.values()]
     return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
 
 def fan(polygons: np.ndarray) -> np.ndarray:
     """Split polygons (P, n) into triangles (P * (n - 2), 3); fewer than 3 corners give none."""
-    corners = [polygons[:, [0, i, i + 1]] for i in range(1, polygons.shape[1] - 1)]
+    if polygons.dtype.kind == "f":  # of text, where an index may be anything; -1 is of no vertex
+        polygons = np.clip(np.nan_to_num(polygons, nan=-1, posinf=-1, neginf=-1), -1, 2**53)
+    corners = [polygons[:, [0, i, i + 1]].astype(np.int64) for i in range(1, polygons.shape[1] - 1)]
     return np.concatenate(corners) if corners else np.empty((0, 3), np.int64)
 
 

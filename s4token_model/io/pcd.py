@@ -14,6 +14,7 @@ from s4token_model.io.contents import VIEWPOINT, Contents
 from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.pointcloud2 import structured
 
+LZF_RATIO = 88  # at most: 3 bytes stand for 264
 TYPES = {"i": "i", "u": "u", "f": "f", "d": "f", "b": "u", "c": "i"}
 SIZES = {"i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}
 KEYS = ("VERSION", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", VIEWPOINT, "POINTS", "DATA")
@@ -151,6 +152,8 @@ def _compressed(path: Path, body: bytes, layout: _Layout, count: int) -> tuple[d
     """Read the compressed and the plain size, then all fields one after the other, compressed with LZF."""
     dtype = layout.dtype
     small, large = (int(v) for v in np.frombuffer(body[:8], "<u4")) if len(body) >= 8 else (1, 0)
+    if large > LZF_RATIO * small:
+        raise error(path, f"{small} compressed bytes claim to hold {large}", "it is damaged, copy it again")
     if len(body) < 8 + small or large != dtype.itemsize * count:
         found = f"{len(body)} bytes hold {large} compressed ones; {8 + small} and {dtype.itemsize * count} expected"
         raise error(path, f"truncated: {found}", "copy it again")

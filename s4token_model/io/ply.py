@@ -77,7 +77,7 @@ def _triangles(rows: np.ndarray | list, element: Element) -> np.ndarray | None:
     if at is None or not len(rows):
         return None
     if isinstance(rows, np.ndarray):
-        return fan(rows[str(at)].astype(np.int64))
+        return fan(rows[str(at)])
     return triangulate([row[at] for row in rows])
 
 

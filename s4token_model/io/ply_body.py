@@ -108,7 +108,7 @@ class Ascii:
 
         def parse(lines: list[str]) -> list[list[np.ndarray]]:
             rows = [_split_row(element, line.split()) for line in lines]
-            return [[np.array([text_table.number(w) for w in words]) for words in row] for row in rows]
+            return [[_numbers(words) for words in row] for row in rows]
 
         return self._parsed(element, parse)
 
@@ -139,6 +139,13 @@ class Ascii:
             lines.append(" ".join(words[at:end]))
             at = end
         return lines, [" ".join(words[at:])] if at < len(words) else []
+
+
+def _numbers(words: list[str]) -> np.ndarray:
+    try:
+        return np.array([float(word) for word in words])
+    except ValueError:
+        return np.array([text_table.number(word) for word in words])
 
 
 def _split_row(element: Element, words: list[str]) -> list[list[str]]:

@@ -84,14 +84,14 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
     if not lines:
         empty = np.empty(0, dtype)
         return {name: empty[name] for name in dtype.names or ()}, ()
+    width = sum(_values(dtype[name]) for name in dtype.names or ())
+    if width > len(lines[0]):  # np.loadtxt allocates a row before it reads one
+        raise ValueError(f"row 0 holds {len(lines[0].split())} values instead of {width}")
     try:  # the usual spelling, read by compiled code; `#` stands in 1.#IND, too
         rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)
         return {name: rows[name] for name in dtype.names or ()}, ()
     except ValueError:
         pass
-    width = sum(
-        max(1, int(np.prod(dtype[name].shape, dtype=int))) for name in dtype.names or () if dtype[name].itemsize
-    )
     words, surplus = _split(lines, width)
     notes = [f"{surplus} values behind the fields of the header are left out in every row"] if surplus else []
     columns, at = {}, 0
@@ -100,7 +100,7 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
         if not dtype[name].itemsize:  # no values in the file
             columns[name] = np.empty((len(lines), *shape), base)
             continue
-        parts = words[at : at + int(np.prod(shape, dtype=int))]
+        parts = words[at : at + _values(dtype[name])]
         at += len(parts)
         try:
             values = [_typed(part, base) for part in parts]
@@ -114,6 +114,10 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
             notes.append(f"field {name!r} holds values that {base} cannot hold; they are kept as float64")
         columns[name] = np.stack(values, axis=1).astype(kind).reshape(len(lines), *shape) if shape else values[0]
     return columns, tuple(notes)
+
+
+def _values(kind: np.dtype) -> int:
+    return int(np.prod(kind.shape, dtype=int))
 
 
 def _split(lines: Sequence[str], width: int) -> tuple[list[tuple[str, ...]], int]:

@@ -262,3 +262,9 @@ def test_values_behind_the_fields_are_left_out_and_too_few_are_refused(tmp_path)
     (tmp_path / "a.pcd").write_text(pcd(ROWS))
     with pytest.raises(ValueError, match="bad PCD values .row 0 holds 3 values instead of 4"):
         read_cloud(tmp_path / "a.pcd")
+
+
+def test_a_point_of_more_values_than_a_row_has_letters_is_refused_before_it_is_allocated(tmp_path):
+    (tmp_path / "a.pcd").write_text(pcd(COUNT="COUNT 1 1 1 1500000000"))
+    with pytest.raises(ValueError, match="row 0 holds 4 values instead of 1500000003"):
+        read_cloud(tmp_path / "a.pcd")
