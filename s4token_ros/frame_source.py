@@ -26,7 +26,7 @@ class Frame:
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
     decode_ms: float
-    warnings: tuple[str, ...] = ()  # on its frame
+    warnings: tuple[str, ...] = ()  # on its frame and fields
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
 
@@ -37,7 +37,7 @@ def build_frame(message: Any, segmenter: Any, rotation_of: Rotation) -> Frame:
     decode_ms = (time.perf_counter() - start) * 1e3
     rotation, warning = rotation_of(cloud.header)
     patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
-    return Frame(message, cloud, segmenter, patches, decode_ms, (warning,) if warning else ())
+    return Frame(message, cloud, segmenter, patches, decode_ms, (*cloud.notes, *((warning,) if warning else ())))
 
 
 def encode_frame(frame: Frame) -> Frame:

@@ -43,8 +43,9 @@ def cloud_of(message: Any) -> tuple[np.ndarray, Cloud]:
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
     stamp = m.header.stamp.sec * 10**9 + m.header.stamp.nanosec
     fields = {name: points[name] for name in pointcloud2.names(points)}
-    cloud = Cloud(pointcloud2.xyz(points), pointcloud2.rgb(points), fields, m.width, m.height, m.header.frame_id, stamp)
-    return points, cloud
+    xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
+    notes = pointcloud2.notes(m.fields, m.point_step)
+    return points, Cloud(xyz, rgb, fields, m.width, m.height, m.header.frame_id, stamp, notes)
 
 
 def add_labels(
