@@ -26,8 +26,8 @@ def fit(columns: Columns, suffix: str) -> tuple[dict[str, np.ndarray], tuple[str
             fitted.append((name, column))
             continue
         plain = _plain_type(column)
-        if plain is None:
-            notes.append(f"field {name!r} ({column.dtype}) is left out, as {suffix} holds numbers only; .npy keeps it")
+        if plain is None or not all(plain.shape[1:]):
+            notes.append(f"field {name!r} ({column.dtype}) is left out, as it holds no numbers; .npy keeps it")
             continue
         parts = _flat(name, plain) if suffix == ".ply" else [(name, plain)]
         for part, values in parts:
@@ -63,7 +63,8 @@ def _plain_type(column: np.ndarray) -> np.ndarray | None:
 def _flat(name: str, column: np.ndarray) -> list[tuple[str, np.ndarray]]:
     if column.ndim == 1:
         return [(name, column)]
-    return [(f"{name}_{i}", part) for i, part in enumerate(column.reshape(len(column), -1).T)] if column.size else []
+    width = int(np.prod(column.shape[1:], dtype=int))
+    return [(f"{name}_{i}", part) for i, part in enumerate(column.reshape(len(column), width).T)]
 
 
 def _ply_type(name: str, column: np.ndarray, notes: list[str]) -> list[tuple[str, np.ndarray]]:

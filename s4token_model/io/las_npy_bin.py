@@ -21,7 +21,7 @@ def read_bin(path: Path, columns: int | None = None) -> Contents:
 
     ValueError when the values look like rows of another length, which these files do not tell.
     """
-    expected = columns or (5 if path.name.endswith(".pcd.bin") else 4)
+    expected = columns or (5 if path.name.lower().endswith(".pcd.bin") else 4)
     size = path.stat().st_size
     values = np.fromfile(path, "<f4")
     width = expected if columns or size % 4 else likely_width(values, expected)
@@ -38,7 +38,7 @@ def read_bin(path: Path, columns: int | None = None) -> Contents:
     tiny = (finite > 0) & (finite < 1e-20)  # integers and 64-bit floats look like that
     if not len(finite) or not (finite < 1e6).all() or tiny.mean() > 0.01:
         raise error(path, "no coordinates within 1,000 km", f"these are not points of {expected} float32, x y z first")
-    names = ["x", "y", "z", *names_of_bin(values[:, 3:], path.name.endswith(".pcd.bin"))]
+    names = ["x", "y", "z", *names_of_bin(values[:, 3:], path.name.lower().endswith(".pcd.bin"))]
     return Contents({name: values[:, i] for i, name in enumerate(names)})
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from s4token_model.io import column_types, files
+from s4token_model.config import Config
+from s4token_model.io import column_types, files, label_files
 from s4token_model.io.files import WRITERS, Cloud, read_cloud, write_cloud
 
 COUNT = 6
@@ -99,6 +100,28 @@ def test_organized_clouds_stay_organized(tmp_path, suffix):
     assert (again.width, again.height) == (3, 2) and again.comments == ()
     if suffix == ".npy":
         assert np.load(tmp_path / "c.npy").shape == (2, 3)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("count", [0, COUNT])
+def test_fields_of_several_values_or_none(tmp_path, suffix, count):
+    fields = {name: column[:count] for name, column in COORDINATES.items()}
+    fields |= {
+        "pair": np.ones((count, 2), "f4"),
+        "none": np.ones((count, 0), "f4"),
+        "grid": np.ones((count, 2, 2), "u1"),
+    }
+    notes = write_cloud(tmp_path / f"c{suffix}", Cloud.from_fields(fields))
+    again = read_cloud(tmp_path / f"c{suffix}").fields
+    assert ("none" in again) == (suffix == ".npy") and bool(notes) == (suffix != ".npy")
+    assert sum(int(np.prod(c.shape[1:], dtype=int)) for c in again.values()) == 3 + 2 + 4
+
+
+def test_the_command_reports_what_a_file_cannot_hold(tmp_path):
+    fields = {name: np.random.default_rng(i).random(300) for i, name in enumerate("xyz")}
+    cloud = dataclasses.replace(Cloud.from_fields(fields | {"t": np.full(300, 2**40)}), notes=("read with care",))
+    result = label_files.write_superpoints(cloud, tmp_path / "c.ply", Config())
+    assert result["warnings"][0] == "read with care" and "field 't' (int64) is written as" in result["warnings"][1]
 
 
 def test_faces_of_a_mesh_are_kept_in_ply_and_noted_elsewhere(tmp_path):

@@ -305,3 +305,19 @@ def test_five_million_points():
     assert (message.height, message.width) == (1, 5_000_000)
     back = cloud_messages.decode(message).points
     assert back["x"][-1] == 4_999_999 and (back["label"] == labels).all()
+
+
+def test_a_default_constructed_cloud_is_an_empty_one_and_is_published_as_such():
+    cloud = cloud_messages.decode(PointCloud2())
+    none = np.zeros(0, np.uint32)
+    points = cloud_messages.labeled_points(cloud, none, none.astype(np.float32), none, np.zeros((1, 3), np.uint8))
+    message = cloud_messages.labeled_cloud(cloud, points)
+    assert cloud.xyz.shape == (0, 3) and cloud.notes == () and message.width * message.height == 0
+    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb"]
+
+
+def test_fields_that_are_renamed_or_not_used_are_noted():
+    message = valid()
+    message.fields = [*message.fields, field("x", 0), field("far", 4000)]
+    notes = cloud_messages.decode(message).notes
+    assert "'x' -> 'x_2'" in notes[0] and "field 'far' ends at byte 4004" in notes[1]
