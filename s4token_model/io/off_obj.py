@@ -128,7 +128,7 @@ def _vertex_normals(count: int, normals: list, faces: list, normal_of: set) -> n
     """Return one normal per vertex (count, 3), or None if a vertex has none or several."""
     pairs = normal_of if faces else {(i, i) for i in range(len(normals))}
     index = dict(pairs)
-    if not len(pairs) == len(index) == count:
+    if not len(pairs) == len(index) == count or {len(n) for n in normals} != {3}:
         return None
     try:
         return np.array(normals)[[index[i] for i in range(count)]]

@@ -247,3 +247,10 @@ def test_labels_on_the_vertices_of_a_cad_mesh_are_not_drawn_over(tmp_path):
     files.write_cloud(tmp_path / "labeled.ply", cube, {"label": np.arange(8, dtype=np.uint32)})
     again = read_cloud(tmp_path / "labeled.ply")
     assert np.array_equal(again.fields["label"], np.arange(8)) and np.array_equal(again.triangles, cube.triangles)
+
+
+def test_normals_of_too_few_numbers_are_left_out(tmp_path):
+    (path := tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nvn 0 1\nvn 0 1\n")
+    assert set(read_cloud(path).fields) == {"x", "y", "z"}
+    path.write_text("v 0 0 0\nv 1 0 0\nvn 0 0 1\nvn 0 1 0\n")
+    assert read_cloud(path).fields["nz"].tolist() == [1, 0]
