@@ -2,6 +2,7 @@
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
+#   make fuzz [ARGS="clouds files --count 20000 --seed 0"]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,9 +11,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -49,3 +50,7 @@ calibration:
 gpu-check:
 	@scripts/setup.sh test
 	@$(RUN) scripts/gpu_check.py $(ARGS)
+
+fuzz:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.fuzz $(ARGS)

@@ -157,6 +157,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def _add_common(command: argparse.ArgumentParser) -> None:
     about = "draw N points on a mesh; 0 keeps its vertices (default: draw on CAD models, keep the vertices of scans)"
     command.add_argument("--mesh-points", type=int, metavar="N", help=about)
+    command.add_argument("--bin-columns", type=int, metavar="N", help="float32 per point of a .bin file (default: 4)")
     about = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
     command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -190,10 +191,9 @@ def label(arguments: argparse.Namespace) -> None:
 def _read(arguments: argparse.Namespace) -> Any:
     from s4token_model.io import files
 
-    count = arguments.mesh_points
-    if count is not None and count < 0:
+    if (count := arguments.mesh_points) is not None and count < 0:
         raise ValueError(f"--mesh-points {count}: give a number of points, or 0 for the vertices")
-    return files.read_cloud(arguments.input, count)
+    return files.read_cloud(arguments.input, count, arguments.bin_columns)
 
 
 def _load_segmenter(arguments: argparse.Namespace) -> Any:

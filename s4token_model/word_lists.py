@@ -14,6 +14,7 @@ OTHER_HEADERS = {"#"} | set(
     "id ids index label_id class_id category_id train_id color colour r g b red green blue count no".split()
 )
 _NUMBER = r"[\"']?-?\d+(?:\.\d+)?[\"']?"
+_VALUE = re.compile(rf"{_NUMBER}|#[0-9a-fA-F]{{6}}")  # a number or a color
 _LEADING = re.compile(rf"(?:{_NUMBER}(?:\s*[,;:|\t)]\s*|\.?\s+))+")  # "3 ", "3, ", "3: ", "3) ", "3. ", "3,255,0,0,"
 _TRAILING = re.compile(rf"(?:(?:\s*[,;:|\t]\s*|\s+){_NUMBER})+[\s,;:|]*$")
 
@@ -43,7 +44,8 @@ def parse_lines(lines: Sequence[str], source: str) -> tuple[str, ...]:
         lines = [" ".join(lines)[1:-1]]
     table = _columns_by_header(lines)
     if table is None:
-        table = _without_numbers(_without_header(lines))
+        lines = _without_header(lines)
+        table = _text_column(lines, source) or _without_numbers(lines)
     names = [part for name in table for part in split_list(name)]
     for number, name in enumerate(names, start=1):
         if not name.strip("\"' ") or ":" in name or name.strip()[:1] in ("{", "["):
@@ -61,6 +63,27 @@ def _columns_by_header(lines: Sequence[str]) -> list[str] | None:
             column = next((header.index(name) for name in NAME_HEADERS if name in header), None)
             if column is not None:
                 return [row[column] for row in rows[1:] if column < len(row)]
+    return None
+
+
+def _text_column(lines: Sequence[str], source: str) -> list[str] | None:
+    """The only column of texts of a table with columns of numbers or colors; None if the lines are no such table.
+
+    ValueError when there are several: which of them holds the names is not known.
+    """
+    for mark in "\t,;|":
+        rows = list(csv.reader(lines, delimiter=mark, skipinitialspace=True)) if lines and mark in lines[0] else []
+        if len(rows) < 2 or len({len(row) for row in rows}) > 1:
+            continue
+        columns = [[field.strip() for field in column] for column in zip(*rows, strict=True)]
+        columns = [column for column in columns if any(column)]
+        texts = [column for column in columns if not all(map(_VALUE.fullmatch, column))]
+        if len(texts) == len(columns) or not texts:
+            continue
+        if len(texts) > 1:
+            fix = f"keep that of the names, or name the columns in a first line, e.g. id{mark}name{mark}group"
+            raise ValueError(f"{source} is a table with {len(texts)} columns of texts; {fix}")
+        return texts[0]
     return None
 
 

@@ -27,6 +27,7 @@ class Cloud:
     points: np.ndarray  # (H,) structured, with every field and padding byte of the input
     xyz: np.ndarray  # (H, 3) float32, or float64 if the input is wider [m]
     rgb: np.ndarray | None  # (H, 3) float32 in [0, 1]
+    notes: tuple[str, ...] = ()  # fields that are renamed or not used
 
 
 def decode(message: PointCloud2) -> Cloud:
@@ -34,7 +35,8 @@ def decode(message: PointCloud2) -> Cloud:
     m = message
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
     xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
-    return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb)
+    notes = pointcloud2.notes(m.fields, m.point_step)
+    return Cloud(m.header, m.height, m.width, m.is_dense, points, xyz, rgb, notes)
 
 
 def is_labeled(cloud: Cloud) -> bool:

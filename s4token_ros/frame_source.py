@@ -35,7 +35,7 @@ class Frame:
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
     decode_ms: float
-    warnings: tuple[str, ...] = ()  # on its frame
+    warnings: tuple[str, ...] = ()  # on its frame and fields
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
     @property
@@ -52,7 +52,8 @@ def build_frame(arrival: Arrival, segmenter: Any, rotation_of: Rotation) -> Fram
     rotation, warning = rotation_of(cloud.header)
     again = LABELED_AGAIN if cloud_messages.is_labeled(cloud) else ""
     patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
-    return Frame(arrival, cloud, segmenter, patches, decode_ms, tuple(filter(None, (warning, again))))
+    warnings = (*cloud.notes, *filter(None, (warning, again)))
+    return Frame(arrival, cloud, segmenter, patches, decode_ms, warnings)
 
 
 def encode_frame(frame: Frame) -> Frame:

@@ -188,8 +188,8 @@ def test_no_two_modules_share_a_name():
             50,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 80, ("evaluation", "benchmark", "pictures", *GENERATOR)),
-        ("s4token_model.training.prepare", 75, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 95, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 90, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )
 def test_what_a_command_reaches(start, below, never):

@@ -20,7 +20,7 @@ import s4token_model
 from s4token_model import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = {"s4token_model", "s4token_ros", "s4token_interfaces"}
+OURS = {"s4token_model", "s4token_ros", "s4token_interfaces", "scripts"}
 REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 # import name -> ROS package, where they differ
 ROS_PACKAGES = {
@@ -246,7 +246,7 @@ def test_a_processor_without_ros_wheels_is_said_in_one_line(tmp_path):
     assert len(run.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "mini-model", "help"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "mini-model", "fuzz", "help"])
 def test_make_knows_the_target(target):
     if not shutil.which("make"):
         pytest.skip("no make")

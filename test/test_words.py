@@ -144,6 +144,9 @@ THREE = ("wall", "floor", "office chair")
         '["wall", "floor", "office chair"]',
         "['wall',\n 'floor',\n 'office chair']",
         "\r\nwall\r\nfloor\r\noffice chair\r\n",
+        "0,wall,#aec7e8\n1,floor,#98df8a\n2,office chair,#bcbd22",
+        "0,wall,\n1,floor,\n2,office chair,",
+        "1|0|wall\n2|1|floor\n3|2|office chair",
     ],
 )
 def test_files_of_class_names_in_many_layouts(text, tmp_path):
@@ -158,6 +161,14 @@ def test_files_of_class_names_in_many_layouts(text, tmp_path):
 )
 def test_numbers_that_belong_to_names_stay(lines):
     assert word_lists.parse_lines(lines, "file") == tuple(lines)
+
+
+@pytest.mark.parametrize(
+    "text", ["0,wall,structure\n1,sofa,furniture", "wall\t0\tstuff\nsofa\t1\tthing", "1;wall;Wand\n2;sofa;Sofa"]
+)
+def test_tables_with_two_columns_of_texts_and_no_header_are_refused(text):
+    with pytest.raises(ValueError, match="classes.csv is a table with 2 columns of texts; keep that of the names"):
+        word_lists.parse_lines(text.split("\n"), "classes.csv")
 
 
 @pytest.mark.parametrize("lines", [["id: 0", "name: wall"], ["{", '"wall": 0', "}"], ["wall,,floor"]])

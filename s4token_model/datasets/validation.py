@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from s4token_model.constants import UNLABELED
+from s4token_model.io import limits
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -17,7 +18,7 @@ def load_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise ValueError(f"{path} is missing; unpack the release again")
     try:
-        values = np.load(path, allow_pickle=False)
+        values = limits.load_npy(path)
     except Exception as reason:  # numpy parses the header as Python, which can fail in many ways
         raise ValueError(f"{path} is damaged or no plain array ({reason}); unpack it again") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
@@ -55,6 +56,8 @@ def load_hdf5(path: Path, *names: str) -> tuple[np.ndarray, ...]:
             if missing := [name for name in names if name not in file]:
                 found = f"{path} holds no {', '.join(missing)}, but {', '.join(file) or 'nothing'}"
                 raise ValueError(f"{found}; it is not a file of this data set")
+            for name in names:
+                limits.check_unpacked(path, getattr(file[name], "nbytes", 0), path.stat().st_size)
             return tuple(np.asarray(file[name]) for name in names)
     except OSError as reason:
         raise ValueError(f"{path} is missing or damaged ({reason}); unpack it again") from None

@@ -43,8 +43,9 @@ def cloud_of(message: Any) -> tuple[np.ndarray, Cloud]:
     points = pointcloud2.decode(m.fields, m.data, m.width, m.height, m.point_step, m.row_step, m.is_bigendian)
     stamp = m.header.stamp.sec * 10**9 + m.header.stamp.nanosec
     fields = {name: points[name] for name in pointcloud2.names(points)}
-    cloud = Cloud(pointcloud2.xyz(points), pointcloud2.rgb(points), fields, m.width, m.height, m.header.frame_id, stamp)
-    return points, cloud
+    xyz, rgb = pointcloud2.xyz(points), pointcloud2.rgb(points)
+    notes = pointcloud2.notes(m.fields, m.point_step)
+    return points, Cloud(xyz, rgb, fields, m.width, m.height, m.header.frame_id, stamp, notes)
 
 
 def add_labels(
@@ -159,13 +160,17 @@ def _choose_topic(path: Path, connections: list[Any], topic: str | None) -> str:
 def _open(path: Path) -> Iterator[Any]:
     from rosbags.rosbag2 import Reader
 
+    from s4token_model.io import bag_limits  # rosbags is loaded for bags only
+
     path = _storage_path(path)
+    bag_limits.check_before(path)
     try:
-        reader = Reader(path)
+        reader = Reader(bag_limits.SizedPath(path))
         reader.open()
     except Exception as reason:  # rosbags, SQLite, MCAP and YAML raise dozens of types on broken files
         raise _broken(path, reason) from None
     try:
+        bag_limits.check_open(path, reader)
         yield reader
     finally:
         reader.close()

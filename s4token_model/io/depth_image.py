@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 
 from s4token_model.io.errors import error, looks_like
+from s4token_model.io.limits import MAX_COLOR_PIXELS, MAX_DEPTH_PIXELS, open_sized
 
 NO_DEPTH = 65535  # mm; written by some cameras instead of 0
 OPTICAL_FRAME = "camera_optical_frame"  # of points without a pose
@@ -66,20 +68,24 @@ def read_depth(path: Path) -> np.ndarray:
 
 
 def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndarray:
-    """Read an image unchanged, or as RGB resized to (width, height)."""
-    from PIL import Image, UnidentifiedImageError
+    """Read a PNG or JPEG image unchanged, or as RGB resized to (width, height)."""
+    from PIL import Image
 
     if not path.is_file():
         raise error(path, "no such file", "check the path")
+    limit = MAX_DEPTH_PIXELS if color_size is None else MAX_COLOR_PIXELS
     try:
-        with Image.open(path) as image:
-            if color_size is not None:
-                image = image.convert("RGB")
-                image = image.resize(color_size) if image.size != color_size else image
-            return np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError) as reason:
+        with open_sized(path) as handle, Image.open(handle, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height <= limit:
+                if color_size is not None:
+                    image = image.convert("RGB")
+                    image = image.resize(color_size) if image.size != color_size else image
+                return np.asarray(image)
+            found = f"an image of {image.width} x {image.height} pixels"
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as reason:
         found = f"found {looks_like(path)} that cannot be read ({reason})"
         raise error(path, found, "copy it again") from None
+    raise error(path, found, f"{limit:,} pixels are the limit; make it smaller")
 
 
 def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:

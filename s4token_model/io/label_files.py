@@ -75,6 +75,7 @@ def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np
     """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
     found = segmenter.segment(cloud.xyz, cloud.rgb, cloud.frame_id)
     summary.add(found)
+    summary.warnings |= {note: note for note in cloud.notes}
     out = {
         "label": found.labels.astype(np.uint32),
         "confidence": found.confidence.astype(np.float32),
@@ -85,8 +86,9 @@ def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np
 
 def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
     """Label one cloud and write it to the file `target`."""
-    summary = Summary(warnings={note: note for note in cloud.notes})
-    files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
+    summary = Summary()
+    lost = files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
+    summary.warnings |= {note: note for note in lost}
     return summary
 
 
@@ -117,9 +119,13 @@ def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) 
     finite = ids[ids != NO_SUPERPOINT]
     count = int(finite.max()) + 1 if len(finite) else 0
     colors = _color_columns(ids, index_colors(np.arange(max(count, 1))))  # one per superpoint, as in pictures
-    files.write_cloud(target, cloud, {"superpoint": ids} | colors)
+    lost = files.write_cloud(target, cloud, {"superpoint": ids} | colors)
     counts = {"points": len(ids), "finite_points": int(np.isfinite(cloud.xyz).all(axis=1).sum()), "superpoints": count}
-    return counts | {"without_superpoint": len(ids) - len(finite), "total_ms": total_ms, "warnings": list(cloud.notes)}
+    return counts | {
+        "without_superpoint": len(ids) - len(finite),
+        "total_ms": total_ms,
+        "warnings": [*cloud.notes, *lost],
+    }
 
 
 def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:

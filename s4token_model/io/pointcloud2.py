@@ -6,66 +6,67 @@ array of shape (H,) whose itemsize is the point_step, so that every field and ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
-CODES = {code: number for number, code in DATATYPES.items()}
-COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("R", "G", "B"))
+from s4token_model.io import field_names, point_fields
+from s4token_model.io.point_fields import CODES, Field
 
-
-class Field(NamedTuple):
-    """One sensor_msgs/PointField: `offset` in bytes, `datatype` 1 (int8) to 8 (float64), `count` values per point."""
-
-    name: str
-    offset: int
-    datatype: int
-    count: int = 1  # type: ignore[assignment]  # the name PointField gives it
+COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))  # any case
 
 
 def decode(
     fields: Iterable[Any], data: Any, width: int, height: int, point_step: int, row_step: int, is_bigendian: bool
 ) -> np.ndarray:
-    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded."""
+    """Return the points (height * width,) of a PointCloud2: a view of `data`, or a copy if rows are padded.
+
+    Fields are renamed or left out as `notes` says. ValueError when coordinates or data are not what the message says.
+    """
     count = height * width
-    layout_ = tuple((f.name, int(f.offset), int(f.datatype), int(f.count) or 1) for f in fields)
-    dtype = _dtype(layout_, int(point_step), bool(is_bigendian))
+    try:
+        dtype, _ = point_fields.parse(point_fields.key(fields), int(point_step), bool(is_bigendian))
+    except ValueError:
+        if count:
+            raise
+        dtype = point_fields.NO_FIELDS
+    if not count:
+        return np.empty(0, dtype if field_names.axes(dtype.names or ()) else point_fields.NO_FIELDS)
     packed = width * point_step
-    if height == 1 or row_step == 0:  # row_step is of no use then, and some drivers leave it 0
-        row_step = packed
-    if count and row_step < packed:
-        raise ValueError(f"row_step is {row_step} bytes, but a row of {width} points needs {packed}; fix the publisher")
-    needed = (height - 1) * row_step + packed if count else 0
     raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
-    if len(raw) < needed:
-        found = f"data holds {len(raw)} bytes, but {height} x {width} points need {needed}"
+    if len(raw) < height * packed:
+        found = f"data holds {len(raw)} bytes, but {height} x {width} points need {height * packed}"
         raise ValueError(f"{found}; the cloud is cut short")
-    if row_step == packed:
-        return raw[:needed].view(dtype)
-    rows = np.lib.stride_tricks.as_strided(raw, (height, packed), (row_step, 1))
+    step = _row_step(len(raw), packed, height, row_step)
+    if step == packed:
+        return raw[: height * packed].view(dtype)
+    rows = np.lib.stride_tricks.as_strided(raw, (height, packed), (step, 1))
     return np.ascontiguousarray(rows).reshape(-1).view(dtype)
 
 
-@lru_cache(maxsize=64)
-def _dtype(fields: tuple[tuple[str, int, int, int], ...], point_step: int, is_bigendian: bool) -> np.dtype:
-    spec: list[tuple[str, Any, int]] = []
-    for name, offset, datatype, count in fields:
-        if datatype not in DATATYPES:
-            raise ValueError(f"field {name!r} has datatype {datatype}; PointField knows 1 (int8) to 8 (float64)")
-        base = np.dtype((">" if is_bigendian else "<") + DATATYPES[datatype])
-        end = offset + base.itemsize * count
-        if offset < 0 or end > point_step:
-            raise ValueError(f"field {name!r} ends at byte {end}, beyond point_step {point_step}")
-        if any(name == there[0] for there in spec):
-            raise ValueError(f"field {name!r} is there twice; fields must have distinct names")
-        if name:  # nameless fields are padding
-            spec.append((name, base if count == 1 else (base, (count,)), offset))
-    if point_step <= 0:
-        raise ValueError(f"point_step is {point_step}; it must be the number of bytes of one point")
-    return _dtype_of(spec, point_step)
+def _row_step(size: int, packed: int, height: int, row_step: int) -> int:
+    """Return the bytes from one row to the next. Drivers leave row_step 0, or set it to that of another cloud.
+
+    `size` bytes hold `height` rows of at least `packed` bytes. Without padding row_step says nothing.
+    """
+    if height == 1 or size == height * packed:
+        return packed
+    if row_step >= packed and (height - 1) * row_step + packed <= size:
+        return row_step
+    if size % height == 0:
+        return size // height
+    raise ValueError(
+        f"row_step is {row_step} bytes, but {height} rows of {packed} bytes are in {size}; fix the publisher"
+    )
+
+
+def notes(fields: Iterable[Any], point_step: int) -> tuple[str, ...]:
+    """Return what the user should know about how `decode` reads fields: renamed, left out, kept as bytes."""
+    try:
+        return point_fields.parse(point_fields.key(fields), int(point_step), False)[1]
+    except ValueError:  # of an empty cloud, as `decode` raises it for others
+        return ()
 
 
 def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -74,21 +75,46 @@ def names(points: np.ndarray | Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32."""
-    missing = [n for n in "xyz" if n not in names(points)]
-    if missing:
-        present = ", ".join(names(points)) or "none"
-        raise ValueError(f"no field {missing[0]!r}; fields there are: {present}. A cloud needs x, y and z")
-    columns = [points[n] for n in "xyz"]
-    if any(c.ndim != 1 for c in columns):
+    """Return positions (H, 3), C-contiguous: float64 if x, y or z is float64 or a 32-bit integer, else float32.
+
+    Coordinates are fields x, y and z in any usual spelling, or one field of three values, see field_names.VECTORS.
+    """
+    columns = _coordinates(points)
+    if any(column.ndim != 1 for column in columns.values()):
         raise ValueError("fields x, y and z must hold one number per point (count 1)")
-    if bad := [f"{n} ({points[n].dtype})" for n in "xyz" if points[n].dtype.kind not in "fiu"]:
+    if bad := [f"{name} ({column.dtype})" for name, column in columns.items() if column.dtype.kind not in "fiu"]:
         raise ValueError(f"coordinates that are no real numbers: {', '.join(bad)}; store x, y and z as float32")
-    wide = any(np.result_type(c.dtype, np.float32).itemsize > 4 for c in columns)
-    out = np.empty((len(columns[0]), 3), np.float64 if wide else np.float32)
-    for i, column in enumerate(columns):
+    wide = any(np.result_type(column.dtype, np.float32).itemsize > 4 for column in columns.values())
+    out = np.empty((len(next(iter(columns.values()))), 3), np.float64 if wide else np.float32)
+    for i, column in enumerate(columns.values()):
         out[:, i] = column
     return out
+
+
+def _coordinates(points: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the columns of x, y and z in this order by their names."""
+    present = names(points)
+    if found := field_names.axes(present):
+        return {name: points[name] for name in found.values()}
+    vectors = (name for name in present if name.lower() in field_names.VECTORS)
+    for name in vectors:
+        if points[name].ndim == 2 and points[name].shape[1] == 3:
+            return {f"{name}[{i}]": points[name][:, i] for i in range(3)}
+    missing = next(letter for letter in "xyz" if letter not in present)
+    there = ", ".join(present) or "none"
+    raise ValueError(f"no field {missing!r}; fields there are: {there}. A cloud needs x, y and z")
+
+
+def standard_columns(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return columns in which the coordinates are called x, y and z, and the note about it."""
+    found = _coordinates(columns)
+    if not field_names.axes(columns):  # one field of three values
+        vector = next(iter(found)).removesuffix("[0]")
+        rest = {name: column for name, column in columns.items() if name != vector}
+        xyz_columns = dict(zip("xyz", found.values(), strict=True))
+        return xyz_columns | rest, (f"field {vector!r} is split into x, y and z",)
+    new = field_names.standard(tuple(columns))
+    return dict(zip(new, columns.values(), strict=True)), field_names.rename_notes(tuple(columns), new)
 
 
 def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -96,20 +122,24 @@ def rgb(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | None:
 
     Fields are `rgb` or `rgba`, packed as 0xAARRGGBB in 4 bytes or as three values; or COLOR_NAMES, see `unit_colors`.
     """
-    present = names(points)
+    present = {name.lower(): name for name in reversed(names(points))}
     for name in ("rgb", "rgba"):
-        if name in present and (colors := _packed(points[name])) is not None:
+        if name in present and (colors := _packed(points[present[name]])) is not None:
             return colors
     for triple in COLOR_NAMES:
-        if all(n in present and points[n].ndim == 1 for n in triple):
-            return unit_colors(np.stack([points[n] for n in triple], axis=1))
+        if all(n in present and _is_number(points[present[n]]) for n in triple):
+            return unit_colors(np.stack([points[present[n]] for n in triple], axis=1))
     return None
 
 
+def _is_number(column: np.ndarray) -> bool:
+    return column.ndim == 1 and column.dtype.kind in "fiu"
+
+
 def _packed(column: np.ndarray) -> np.ndarray | None:
-    if column.ndim == 2 and column.shape[1] >= 3:
+    if column.ndim == 2 and column.shape[1] >= 3 and column.dtype.kind in "fiu":
         return unit_colors(column[:, :3])
-    if column.ndim != 1 or column.dtype.itemsize != 4:
+    if not _is_number(column) or column.dtype.itemsize != 4:
         return None
     bits = column.view(np.dtype("u4").newbyteorder(column.dtype.byteorder))
     out = np.empty((len(bits), 3), np.float32)
@@ -159,18 +189,11 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         end = -(-end // kind.itemsize) * kind.itemsize  # natural alignment, as in PCL's structs
         spec.append((name, kind, end))
         end += kind.itemsize
-    out: Any = np.zeros(len(points), _dtype_of(spec, -(-end // 4) * 4))
-    out.view(_dtype_of([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
+    out: Any = np.zeros(len(points), point_fields.dtype_of(spec, -(-end // 4) * 4))
+    out.view(point_fields.dtype_of([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
     for name, column in columns.items():
         out[name] = column
     return out
-
-
-def _dtype_of(spec: Sequence[tuple[str, Any, int]], itemsize: int) -> np.dtype:
-    """Return the structured dtype of fields (name, type, offset in bytes)."""
-    keys = ("names", "formats", "offsets")
-    layout_: Any = {key: [field[i] for field in spec] for i, key in enumerate(keys)} | {"itemsize": itemsize}
-    return np.dtype(layout_)
 
 
 def _fields(points: np.ndarray) -> Mapping[str, tuple]:
@@ -198,7 +221,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
         dtype, offset = _fields(points)[name][:2]
         code = dtype.base.str[1:]
         if code not in CODES:
-            raise ValueError(f"field {name!r} is {dtype.base}; PointField has 8-32 bit integers, float32, float64")
+            raise ValueError(f"field {name!r} is {dtype.base}; PointField has integers, float32, float64 and bool")
         fields.append(Field(name, offset, CODES[code], int(np.prod(dtype.shape, dtype=int))))
     return fields, points.dtype.itemsize, is_bigendian(points)
 

@@ -14,7 +14,7 @@ FALLBACK = 3  # nearest tokens, for points whose superpoint holds none
 FAR = np.float32(3e38)
 EPSILON = np.float32(1e-4)  # added to distances in units of the radius
 MIN_NORM = np.float32(1e-12)  # squared norm of a point's feature, as a fraction of that of its weights
-FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+FAST = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 INLINE = {**FAST, "inline": "always"}
 
 
@@ -36,6 +36,13 @@ def propagate_block(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray
     values = np.empty((len(points), tokens.scores.shape[1]), np.float32)
     parallel_for(lambda a, b: _propagate(a, b, points, xyz, superpoints, tokens, values), len(points))
     return values
+
+
+def own_weights(xyz: np.ndarray, tokens: TokenTable, own: slice) -> np.ndarray:
+    """Return the weights (h, n) float32, not yet divided, of the n tokens `own` at points (h, 3) float32."""
+    weights = np.empty((len(xyz), own.stop - own.start), np.float32)
+    parallel_for(lambda a, b: _fill_weights(a, b, xyz, own.start, tokens.centers, tokens.scale, weights), len(xyz))
+    return weights
 
 
 def weight_sums(points: np.ndarray, xyz: np.ndarray, superpoints: np.ndarray, tokens: TokenTable) -> np.ndarray:
@@ -115,6 +122,12 @@ def _propagate(begin, end, points, xyz, superpoints, tokens, values):
                 _three_weights(weight, scale)
                 _blend_three(weight, nearest, gram, scores, values, row)
         first = stop
+
+
+@njit(**FAST)
+def _fill_weights(begin, end, xyz, own, centers, scale, weights):
+    for i in range(begin, end):
+        _own_weights((xyz[i, 0], xyz[i, 1], xyz[i, 2]), own, weights.shape[1], centers, scale, weights[i])
 
 
 @njit(**INLINE)

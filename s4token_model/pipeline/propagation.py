@@ -9,17 +9,19 @@ features: <f_i, t_c> = sum_k w_ik <f_k, t_c>, and ||f_i||^2 = w_i^T G w_i with G
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.linalg import lapack
 
-from s4token_model.kernels.propagate import EPSILON, MIN_NORM, TokenTable, propagate_block, weight_sums
+from s4token_model.kernels.propagate import MIN_NORM, TokenTable, own_weights, propagate_block, weight_sums
 from s4token_model.kernels.sorting import sort_by_group
 
 CHUNK = 65536  # points scored at a time: bounds the memory of a thousand classes on a million points
 DENSE_TOKENS = 16  # tokens of a superpoint from which on matrix products are faster
 DENSE_CHUNK = 8192  # points whose weights fit into the cache
+RANK_TOLERANCE = 1e-4  # squared norm of what the root of a Gram matrix may miss of a unit feature
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,12 @@ def score_blocks(
     # Large superpoints as matrix products, since w^T G w grows with the square of their tokens; others by the kernel
     dense = np.diff(table.starts) >= DENSE_TOKENS
     for label in np.flatnonzero(dense):
-        own = points[starts[label] : starts[label + 1]]
-        for begin in range(0, len(own), DENSE_CHUNK):
-            block = own[begin : begin + DENSE_CHUNK]
-            yield block, _dense_scores(xyz[block], table, slice(*table.starts[label : label + 2]))
+        own, members = slice(*table.starts[label : label + 2]), points[starts[label] : starts[label + 1]]
+        root, own_scores = _gram_root(table, own), torch.from_numpy(table.scores[own])
+        for begin in range(0, len(members), DENSE_CHUNK):
+            block = members[begin : begin + DENSE_CHUNK]
+            weights, factor = _dense_weights(xyz[block], table, own, root)
+            yield block, (weights @ own_scores).mul_(factor[:, None]).numpy()
     points = points[~dense[superpoints[points]]] if dense.any() else points
     for begin in range(0, len(points), CHUNK):
         block = points[begin : begin + CHUNK]
@@ -83,10 +87,13 @@ def superpoint_features(
     counts, sums = np.bincount(superpoints), None
     for points, tokens, features in windows:
         sums = np.zeros((len(counts), features.shape[1]), np.float32) if sums is None else sums
-        ids = superpoints[points]
-        weights, rows = _weight_sums(xyz[points], ids, tokens, features, len(counts))
-        present = np.flatnonzero(np.bincount(ids))
-        sums[present] += (torch.from_numpy(weights[present]) @ torch.from_numpy(rows)).numpy()
+        # Only the superpoints of the window get a row of weights; those of its other tokens share the last one
+        present = np.flatnonzero(np.bincount(superpoints[points]))
+        row_of = np.full(len(counts), len(present))
+        row_of[present] = np.arange(len(present))
+        near = replace(tokens, superpoint=row_of[tokens.superpoint])
+        weights, rows = _weight_sums(xyz[points], row_of[superpoints[points]], near, features, len(present) + 1)
+        sums[present] += (torch.from_numpy(weights[:-1]) @ torch.from_numpy(rows)).numpy()
     assert sums is not None
     return sums / np.maximum(counts, 1)[:, None].astype(np.float32)
 
@@ -102,30 +109,37 @@ def _weight_sums(xyz, superpoints, tokens: TokenCenters, features: np.ndarray, c
     others = points[~dense[superpoints[points]]] if dense.any() else points
     sums = weight_sums(others, xyz, superpoints, table)
     for label in np.flatnonzero(dense):
-        own = slice(*table.starts[label : label + 2])
-        for begin in range(starts[label], starts[label + 1], DENSE_CHUNK):
-            block = points[begin : min(begin + DENSE_CHUNK, starts[label + 1])]
-            weights, total = _dense_weights(xyz[block], table, own)
-            sums[label, own] += weights.div_(total[:, None]).sum(dim=0).numpy()
+        own, members = slice(*table.starts[label : label + 2]), points[starts[label] : starts[label + 1]]
+        root = _gram_root(table, own)
+        for begin in range(0, len(members), DENSE_CHUNK):
+            weights, factor = _dense_weights(xyz[members[begin : begin + DENSE_CHUNK]], table, own, root)
+            sums[label, own] += (factor @ weights).numpy()
     return sums, table.scores
 
 
-def _dense_scores(xyz: np.ndarray, table: TokenTable, own: slice) -> np.ndarray:
-    """Scores (h, C) of points (h, 3) of one superpoint, from its tokens."""
-    weights, total = _dense_weights(xyz, table, own)
-    return (weights @ torch.from_numpy(table.scores[own])).div_(total[:, None]).numpy()
+def _gram_root(table: TokenTable, own: slice) -> torch.Tensor | None:
+    """R (n, k) with R R^T close to the Gram matrix of the tokens `own`, k their numerical rank; None without a matrix.
+
+    The features of many tokens of one surface span few dimensions: w^T G w = |R^T w|^2 costs n k in place of n^2.
+    """
+    if not len(table.gram):
+        return None
+    root, order, rank, _ = lapack.spstrf(table.gram[own, own], tol=RANK_TOLERANCE, lower=1)
+    unsorted = np.empty((len(root), rank), np.float32)
+    unsorted[order - 1] = np.tril(root)[:, :rank]
+    return torch.from_numpy(unsorted)
 
 
-def _dense_weights(xyz: np.ndarray, table: TokenTable, own: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights (h, n) of the tokens of one superpoint for its points (h, 3), and what each row is divided by (h,)."""
-    centers = torch.from_numpy(table.centers[:, own].T.copy())
-    weights = torch.cdist(torch.from_numpy(xyz), centers, compute_mode="donot_use_mm_for_euclid_dist")
-    weights.mul_(float(table.scale)).add_(float(EPSILON)).reciprocal_()
+def _dense_weights(
+    xyz: np.ndarray, table: TokenTable, own: slice, root: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (h, n) of the tokens of one superpoint for its points (h, 3), and what to multiply each row by (h,)."""
+    weights = torch.from_numpy(own_weights(xyz, table, own))
     total = weights.sum(dim=1)
-    if len(table.gram):
-        norm = (weights @ torch.from_numpy(table.gram[own, own].copy())).mul_(weights).sum(dim=1)
-        total = torch.maximum(norm, float(MIN_NORM) * total * total).sqrt()
-    return weights, total
+    if root is None:
+        return weights, total.reciprocal_()
+    norm = (weights @ root).square_().sum(dim=1)
+    return weights, torch.maximum(norm, float(MIN_NORM) * total * total).rsqrt_()
 
 
 def _sorted_table(tokens: TokenCenters, scores: np.ndarray, gram: np.ndarray | None, superpoints: int) -> TokenTable:

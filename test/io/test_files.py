@@ -74,13 +74,15 @@ def test_fields_of_several_values_survive(tmp_path):
     assert np.array_equal(read_cloud(tmp_path / "c.ply").fields["normal_2"], fields["normal"][:, 2])
 
 
-def test_integers_of_64_bits_fit_or_are_refused_in_ply(tmp_path):
+def test_integers_of_64_bits_fit_or_become_two_columns_in_ply(tmp_path):
     fields = {name: np.zeros(3, np.float32) for name in "xyz"}
     write_cloud(tmp_path / "c.ply", Cloud.from_fields(fields | {"id": np.array([0, 5, 4_000_000_000])}))
     assert list(read_cloud(tmp_path / "c.ply").fields["id"]) == [0, 5, 4_000_000_000]
-    with pytest.raises(ValueError, match="'id'.*\\.npy"):
-        write_cloud(tmp_path / "c.ply", Cloud.from_fields(fields | {"id": np.array([0, 5, 2**40])}))
-    assert list(read_cloud(tmp_path / "c.ply").fields["id"]) == [0, 5, 4_000_000_000]  # the old file is whole
+    ids = np.array([0, -5, 2**40 + 3])
+    (note,) = write_cloud(tmp_path / "c.ply", Cloud.from_fields(fields | {"id": ids}))
+    assert "'id'" in note and ".npy" in note
+    halves = read_cloud(tmp_path / "c.ply").fields
+    assert list((halves["id_high"].astype(np.int64) << 32) + halves["id_low"]) == list(ids)
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".pcd"])

@@ -185,3 +185,72 @@ def test_a_mesh_without_area_or_with_lost_vertices_is_refused():
         mesh_files.sample(mesh_files.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), 10)
     with pytest.raises(ValueError, match="vertex 3 of 3"):
         mesh_files.sample(mesh_files.Mesh(np.eye(3), np.array([[0, 1, 3]])), 10)
+
+
+OBJ = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [OBJ.replace("2 3", "2 \\\n 3"), OBJ.replace("2 3", "2 \\ \r\n3"), OBJ.replace("\n", "\r\n"), "\ufeff" + OBJ,
+     OBJ.replace("\n", "\r"), OBJ.replace(" ", "\t"), OBJ.replace("\n", "  # here\n"), OBJ.replace("v ", "  v   "),
+     OBJ.replace("1 1 0", "1,0 1,0 0,0"), OBJ.replace("1 1 0", "1.0, 1.0, 0"), OBJ.replace("1 1 0", "1 1 0 1.0"),
+     OBJ.upper().replace("\n", "\nusemtl a b\n"), OBJ.replace("f 1 2 3 4", "f 1//1 2//1 3/1 4/1/1\nvn 0 0 1"),
+     OBJ.replace("f", "vt 0 -nan(ind)\nvn 0 x 1\ng a\ns off\nl 1 2\nf"), OBJ.replace("f 1 2 3 4", "f -4 -3 -2 -1")],
+)  # fmt: skip
+def test_obj_files_are_read_as_programs_write_them(tmp_path, text):
+    (tmp_path / "a.obj").write_bytes(text.encode())
+    cloud = read_cloud(tmp_path / "a.obj", mesh_points=0)
+    assert np.array_equal(cloud.xyz, [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]) and cloud.notes == ()
+    assert np.array_equal(cloud.triangles, [[0, 1, 2], [0, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(OBJ + "f 1 2 x\n", "1 faces are not understood"), (OBJ + "f 1 2 9\n", "1 faces name vertices that are not there"),
+     (OBJ + "f 1 2 inf\n", "1 faces are not"), ("v 9 9 9 0.5 0 0\n" + OBJ, "only 1 vertices have colors")],
+)  # fmt: skip
+def test_obj_files_lose_only_what_is_damaged_and_that_is_noted(tmp_path, text, words):
+    (tmp_path / "a.obj").write_text(text)
+    cloud = read_cloud(tmp_path / "a.obj", mesh_points=0)
+    assert words in " ".join(cloud.notes) and len(cloud.triangles) == 2 and len(cloud.xyz) == text.count("v ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t, lambda t: t.lower(), lambda t: t.replace(" ", "\t"),
+     lambda t: t.replace("OFF\n", "OFF # a comment\n\n"), lambda t: t.replace("OFF\n", "OFF "), lambda t: t + "\n\0\0",
+     lambda t: t.replace("1.0", "1,0"), lambda t: t.replace(" ", ", "), lambda t: t.replace("8 12", "8.0 12.0")],
+)  # fmt: skip
+def test_off_files_are_read_as_programs_write_them(tmp_path, change):
+    (tmp_path / "a.off").write_bytes(change(mesh_text("off")).encode())
+    assert np.array_equal(read_cloud(tmp_path / "a.off", mesh_points=0).xyz, CUBE)
+
+
+def test_binary_off_files_are_named(tmp_path):
+    (tmp_path / "a.off").write_bytes(b"OFF BINARY\n\0\0\0\1")
+    with pytest.raises(ValueError, match="found a binary OFF mesh"):
+        read_cloud(tmp_path / "a.off")
+
+
+@pytest.mark.parametrize("suffix", files.WRITERS)
+def test_points_to_draw_on_a_cloud_without_faces_are_noted(tmp_path, suffix):
+    files.write_cloud(tmp_path / f"a{suffix}", files.Cloud.from_fields({n: np.arange(5.0) for n in "xyz"}))
+    (note,) = read_cloud(tmp_path / f"a{suffix}", mesh_points=100).notes
+    assert "no faces are in this file; its 5 points are used" in note
+    assert read_cloud(tmp_path / f"a{suffix}", mesh_points=0).notes == ()
+
+
+def test_labels_on_the_vertices_of_a_cad_mesh_are_not_drawn_over(tmp_path):
+    (tmp_path / "cube.off").write_text(mesh_text("off"))
+    cube = read_cloud(tmp_path / "cube.off", mesh_points=0)
+    files.write_cloud(tmp_path / "labeled.ply", cube, {"label": np.arange(8, dtype=np.uint32)})
+    again = read_cloud(tmp_path / "labeled.ply")
+    assert np.array_equal(again.fields["label"], np.arange(8)) and np.array_equal(again.triangles, cube.triangles)
+
+
+def test_normals_of_too_few_numbers_are_left_out(tmp_path):
+    (path := tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nvn 0 1\nvn 0 1\n")
+    assert set(read_cloud(path).fields) == {"x", "y", "z"}
+    path.write_text("v 0 0 0\nv 1 0 0\nvn 0 0 1\nvn 0 1 0\n")
+    assert read_cloud(path).fields["nz"].tolist() == [1, 0]

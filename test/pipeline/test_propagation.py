@@ -108,3 +108,20 @@ def test_features_of_superpoints_are_the_means_of_the_dense_formula(seed, tokens
     # Two windows that see the same tokens
     windows = [(everything[k::2], centers, features) for k in range(2)]
     np.testing.assert_allclose(propagation.superpoint_features(xyz, superpoints, windows), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.1, 1.0])
+def test_many_tokens_of_one_surface_are_blended_as_the_dense_formula_says(noise):
+    rng = np.random.default_rng(3)
+    xyz = rng.random((2000, 3), np.float32)
+    features = rng.normal(size=(1, 64)) + noise * rng.normal(size=(300, 64))  # alike, up to unlike
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    one = np.zeros(len(xyz), int)
+    centers = TokenCenters(xyz[:300], one[:300], 0.17)
+    points = dense(xyz, one, centers) @ features
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    texts = np.eye(64, dtype=np.float32)
+    found = propagate(xyz, one, centers, features @ texts, features @ features.T)
+    np.testing.assert_allclose(found, points, atol=1e-4)
+    mean = propagation.superpoint_features(xyz, one, [(np.arange(len(xyz), dtype=np.int32), centers, features)])
+    np.testing.assert_allclose(mean[0], points.mean(axis=0), atol=1e-4)

@@ -163,14 +163,13 @@ def valid():
         ({"data": b"\0" * 100}, "data holds 100 bytes"),
         ({"data": b""}, "data holds 0 bytes"),
         ({"width": 13, "row_step": 156}, "data holds 288 bytes"),
-        ({"row_step": 143}, "row_step is 143"),
+        ({"row_step": 143, "data": b"\0" * 289}, "row_step is 143"),
         ({"point_step": 11}, "beyond point_step 11"),
         ({"point_step": 0}, "point_step"),
         ({"fields": [field("x", 0), field("y", 4), field("z", 4_000_000_000)]}, "'z' ends at byte"),
         ({"fields": [field("x", 0, 99), field("y", 4), field("z", 8)]}, "datatype 99"),
-        ({"fields": [field("x", 0), field("x", 4), field("y", 4), field("z", 8)]}, "twice"),
         ({"fields": [field("x", 0, count=2), field("y", 4), field("z", 8)]}, "count 1"),
-        ({"width": 2**32 - 1, "height": 2**32 - 1}, "row_step"),
+        ({"width": 2**32 - 1, "height": 2**32 - 1}, "data holds 288 bytes"),
     ],
 )
 def test_wrong_messages_are_refused_with_the_value(change, reason):
@@ -306,3 +305,19 @@ def test_five_million_points():
     assert (message.height, message.width) == (1, 5_000_000)
     back = cloud_messages.decode(message).points
     assert back["x"][-1] == 4_999_999 and (back["label"] == labels).all()
+
+
+def test_a_default_constructed_cloud_is_an_empty_one_and_is_published_as_such():
+    cloud = cloud_messages.decode(PointCloud2())
+    none = np.zeros(0, np.uint32)
+    points = cloud_messages.labeled_points(cloud, none, none.astype(np.float32), none, np.zeros((1, 3), np.uint8))
+    message = cloud_messages.labeled_cloud(cloud, points)
+    assert cloud.xyz.shape == (0, 3) and cloud.notes == () and message.width * message.height == 0
+    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb"]
+
+
+def test_fields_that_are_renamed_or_not_used_are_noted():
+    message = valid()
+    message.fields = [*message.fields, field("x", 0), field("far", 4000)]
+    notes = cloud_messages.decode(message).notes
+    assert "'x' -> 'x_2'" in notes[0] and "field 'far' ends at byte 4004" in notes[1]
