@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from s4token_model.config import Config
-from s4token_ros import model_loading, parameter_changes, parameters, process, signals, topic_names
+from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names
 from s4token_ros.model_loading import SegmenterFactory
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
@@ -34,6 +34,7 @@ class S4TokenNode(LifecycleNode):
 
     def __init__(self, segmenter_factory: SegmenterFactory, base_config: Callable[[str], Config]) -> None:
         super().__init__("s4token", start_parameter_services=False)
+        logs.forward_library_log(self.get_logger())
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
         self._parameter_service = parameter_changes.CheckedParameterService(self)
@@ -236,7 +237,7 @@ def main(
     stop = signals.watch()
     try:
         # rclpy's own handlers would take the context away from a cloud at work
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=logs.init_arguments(arguments), signal_handler_options=SignalHandlerOptions.NO)
         node = S4TokenNode(segmenter_factory, base_config)
     except Exception as error:
         print(f"s4token: {error}", file=sys.stderr)
