@@ -49,9 +49,12 @@ resolve_all() {
             printf '| `%s` | %s |' "$file" "$platform"
             for python in 3.10 3.11 3.12 3.13 3.14; do
                 # empy, with which ROS messages are built, comes as source alone
-                result=$(uv pip compile -q --no-annotate --no-header --only-binary :all: --no-binary empy \
-                    --python-platform "$platform-manylinux_2_35" --python-version "$python" "$file" 2>/dev/null \
-                    | grep -c ==) || result=no
+                if result=$(uv pip compile -q --no-annotate --no-header --only-binary :all: --no-binary empy \
+                    --python-platform "$platform-manylinux_2_35" --python-version "$python" "$file" 2>/dev/null); then
+                    result=$(grep -c == <<<"$result") || result=none
+                else
+                    result=no
+                fi
                 printf ' %s |' "$result"
             done
             echo
