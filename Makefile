@@ -12,10 +12,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check test-floors lock platforms
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz test-floors lock platforms
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -56,6 +55,7 @@ gpu-check:
 fuzz:
 	@scripts/setup.sh test
 	@$(RUN) -m scripts.fuzz $(ARGS)
+
 # The quick tests with the lowest versions that requirements.txt allows.
 test-floors:
 	@scripts/supply.sh floors $(ARGS)
