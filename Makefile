@@ -3,6 +3,7 @@
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 #   make fuzz [ARGS="clouds files --count 20000 --seed 0"]
+#   make test-floors    make lock [ARGS=-U]    make platforms
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -11,9 +12,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz test-floors lock platforms
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -54,3 +55,15 @@ gpu-check:
 fuzz:
 	@scripts/setup.sh test
 	@$(RUN) -m scripts.fuzz $(ARGS)
+
+# The quick tests with the lowest versions that requirements.txt allows.
+test-floors:
+	@scripts/supply.sh floors $(ARGS)
+
+# Write requirements-lock.txt: every version, with hashes.
+lock:
+	@scripts/supply.sh lock $(ARGS)
+
+# Resolve the requirements for other processors and Pythons.
+platforms:
+	@scripts/supply.sh platforms

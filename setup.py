@@ -66,6 +66,7 @@ setup(
     install_requires=requirements(),
     extras_require={
         "ros": requirements("-ros"),
+        "cut-pursuit": requirements("-cut-pursuit"),
         "train": requirements("-train"),
         "test": requirements("-test"),
         "bench": requirements("-bench"),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 # Read when torch is loaded: its threads that wait must not spin on the cores of our kernels' threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Its compiler, which is not used here, makes a folder for temporary files; where it cannot, any that exists will do.
+if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+    try:
+        os.rmdir(tempfile.mkdtemp())
+    except OSError:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(__file__).parent)
 __all__ = ["Config", "Segmenter", "partition"]
 _MODULES = {"Config": "config", "Segmenter": "segmenter", "partition": "pipeline.superpoints"}
 

@@ -49,7 +49,7 @@ class SuperpointConfig:
     """The l0 partition into superpoints (Sec. 3.2, App. A.1 of the paper)."""
 
     solver: str = option(
-        "merge", "solver of the l0 energy: our own, or cut pursuit, which needs the package cut-pursuit-py",
+        "merge", "solver of the l0 energy: our own, or cut pursuit, which needs the package cut-pursuit-py (GPL)",
         choices=("merge", "cut_pursuit"),
     )  # fmt: skip
     regularization: float = option(0.3, "lambda of the l0 energy; larger gives fewer, larger superpoints", 1e-4, 100.0)

@@ -16,8 +16,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from s4token_model.config import Config
-from s4token_ros import model_loading, parameter_changes, parameters, process, signals, topic_names
-from s4token_ros.model_loading import SegmenterFactory
+from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.services import Services
@@ -32,8 +31,9 @@ BUSY_S = 2.0  # that a change of a parameter waits for another one, or for the m
 class S4TokenNode(LifecycleNode):
     """The node; tests replace `segmenter_factory(model, config, device)` and `base_config(model)`."""
 
-    def __init__(self, segmenter_factory: SegmenterFactory, base_config: Callable[[str], Config]) -> None:
+    def __init__(self, segmenter_factory: model_loading.SegmenterFactory, base_config: Callable[[str], Config]) -> None:
         super().__init__("s4token", start_parameter_services=False)
+        logs.forward_library_log(self.get_logger())
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
         self._parameter_service = parameter_changes.CheckedParameterService(self)
@@ -229,14 +229,14 @@ class S4TokenNode(LifecycleNode):
 
 def main(
     arguments: list[str] | None = None,
-    segmenter_factory: SegmenterFactory = model_loading.load_segmenter,
+    segmenter_factory: model_loading.SegmenterFactory = model_loading.load_segmenter,
     base_config: Callable[[str], Config] = model_loading.saved_config,
 ) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
     stop = signals.watch()
     try:
         # rclpy's own handlers would take the context away from a cloud at work
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=logs.init_arguments(arguments), signal_handler_options=SignalHandlerOptions.NO)
         node = S4TokenNode(segmenter_factory, base_config)
     except Exception as error:
         print(f"s4token: {error}", file=sys.stderr)

@@ -17,6 +17,7 @@ from s4token_model.constants import SAMPLE_ROOM
 from s4token_model.io import bags, pointcloud2, sample_room
 from s4token_model.io.files import read_cloud
 from s4token_ros import cloud_messages
+from s4token_ros.logs import init_arguments
 from s4token_ros.qos import cloud_qos
 
 MAX_CLOUDS = 100  # of a bag, held in memory and played in a loop
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"playing {len(clouds)} cloud(s) of {options.source} on {options.topic} at {options.rate:g} Hz", flush=True)
-    rclpy.init(args=[])
+    rclpy.init(args=init_arguments([]))
     node = rclpy.create_node("s4token_replay")
     try:
         play(node, clouds, options.topic, options.rate)

@@ -18,6 +18,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from s4token_interfaces.msg import Vocabulary
+from s4token_ros.logs import init_arguments
 from s4token_ros.qos import LATCHED
 
 NODE = "/s4token"
@@ -113,7 +114,7 @@ class Session:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Session:
-        rclpy.init(args=[])
+        rclpy.init(args=init_arguments([]))
         self.node = rclpy.create_node(self._name)
         self.node.create_subscription(Vocabulary, f"{NODE}/vocabulary", self._on_vocabulary, LATCHED)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)

@@ -43,6 +43,9 @@ step() {
     say "$text: done in $((SECONDS - before)) s"
 }
 
+# optional TEXT COMMAND...: run the command; what cannot be had on this machine is left out.
+optional() { local text=$1; shift; "$@" || printf 's4token: left out, not available here: %s\n' "$text" >&2; }
+
 suitable() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 
 find_python() {
@@ -128,6 +131,10 @@ step ros "installing ROS 2 ($ROS_FLAVOUR)" requirements-ros.txt -- install_ros
 step torch "installing PyTorch and the rest (a few gigabytes and minutes the first time)" requirements.txt -- install_torch
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \
     -- pip_install --no-deps -e .
+case $level in
+    run | test | bench) step cut-pursuit "installing the other solver, if there is a wheel" requirements-cut-pursuit.txt \
+        -- optional cut-pursuit-py pip_install --only-binary :all: -r requirements-cut-pursuit.txt ;;
+esac
 mapfile -t sources < <(find s4token_interfaces -path '*/build' -prune -o -type f -print | LC_ALL=C sort)
 step interfaces "building the messages and services" "${sources[@]}" -- install_interfaces
 case $level in

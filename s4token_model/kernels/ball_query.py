@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 
 
 def ball_query(xyz: np.ndarray, centers: np.ndarray, radius: float, width: int) -> np.ndarray:

@@ -7,12 +7,12 @@ cross product of two rows of M - lambda I, which is orthogonal to both, hence in
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 
 CHUNK = 64  # points computed together: they stay in the cache and fill whole vectors
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 # Rows of the moments of a chunk: means of products and of offsets
 XX, YY, ZZ, XY, XZ, YZ, X, Y, Z = (row * CHUNK for row in range(9))
 # Rows of its shapes; CERTAIN is 1 if the normal is well defined

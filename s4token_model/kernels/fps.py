@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.spatial_index import BLOCK, MortonIndex, box_distance
 
 GROUP = 16  # buckets per group, a power of two
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 INLINE = {**FAST, "inline": "always"}
 
 

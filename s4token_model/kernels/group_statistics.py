@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from s4token_model.kernels.kernel_cache import njit
 
 
 class GroupMoments(NamedTuple):
@@ -33,7 +34,7 @@ def group_moments(xyz: np.ndarray, normals: np.ndarray, eigen: np.ndarray, group
     return GroupMoments(size, means[:, :3], covariance, means[:, 9:], min_z, max_z)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def group_boxes(xyz, groups, count):
     """Return the lower and the upper corners of the boxes of groups 0..count-1, (count, 3) each; inverted if empty."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
@@ -44,7 +45,7 @@ def group_boxes(xyz, groups, count):
     return low, high
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sums(xyz, normals, eigen, groups, count):
     """Per group (S, 14): points, sums of x, y, z, about their mean of xx, yy, zz, xy, xz, yz, then of the features."""
     sums = np.zeros((count, 14))
@@ -81,7 +82,7 @@ class ClassStatistics(NamedTuple):
     confidence: np.ndarray  # (C,) float64, mean confidence of its points
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def class_statistics(labels, confidence, xyz, classes):
     """Return ClassStatistics of labels (H,) unsigned, confidence (H,), xyz (H, 3); labels >= `classes` are skipped."""
     counts, centroid, mean = np.zeros(classes, np.int64), np.zeros((classes, 3)), np.zeros(classes)

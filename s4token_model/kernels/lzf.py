@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from s4token_model.kernels.kernel_cache import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def decompress(packed: np.ndarray, plain: np.ndarray) -> int:
     """Unpack LZF; return the number of bytes written, or -1 when `packed` is damaged.
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.spatial_index import BLOCK, FANOUT, MortonIndex
 
@@ -19,7 +19,7 @@ STACK = 16 * FANOUT  # nodes waiting for a visit; a path has at most 8 steps of 
 SLACK = 4  # candidates beyond k that a point may keep
 HUGE = np.float32(3e38)  # above every distance, below the infinite distance to an empty box
 INDEX_MASK = 0x7FFFFFFF
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 INLINE = {**FAST, "inline": "always"}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 
 RUN = 16  # points of one superpoint that share the search for tokens
@@ -14,7 +14,7 @@ FALLBACK = 3  # nearest tokens, for points whose superpoint holds none
 FAR = np.float32(3e38)
 EPSILON = np.float32(1e-4)  # added to distances in units of the radius
 MIN_NORM = np.float32(1e-12)  # squared norm of a point's feature, as a fraction of that of its weights
-FAST = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+FAST = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 INLINE = {**FAST, "inline": "always"}
 
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.sorting import sort_by_group
 
 LANES = 8  # features are padded to a multiple of this, so that distances compile to vector instructions
 # Reassociation lets the compiler vectorize sums; NaN and infinity keep their meaning.
-FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+FAST = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 
 
 class RegionGraph(NamedTuple):

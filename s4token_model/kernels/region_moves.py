@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from s4token_model.kernels import region_graph
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.region_graph import FAST, Block, RegionGraph, renumber, root, squared_distance
 
 TOLERANCE = np.float32(1e-6)  # relative to the terms of a move: rounding must not make two regions swap a node forever

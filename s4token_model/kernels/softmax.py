@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 
 
 def argmax_and_softmax(values: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:

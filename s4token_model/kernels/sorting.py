@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from s4token_model.kernels.kernel_cache import njit
 
 KEY_BITS = 63  # of the keys of radix_argsort
 DIGIT_BITS = 11
 MAX_RUN = 64  # points with one x that are sorted by insertion
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 
 
 @njit(**FAST)

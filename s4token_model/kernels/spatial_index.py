@@ -15,15 +15,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.sorting import radix_argsort
 from s4token_model.kernels.voxels import bounds
 
 BLOCK = 16  # points per block
 FANOUT = 16  # nodes tested together, four levels of the binary tree
 COORDINATE_BITS = 21  # of a Morton code of 63 bits
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 
 
 class MortonIndex(NamedTuple):

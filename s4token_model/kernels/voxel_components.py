@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-FAST = {"cache": True, "nogil": True}
+from s4token_model.kernels.kernel_cache import njit
+
+FAST = {"nogil": True}
 EMPTY = np.int64(-1)
 BITS = 20  # of a voxel coordinate on each side of the center; voxels beyond are taken for the outermost ones
 HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)

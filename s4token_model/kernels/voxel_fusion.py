@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from s4token_model.kernels.kernel_cache import njit
 
 
 def voxel_fuse(xyz: np.ndarray, rgb: np.ndarray, code: np.ndarray, voxel: float):
@@ -51,7 +52,7 @@ def _keys(cell: np.ndarray) -> np.ndarray:
     return (cell[:, 0] << 40) | (cell[:, 1] << 20) | cell[:, 2]
 
 
-@njit(cache=True)
+@njit()
 def _slot(table, key):
     """Where `key` is, or would be put, in an open-addressing table of a power of two slots; -1 marks free ones."""
     mask = len(table) - 1
@@ -62,7 +63,7 @@ def _slot(table, key):
     return slot
 
 
-@njit(cache=True)
+@njit()
 def _insert(keys):
     size = 16
     while size < 2 * len(keys):
@@ -79,7 +80,7 @@ def _insert(keys):
     return table, slots, owner, count
 
 
-@njit(cache=True)
+@njit()
 def _accumulate(xyz, rgb, code, owner, count):
     sums, weight = np.zeros((count, 6)), np.zeros(count, np.int64)
     leader, lead = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -95,7 +96,7 @@ def _accumulate(xyz, rgb, code, owner, count):
     return sums, leader, weight
 
 
-@njit(cache=True)
+@njit()
 def _mix(xyz, at, owner, count, table, slots):
     sums = np.zeros((count, 4))
     for i in range(len(owner)):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from s4token_model.constants import NO_SUPERPOINT
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.voxels import HASH_FACTOR
 
-FAST = {"cache": True, "nogil": True}
+FAST = {"nogil": True}
 INLINE = {**FAST, "inline": "always"}
 AXIS_BITS = 21  # of a voxel's coordinate in its key
 HALF_AXIS = 2 ** (AXIS_BITS - 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-FAST = {"cache": True, "nogil": True}
+from s4token_model.kernels.kernel_cache import njit
+
+FAST = {"nogil": True}
 EMPTY = np.int64(-1)
 HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SAMPLED = 8  # a power of two: one of so many voxels is counted to choose their size ...

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from s4token_model.kernels.kernel_cache import njit
 from s4token_model.pictures.camera import Camera, choose_camera, cut_away, guess_kind
 
 SUPERSAMPLE = 2  # pixels rendered per pixel of the picture, along each axis
@@ -110,7 +110,7 @@ class _Discs(NamedTuple):
     normal: np.ndarray  # (H, 3)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _draw_discs(discs, focal, best, buffer):
     """Z-buffer discs: a disc projects to an ellipse squeezed along its normal; its depth is the tangent plane's."""
     column, row, depth, radius, normal = discs

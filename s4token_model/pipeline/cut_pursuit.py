@@ -27,7 +27,8 @@ def cut_pursuit(features: np.ndarray, edges: np.ndarray, weights: np.ndarray) ->
     except ImportError as error:
         raise ValueError(
             "superpoints.solver=cut_pursuit needs the package cut-pursuit-py: "
-            'pip install "s4token_ros[bench]" or pip install cut-pursuit-py'
+            'pip install "s4token_ros[cut-pursuit]" or pip install cut-pursuit-py (x86_64 only), '
+            "or use superpoints.solver=merge"
         ) from error
     source, target = (np.ascontiguousarray(edges[:, side], np.uint32) for side in (0, 1))
     centered = np.ascontiguousarray(features - features.mean(axis=0), np.float32)

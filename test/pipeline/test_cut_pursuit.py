@@ -15,7 +15,7 @@ from s4token_model.pipeline import cut_pursuit, superpoints
 def test_without_the_package_the_error_names_the_fix(monkeypatch):
     monkeypatch.setitem(sys.modules, "cut_pursuit_py", None)
     xyz = np.random.default_rng(0).random((50, 3))
-    with pytest.raises(ValueError, match=r"s4token_ros\[bench\].*pip install cut-pursuit-py"):
+    with pytest.raises(ValueError, match=r"s4token_ros\[cut-pursuit\].*pip install cut-pursuit-py"):
         superpoints.partition(xyz, None, SuperpointConfig(solver="cut_pursuit"))
     assert len(superpoints.partition(xyz)) == 50, "our own solver does not need it"
 
