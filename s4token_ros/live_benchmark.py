@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from s4token_interfaces.srv import SetVocabulary
+from s4token_model import command_line
 from s4token_model.constants import SAMPLE_ROOM
 from s4token_ros import cloud_messages
 from s4token_ros.qos import cloud_qos
@@ -58,7 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", action="store_true", help="print one JSON object")
     add("--out", type=Path, metavar="FILE.json", help="also write the results to a file")
     options = parser.parse_args(arguments)
-    result = run(options.input, options.rate, options.seconds, options.model, options.changes)
+    try:
+        result = run(options.input, options.rate, options.seconds, options.model, options.changes)
+    except ExternalShutdownException:  # SIGTERM; all processes are stopped by now
+        return command_line.INTERRUPTED
     print(json.dumps(result) if options.json else table(result), flush=True)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -161,4 +166,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("s4token live-benchmark", main))

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line
 from s4token_model.benchmark import comparisons, inputs, reference, report, scaling
 from s4token_model.evaluation import benchmarks
 
@@ -95,4 +95,4 @@ def _version(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("s4token benchmark", main))
