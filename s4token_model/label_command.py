@@ -8,14 +8,14 @@ import sys
 from typing import Any
 
 from s4token_model import config as configs
-from s4token_model.io import bags, files, label_files
+from s4token_model.io import bags, files, label_files, labeled_bags
 
 
 def label(arguments: argparse.Namespace) -> None:
     """Run `s4token label`. Input and output are checked before the model is loaded and run, which takes longer."""
     if bags.is_bag(arguments.input):
         topics = bags.check_source(arguments.input, arguments.topic)
-        bags.check_target(arguments.out)
+        labeled_bags.check_target(arguments.out)
         segmenter = _load_segmenter(arguments)
         summary = label_files.label_bag(arguments.input, arguments.out, segmenter, topics)
         more = {"clouds": summary.clouds, "skipped": summary.skipped, "topics": topics}

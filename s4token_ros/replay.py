@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bag-topic", help="topic to play from a bag that has several cloud topics")
     parser.add_argument("--rate", type=float, default=2.0, help="Hz (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if not 0.01 <= options.rate <= 1000:
+        parser.error(f"--rate {options.rate:g}: use 0.01 to 1000 Hz")
     clouds = load(options.source, options.bag_topic)
     print(f"playing {len(clouds)} cloud(s) of {options.source} on {options.topic} at {options.rate:g} Hz", flush=True)
     rclpy.init(args=[])
