@@ -6,6 +6,7 @@ recognizes what it sees labels a point the same in both views.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def two_view_agreement(
     vocabulary = segmenter.make_vocabulary(words) if words else segmenter.vocabulary
     counts = np.zeros((len(vocabulary.names),) * 2, np.int64)
     clouds = list(clouds_of(root, topic))
+    print(f"measuring {len(clouds)} clouds of {root}{f', topic {topic}' if topic else ''}", file=sys.stderr)
     for number, xyz in enumerate(tqdm(clouds, "clouds", disable=None)):
         first, second = label_two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
         labeled = (first != constants.UNLABELED) & (second != constants.UNLABELED)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,14 @@ def cloud_of(message: Any) -> tuple[np.ndarray, Cloud]:
 def cloud_topics(path: str | Path) -> list[str]:
     """Return every PointCloud2 topic of a bag but labeled ones; ValueError says what the bag holds if there is none."""
     path = Path(path)
-    with open_bag(path) as reader:
+    with open_bag(path, lambda note: None) as reader:
         return _cloud_topics(path, reader.connections)
 
 
 def check_source(path: str | Path, topic: str | Sequence[str] | None = None) -> list[str]:
     """Return the cloud topics that read_clouds would read, or raise its ValueError; call it before long work."""
     path = Path(path)
-    with open_bag(path) as reader:
+    with open_bag(path, lambda note: None) as reader:
         return choose_topics(path, reader.connections, topic)
 
 
@@ -85,9 +85,17 @@ def _cloud_topics(path: Path, connections: list[Any]) -> list[str]:
     return sorted(inputs or clouds)
 
 
+def print_note(note: str) -> None:
+    """Tell the user a note on stderr."""
+    print(f"s4token: warning: {note}", file=sys.stderr)
+
+
 @contextmanager
-def open_bag(path: Path) -> Iterator[Any]:
-    """Open a bag with rosbags' Reader. ValueError says in one line what is wrong with it, and the fix."""
+def open_bag(path: Path, on_note: Callable[[str], None] = print_note) -> Iterator[Any]:
+    """Open a bag with rosbags' Reader. ValueError says in one line what is wrong with it, and the fix.
+
+    `on_note` is called with what is to be known of a bag that can only be read in part.
+    """
     from rosbags.rosbag2 import Reader
 
     from s4token_model.io import bag_limits  # rosbags is loaded for bags only
@@ -105,7 +113,7 @@ def open_bag(path: Path) -> Iterator[Any]:
         if isinstance(readable, cut_mcap.CutMcap):
             if not reader.message_count:
                 raise _broken(path, ValueError("cut off before its first whole message"))
-            logging.getLogger(__name__).warning("%s", readable.note)
+            on_note(readable.note)
         yield reader
     finally:
         reader.close()

@@ -28,7 +28,7 @@ class Labeling(NamedTuple):
     label: Callable[[Cloud], Mapping[str, np.ndarray]]  # the columns to add, each (H,), with red, green, blue (uint8)
     vocabulary: Any = None  # what the labels mean: a Vocabulary, or None
     on_skip: Callable[[str], None] = lambda reason: None  # called with the reason for every malformed cloud
-    on_note: Callable[[str], None] = lambda note: None  # called with what the copy lacks
+    on_note: Callable[[str], None] = lambda note: None  # called with what could not be read or kept
 
 
 class Storage(NamedTuple):
@@ -48,7 +48,7 @@ def add_labels(
     """
     source, target = Path(source), Path(target)
     check_target(target)
-    with bags.open_bag(source) as reader:
+    with bags.open_bag(source, labeling.on_note) as reader:
         chosen = bags.choose_topics(source, reader.connections, topic)
         topics = labeled_topics(source, {c.topic for c in reader.connections}, chosen)
         with _new_bag(reader, target, labeling.on_note) as writer:
@@ -193,10 +193,13 @@ def _new_bag(reader: Any, target: Path, on_note: Callable[[str], None]) -> Itera
     like, single = _storage_of(reader), target.suffix.lower() in SUFFIXES
     plugin = {".mcap": "mcap", ".db3": "sqlite3"}.get(target.suffix.lower(), like.plugin)
     compression = like.compression
-    if compression and (single or plugin != like.plugin):  # what a lone file cannot say, its chunks can
-        compression = "storage" if plugin == "mcap" else ""
-        if not compression:
-            on_note(f"{target} is not compressed, as the source is; name a folder as the output to compress it alike")
+    if compression == "file" or single or plugin != like.plugin:
+        # Chunks of MCAP, or messages, can be read without unpacking the whole; a lone .db3 cannot say what it is
+        best = "storage" if plugin == "mcap" else "" if single else "message"
+        compression = best if like.compression else ""
+    if compression != like.compression:
+        names = {"storage": "compressed by chunk", "message": "compressed by message", "": "not compressed"}
+        on_note(f"{target} is {names[compression]}, the source by {like.compression.replace('storage', 'chunk')}")
     scratch = Path(tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name}."))
     try:
         folder = scratch / target.stem

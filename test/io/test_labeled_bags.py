@@ -114,19 +114,27 @@ def compressed_bag(folder, suffix, mode):
 
 
 @pytest.mark.parametrize(
-    "suffix, mode", [(".mcap", "storage"), *((s, m) for s in PLUGINS for m in ("file", "message", "none"))]
+    "suffix, mode, kept",
+    [
+        (".mcap", "none", ("none", "")),
+        (".mcap", "storage", ("none", "zstd")),
+        (".mcap", "message", ("message", "")),
+        (".mcap", "file", ("none", "zstd")),  # by chunk, so that it can be read without unpacking the whole
+        (".db3", "none", ("none", None)),
+        (".db3", "message", ("message", None)),
+        (".db3", "file", ("message", None)),
+    ],
 )
-def test_the_storage_and_the_compression_of_a_bag_are_kept(tmp_path, suffix, mode):
-    source = compressed_bag(tmp_path / "in", suffix, mode)
-    assert add_labels(source, tmp_path / "out", LABELING) == 1
-    names = {file.name.replace("out", "in", 1) for file in (tmp_path / "out").iterdir()}
-    assert names == {file.name for file in source.iterdir()}
-    with Reader(source) as before, Reader(tmp_path / "out") as after:
-        assert after.compression_mode == before.compression_mode
-        assert after.storage.metadata.custom == {"robot": "7"}
-        chunks = [getattr(r.storage.storages[0], "chunks", None) for r in (before, after)]
-        assert not chunks[0] or chunks[0][0].compression == chunks[1][0].compression
+def test_the_storage_of_a_bag_is_kept_and_it_stays_compressed(tmp_path, suffix, mode, kept):
+    source, notes = compressed_bag(tmp_path / "in", suffix, mode), []
+    assert add_labels(source, tmp_path / "out", Labeling(label_columns, on_note=notes.append)) == 1
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"metadata.yaml", f"out{suffix}"}
+    with Reader(tmp_path / "out") as reader:
+        assert reader.storage.metadata.custom == {"robot": "7"}
+        chunks = getattr(reader.storage.storages[0], "chunks", None)
+        assert (reader.compression_mode or "none", chunks and chunks[0].compression) == kept
     assert contents(tmp_path / "out") == contents(source)
+    assert len(notes) == (mode == "file") and all("out is compressed by" in note for note in notes)
 
 
 @pytest.mark.parametrize("mode", ["file", "message"])
@@ -135,7 +143,8 @@ def test_a_single_file_is_compressed_as_it_can_be_or_says_that_it_is_not(tmp_pat
     for name in ("out.mcap", "out.db3"):
         add_labels(source, tmp_path / name, Labeling(label_columns, on_note=notes.append))
         assert contents(tmp_path / name) == contents(source)
-    assert len(notes) == 1 and "out.db3 is not compressed" in notes[0]
+    assert f"out.mcap is compressed by chunk, the source by {mode}" in notes[0]
+    assert f"out.db3 is not compressed, the source by {mode}" in notes[1] and len(notes) == 2
     with Reader(tmp_path / "out.mcap") as reader:
         assert reader.storage.chunks[0].compression == "zstd"
 
@@ -187,7 +196,7 @@ def chunked_mcap(path, compression, clouds=12, seed=0):
 
 @pytest.mark.parametrize("compression", ["", "zstd", "lz4"])
 @pytest.mark.parametrize("tail", [b"", bytes(5000), b"\x06\xff\xff"], ids=["cut", "zeros", "head of a record"])
-def test_an_mcap_of_a_robot_that_lost_power_is_read_to_the_cut(tmp_path, caplog, compression, tail):
+def test_an_mcap_of_a_robot_that_lost_power_is_read_to_the_cut(tmp_path, capsys, compression, tail):
     whole = chunked_mcap(tmp_path / "whole.mcap", compression)
     blob = (tmp_path / "whole.mcap").read_bytes()
     (tmp_path / "cut").mkdir()
@@ -199,12 +208,14 @@ def test_an_mcap_of_a_robot_that_lost_power_is_read_to_the_cut(tmp_path, caplog,
         except ValueError as reason:
             assert "mcap recover" in str(reason) and counts == []
             continue
-        assert got == whole[: len(got)] and "cut off" in caplog.text
+        assert got == whole[: len(got)] and "cut off" in capsys.readouterr().err
         counts.append(len(got))
     assert counts == sorted(counts) and counts[-1] >= 11 and counts[len(counts) // 2] >= 4
     assert len(set(counts)) >= 4
     path.write_bytes(blob[: len(blob) * 2 // 3] + tail)
-    assert add_labels(path, tmp_path / "out", LABELING) >= 6
+    notes = []
+    assert add_labels(path, tmp_path / "out", Labeling(label_columns, on_note=notes.append)) >= 6
+    assert len(notes) == 1 and "cut off" in notes[0]
 
 
 def test_what_is_no_ros_2_bag_is_told_with_the_program_that_helps(tmp_path):
