@@ -177,6 +177,9 @@ def odd_clouds():
     yield "float64 far away", rng.random((200, 3)) + [4e5, 5e6, 100]
     yield "a line", np.linspace([0, 0, 0], [1, 1, 1], 80)
     yield "integers", rng.integers(0, 9, (80, 3))
+    yield "unsigned bytes", rng.integers(0, 256, (300, 3)).astype(np.uint8)
+    yield "two equal points", np.ones((2, 3))
+    yield "beyond float32", rng.random((300, 3)) * 1e300
 
 
 @pytest.mark.parametrize(("name", "xyz"), list(odd_clouds()), ids=[name for name, _ in odd_clouds()])
@@ -262,6 +265,11 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
         (["superpoints", tmp_path / "bag", *out], "cloud files"),
         (["superpoints", source, *out, "--set", "superpoints.solver=magic"], "not one of"),
         (["evaluate", "scannet", "--root", tmp_path], str(tmp_path)),
+        (["evaluate", "agreement", "--root", source, *model, "--topic", "/front"], "leave --topic out"),
+        (["evaluate", "agreement", "--root", tmp_path / "bag", *model], "add --topic /front"),
+        (["label", tmp_path / "bag", "-o", tmp_path / "o", *model, "--topic", "/front", "--topic", "/x"], "'/x'"),
+        *((["label", source, *out, *model, "--device", name], "use cpu") for name in ("mps", "xpu", "meta", "cuda:99")),
+        (["benchmark", "--repeats", "0"], "at least 1"),
     ):
         code, stdout, stderr = run(capsys, *words)
         assert code == 2 and stdout == "", words

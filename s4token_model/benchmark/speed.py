@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     if options.live:
         raise ValueError("--live times the node: run s4token benchmark --live, or s4token live-benchmark")
+    if options.repeats < 1 or (options.points is not None and options.points < 1):
+        raise ValueError(f"--repeats {options.repeats} --points {options.points}: give at least 1")
     results = []
     for path in options.input or [None]:
         results.append(run(path, options.points, options.model, options.tokens, options.repeats))
