@@ -41,11 +41,11 @@ def with_end(path: Path) -> Path:
         file.seek(max(size - len(MAGIC), 0))
         if file.read() == MAGIC:
             return path
-        whole, chunk = _scan(file, size)
-        if whole == len(MAGIC):  # not even a header
+        end, chunk = _scan(file, size)
+        if end == len(MAGIC):  # not even a header
             return path
         cut = CutMcap(path)
-        cut.cut, cut.rest = (whole, _END) if chunk is None else (chunk, _salvage(file, chunk, size) + _END)
+        cut.cut, cut.rest = (end, _END) if chunk is None else (chunk, _salvage(file, chunk, size) + _END)
     cut.note = f"{path}: the recording was cut off at {size:,} bytes, as by a loss of power; what is whole is read"
     return cut
 
