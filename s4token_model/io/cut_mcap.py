@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 from typing import IO, Any
 
+from s4token_model.io.limits import unpacked_limit
+
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, SCHEMA, CHANNEL, MESSAGE, CHUNK, LAST_OPCODE = 1, 3, 4, 5, 6, 13  # what stands before the end of the data
 MAX_CHUNK = 2**29  # bytes of an unpacked chunk
@@ -102,11 +104,11 @@ def _unpack(compression: str, data: bytes) -> bytes:
         stream = LZ4FrameDecompressor()
     else:
         return b""
-    out = []
+    out, limit = [], min(unpacked_limit(len(data)), MAX_CHUNK)
     try:  # piece by piece, so that an error in the end leaves the beginning
         for start in range(0, len(data), 4096):
-            out.append(stream.decompress(data[start : start + 4096], MAX_CHUNK))
-            if stream.eof or sum(map(len, out)) > MAX_CHUNK:
+            out.append(stream.decompress(data[start : start + 4096], limit))
+            if stream.eof or sum(map(len, out)) > limit:
                 break
     except Exception:
         pass
