@@ -1,15 +1,15 @@
-"""The command `s4token`: parse, import what the command needs, call one function. Errors are one line, exit code 2."""
+"""The command `s4token`: parse, import what the command needs, call one function, inside of `command_line.guard`."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from s4token_model import command_line
 from s4token_model.word_lists import split_list
 
 MODEL = "s4token-mini"
@@ -29,23 +29,22 @@ INSTALLED = {
     "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
 }
 
+TOPIC_HELP = "a PointCloud2 topic of the bag; needed if it has several, and may be repeated to label several"
 DATA_HELP = "the data in its release layout, or a common preprocessed one"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 2 on a user error, 130 on Ctrl-C."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if words and words[0] in COMMANDS | INSTALLED:
-            live = words[0] == "benchmark" and "--live" in words
-            return int(load_command("live-benchmark" if live else words[0])(words[1:]) or 0)
-        arguments = parser().parse_args(words)
-        return int(arguments.run(arguments) or 0)
-    except (ValueError, OSError, ImportError) as reason:
-        print(f"s4token: {' '.join(str(reason).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    """Run one command and return the exit code, see `command_line.guard`."""
+    return command_line.guard("s4token", run, argv)
+
+
+def run(words: list[str]) -> int:
+    """Run the command that the words name; whatever goes wrong is raised."""
+    if words and words[0] in COMMANDS | INSTALLED:
+        live = words[0] == "benchmark" and "--live" in words
+        return int(load_command("live-benchmark" if live else words[0])(words[1:]) or 0)
+    arguments = parser().parse_args(words)
+    return int(arguments.run(arguments) or 0)
 
 
 def load_command(name: str) -> Callable[[list[str]], int | None]:
@@ -65,6 +64,7 @@ def load_command(name: str) -> Callable[[list[str]], int | None]:
 def parser() -> argparse.ArgumentParser:
     """Return the parser; building it imports nothing heavy."""
     top = argparse.ArgumentParser("s4token", description="Open-vocabulary labels for every point of a point cloud.")
+    top.add_argument(command_line.DEBUG_OPTION, action="store_true", help=command_line.DEBUG_HELP)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_label(commands)
     _add_superpoints(commands)
@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, run: Callable, about: str, details: str = "") -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}. {details}".strip())
     command.set_defaults(run=run)
+    command.add_argument(command_line.DEBUG_OPTION, action="store_true", help=command_line.DEBUG_HELP)
     return command
 
 
@@ -92,7 +93,7 @@ def _add_label(commands: Any) -> None:
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
-    command.add_argument("--topic", help="the PointCloud2 topic, if the bag has several")
+    command.add_argument("--topic", action="append", metavar="TOPIC", help=TOPIC_HELP)
     _add_model(command)
     _add_common(command)
 
@@ -121,6 +122,7 @@ def _add_evaluate(commands: Any) -> None:
     report = {"metavar": "FILE.md", "help": "write a document, and its picture beside it with the suffix .png"}
     folders = {"help": "folder with scannet_votenet/ or semantickitti/ (default: procedural rooms only)"}
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
+    topic = {"help": "the PointCloud2 topic, if the bag has several"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
@@ -131,7 +133,9 @@ def _add_evaluate(commands: Any) -> None:
     _add_benchmark(add, "procedural", "held-out procedural rooms, by class names and synonyms", None, rooms=count)
     _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
-    _add_benchmark(add, "agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words)
+    _add_benchmark(
+        add, "agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words, topic=topic
+    )
     _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 
 
@@ -164,83 +168,24 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def label(arguments: argparse.Namespace) -> None:
-    """Run `s4token label`. The input is checked before the model is loaded, which takes longer."""
-    from s4token_model.io import bags, files
+    """Run `s4token label`."""
+    from s4token_model import label_command
 
-    bag = bags.is_bag(arguments.input)
-    if bag:
-        bags.check_source(arguments.input, arguments.topic)
-        bags.check_target(arguments.out)
-    else:
-        files.check_writable(arguments.out)
-        if arguments.topic:
-            raise ValueError(f"--topic {arguments.topic}: {arguments.input} is no bag; leave --topic out")
-        cloud = _read(arguments)
-    segmenter = _load_segmenter(arguments)
-    segmenter.encoder.progress = True
-    from s4token_model.io import label_files
-
-    if bag:
-        summary = label_files.label_bag(arguments.input, arguments.out, segmenter, arguments.topic)
-        more = {"clouds": summary.clouds, "skipped": summary.skipped}
-    else:
-        summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
-    _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
-
-
-def _read(arguments: argparse.Namespace) -> Any:
-    from s4token_model.io import files
-
-    if (count := arguments.mesh_points) is not None and count < 0:
-        raise ValueError(f"--mesh-points {count}: give a number of points, or 0 for the vertices")
-    return files.read_cloud(arguments.input, count, arguments.bin_columns)
-
-
-def _load_segmenter(arguments: argparse.Namespace) -> Any:
-    from s4token_model import checkpoint, vocabulary
-    from s4token_model import config as configs
-    from s4token_model.segmenter import Segmenter
-
-    saved, changes = checkpoint.read_config(arguments.model), configs.pairs(arguments.changes)
-    config = vocabulary.configure(saved, changes, arguments.vocabulary, arguments.labels)
-    return Segmenter.load(arguments.model, config, arguments.device)
-
-
-def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
-    for warning in result.get("warnings", []):
-        print(f"s4token: warning: {warning}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(result, ensure_ascii=False))
-        return
-    counts = ", ".join(f"{result[k]:,} {k}" for k in ("clouds", "points", "superpoints", "tokens") if k in result)
-    print(f"{arguments.out}: {counts}")
-    for name, points in result.get("classes", {}).items():
-        mark = "  unknown word" if name in result["unknown"] else ""
-        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
-    if result.get("unlabeled"):
-        print(f"  unlabeled ({result['unlabeled_reason']})")
-    for reason in result.get("skipped", []):
-        print(f"  skipped {reason}")
-    stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in result.get("stages_ms", {}).items())
-    print(f"{result['total_ms']:.0f} ms" + (f": {stages}" if stages else ""))
+    label_command.label(arguments)
 
 
 def superpoints(arguments: argparse.Namespace) -> None:
     """Run `s4token superpoints`."""
-    from s4token_model import config as configs
-    from s4token_model.io import bags, files, label_files
+    from s4token_model import label_command
 
-    if bags.is_bag(arguments.input):
-        raise ValueError(f"{arguments.input}: superpoints reads cloud files; for a bag use s4token label")
-    files.check_writable(arguments.out)
-    config = configs.replace(configs.Config(), configs.pairs(arguments.changes))
-    _report(label_files.write_superpoints(_read(arguments), arguments.out, config), arguments)
+    label_command.superpoints(arguments)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run `s4token evaluate`."""
     options = dict(vars(arguments))
     _, name, as_json = (options.pop(key) for key in ("run", "benchmark", "json"))
+    options.pop("debug")
     from s4token_model.evaluation import benchmarks
 
     benchmarks.run(name, as_json=as_json, out=options.pop("pictures", None), **options)

@@ -180,6 +180,8 @@ def checked_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device {device!r} is unknown; use cpu, cuda or cuda:0") from error
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {device!r} is not available on this machine; use cpu")
-    return chosen
+    try:
+        torch.ones(1, device=chosen).item()  # mps and xpu may not be built in, meta holds no values
+    except Exception as error:  # RuntimeError, AssertionError, NotImplementedError and more, by device
+        raise ValueError(f"device {device!r} is not available on this machine; use cpu") from error
+    return torch.device("cpu") if chosen.type == "cpu" else chosen  # cpu:1 is no device of its own

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s4token_model import command_line
 from s4token_model.constants import SAMPLE_ROOM
 from s4token_model.word_lists import split_list
 
@@ -132,21 +132,17 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from rclpy.executors import ExternalShutdownException
 
-        from s4token_ros.session import SessionError, environment
+        from s4token_ros.session import environment
     except ImportError as error:
         fix = "run make demo, or source a ROS 2 workspace that contains s4token_interfaces"
-        print(f"s4token demo: {error}; {fix}", file=sys.stderr)
-        return 1
+        raise ImportError(f"{error}; {fix}") from error
+    os.environ.update(environment())
     try:
-        os.environ.update(environment())
         run(options)
-    except SessionError as error:
-        print(f"s4token demo: {error}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):  # SIGINT, SIGTERM; all processes are stopped by now
-        return 130
+    except ExternalShutdownException:  # SIGTERM; all processes are stopped by now
+        return command_line.INTERRUPTED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(command_line.guard("s4token demo", main))

@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from s4token_interfaces.srv import SetVocabulary
+from s4token_model import command_line
 from s4token_model.constants import SAMPLE_ROOM
 from s4token_ros import cloud_messages
 from s4token_ros.qos import cloud_qos
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--live", action="store_true", help=argparse.SUPPRESS)
     add("--input", default=SAMPLE_ROOM, help="bag or cloud file to play (default: the sample room)")
+    add("--topic", default="", help="topic to play from a bag that has several cloud topics")
     add("--rate", type=float, default=10.0, help="clouds per second to play (default: %(default)s)")
     add("--seconds", type=float, default=15.0, help="time to count, after the warm-up")
     add("--model", default="s4token-mini", help="checkpoint directory or built-in name")
@@ -58,7 +61,12 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", action="store_true", help="print one JSON object")
     add("--out", type=Path, metavar="FILE.json", help="also write the results to a file")
     options = parser.parse_args(arguments)
-    result = run(options.input, options.rate, options.seconds, options.model, options.changes)
+    if not (0.01 <= options.rate <= 1000 and 0 < options.seconds < float("inf")):
+        parser.error(f"--rate {options.rate:g} --seconds {options.seconds:g}: use 0.01 to 1000 Hz, and some seconds")
+    try:
+        result = run(options.input, options.rate, options.seconds, options.model, options.changes, options.topic)
+    except ExternalShutdownException:  # SIGTERM; all processes are stopped by now
+        return command_line.INTERRUPTED
     print(json.dumps(result) if options.json else table(result), flush=True)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(source: str, rate: float, seconds: float, model: str, changes: list[str]) -> dict[str, Any]:
+def run(
+    source: str, rate: float, seconds: float, model: str, changes: list[str], bag_topic: str = ""
+) -> dict[str, Any]:
     """Return the results as a flat dictionary; rates in Hz, times in ms."""
     os.environ.update(environment())
     parameters = [f"model:={model}", *(change.replace("=", ":=", 1) for change in changes)]
@@ -74,7 +84,7 @@ def run(source: str, rate: float, seconds: float, model: str, changes: list[str]
         listener, qos = Listener(), cloud_qos("reliable", 5)
         session.node.create_subscription(PointCloud2, f"{NODE}/labeled", listener.on_cloud, qos, raw=True)
         session.start_node(parameters)
-        session.start_player(source, rate)
+        session.start_player(source, rate, bag_topic)
         session.wait(lambda: listener.clouds, FIRST_CLOUD_S, "labeled cloud")
         first_age_ms = round(1e3 * listener.clouds[0][1], 1)
         throughput = measure_throughput(session, listener, seconds)
@@ -161,4 +171,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("s4token live-benchmark", main))

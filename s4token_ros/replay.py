@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import sys
 
 import numpy as np
 import rclpy
@@ -13,6 +12,7 @@ from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from s4token_model import command_line
 from s4token_model.constants import SAMPLE_ROOM
 from s4token_model.io import bags, pointcloud2, sample_room
 from s4token_model.io.files import read_cloud
@@ -73,11 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bag-topic", help="topic to play from a bag that has several cloud topics")
     parser.add_argument("--rate", type=float, default=2.0, help="Hz (default: %(default)s)")
     options = parser.parse_args(arguments)
-    try:
-        clouds = load(options.source, options.bag_topic)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    if not 0.01 <= options.rate <= 1000:
+        parser.error(f"--rate {options.rate:g}: use 0.01 to 1000 Hz")
+    clouds = load(options.source, options.bag_topic)
     print(f"playing {len(clouds)} cloud(s) of {options.source} on {options.topic} at {options.rate:g} Hz", flush=True)
     rclpy.init(args=init_arguments([]))
     node = rclpy.create_node("s4token_replay")
@@ -92,4 +90,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(command_line.guard("s4token replay", main))

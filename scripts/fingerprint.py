@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from s4token_model import command_line
 from s4token_model import config as configs
 from s4token_model.datasets import semantickitti
 from s4token_model.io import sample_room
@@ -37,13 +38,13 @@ ARRAYS |= {f"targets.{key}": f"target_{key}" for key in ("superpoint", "feature"
 ARRAYS |= {f"seen.{key}": f"seen_{key}" for key in ("superpoint", "view", "row", "column")}
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Write or compare the fingerprints."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=["write", "compare"])
     parser.add_argument("file", type=Path)
     parser.add_argument("--only", default="", help="groups to make, separated by commas: " + ", ".join(GROUPS))
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     groups = [name for name in GROUPS if not given.only or name in given.only.split(",")]
     found: dict[str, str] = {}
     for group in groups:
@@ -195,4 +196,4 @@ GROUPS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(command_line.guard("fingerprint", main))

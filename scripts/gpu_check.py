@@ -36,11 +36,11 @@ MIN_EQUAL_LABELS = 0.99  # fraction of the points, in fp32
 MAX_DIFFERENCE = 1e-3  # of features in fp32, and relative of the first loss
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Run every check that this machine allows, and print what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--fast", action="store_true", help="a small cloud, s4token-mini only, few repetitions")
-    fast = parser.parse_args().fast
+    fast = parser.parse_args(words).fast
     if importlib.util.find_spec("torch") is None:
         print(json.dumps({"cuda": None, "reason": "torch is not installed; pip install -r requirements.txt"}))
         return 0
@@ -281,4 +281,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.path.insert(0, str(ROOT))
+    from s4token_model import command_line
+
+    raise SystemExit(command_line.guard("gpu_check", main))

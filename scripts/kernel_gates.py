@@ -9,7 +9,6 @@ features, l0 partition, sampling and propagation.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import softmax
 
-from s4token_model import Segmenter
+from s4token_model import Segmenter, command_line
 from s4token_model.io.files import read_cloud
 from s4token_model.kernels import ball_query, group_statistics, nearest_neighbors, sorting, spatial_index, voxels
 from s4token_model.kernels.softmax import argmax_and_softmax
@@ -120,4 +119,4 @@ def interleaved(ours: Callable, plain: Callable) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(command_line.guard("kernel_gates", main))

@@ -13,7 +13,7 @@ import string
 import numpy as np
 from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-from s4token_model import checkpoint, words
+from s4token_model import checkpoint, command_line, words
 from s4token_model.pipeline import clip, known_words
 from s4token_model.pipeline.known_words import THRESHOLD, KnownWords
 from s4token_model.procedural.synonyms import SYNONYMS, TRAINED_WORDS
@@ -27,14 +27,15 @@ ADJECTIVES = "small large red blue green wooden metal leather round tall old new
 LISTED = (0.8, 0.85, 0.88, THRESHOLD, 0.92, 0.95)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print the table; with --write, store the words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="store the words beside the weights of s4token-mini")
+    options = parser.parse_args(arguments)
     directory = checkpoint.resolve(checkpoint.MINI)
     frozen = clip.load(checkpoint.read_config(checkpoint.MINI).clip, directory)
     known = known_words.encode(TRAINED_WORDS, frozen.encode_text)
-    if parser.parse_args().write:
+    if options.write:
         known_words.save(directory / "clip", known)
     scores = measure(known, lambda texts: frozen.encode_text([known.template.replace("{}", text) for text in texts]))
     # Scores of each group, and how the threshold divides them
@@ -70,4 +71,4 @@ def measure(known: KnownWords, encode) -> dict[str, tuple[bool, np.ndarray]]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(command_line.guard("known_words", main))

@@ -15,6 +15,7 @@ from pathlib import Path
 import laspy
 import numpy as np
 
+from s4token_model import command_line
 from s4token_model.io import sample_room
 from s4token_model.io.sample_room import SampleRoom
 
@@ -77,4 +78,4 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("make_sample_room", main))

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import config, constants, metrics
+from s4token_model import command_line, config, constants, metrics
 from s4token_model.datasets import semantickitti
 from s4token_model.evaluation.tables import table
 from s4token_model.pipeline import superpoints
@@ -84,14 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("changes", nargs="*", help="config changes, e.g. superpoints.anchors=voxel")
     options = parser.parse_args(arguments)
-    try:
-        changes: dict[str, Any] = dict(config.pairs(options.changes))
-        if options.solver:
-            changes["superpoints.solver"] = options.solver
-        run(options.root, changes, [float(v) for v in options.lambdas.split(",")], options.json)
-    except ValueError as error:
-        parser.exit(2, f"{error}\n")
+    changes: dict[str, Any] = dict(config.pairs(options.changes))
+    if options.solver:
+        changes["superpoints.solver"] = options.solver
+    run(options.root, changes, [float(v) for v in options.lambdas.split(",")], options.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(command_line.guard("superpoint_oracle", main))

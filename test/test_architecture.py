@@ -19,7 +19,7 @@ PACKAGES = ("s4token_model", "s4token_ros")
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics")
 WORDS = ("words", "word_files", "word_lists", "word_checks")
 MODEL = (*BASE, *WORDS, "kernels", "pipeline", "vocabulary", "checkpoint", "segmenter", "io")
-OFFLINE = (*MODEL, "datasets", "pictures", "training", "evaluation")
+OFFLINE = (*MODEL, "command_line", "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "": ("config", "segmenter", "pipeline"),  # what `import s4token_model` offers
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "word_files": (),
     "word_lists": (),
     "word_checks": (),
+    "command_line": (),
     "vocabulary": ("constants", "config", *WORDS),
     "checkpoint": ("constants", "config", "pipeline"),
     "windowed_encoder": ("config", "pipeline", "stage_timer"),
@@ -45,12 +46,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pictures": ("constants", "palette", "kernels.kernel_cache"),
     "procedural": ("constants",),
     "sensors": ("constants", "kernels", "procedural"),
-    "training": (*MODEL, "datasets"),
-    "evaluation": (*MODEL, "datasets", "pictures", "training"),
+    "training": (*MODEL, "command_line", "datasets"),
+    "evaluation": (*MODEL, "command_line", "datasets", "pictures", "training"),
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
-    "cli": (*OFFLINE, *GENERATOR, "benchmark", "experiments"),
+    "label_command": MODEL,
+    "cli": (*OFFLINE, *GENERATOR, "label_command", "benchmark", "experiments"),
     "s4token_ros": (
+        "command_line",
         "constants",
         "config",
         "palette",

@@ -13,12 +13,14 @@ from bag_files import contents, make_bag
 from mesh_text import mesh_text
 from real_data import real
 
-from s4token_model import cli, constants
+from s4token_model import cli, constants, label_command
+from s4token_model.evaluation import benchmarks
 from s4token_model.io import bags, files, label_files
 from s4token_model.io.files import Cloud, read_cloud, write_cloud
 from s4token_model.palette import index_colors
 from s4token_model.segmenter import Segmenter
 
+ROOT = Path(__file__).resolve().parents[1]
 KEYS = [
     "points",
     "finite_points",
@@ -175,6 +177,9 @@ def odd_clouds():
     yield "float64 far away", rng.random((200, 3)) + [4e5, 5e6, 100]
     yield "a line", np.linspace([0, 0, 0], [1, 1, 1], 80)
     yield "integers", rng.integers(0, 9, (80, 3))
+    yield "unsigned bytes", rng.integers(0, 256, (300, 3)).astype(np.uint8)
+    yield "two equal points", np.ones((2, 3))
+    yield "beyond float32", rng.random((300, 3)) * 1e300
 
 
 @pytest.mark.parametrize(("name", "xyz"), list(odd_clouds()), ids=[name for name, _ in odd_clouds()])
@@ -260,6 +265,11 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
         (["superpoints", tmp_path / "bag", *out], "cloud files"),
         (["superpoints", source, *out, "--set", "superpoints.solver=magic"], "not one of"),
         (["evaluate", "scannet", "--root", tmp_path], str(tmp_path)),
+        (["evaluate", "agreement", "--root", source, *model, "--topic", "/front"], "leave --topic out"),
+        (["evaluate", "agreement", "--root", tmp_path / "bag", *model], "add --topic /front"),
+        (["label", tmp_path / "bag", "-o", tmp_path / "o", *model, "--topic", "/front", "--topic", "/x"], "'/x'"),
+        *((["label", source, *out, *model, "--device", name], "use cpu") for name in ("mps", "xpu", "meta", "cuda:99")),
+        (["benchmark", "--repeats", "0"], "at least 1"),
     ):
         code, stdout, stderr = run(capsys, *words)
         assert code == 2 and stdout == "", words
@@ -267,15 +277,138 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
     assert not (tmp_path / "out.ply").exists() and not (tmp_path / "o").exists()
 
 
+class Panic(BaseException):
+    """Like pyo3_runtime.PanicException of libraries in Rust, which is no Exception."""
+
+
+RAISED = [
+    (ValueError("chair is\nno number"), "chair is no number"),
+    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "can't decode byte 0xff"),
+    (OSError(28, "No space left on device", "/out.ply"), "No space left on device"),
+    (ImportError("this needs ray"), "this needs ray"),
+    (MemoryError(), "not enough memory"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+    (ZeroDivisionError("division by zero"), "unexpected ZeroDivisionError: division by zero"),
+    (RecursionError("maximum recursion depth exceeded"), "unexpected RecursionError"),
+    (KeyError("x"), "unexpected KeyError: 'x'"),
+    (RuntimeError("x" * 9000), "unexpected RuntimeError: xxx"),
+    (AssertionError(), "unexpected AssertionError: no text"),
+    (Panic("attempt to subtract with overflow"), "unexpected Panic: attempt to subtract"),
+    (SystemExit("no such thing"), "no such thing"),
+]
+COMMAND_LINES = [
+    *([name] for name in {**cli.COMMANDS, **cli.INSTALLED}),
+    ["benchmark", "--live"],
+    ["label", "in.ply", "-o", "out.ply"],
+    ["superpoints", "in.ply", "-o", "out.ply"],
+    *(["evaluate", name, "--root", "."] for name in ("scannet", "s3dis", "semantickitti", "agreement")),
+    ["evaluate", "temporal"],
+]
+
+
+def stub_every_command(monkeypatch, reason):
+    """Let every command raise `reason` as soon as it has parsed its words."""
+
+    def fail(*_, **__):
+        raise reason
+
+    for name in ("label", "superpoints"):
+        monkeypatch.setattr(label_command, name, fail)
+    monkeypatch.setattr(benchmarks, "run", fail)
+    monkeypatch.setattr(cli, "load_command", lambda name: fail)
+
+
+@pytest.mark.parametrize("reason, text", RAISED, ids=[type(reason).__name__ for reason, _ in RAISED])
+@pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
+def test_whatever_a_command_raises_is_one_line_and_exit_code_2(capsys, monkeypatch, words, reason, text):
+    stub_every_command(monkeypatch, reason)
+    code, out, err = run(capsys, *words)
+    assert code == 2 and out == "" and text in err
+    assert err.startswith("s4token: ") and err.count("\n") == 1 and len(err) < 1000
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_debug_adds_the_traceback(capsys, monkeypatch, by_variable):
+    stub_every_command(monkeypatch, ZeroDivisionError("division by zero"))
+    monkeypatch.setenv("S4TOKEN_DEBUG", "1" if by_variable else "0")
+    for words in (["label", "in.ply", "-o", "out.ply"], ["train", "x.yaml"], ["evaluate", "temporal"]):
+        code, _, err = run(capsys, *words, *([] if by_variable else ["--debug"]))
+        assert code == 2 and err.startswith("Traceback") and "in fail" in err
+        assert err.splitlines()[-1].startswith("s4token: unexpected ZeroDivisionError")
+
+
+def test_an_unexpected_error_says_where_and_what_to_do(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(label_command.files, "check_writable", lambda path: 1 / 0)
+    _, _, err = run(capsys, "label", tmp_path / "in.ply", "-o", tmp_path / "out.ply")
+    assert "(s4token_model/label_command.py, line " in err and "run it again with --debug and report" in err
+
+
+def test_an_interrupted_command_says_nothing(capsys, monkeypatch):
+    stub_every_command(monkeypatch, KeyboardInterrupt())
+    assert run(capsys, "train", "x.yaml") == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    "shell, code, text",
+    [
+        ("{} | head -c 0; exit ${{PIPESTATUS[0]}}", 141, ""),
+        ("{} > /dev/full", 2, "No space left on device"),
+        ("{} >&-", 0, ""),
+        ("{} 2>&-", 0, ""),
+        ("PYTHONIOENCODING=ascii {}", 0, ""),
+    ],
+)
+def test_a_broken_output_ends_in_no_traceback(tmp_path, shell, code, text):
+    line = "raise SystemExit(command_line.guard('s4token', lambda words: print('Caf\u00e9 table')))\n"
+    (tmp_path / "program.py").write_text("from s4token_model import command_line\n" + line, encoding="utf-8")
+    command = shell.format(f"{sys.executable} {tmp_path / 'program.py'}")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code and "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert text in done.stderr and done.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *dict.fromkeys(module for module, _ in cli.COMMANDS.values()),
+        "s4token_ros.demo",
+        "s4token_ros.live_benchmark",
+        "s4token_ros.replay",
+    ],
+)
+def test_every_module_that_can_be_run_is_guarded(module):
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    text = path.read_text(encoding="utf-8")
+    assert "__main__" not in text.split('if __name__ == "__main__":')[0] or module.endswith("__main__")
+    if "if __name__" in text:
+        assert "command_line.guard(" in text.split('if __name__ == "__main__":')[1]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_every_script_is_guarded(path):
+    text = path.read_text(encoding="utf-8")
+    if "if __name__" in text:
+        assert "command_line.guard(" in text.split('if __name__ == "__main__":')[1]
+
+
+def test_commands_without_a_parser_print_their_keys(capsys):
+    for name, key in (("train", "mask_ratio=0.6"), ("mini-model", "clip_scenes=1200")):
+        code, out, err = run(capsys, name, "--help")
+        assert code == 0 and err == "" and out.startswith(f"usage: s4token {name} ") and key in out
+
+
+@pytest.mark.parametrize("name", ["benchmark", "robustness", "prepare", "experiments", "demo", "live-benchmark"])
+def test_a_wrong_option_is_told_by_the_name_of_the_command(capsys, name):
+    code, _, err = run(capsys, name, "--no-such-option")
+    assert code == 2 and f"s4token {name.replace('live-benchmark', 'benchmark --live')}: error" in err
+
+
 @pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["evaluate"], ["evaluate", "scannet"]])
 def test_help_loads_nothing_heavy(words):
-    code = (
-        "import sys\nfrom s4token_model import cli\ntry:\n    cli.main([*sys.argv[1:], '--help'])\nexcept SystemExit:\n"
-    )
+    code = "import sys\nfrom s4token_model import cli\nif cli.main([*sys.argv[1:], '--help']) == 0:\n"
     code += "    heavy = {'torch', 'numpy', 'open_clip', 'numba', 'rosbags', 'rclpy', 'scipy'} & set(sys.modules)\n"
     code += "    assert not heavy, heavy\n"
-    root = Path(__file__).resolve().parents[1]
-    done = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "usage: s4token" in done.stdout
 
@@ -316,9 +449,8 @@ def test_a_benchmark_refuses_the_options_of_others(capsys):
         (["procedural", "--rooms", "3a"], "--rooms"),
         (["scannet"], "--root"),
     ):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["evaluate", *words])
-        assert stop.value.code == 2 and wrong in capsys.readouterr().err
+        code, _, err = run(capsys, "evaluate", *words)
+        assert code == 2 and wrong in err
 
 
 @pytest.mark.parametrize("parts", [("modelnet", "chair", "chair_0001.off"), ("bags", "watercan_ros2")])

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line
 from s4token_model.benchmark import comparisons, inputs, reference, report, scaling
 from s4token_model.evaluation import benchmarks
 
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     if options.live:
         raise ValueError("--live times the node: run s4token benchmark --live, or s4token live-benchmark")
+    if options.repeats < 1 or (options.points is not None and options.points < 1):
+        raise ValueError(f"--repeats {options.repeats} --points {options.points}: give at least 1")
     results = []
     for path in options.input or [None]:
         results.append(run(path, options.points, options.model, options.tokens, options.repeats))
@@ -95,4 +97,4 @@ def _version(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("s4token benchmark", main))

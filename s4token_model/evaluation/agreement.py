@@ -6,6 +6,7 @@ recognizes what it sees labels a point the same in both views.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +27,17 @@ MAX_CLOUDS = 20  # of a folder or bag, evenly spaced
 TEXT = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {chance:.4f}, kappa {kappa:.4f}"
 
 
-def two_view_agreement(setup: Setup, root: str | Path, words: Sequence[str] | None = None) -> Result:
-    """Measure a model on the clouds of a bag, a folder or a file; `words` replaces its class names."""
+def two_view_agreement(
+    setup: Setup, root: str | Path, words: Sequence[str] | None = None, topic: str | None = None
+) -> Result:
+    """Measure a model on the clouds of a bag (`topic`), a folder or a file; `words` replaces its class names."""
     if setup.out is not None:
         raise ValueError("evaluate agreement draws no pictures; leave --pictures out")
     segmenter = setup.labeler()
     vocabulary = segmenter.make_vocabulary(words) if words else segmenter.vocabulary
     counts = np.zeros((len(vocabulary.names),) * 2, np.int64)
-    clouds = list(clouds_of(root))
+    clouds = list(clouds_of(root, topic))
+    print(f"measuring {len(clouds)} clouds of {root}{f', topic {topic}' if topic else ''}", file=sys.stderr)
     for number, xyz in enumerate(tqdm(clouds, "clouds", disable=None)):
         first, second = label_two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
         labeled = (first != constants.UNLABELED) & (second != constants.UNLABELED)
@@ -67,16 +71,18 @@ def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
     return {"points": total, "agreement": agreement, "chance": chance, "kappa": kappa}
 
 
-def clouds_of(root: str | Path) -> Iterator[np.ndarray]:
+def clouds_of(root: str | Path, topic: str | None = None) -> Iterator[np.ndarray]:
     """Finite points (H, 3) float32 of up to MAX_CLOUDS clouds of a bag, a folder of cloud files, or one file."""
     path = Path(root)
+    if topic and not bags.is_bag(path):
+        raise ValueError(f"--topic {topic}: {path} is no bag; leave --topic out")
     cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
     if cloud_files or (path.is_dir() and not any(path.iterdir())):
         clouds = [files.read_cloud(cloud_files[k]) for k in _evenly_spaced(len(cloud_files))]
     elif bags.is_bag(path):
         # Read the bag twice, so that only the clouds that are measured are in memory at once
-        chosen = set(_evenly_spaced(sum(1 for _ in bags.read_clouds(path))))
-        clouds = [bags.cloud_of(record[2])[1] for k, record in enumerate(bags.read_clouds(path)) if k in chosen]
+        chosen = set(_evenly_spaced(sum(1 for _ in bags.read_clouds(path, topic))))
+        clouds = [bags.cloud_of(record[2])[1] for k, record in enumerate(bags.read_clouds(path, topic)) if k in chosen]
     else:
         clouds = [files.read_cloud(path)]
     if not clouds:

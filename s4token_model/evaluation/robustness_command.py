@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line
 from s4token_model.evaluation import robustness, robustness_report
 from s4token_model.evaluation.disturbance_catalog import CATALOG, FAMILIES
 from s4token_model.segmenter import Segmenter
@@ -96,4 +96,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command_line.guard("s4token robustness", main))

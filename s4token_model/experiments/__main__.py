@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from s4token_model import command_line
 from s4token_model.experiments import results_document, runs
 from s4token_model.experiments.paper_tables import EXPERIMENTS, Experiment
 from s4token_model.experiments.runs import FULL, QUICK, Workspace
@@ -18,22 +18,18 @@ NAMES = [experiment.name for experiment in EXPERIMENTS]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, write the document; 2 on a user error."""
+    """Parse, run, write the document."""
     given = parser().parse_args(arguments)
-    try:
-        workspace, out = workspace_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
-        chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
-        run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
-    except (ValueError, OSError) as error:
-        print(f"results: {error}", file=sys.stderr)
-        return 2
+    workspace, out = workspace_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
+    chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
+    run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
     print(f"wrote {out}")
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(results_document.COMMAND, description="the paper's comparisons at a small scale")
+    top = argparse.ArgumentParser("s4token experiments", description="the paper's comparisons at a small scale")
     top.add_argument("--quick", action="store_true", help="a few minutes: shows that everything runs, no more")
     top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
@@ -88,4 +84,4 @@ def run(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(command_line.guard("s4token experiments", main))

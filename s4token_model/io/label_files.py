@@ -6,6 +6,7 @@ import dataclasses
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from s4token_model import config as configs
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED, UNLABELED_COLOR
-from s4token_model.io import bags, files
+from s4token_model.io import files, labeled_bags
 from s4token_model.io.files import Cloud
 from s4token_model.palette import index_colors
 from s4token_model.pipeline.cleaning import NOT_FINITE
@@ -92,10 +93,16 @@ def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summa
     return summary
 
 
-def label_bag(source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | None = None) -> Summary:
-    """Label the clouds of one topic of a bag, and write a copy of the bag with a topic of labeled clouds added."""
+def label_bag(
+    source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | Sequence[str] | None = None
+) -> Summary:
+    """Label the clouds of some topics of a bag, and write a copy of it with labeled topics and their vocabulary."""
     summary = Summary()
-    bags.add_labels(source, target, lambda cloud: _label(cloud, segmenter, summary), topic, summary.skipped.append)
+    labeling = labeled_bags.Labeling(
+        lambda cloud: _label(cloud, segmenter, summary), segmenter.vocabulary, summary.skipped.append,
+        lambda note: summary.warnings.update({note: note}),
+    )  # fmt: skip
+    labeled_bags.add_labels(source, target, labeling, topic)
     return summary
 
 

@@ -22,7 +22,9 @@ def warnings(xyz: np.ndarray, working: WorkingCloud, local: LocalGeometry) -> tu
     some = np.asarray(xyz)[working.labeled_index[:: -(-len(working.labeled_index) // SAMPLED)]]
     ends = working.points[local.index.order[local.edges[:: -(-len(local.edges) // SAMPLED)]]]
     spacing = float(np.quantile(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1), 0.25)) * working.extent
-    return _precision(some, len(working.labeled_index) / len(working.xyz), spacing) + _unit(spacing, working.extent)
+    copies = len(working.labeled_index) / len(working.xyz)
+    with np.errstate(over="ignore", invalid="ignore"):  # coordinates beyond float32
+        return _precision(some.astype(np.float64), copies, spacing) + _unit(spacing, working.extent)
 
 
 def _precision(some: np.ndarray, copies: float, spacing: float) -> tuple[str, ...]:
@@ -63,4 +65,4 @@ def _unit(spacing: float, extent: float) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if 10 <= value < 1e9 else f"{value:.2g}"

@@ -66,7 +66,7 @@ def build_patches(
     """
     timer = StageTimer()
     # The points on surfaces, in canonical order and unit scale
-    up = config.input.up.replace("auto", "z")
+    up, xyz = config.input.up.replace("auto", "z"), preprocess.checked_positions(xyz, rgb)
     working = preprocess.prepare(preprocess.rotate_up(xyz, up), rgb, config.input.clean)
     if len(working.xyz) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)

@@ -11,6 +11,7 @@ from s4token_model.config import PatchConfig
 from s4token_model.kernels.ball_query import ball_query_in_group, keep_spread
 from s4token_model.kernels.sorting import sort_by_group
 
+MAX_UNIT = 1e9  # m across; offsets in larger ones would leave float32
 MAX_SPACINGS = 4.0
 
 
@@ -40,7 +41,7 @@ def group(
     radius = config.alpha * spacing(centers)
     index = _members(xyz, superpoints, chosen, radius, config, rng)
     offsets = np.where(index[..., None] >= 0, xyz[index] - centers[:, None], np.float32(0))
-    offsets = offsets / np.float32(radius) if config.normalize else offsets * np.float32(unit)
+    offsets = offsets / np.float32(radius) if config.normalize else offsets * np.float32(min(unit, MAX_UNIT))
     return Patches(centers, radius, superpoints[chosen].astype(np.int32), index, offsets, unit)
 
 

@@ -67,6 +67,8 @@ def rotate_up(xyz: np.ndarray, up: str) -> np.ndarray:
     if up == "z":
         return xyz
     xyz = np.asarray(xyz)
+    if xyz.dtype.kind != "f":  # the negative of an integer may not be of its type
+        xyz = xyz.astype(np.float64)
     order, signs = TURNS[up]
     return xyz[..., order] * np.array(signs, xyz.dtype)
 

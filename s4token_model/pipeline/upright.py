@@ -11,7 +11,7 @@ import numpy as np
 
 from s4token_model.config import Config
 from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches
-from s4token_model.pipeline.preprocess import rotate_up
+from s4token_model.pipeline.preprocess import checked_positions, rotate_up
 
 OPTICAL = ("_optical_frame", "_optical")  # of the frames of images: x right, y down, z forward (REP 103)
 MAX_TILT = 20.0  # degrees off an axis, which input.level takes away
@@ -30,7 +30,7 @@ def build_upright(
 
     `rotation` (3, 3) takes it to a frame whose z is up; None leaves that to input.up.
     """
-    up, optical = config.input.up, is_optical(frame or "")
+    up, optical, xyz = config.input.up, is_optical(frame or ""), checked_positions(xyz, rgb)
     if rotation is not None:
         xyz, axis = _rotated(xyz, rotation), "z"
     else:
@@ -106,7 +106,5 @@ def _with_up(config: Config, up: str) -> Config:
 
 def _rotated(xyz: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """Rotate (H, 3) in float64, since coordinates may be large; points that are not finite stay so."""
-    xyz = np.asarray(xyz)
-    with np.errstate(invalid="ignore"):
-        rotated = xyz.astype(np.float64) @ rotation.T
-    return rotated.astype(xyz.dtype) if xyz.dtype.kind == "f" else rotated
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (xyz.astype(np.float64) @ rotation.T).astype(xyz.dtype)

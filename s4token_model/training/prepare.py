@@ -113,7 +113,7 @@ def each_cloud(sources: list[Path]) -> Iterator[tuple[str, Callable[[], np.ndarr
     """Yield (name, function that reads its xyz) of every cloud; names are unique among the sources."""
     for source in sources:
         if holds_bag(source):
-            for topic, stamp, message in bags.read_clouds(source):
+            for topic, stamp, message in bags.read_clouds(source, bags.cloud_topics(source)):
                 yield f"{source.stem}{topic.replace('/', '_')}_{stamp}", lambda m=message: bags.cloud_of(m)[1].xyz
         else:
             for name, path in _files_in(source):

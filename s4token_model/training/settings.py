@@ -91,6 +91,19 @@ class MiniConfig:
     save_every: int = option(250, "steps between saved states", 1, 1000000)
 
 
+def asks_for_help(words: list[str]) -> bool:
+    """Whether one of the words of a command without a parser is -h or --help."""
+    return any(word in ("-h", "--help") for word in words)
+
+
+def print_usage(usage: str, config: TrainConfig | MiniConfig) -> None:
+    """Print how a command is called, and its keys with their defaults."""
+    print(f"usage: {usage}")
+    for name, (value, item) in configs.options(config).items():
+        print(f"  {name}={value}: {item.metadata['doc']}")
+    print("and the keys of the pipeline, which s4token_model/config.py lists, e.g. sampling.tokens=256")
+
+
 def read(path: str | Path, words: list[str]) -> tuple[TrainConfig, Config]:
     """Return the training and the pipeline config of a YAML file, changed by key=value words.
 

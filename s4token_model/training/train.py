@@ -12,25 +12,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line
 from s4token_model import config as configs
+from s4token_model.segmenter import checked_device
 from s4token_model.training import prepare, pretrain, settings
 from s4token_model.training.batches import Sampler
 from s4token_model.training.loop import process_group
 from s4token_model.training.token_samples import find_samples
 
-USAGE = "s4token train CONFIG.yaml [key=value ...]; keys and defaults: s4token_model/training/settings.py"
+USAGE = "s4token train CONFIG.yaml [key=value ...]"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train as the YAML file says."""
     words = sys.argv[1:] if arguments is None else arguments
-    if not words or words[0] in ("-h", "--help"):
-        print(f"usage: {USAGE}")
-        for name, (value, item) in configs.options(settings.TrainConfig()).items():
-            print(f"  {name}={value}: {item.metadata['doc']}")
-        return 0 if words else 2
+    if not words or settings.asks_for_help(words):
+        settings.print_usage(USAGE, settings.TrainConfig())
+        return 0 if words else command_line.USER_ERROR
     config, pipeline = settings.read(words[0], words[1:])
+    checked_device(config.device)
     command = f"s4token train {' '.join(words)}"
     with process_group(config.device) as (rank, processes):
         if config.task == "parts":

@@ -1,4 +1,4 @@
-"""Train the embedded default: python -m s4token_model.training.train_mini [key=value ...] [run=DIR] [out=DIR]
+"""s4token mini-model [key=value ...] [run=DIR] [out=DIR]: train the embedded default s4token-mini again.
 
 Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Unlike the paper's self-supervised recipe (pretrain.py),
 s4token-mini learns from labels of procedural scenes, beside 2D targets; no masked modeling, no clustering.
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 
-from s4token_model import checkpoint, word_files
+from s4token_model import checkpoint, command_line, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
 from s4token_model.procedural.synonyms import TRAINED_WORDS
@@ -39,9 +39,19 @@ class MiniRun(NamedTuple):
     config: settings.MiniConfig
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the words and run all stages, or print the keys."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if settings.asks_for_help(words):
+        settings.print_usage("s4token mini-model [key=value ...] [run=DIR] [out=DIR]", settings.MiniConfig())
+        return 0
+    train(parse(words))
+    return 0
+
+
+def train(given: MiniRun) -> None:
     """Run all stages."""
-    run, out, pipeline, config = given = parse(sys.argv[1:] if arguments is None else arguments)
+    run, out, pipeline, config = given
     run.mkdir(parents=True, exist_ok=True)
     _save_settings(given)
     started = time.time()
@@ -113,4 +123,4 @@ def _save_settings(given: MiniRun) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(command_line.guard("s4token mini-model", main))

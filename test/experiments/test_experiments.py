@@ -273,6 +273,6 @@ def test_a_finished_training_is_not_repeated(tmp_path):
 def test_the_command_line(tmp_path, capsys):
     assert results.main(["--quick", "--minutes", "0", "--cache", str(tmp_path), "--out", str(tmp_path / "r.md")]) == 0
     assert "Not run yet." in (tmp_path / "r.md").read_text()
-    assert results.main(["--scannet", str(tmp_path / "none")]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="no such folder"):
+        results.main(["--scannet", str(tmp_path / "none")])
     assert len({e.name for e in paper_tables.EXPERIMENTS}) == 6 and len(paper_tables.EXPERIMENTS[0].settings) == 8

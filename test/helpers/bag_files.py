@@ -8,8 +8,7 @@ import numpy as np
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from s4token_model.io import bags
-from s4token_model.io.bags import LABELED_TOPIC
+from s4token_model.io import bags, labeled_bags
 
 STORE = get_typestore(Stores.ROS2_KILTED)
 PLUGINS = {".mcap": StoragePlugin.MCAP, ".db3": StoragePlugin.SQLITE3}
@@ -22,7 +21,7 @@ def message(points, height=1, frame="lidar", sec=5):
     like = STORE.types[bags.CLOUD_TYPE](
         header(time(sec, 7), frame), height, len(points) // height, [], False, 0, 0, np.zeros(0, np.uint8), False
     )
-    return bags._message(STORE, points, like)
+    return labeled_bags.cloud_message(STORE, points, like)
 
 
 def make_bag(folder: Path, suffix=".mcap", topics=("/points",), clouds=3, seed=0, frame="lidar") -> list[np.ndarray]:
@@ -47,5 +46,16 @@ def make_bag(folder: Path, suffix=".mcap", topics=("/points",), clouds=3, seed=0
 
 def contents(path):
     with Reader(path) as reader:
-        messages = [m for m in reader.messages() if m[0].topic != LABELED_TOPIC]
+        messages = [m for m in reader.messages() if not m[0].topic.startswith("/s4token/")]
         return [(c.topic, c.msgtype, str(c.ext), stamp, bytes(raw)) for c, stamp, raw in messages]
+
+
+def label_columns(cloud):
+    """What labeling adds to a cloud: the label of a point is its index."""
+    count = len(cloud.xyz)
+    levels = {name: np.full(count, 40, np.uint8) for name in ("red", "green", "blue")}
+    columns = {"label": np.arange(count, dtype=np.uint32), "confidence": np.ones(count, np.float32)}
+    return columns | {"superpoint": np.zeros(count, np.uint32)} | levels
+
+
+LABELING = labeled_bags.Labeling(label_columns)

@@ -7,19 +7,13 @@ import shutil
 
 import numpy as np
 import pytest
-from bag_files import PLUGINS, POINT, STORE, contents, make_bag, message
+from bag_files import LABELING, PLUGINS, POINT, STORE, contents, label_columns, make_bag, message
 from real_data import real
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from s4token_model.io import bags, pointcloud2
-from s4token_model.io.bags import LABELED_TOPIC, add_labels, cloud_of, is_bag, read_clouds
-
-
-def label(cloud):
-    count = len(cloud.xyz)
-    levels = {name: np.full(count, 40, np.uint8) for name in ("red", "green", "blue")}
-    columns = {"label": np.arange(count, dtype=np.uint32), "confidence": np.ones(count, np.float32)}
-    return columns | {"superpoint": np.zeros(count, np.uint32)} | levels
+from s4token_model.io.bags import LABELED_TOPIC, cloud_of, is_bag, read_clouds
+from s4token_model.io.labeled_bags import Labeling, add_labels
 
 
 def digests(path):
@@ -46,7 +40,7 @@ def test_clouds_are_read_from_folders_and_from_files(tmp_path, suffix, as_file):
 @pytest.mark.parametrize("target", ["out", "out.mcap", "out.db3"])
 def test_a_labeled_copy_has_every_original_message_and_one_topic_more(tmp_path, suffix, target):
     made = make_bag(tmp_path / "in", suffix)
-    assert add_labels(tmp_path / "in", tmp_path / target, label) == 3
+    assert add_labels(tmp_path / "in", tmp_path / target, LABELING) == 3
     assert contents(tmp_path / target) == contents(tmp_path / "in")
     if target != "out.mcap":  # rosbags does not read the hashes of a lone .mcap
         assert digests(tmp_path / target) == digests(tmp_path / "in")
@@ -80,7 +74,7 @@ def test_topics_of_unknown_types_are_copied(tmp_path):
         clouds = writer.add_connection("/points", bags.CLOUD_TYPE, typestore=STORE)
         writer.write(odd, 1, b"\0\1\0\0anything")
         writer.write(clouds, 2, STORE.serialize_cdr(message(np.zeros(2, POINT)), bags.CLOUD_TYPE))
-    assert add_labels(tmp_path / "odd", tmp_path / "out.mcap", label) == 1
+    assert add_labels(tmp_path / "odd", tmp_path / "out.mcap", LABELING) == 1
     assert [m[4] for m in contents(tmp_path / "out.mcap")] == [m[4] for m in contents(tmp_path / "odd")]
 
 
@@ -92,7 +86,7 @@ def test_malformed_and_empty_clouds_stop_nothing(tmp_path):
         for i, cloud in enumerate((short, message(np.zeros(0, POINT)), message(np.zeros(4, POINT)))):
             writer.write(clouds, i, STORE.serialize_cdr(cloud, bags.CLOUD_TYPE))
     skipped = []
-    assert add_labels(tmp_path / "in", tmp_path / "out", label, on_skip=skipped.append) == 2
+    assert add_labels(tmp_path / "in", tmp_path / "out", Labeling(label_columns, on_skip=skipped.append)) == 2
     assert len(skipped) == 1 and "cut short" in skipped[0]
     assert [t for _, t, _ in read_clouds(tmp_path / "out", LABELED_TOPIC)] == [1, 2]
 
@@ -104,19 +98,26 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError):
-        add_labels(tmp_path / "in", tmp_path / "out", fail)
+        add_labels(tmp_path / "in", tmp_path / "out", Labeling(fail))
     assert os.listdir(tmp_path) == ["in"]
 
 
 def test_targets_that_cannot_be_written_are_refused_at_once(tmp_path):
     make_bag(tmp_path / "in", clouds=1)
     (tmp_path / "there").mkdir()
-    for target, words in (("out.ply", "a bag in gives a bag out"), ("there", "exists"), ("no/out", "mkdir -p")):
+    (tmp_path / "file").touch()
+    for target, words in (
+        ("out.ply", "a bag in gives a bag out"),
+        ("there", "this folder exists"),
+        ("file", "this file exists"),
+        ("no/out", "mkdir -p"),
+    ):
         with pytest.raises(ValueError, match=words):
-            add_labels(tmp_path / "in", tmp_path / target, label)
-    add_labels(tmp_path / "in", tmp_path / "once", label)
-    with pytest.raises(ValueError, match="already has the topic"):
-        add_labels(tmp_path / "once", tmp_path / "twice", label, topic="/points")
+            add_labels(tmp_path / "in", tmp_path / target, LABELING)
+    add_labels(tmp_path / "in", tmp_path / "once", LABELING)
+    add_labels(tmp_path / "once", tmp_path / "twice", LABELING)
+    with pytest.raises(ValueError, match="already has the topic /s4token/labeled/points; label the original"):
+        add_labels(tmp_path / "twice", tmp_path / "thrice", LABELING)
 
 
 def test_a_recording_without_metadata_is_read(tmp_path):
@@ -133,7 +134,12 @@ def test_broken_bags_are_named_with_the_fix(tmp_path, suffix):
     make_bag(tmp_path / "in", suffix)
     path = tmp_path / f"bag{suffix}"
     blob = (tmp_path / "in" / f"in{suffix}").read_bytes()
-    for content in (b"", b"hello, no bag at all", blob[: len(blob) // 2], blob[:40]):
+    for content in (
+        b"",
+        b"hello, no bag at all",
+        blob[: len(blob) // 2] if suffix == ".db3" else blob[:200],
+        blob[:40],
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"bag\\{suffix}: .*; ") as caught:
             list(read_clouds(path))
@@ -155,5 +161,5 @@ def test_real_bags():
 
 def test_a_real_bag_is_copied_exactly(tmp_path):
     source = real("bags", "watercan_ros2")
-    assert add_labels(source, tmp_path / "out.mcap", label) == 1
+    assert add_labels(source, tmp_path / "out.mcap", LABELING) == 1
     assert contents(tmp_path / "out.mcap") == contents(source)

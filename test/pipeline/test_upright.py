@@ -53,6 +53,19 @@ def test_auto_is_the_axis_that_the_floor_shows(room, clean, up):
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "u8", "f2", ">i2"])
+@pytest.mark.parametrize("up", AXES)
+def test_integers_turn_like_real_numbers(up, kind):
+    floor = np.stack([*np.meshgrid(np.arange(8), np.arange(8)), np.full((8, 8), 3)], axis=-1).reshape(-1, 3)
+    xyz = np.concatenate([floor, floor + [0, 0, 100], [[0, 0, 0]]]).astype(kind)
+    if kind in ("i1", "i2"):
+        xyz[-1] = np.iinfo(kind).min  # its negative is not of its type
+    exact = build(xyz.astype(np.float64), up)
+    found = build(xyz, up)
+    np.testing.assert_array_equal(found.working.xyz, exact.working.xyz)
+    np.testing.assert_array_equal(found.superpoints, exact.superpoints)
+
+
 @pytest.mark.parametrize("up", [axis for axis in AXES if axis != "z"])
 def test_a_fixed_axis_is_kept_and_the_warning_names_the_right_one(room, up):
     (warning,) = build(to_axis(room, up), "z").warnings

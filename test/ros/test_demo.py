@@ -96,14 +96,14 @@ def test_what_cannot_be_read_is_said_and_everything_stopped(tmp_path, tiny_model
     source = tmp_path / "broken.ply"
     source.write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 100\nproperty float x\nend_header\n1234")
     run = run_demo("--input", source, "--model", tiny_model, "--out", tmp_path / "out")
-    assert run.returncode == 1 and len(run.stderr.strip().splitlines()) == 1
+    assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1
     assert "the player ended" in run.stderr and "broken.ply" in run.stderr
 
 
 @pytest.mark.timeout(320)
 def test_a_model_that_cannot_be_loaded_is_said(tmp_path):
     run = run_demo("--input", __file__, "--model", tmp_path / "nowhere", "--out", tmp_path / "out")
-    assert run.returncode == 1 and len(run.stderr.strip().splitlines()) == 1 and "nowhere" in run.stderr
+    assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1 and "nowhere" in run.stderr
 
 
 def test_the_command_line(tmp_path, capsys):
