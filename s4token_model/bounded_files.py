@@ -17,6 +17,7 @@ from typing import IO, Any
 import yaml
 
 JSON_LIMIT = 4 << 20  # bytes
+WEIGHTS_LIMIT = 16 << 30  # bytes
 YAML_LIMIT = 256 << 10  # bytes; its parser is slow
 DEPTH = 12  # of nested JSON or YAML
 CHUNK = 1 << 20
@@ -38,18 +39,25 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def open_regular(path: Path) -> IO[bytes]:
-    """Open a file for reading; ValueError if it is a folder, a pipe or a device, which could block or never end."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+def open_regular(path: Path, limit: int) -> IO[bytes]:
+    """Open a file for reading; ValueError if it is a folder, a pipe or a device, or larger than `limit` bytes."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would block
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
         os.close(handle)
-        raise ValueError(f"{path} is not a regular file")
+        fault = f"larger than {limit} bytes" if stat.S_ISREG(status.st_mode) else "not a regular file"
+        raise ValueError(f"{path} is {fault}")
     return open(handle, "rb")
+
+
+def check_regular(path: Path, limit: int) -> None:
+    """Raise ValueError or OSError where `open_regular` does."""
+    open_regular(path, limit).close()
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
     """Return the content of a regular file; ValueError if it is larger than `limit` bytes."""
-    with open_regular(path) as file:
+    with open_regular(path, limit) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
@@ -57,9 +65,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file in hexadecimal."""
+    """Return the SHA-256 of a regular file in hexadecimal; ValueError if it is too large for weights."""
     digest = hashlib.sha256()
-    with open_regular(path) as file:
+    with open_regular(path, WEIGHTS_LIMIT) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

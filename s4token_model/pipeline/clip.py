@@ -7,6 +7,7 @@ the class embedding with its own position, ln_pre, the blocks, ln_post and the p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +181,7 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
     architecture = clip_config.read(directory)
     path = bounded_files.inside(directory, file_names(directory)[1])
     model = stored_weights.load(lambda: open_clip.CLIP(**architecture.model), path)
-    tokenize = open_clip.SimpleTokenizer(context_length=model.context_length)
+    tokenize = partial(_tokenizer(), context_length=model.context_length)
     clip = FrozenClip(model.to(device), tokenize, architecture.mean, architecture.std, precision)
     clip.known_words = known_words.load(directory, clip.dim)
     # A text and a token: towers that do not go together fail now
@@ -190,6 +191,12 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
     if set(found) != {(1, clip.dim)}:
         raise ValueError(f"its towers have outputs of shapes {found[0]} and {found[1]}")
     return clip
+
+
+@cache
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    """CLIP's own tokenizer, from open_clip's file."""
+    return open_clip.SimpleTokenizer()
 
 
 def _load_pair(config: ClipConfig, device: str | torch.device) -> FrozenClip:

@@ -15,6 +15,7 @@ from s4token_model import atomic, bounded_files
 
 FILE = "known_words.safetensors"  # beside the weights of the CLIP
 TEMPLATE = "a photo of a {}"  # one of the default templates, so that a score costs no run of the text tower
+LIMIT = 256 << 20  # bytes of the file
 THRESHOLD = 0.9  # measured by scripts/known_words.py
 
 
@@ -50,8 +51,7 @@ def load(directory: Path, dim: int) -> KnownWords | None:
     if not path.exists():
         return None
     try:
-        with bounded_files.open_regular(path):  # a pipe would block
-            pass
+        bounded_files.check_regular(path, LIMIT)
         with safetensors.safe_open(path, "numpy") as file:
             shape = tuple(file.get_slice("features").get_shape())
             metadata = file.metadata()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from s4token_model import bounded_files
 
 Network = TypeVar("Network", bound=nn.Module)
 FLOATS = ("F16", "BF16", "F32", "F64")
+MAX_ITEM, MAX_ENTRY = 8, 4096  # bytes of a number, and of what the header says about a tensor
 LISTED = 2  # problems that an error lists
 
 
@@ -27,8 +29,8 @@ def load(make: Callable[[], Network], path: Path) -> Network:
     with torch.device("meta"):  # shapes without memory
         wanted = {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
     try:
-        with bounded_files.open_regular(path):  # a pipe would block
-            pass
+        limit = sum(MAX_ITEM * prod(shape) + MAX_ENTRY for shape in wanted.values())
+        bounded_files.check_regular(path, limit)
         _check_fit(wanted, path)
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
