@@ -147,17 +147,15 @@ def _checked(values: Any, known: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the values of known keys, each of its type and in its range."""
     if not isinstance(values, dict):
         raise ValueError(f"{where} must hold keys and values")
+    for name in REFUSED:
+        if values.get(name) not in (None, False, "", {}):
+            raise ValueError(f"{where}.{name} is refused: it {REFUSED[name]}; use a plain ViT with CLIP's tokenizer")
     found = {}
-    for name, value in values.items():
-        key = f"{where}.{name[:80]}"
-        if name in REFUSED:
-            if value not in (None, False, "", {}):
-                raise ValueError(
-                    f"{key} is refused: it {REFUSED[name]}; use a plain open_clip ViT with its own tokenizer"
-                )
-        elif name not in known and name not in IGNORED:
+    for name in (name for name in values if name not in REFUSED and name not in IGNORED):
+        key, value = f"{where}.{name[:80]}", values[name]
+        if name not in known:
             raise ValueError(f"{key} is not known; known are {', '.join(sorted(known))}")
-        elif name not in IGNORED and not (value is None and known is PREPROCESS):
+        if value is not None or known is not PREPROCESS:
             found[name] = _value(value, known[name], key)
     return found
 
@@ -186,5 +184,5 @@ def _number(value: Any, kind: Number, key: str) -> Any:
     types = int if kind.integer else (int, float)
     if isinstance(value, bool) or not isinstance(value, types) or not kind.low <= value <= kind.high:
         number = "an integer" if kind.integer else "a number"
-        raise ValueError(f"{key} must be {number} from {kind.low:g} to {kind.high:g}")
+        raise ValueError(f"{key} must be {number} from {kind.low} to {kind.high}")
     return value

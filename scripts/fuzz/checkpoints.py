@@ -41,14 +41,16 @@ VALUES: tuple[Any, ...] = (
     "x" * 5000, "ViT-B-32", "openai", -1, 0, 1, 7, 2**31, 2**63, 10**30, 1e308, -0.5, True, False, None, [], {}, [1, 1],
     [3, 4, 6, 3], {"a": 1}, {"trust_remote_code": True}, [[[[[[[[[[[[[[1]]]]]]]]]]]]]], "tanh", "none", "custom",
 )  # fmt: skip
+METADATA = ("", "[]", "nan", "{}", "[1, 2]", '["chair", "table"]', "[" * 5000, "{} {}", "a {}", "2")
 KEYS = (
     *clip_config.REFUSED, *clip_config.IGNORED, *clip_config.MODEL, *clip_config.VISION, *clip_config.TEXT,
     "bpe_path", "pretrained", "model_name", "__class__", "auto_map", "hub", "cache_dir",
 )  # fmt: skip
 YAML = (
     "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "!!python/object/apply:os.system ['touch outside/ran']\n",
-    "!!python/name:os.system\n", "{" * 2000, "[" * 2000, "? " * 500, "- " * 500, "steps: .nan\n", "steps: 0x" + "f" * 5000,
-    "steps: 1\nsteps: 2\n", "data: 2024-13-45\n", "<<: {steps: 1}\n", "&a steps: 3\n", "\x00", "%YAML 9.9\n---\n", "1: 2\n",
+    "!!python/name:os.system\n", "{" * 2000, "[" * 2000, "? " * 500, "- " * 500, "steps: .nan\n",
+    "steps: 0x" + "f" * 5000, "steps: 1\nsteps: 2\n", "data: 2024-13-45\n", "<<: {steps: 1}\n", "&a steps: 3\n", "\x00",
+    "%YAML 9.9\n---\n", "1: 2\n",
     "vocabulary: {labels: /etc/passwd}\n", "init: ../outside\n", "clip: {name: 'hf-hub:a/b'}\n", "x: !!binary '@@'\n",
 )  # fmt: skip
 FORBIDDEN = ("socket.", "subprocess.", "os.exec", "os.system", "os.posix_spawn", "os.fork", "pickle.find_class", "exec")
@@ -161,11 +163,7 @@ def _headers(files: dict[str, bytes], random: Random) -> Damaged:
         tensor["data_offsets"] = [random.choice((0, 4, big)), random.choice((0, 4, big, len(data)))]
     elif change == "metadata":
         header["__metadata__"] = {
-            key: random.choice(
-                ("", "[]", "nan", "{}", "[1, 2]", '["chair", "table"]', "[" * 5000, "{} {}", "a {}", "2")
-            )
-            for key in ("words", "template", "threshold")
-            if random.random() < 0.8
+            key: random.choice(METADATA) for key in ("words", "template", "threshold") if random.random() < 0.8
         }
     text = json.dumps(header).encode()
     length = big if change == "length" else len(text)
@@ -178,9 +176,8 @@ def _digests(files: dict[str, bytes], random: Random) -> Damaged:
     content = json.loads(files[stored_config.FILE])
     name = random.choice((*TENSORS, CLIP_FILE))
     value = random.choice(("0" * 64, "", None, 3, [], "g" * 64))
-    content["sha256"] = random.choice(
-        ({**content["sha256"], name: value}, {name: value, f"../{SECRET}": "0" * 64}, [3])
-    )
+    others = ({name: value, f"../{SECRET}": "0" * 64}, [3])
+    content["sha256"] = random.choice((content["sha256"] | {name: value}, *others))
     files[stored_config.FILE] = json.dumps(content).encode()
     return Damaged(files, hostile=True)
 
