@@ -65,9 +65,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file in hexadecimal; ValueError if it is too large for weights."""
+    """Return the SHA-256 of a regular file in hexadecimal; ValueError if it is too large for its kind."""
     digest = hashlib.sha256()
-    with open_regular(path, WEIGHTS_LIMIT) as file:
+    with open_regular(path, JSON_LIMIT if path.suffix == ".json" else WEIGHTS_LIMIT) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
