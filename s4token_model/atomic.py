@@ -21,7 +21,7 @@ from typing import IO
 
 TEMPORARY = ".s4token-partial"  # suffix of what is being written
 ASIDE = ".s4token-previous"  # suffix of a folder that is being replaced where two names cannot be exchanged
-ASIDE_SECONDS = 5.0  # that a reader waits for a writer between its two steps
+WAIT_SECONDS = 10.0  # that readers and writers of a folder wait for each other
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux
 
 
@@ -78,12 +78,31 @@ def check_folder(path: str | Path) -> None:
         raise ValueError(f"{path} cannot be written: {parent} is not a folder that may be written to; give another one")
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """Keep writers from replacing a folder while the block reads it; yields the folder, see `recovered`.
+
+    After WAIT_SECONDS of the other, reader and writer go on: a process that was stopped does not stop all others.
+    """
+    while True:
+        path = recovered(path)
+        lock = os.open(path, os.O_RDONLY)
+        _lock(lock, fcntl.LOCK_SH)
+        if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            break
+        os.close(lock)  # it was replaced before it was locked
+    try:
+        yield path
+    finally:
+        os.close(lock)
+
+
 def recovered(path: Path) -> Path:
     """Return the folder `path`, put back if its writer was killed between two steps; `path` if there is none.
 
     Where it cannot be put back, the former folder is returned under its present name.
     """
-    deadline = time.monotonic() + ASIDE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not os.path.lexists(path) and (aside := next(path.parent.glob(f".{escape(path.name)}.*{ASIDE}"), None)):
         lock = _lock_of_abandoned(aside)
         if lock is None and time.monotonic() < deadline:
@@ -146,9 +165,16 @@ def _locked_temporary(path: Path, flags: int | None = None) -> tuple[Path, int]:
         os.close(lock)
 
 
-def _lock(handle: int) -> None:
-    with suppress(OSError):  # on a file system without locks nothing is swept
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def _lock(handle: int, kind: int = fcntl.LOCK_EX) -> None:
+    """Wait for a lock, but not for ever; on a file system without locks nothing is swept."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            return fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        except OSError:
+            return
 
 
 def _sibling(path: Path, suffix: str) -> Path:
@@ -162,8 +188,13 @@ def _switch(new: Path, path: Path) -> None:
         os.rename(new, path)
     else:
         shutil.copymode(path, new)
-        if not _exchange(new, path):
-            _switch_in_two_steps(new, path)
+        readers = os.open(path, os.O_RDONLY)
+        try:
+            _lock(readers)
+            if not _exchange(new, path):
+                _switch_in_two_steps(new, path)
+        finally:
+            os.close(readers)
     _sync(path.parent)
 
 
@@ -175,16 +206,11 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _switch_in_two_steps(new: Path, path: Path) -> None:
-    """Set the folder `path` aside, where `recovered` finds it, and give its name to `new`."""
+    """Set the folder `path`, which is locked, aside, where `recovered` finds it, and give its name to `new`."""
     aside = _sibling(path, ASIDE)
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        _lock(lock)
-        os.rename(path, aside)
-        os.rename(new, path)
-        shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        os.close(lock)
+    os.rename(path, aside)
+    os.rename(new, path)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

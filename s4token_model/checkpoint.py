@@ -28,7 +28,6 @@ from s4token_model.pipeline.tokenizer import Tokenizer
 MINI = "s4token-mini"
 WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CLIP = "tokenizer.safetensors", "clip"
-ATTEMPTS = 5  # to load a checkpoint that is replaced meanwhile
 
 
 def resolve(model: str | Path) -> Path:
@@ -99,26 +98,27 @@ def load(
     `config` replaces the saved one; the keys that the weights depend on (tokenizer.*, clip.name and clip.pretrained)
     must be the same. ValueError if it does not fit the weights, or a file is missing, damaged or of another checkpoint.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        before = _identity(model)
-        try:
-            loaded = _load(resolve(model), config, device)
-        except (ValueError, OSError):
-            if attempt == ATTEMPTS or before == _identity(model):
-                raise
-        else:
-            if before == _identity(model):
-                return loaded
-    raise ValueError(f"{model} is replaced again and again; wait until its writers have ended")
+    with atomic.reading(resolve(model)) as directory:
+        saved, digests = stored_config.read(directory)
+        config = saved if config is None else config
+        _check_compatible(directory, saved, config)
+        if not digests:
+            warnings.warn(f"{directory} has no digests: damage would go unnoticed; save it again", stacklevel=2)
+        _verify(directory, digests, f"{CLIP}/")
+        clip = clips.load(config.clip, directory, device)
+        _verify(directory, digests, TOKENIZER)
+        path, settings = bounded_files.inside(directory, TOKENIZER), config.tokenizer
+        tokenizer = stored_weights.load(lambda: Tokenizer(settings, clip.width), path)
+    return tokenizer.eval().to(device), clip, config
 
 
 def load_clip(model: str | Path, config: ClipConfig, device: str | torch.device = "cpu") -> FrozenClip:
     """Load the CLIP of a checkpoint alone, or another one that `config` names."""
-    directory = resolve(model)
-    saved = stored_config.read(directory)
-    if config.name == saved.config.clip.name:
-        _verify(directory, saved.digests, f"{CLIP}/")
-    return clips.load(config, directory, device)
+    with atomic.reading(resolve(model)) as directory:
+        saved = stored_config.read(directory)
+        if config.name == saved.config.clip.name:
+            _verify(directory, saved.digests, f"{CLIP}/")
+        return clips.load(config, directory, device)
 
 
 def check_folder(directory: str | Path) -> None:
@@ -130,20 +130,6 @@ def check_folder(directory: str | Path) -> None:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     return bounded_files.sha256(path)
-
-
-def _load(directory: Path, config: Config | None, device: str | torch.device) -> tuple[Tokenizer, FrozenClip, Config]:
-    saved, digests = stored_config.read(directory)
-    config = saved if config is None else config
-    _check_compatible(directory, saved, config)
-    if not digests:
-        warnings.warn(f"{directory} has no digests: damage would go unnoticed; save it again", stacklevel=3)
-    _verify(directory, digests, f"{CLIP}/")
-    clip = clips.load(config.clip, directory, device)
-    _verify(directory, digests, TOKENIZER)
-    path, settings = bounded_files.inside(directory, TOKENIZER), config.tokenizer
-    tokenizer = stored_weights.load(lambda: Tokenizer(settings, clip.width), path)
-    return tokenizer.eval().to(device), clip, config
 
 
 def _other_files(directory: Path) -> list[Path]:
@@ -177,12 +163,6 @@ def _verify(directory: Path, digests: dict[str, str], prefix: str) -> None:
         if found != digests[name]:
             reason = f"its SHA-256 begins with {found[:12]}, that in config.json with {digests[name][:12]}"
             raise ValueError(f"cannot load {part}: {path} is damaged or of another checkpoint: {reason}; {fix}")
-
-
-def _identity(model: str | Path) -> tuple[int, int]:
-    """Tell a checkpoint from another one that took its place."""
-    status = (resolve(model) / stored_config.FILE).stat()
-    return status.st_ino, status.st_mtime_ns
 
 
 def _check_compatible(directory: Path, saved: Config, wanted: Config) -> None:

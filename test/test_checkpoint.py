@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 import warnings
 from multiprocessing import get_context
 from pathlib import Path
@@ -224,12 +225,10 @@ def test_a_writer_killed_while_it_replaces_a_checkpoint_leaves_the_old_or_the_ne
 
 def test_who_loads_while_a_checkpoint_is_replaced_gets_one_of_the_two(copy):
     saved_anew(copy, copy, 0.0)
-    ended = threading.Event()
 
     def write() -> None:
-        for value in range(1, 12):
+        for value in range(1, 8):
             saved_anew(copy, copy, float(value))
-            ended.wait(0.2)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -238,9 +237,9 @@ def test_who_loads_while_a_checkpoint_is_replaced_gets_one_of_the_two(copy):
         values = loaded_values(copy)
         assert len(values) == 1
         found += values
+        time.sleep(0.03)  # a writer waits for readers, but asks for its turn only now and then
     writer.join()
-    ended.set()
-    assert found == sorted(found) and loaded_values(copy) == {11.0}
+    assert found == sorted(found) and loaded_values(copy) == {7.0}
 
 
 @pytest.mark.parametrize(
