@@ -44,6 +44,8 @@ def read(directory: Path) -> StoredConfig:
         raise ValueError(f"{path} holds digests that are none; {fix}")
     try:
         config = configs.from_dict(content["config"])
+        if not {"clip.name", "clip.pretrained"} <= {*configs.flatten(content["config"])}:
+            raise ValueError("it does not say clip.name and clip.pretrained")  # the default would be downloaded
         _check_contained(directory, config)
     except ValueError as error:
         reason = str(error)[:500]

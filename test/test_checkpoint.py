@@ -98,6 +98,8 @@ def test_an_unknown_model_names_the_known_ones():
         ('{"format": 1', "is not JSON.*copy it again"),
         ("", "is not JSON"),
         ('{"format": 1}', "holds no config"),
+        ('{"format": 1, "config": {}}', "does not say clip.name and clip.pretrained"),
+        ('{"format": true, "config": {}}', "has format True"),
         ('{"format": 1, "config": [3]}', "holds no config"),
         ('{"format": 1, "config": {"sampling.speed": 3}}', "config.json.*unknown config key 'sampling.speed'"),
         ('{"format": 1, "config": {"sampling.tokens": -3}}', "config.json.*below its minimum"),

@@ -38,7 +38,7 @@ CLIP_FILE, WEIGHTS, WORDS = (f"clip/{name}" for name in (clip_config.FILE, clip_
 TENSORS = (checkpoint.TOKENIZER, WEIGHTS, WORDS)
 VALUES: tuple[Any, ...] = (
     "/etc/passwd", f"../{SECRET}", "local-dir:/etc", "hf-hub:org/model", "~/.ssh/id_rsa", "clip/../..", ".", "", "\0",
-    "x" * 5000, "ViT-B-32", "openai", -1, 0, 1, 7, 2**31, 2**63, 10**30, 1e308, -0.5, True, False, None, [], {}, [1, 1],
+    "x" * 5000, "ViT-B-32", "no-tag", -1, 0, 1, 7, 2**31, 2**63, 10**30, 1e308, -0.5, True, False, None, [], {}, [1, 1],
     [3, 4, 6, 3], {"a": 1}, {"trust_remote_code": True}, [[[[[[[[[[[[[[1]]]]]]]]]]]]]], "tanh", "none", "custom",
 )  # fmt: skip
 METADATA = ("", "[]", "nan", "{}", "[1, 2]", '["chair", "table"]', "[" * 5000, "{} {}", "a {}", "2")
