@@ -8,6 +8,7 @@ Write: .ply .pcd .npy, through a temporary file, so that a failed write leaves a
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
