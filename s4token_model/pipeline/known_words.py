@@ -45,8 +45,10 @@ def save(directory: Path, known: KnownWords) -> None:
         file.write(safetensors.numpy.save({"features": known.features.astype(np.float16)}, metadata))
 
 
-def load(directory: Path, dim: int) -> KnownWords | None:
+def load(directory: Path | None, dim: int | None = None) -> KnownWords | None:
     """Read the known words of the CLIP in a directory, with features of `dim`; None for CLIPs trained elsewhere."""
+    if directory is None:
+        return None
     path = bounded_files.inside(directory, FILE)
     if not path.exists():
         return None
@@ -59,7 +61,7 @@ def load(directory: Path, dim: int) -> KnownWords | None:
             template = metadata["template"]
             if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
                 raise ValueError("its words are no list of texts")
-            if not words or shape != (len(words), dim):
+            if not words or len(shape) != 2 or shape != (len(words), dim or shape[1]):
                 raise ValueError(f"features {shape} for {len(words)} words and {dim} dimensions")
             if template.count("{}") != 1 or not -1 <= threshold <= 1:
                 raise ValueError("a wrong template or threshold")
