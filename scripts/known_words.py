@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     known = known_words.encode(TRAINED_WORDS, frozen.encode_text)
     if options.write:
         known_words.save(directory / "clip", known)
+        checkpoint.add_digests(directory)
     scores = measure(known, lambda texts: frozen.encode_text([known.template.replace("{}", text) for text in texts]))
     # Scores of each group, and how the threshold divides them
     for group, (_, values) in scores.items():

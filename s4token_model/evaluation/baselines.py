@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from s4token_model import checkpoint, constants, vocabulary
 from s4token_model.config import Config
-from s4token_model.pipeline import clip, geometry
+from s4token_model.pipeline import geometry
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import checked_device
 from s4token_model.training import targets, targets_depth_views
@@ -68,7 +68,7 @@ class DepthProjection:
     def load(cls, model: str | Path = checkpoint.MINI, device: str = "cpu") -> DepthProjection:
         """Load the CLIP of a checkpoint."""
         config = checkpoint.read_config(model)
-        return cls(clip.load(config.clip, checkpoint.resolve(model), checked_device(device)), config)
+        return cls(checkpoint.load_clip(model, config.clip, checked_device(device)), config)
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode class names by CLIP's text tower, like Segmenter.make_vocabulary."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from s4token_model import bounded_files
 from s4token_model.word_files import config_roots
 
 
@@ -71,9 +70,9 @@ def _read(benchmark: str) -> tuple[Path, dict[str, Any]]:
     if path is None:
         raise ValueError(f"no prompts {benchmark!r}: looked for {', '.join(map(str, paths))}; install s4token again")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML ({error}); install s4token again") from None
+        content = bounded_files.read_yaml(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; install s4token again") from None
     if not isinstance(content, dict) or not {"version", "templates", "words"} <= set(content):
         raise ValueError(f"{path} needs version, templates and words; install s4token again")
     return path, content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -102,7 +103,11 @@ def measure_in_subprocess(
     """The same as `measure` in a fresh process, so that the peak of its memory is that of this cloud."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         loaded = (model, segmenter.config, str(segmenter.device))
-        return pool.submit(_load_and_measure, loaded, scene, disturbance, draws).result()
+        try:
+            return pool.submit(_load_and_measure, loaded, scene, disturbance, draws).result()
+        except BrokenProcessPool:
+            reason = "its process died, killed by the system or by an error in native code"
+            return Measurement(disturbance, scene.cloud.name, scene.kind, skipped=reason)
 
 
 def clean_cost(segmenter: Segmenter, scene: Scene, repeats: int = 7) -> dict[str, float]:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from s4token_model import atomic
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.experiments import objects
 from s4token_model.experiments.objects import Shape
 from s4token_model.experiments.runs import Budget, Workspace
-from s4token_model.io.files import atomic
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import PARTS
@@ -82,7 +82,7 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
         chosen = rng.choice(len(train), budget.batch, replace=False)
         batch = objects.stack([subsample_points(train[k], LOSS_POINTS, rng) for k in chosen])
         optimizer_step(optimizer, compute_losses, [batch], path.parent, step)
-    with atomic(path) as file:
+    with atomic.file(path) as file:
         torch.save(model.state_dict(), file)
     return model.eval()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from s4token_model import atomic
 from s4token_model.evaluation.tables import markdown_table
 from s4token_model.experiments import runs
 from s4token_model.experiments.paper_tables import Experiment
 from s4token_model.experiments.runs import Workspace
-from s4token_model.io.files import atomic
 from s4token_model.pictures.plots import new_figure
 
 COMMAND = "python -m s4token_model.experiments"
@@ -85,7 +85,7 @@ def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -
         if found:
             draw(picture, experiment, found)
         parts.append(_section(experiment, found, workspace, picture.name))
-    with atomic(path) as file:
+    with atomic.file(path) as file:
         file.write(("\n\n".join(parts) + "\n").encode())
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from s4token_model.io.files import atomic
+from s4token_model import atomic
 
 VERSION = 1  # increase it to discard figures of earlier code
 
@@ -96,6 +96,6 @@ def run(
     stored |= {"seconds": round(time.perf_counter() - started, 1), "figures": figures}
     path = path_of(workspace.folder, experiment, setting, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as file:
+    with atomic.file(path) as file:
         file.write(json.dumps(stored, indent=1).encode())
     return stored

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from s4token_model import atomic
 from s4token_model.io import (
     column_types,
     depth_image,
@@ -157,7 +155,7 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
             raise ValueError(f"field {name!r} has {len(column)} values, the cloud {len(cloud.xyz)} points")
     count = len(cloud.xyz)
     width, height = (cloud.width, cloud.height) if cloud.width * cloud.height == count else (count, 1)
-    with atomic(path) as handle:
+    with atomic.file(path) as handle:
         if suffix == ".ply":
             sizes = (f"obj_info num_cols {width}", f"obj_info num_rows {height}") if height > 1 else ()
             ply.write(handle, columns, count, (*cloud.comments, *sizes), cloud.triangles)
@@ -213,20 +211,3 @@ def native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.
             levels = np.rint(unit * 255).astype(np.uint8)
             return {n: c for n, c in columns.items() if n != "rgb"} | {n: levels[:, i] for i, n in enumerate(names)}
     return columns
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path`, which replaces `path` when the block succeeds and is removed otherwise."""
-    path = Path(path)
-    handle = tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False)
-    try:
-        with handle:
-            yield handle
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(handle.name, 0o666 & ~umask)  # temporary files are private, results are not
-        os.replace(handle.name, path)
-    except BaseException:
-        os.unlink(handle.name)
-        raise

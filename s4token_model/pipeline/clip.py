@@ -7,6 +7,7 @@ the class embedding with its own position, ln_pre, the blocks, ln_post and the p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, scaled_dot_product_attention
 
+from s4token_model import bounded_files
 from s4token_model.config import ClipConfig
 from s4token_model.kernels.parallel import cpu_flags
-from s4token_model.pipeline import known_words
+from s4token_model.pipeline import clip_config, known_words, stored_weights
+from s4token_model.pipeline.clip_activation import check_activation
+from s4token_model.pipeline.clip_config import ClipArchitecture, clip_directory, file_names, save_directory
 
 TEXT_BATCH = 256  # texts per run of the text tower
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
-QUICKGELU = "-quickgelu"  # suffix of open_clip's architectures with QuickGELU instead of GELU
 
 
 class FrozenClip(nn.Module):
@@ -159,67 +162,79 @@ def resolve_precision(precision: str, device_type: str = "cpu") -> str:
 
 
 def load(config: ClipConfig, root: Path | None = None, device: str | torch.device = "cpu") -> FrozenClip:
-    """Load a CLIP from the directory `config.name`, also searched below a checkpoint `root`, or as an open_clip pair.
+    """Load a CLIP from the directory `config.name`, below a checkpoint `root` if one is given, or as an open_clip pair.
 
     ValueError if the name is unknown, computes another activation than the weights were trained with, or the weights
-    are neither on disk nor can be downloaded.
+    are neither on disk nor can be downloaded. Nothing of a directory is run, and no file outside of it is opened.
     """
     directory = clip_directory(config.name, root)
-    name = f"local-dir:{directory}" if directory else config.name
     if directory is None:
-        if config.name not in open_clip.list_models():
-            known = "neither a directory nor an open_clip model such as ViT-B-16-quickgelu"
-            raise ValueError(f"clip.name={config.name!r} is {known}")
-        check_activation(config.name, config.pretrained)
+        return _load_pair(config, device)
     try:
-        model, preprocess = open_clip.create_model_from_pretrained(
-            name, pretrained=None if directory else config.pretrained, device="cpu", precision="fp32"
-        )
+        return load_directory(directory, config.precision, device)
+    except Exception as error:  # open_clip asserts, torch raises whatever a size leads to
+        raise ValueError(f"cannot load CLIP {config.name}: {error or type(error).__name__}") from error
+
+
+def load_directory(directory: Path, precision: str = "fp32", device: str | torch.device = "cpu") -> FrozenClip:
+    """Load a CLIP from open_clip_config.json and .safetensors weights, with CLIP's own tokenizer."""
+    architecture = clip_config.read(directory)
+    path = bounded_files.inside(directory, file_names(directory)[1])
+    model = stored_weights.load(lambda: open_clip.CLIP(**architecture.model), path)
+    tokenize = partial(_tokenizer(), context_length=model.context_length)
+    clip = FrozenClip(model.to(device), tokenize, architecture.mean, architecture.std, precision)
+    clip.known_words = known_words.load(directory, clip.dim)
+    # A text and a token: towers that do not go together fail now
+    token = torch.zeros(1, 1, clip.width, device=clip.device)
+    with torch.no_grad():
+        found = clip.encode_text(["a"]).shape, tuple(clip.encode_tokens(token)[1].shape)
+    if set(found) != {(1, clip.dim)}:
+        raise ValueError(f"its towers have outputs of shapes {found[0]} and {found[1]}")
+    return clip
+
+
+@cache
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    """CLIP's own tokenizer, from open_clip's file."""
+    return open_clip.SimpleTokenizer()
+
+
+def _load_pair(config: ClipConfig, device: str | torch.device) -> FrozenClip:
+    """Load an architecture of open_clip with a pretrained tag or a file of weights."""
+    if config.name not in open_clip.list_models():
+        known = "neither a directory nor an open_clip model such as ViT-B-16-quickgelu"
+        raise ValueError(f"clip.name={config.name!r} is {known}")
+    check_activation(config.name, config.pretrained)
+    try:
+        model, mean, std = _create_pair(config)
     except Exception as error:  # open_clip passes on whatever its download, file or state-dict code raises
         raise ValueError(
             f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {error}. With network, open_clip "
             "downloads it on first use; without, copy the weights here and set clip.pretrained to the file, or "
             "clip.name to a directory with open_clip_config.json and open_clip_model.safetensors"
         ) from error
-    norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
-    clip = FrozenClip(model.to(device), open_clip.get_tokenizer(name), norm.mean, norm.std, config.precision)
-    clip.known_words = known_words.load(directory)
-    return clip
+    return FrozenClip(model.to(device), open_clip.get_tokenizer(config.name), mean, std, config.precision)
 
 
-def check_activation(name: str, pretrained: str) -> None:
-    """Raise ValueError if the open_clip model `name` computes another activation than its weights were trained with.
-
-    open_clip loads weights into either architecture, NAME (GELU) or NAME-quickgelu, and those of the wrong one give
-    wrong features. Nothing is known about an unknown tag, nor about a file whose path names no tag.
-    """
-    base = name.removesuffix(QUICKGELU)
-    tag = _tag_of_file(base, Path(pretrained)) if Path(pretrained).is_file() else pretrained
-    weights = open_clip.get_pretrained_cfg(base, tag)
-    quick = bool(weights.get("quick_gelu", False))
-    right = base + QUICKGELU * quick
-    if not weights or name == right or right not in open_clip.list_models():
-        return
-    computed, trained = ("GELU", "QuickGELU") if quick else ("QuickGELU", "GELU")
-    raise ValueError(
-        f"clip.name={name} computes {computed}, but the weights clip.pretrained={pretrained} were trained with "
-        f"{trained}; use clip.name={right}. A tokenizer trained with {name} and these weights has to be trained again"
+def _create_pair(config: ClipConfig) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+    """Return the model of an open_clip pair, and mean and standard deviation of the color channels."""
+    model, preprocess = open_clip.create_model_from_pretrained(
+        config.name, pretrained=config.pretrained, device="cpu", precision="fp32", weights_only=True
     )
+    norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
+    return model, tuple(norm.mean), tuple(norm.std)
 
 
-def _tag_of_file(name: str, path: Path) -> str:
-    """Return the longest tag of open_clip in the name of a weights file, else in its three nearest folders, or ""."""
-    tags = sorted(open_clip.list_pretrained_tags_by_model(name), key=len, reverse=True)
-    for part in reversed(path.absolute().parts[-4:]):  # a Hugging Face cache is MODEL.TAG/snapshots/COMMIT/FILE
-        found = next((tag for tag in tags if tag in part.lower().replace("-", "_")), None)
-        if found:
-            return found
-    return ""
+def weights_file(config: ClipConfig) -> Path | None:
+    """Return the file of weights that an open_clip pair names in place of a tag."""
+    path = Path(config.pretrained)
+    is_pair = config.name in open_clip.list_models()
+    is_tag = is_pair and bool(open_clip.get_pretrained_cfg(config.name, config.pretrained))
+    return path if is_pair and not is_tag and path.is_file() else None
 
 
-def clip_directory(name: str, root: Path | None = None) -> Path | None:
-    """Return the directory of a CLIP in open_clip's layout, below `root` or as given; None for any other name."""
-    for candidate in ([root / name] if root else []) + [Path(name)]:
-        if (candidate / "open_clip_config.json").is_file():
-            return candidate.resolve()
-    return None
+def export(config: ClipConfig, directory: Path) -> None:
+    """Write an open_clip pair as a directory."""
+    architecture = clip_config.checked_model(open_clip.get_model_config(config.name) or {})
+    model, mean, std = _create_pair(config)
+    save_directory(directory, ClipArchitecture(architecture, mean, std), model.state_dict())

@@ -11,8 +11,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from s4token_model import atomic, bounded_files
+
 FILE = "known_words.safetensors"  # beside the weights of the CLIP
 TEMPLATE = "a photo of a {}"  # one of the default templates, so that a score costs no run of the text tower
+LIMIT = 256 << 20  # bytes of the file
 THRESHOLD = 0.9  # measured by scripts/known_words.py
 
 
@@ -38,20 +41,33 @@ def encode(words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray])
 def save(directory: Path, known: KnownWords) -> None:
     """Write known words beside the weights of their CLIP, features as float16."""
     metadata = {"words": json.dumps(known.words), "template": known.template, "threshold": str(known.threshold)}
-    content = safetensors.numpy.save({"features": known.features.astype(np.float16)}, metadata)
-    (directory / FILE).write_bytes(content)
+    with atomic.file(directory / FILE) as file:
+        file.write(safetensors.numpy.save({"features": known.features.astype(np.float16)}, metadata))
 
 
-def load(directory: Path | None) -> KnownWords | None:
-    """Read the known words of the CLIP in a directory; None if it has none, as CLIPs trained elsewhere."""
-    if directory is None or not (directory / FILE).is_file():
+def load(directory: Path | None, dim: int | None = None) -> KnownWords | None:
+    """Read the known words of the CLIP in a directory, with features of `dim`; None for CLIPs trained elsewhere."""
+    if directory is None:
+        return None
+    path = bounded_files.inside(directory, FILE)
+    if not path.exists():
         return None
     try:
-        with safetensors.safe_open(directory / FILE, "numpy") as file:
-            features, metadata = file.get_tensor("features").astype(np.float32), file.metadata()
-        words = tuple(json.loads(metadata["words"]))
-        return KnownWords(words, features, metadata["template"], float(metadata["threshold"]))
+        bounded_files.check_regular(path, LIMIT)
+        with safetensors.safe_open(path, "numpy") as file:
+            shape = tuple(file.get_slice("features").get_shape())
+            metadata = file.metadata()
+            words, threshold = bounded_files.parse_json(metadata["words"], "words"), float(metadata["threshold"])
+            template = metadata["template"]
+            if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+                raise ValueError("its words are no list of texts")
+            if not words or len(shape) != 2 or shape != (len(words), dim or shape[1]):
+                raise ValueError(f"features {shape} for {len(words)} words and {dim} dimensions")
+            if template.count("{}") != 1 or not -1 <= threshold <= 1:
+                raise ValueError("a wrong template or threshold")
+            features = file.get_tensor("features").astype(np.float32)
+        if not np.isfinite(features).all():
+            raise ValueError("features that are not finite")
+        return KnownWords(tuple(words), features, template, threshold)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"cannot read {directory / FILE}: {error}; the checkpoint is damaged, copy it again"
-        ) from error
+        raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from s4token_model.io import files
+from s4token_model import atomic
 
 T = TypeVar("T")
 MAX_NORM = 1.0  # of the gradient
@@ -49,7 +49,7 @@ class Progress:
             means = {name: round(sum(values) / len(values), 5) for name, values in self._values.items()}
             log.write(json.dumps({"step": step} | means) + "\n")
         self._values = {}
-        with files.atomic(self.path) as file:
+        with atomic.file(self.path) as file:
             torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}, file)
 
 

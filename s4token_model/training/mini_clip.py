@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import open_clip
-import safetensors.torch
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
@@ -23,6 +22,7 @@ from torch.optim import AdamW
 from tqdm import tqdm
 
 from s4token_model import metrics
+from s4token_model.pipeline import clip_config
 from s4token_model.procedural import captions
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step
@@ -120,11 +120,8 @@ def _encode_groups(model: open_clip.CLIP, tokenize, groups: list[list[str]]) -> 
 
 def save(model: open_clip.CLIP, out: Path) -> None:
     """Write an open_clip directory; weights as float16, which the loader turns back to float32."""
-    out.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    safetensors.torch.save_file(tensors, out / "open_clip_model.safetensors")
-    content = {"model_cfg": ARCHITECTURE, "preprocess_cfg": PREPROCESS}
-    (out / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    clip_config.save_directory(out, clip_config.ClipArchitecture(ARCHITECTURE, **PREPROCESS), tensors)
 
 
 def dense_features(visual: open_clip.transformer.VisionTransformer, pixels: Tensor) -> Tensor:

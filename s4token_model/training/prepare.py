@@ -161,7 +161,7 @@ def _scenes_in(source: Path) -> Iterator[tuple[str, Path]]:
 def _pipeline(model: str, changes: tuple[str, ...], with_clip: bool) -> tuple[configs.Config, clip.FrozenClip | None]:
     """Config, and the CLIP if it is needed; loaded once per process."""
     config = configs.replace(checkpoint.read_config(model), configs.pairs(changes))
-    return config, clip.load(config.clip, checkpoint.resolve(model)) if with_clip else None
+    return config, checkpoint.load_clip(model, config.clip) if with_clip else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -179,7 +179,8 @@ class Trainer:
 def start(config: TrainConfig, pipeline: Config) -> tuple[Path | None, FrozenClip, Tokenizer]:
     """Return the folder of the checkpoint config.init, if one is given, the CLIP, and the tokenizer to train."""
     root = checkpoint.resolve(config.init) if config.init else None
-    frozen = clips.load(configs.replace(pipeline.clip, {"precision": "fp32"}), root)
+    fp32 = configs.replace(pipeline.clip, {"precision": "fp32"})
+    frozen = checkpoint.load_clip(root, fp32) if root else clips.load(fp32)
     if not config.init:
         return root, frozen, new_tokenizer(pipeline, frozen, config.seed)
     torch.manual_seed(config.seed)

@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from s4token_model import checkpoint, tokenizer_variants
+from s4token_model import atomic, bounded_files, checkpoint, stored_config, tokenizer_variants
 from s4token_model import config as configs
 from s4token_model.config import Config, option
-from s4token_model.io import files
 
 CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
 
@@ -115,17 +114,15 @@ def read(path: str | Path, words: list[str]) -> tuple[TrainConfig, Config]:
     pipeline = pop_pipeline(values)
     config = configs.replace(TrainConfig(), values)
     base = checkpoint.read_config(config.init) if config.init else Config()
-    return config, configs.replace(base, pipeline)
+    return config, stored_config.portable(configs.replace(base, pipeline))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return {dotted key: value} of a YAML file. ValueError if it cannot be read or holds anything else."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        content = bounded_files.read_yaml(Path(path)) or {}
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}; give the path of a YAML file") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold keys and values, not a {type(content).__name__}")
     return configs.flatten(content)
@@ -143,11 +140,11 @@ def save_config(folder: Path, config: TrainConfig, pipeline: Config) -> None:
     if path.is_file():
         # Keys that are newer than the run had their defaults
         defaults = configs.to_dict(Config()) | dataclasses.asdict(TrainConfig())
-        before = defaults | (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        before = defaults | (bounded_files.read_yaml(path) or {})
         changed = [k for k in resolved if k not in CHANGEABLE and before.get(k) != resolved[k]]
         if changed:
             listed = ", ".join(f"{k}: {before.get(k)!r} -> {resolved[k]!r}" for k in changed[:4])
             raise ValueError(f"{folder} was begun with another config ({listed}); choose another run=DIR or delete it")
     folder.mkdir(parents=True, exist_ok=True)
-    with files.atomic(path) as file:
+    with atomic.file(path) as file:
         file.write(yaml.safe_dump(resolved, sort_keys=True).encode())

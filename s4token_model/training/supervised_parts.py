@@ -21,11 +21,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 from tqdm import tqdm
 
-from s4token_model import checkpoint
+from s4token_model import atomic, checkpoint
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.datasets import shapenetpart
-from s4token_model.io import files
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
@@ -75,6 +74,7 @@ def run(config: settings.TrainConfig, pipeline: Config, processes: int, command:
     if processes > 1:
         raise ValueError("task=parts trains in one process; start it without torchrun")
     folder = Path(config.run)
+    checkpoint.check_folder(folder / "model")
     settings.save_config(folder, config, pipeline)
     root, encoder, tokenizer = pretrain.start(config, pipeline)
     train_paths, test_paths = (
@@ -87,12 +87,11 @@ def run(config: settings.TrainConfig, pipeline: Config, processes: int, command:
     result |= test(model, test_paths, config.device)
     result |= {"train_shapes": len(train_paths), "command": command}
     # The tokenizer as a checkpoint with its unchanged CLIP, all trained weights, and the figures
-    saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
     provenance = {key: result[key] for key in ("command", "steps", "tune_clip", "miou_c", "miou_i")}
-    checkpoint.save(folder / "model", tokenizer, saved, provenance)
-    with files.atomic(folder / "parts.pt") as file:
+    checkpoint.save(folder / "model", tokenizer, pipeline, provenance, root)
+    with atomic.file(folder / "parts.pt") as file:
         torch.save(model.state_dict(), file)
-    with files.atomic(folder / "results.json") as file:
+    with atomic.file(folder / "results.json") as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())
     print(json.dumps({key: value for key, value in result.items() if key != "categories"}))
     return result

@@ -17,8 +17,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from s4token_model import atomic
 from s4token_model.config import Config
-from s4token_model.io import files
 from s4token_model.segmenter import PatchedCloud
 
 SUFFIX = ".safetensors"
@@ -152,7 +152,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name in (name for name, array in arrays.items() if array.dtype.kind == "U"):
         arrays[name] = np.frombuffer(json.dumps(arrays[name].tolist()).encode(), np.uint8)
-    with files.atomic(path) as file:
+    with atomic.file(path) as file:
         file.write(safetensors.numpy.save(arrays))
 
 

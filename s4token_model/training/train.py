@@ -46,6 +46,7 @@ def run(config: settings.TrainConfig, pipeline: configs.Config, rank: int, proce
     """Train on the samples, bags and clouds of config.data and write the model."""
     folder = Path(config.run)
     if rank == 0:
+        checkpoint.check_folder(folder / "model")
         settings.save_config(folder, config, pipeline)
     root, frozen, tokenizer = pretrain.start(config, pipeline)
     training, held_out = split(prepared_samples(config, pipeline, rank), config.held_out)
@@ -55,8 +56,7 @@ def run(config: settings.TrainConfig, pipeline: configs.Config, rank: int, proce
     if rank == 0:
         provenance = {"command": command, "data": f"{len(training)} samples of {config.data}"}
         provenance |= {"steps": config.steps, "skipped": len(samples.damaged)}
-        saved = checkpoint.bundle_clip(folder / "model", pipeline, root)
-        checkpoint.save(folder / "model", tokenizer, saved, provenance)
+        checkpoint.save(folder / "model", tokenizer, pipeline, provenance, root)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 
 

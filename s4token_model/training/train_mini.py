@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 
-from s4token_model import checkpoint, command_line, word_files
+from s4token_model import atomic, checkpoint, command_line, stored_config, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
 from s4token_model.procedural.synonyms import TRAINED_WORDS
@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(given: MiniRun) -> None:
     """Run all stages."""
     run, out, pipeline, config = given
+    checkpoint.check_folder(out)
     run.mkdir(parents=True, exist_ok=True)
     _save_settings(given)
     started = time.time()
@@ -71,8 +72,7 @@ def train(given: MiniRun) -> None:
     samples = procedural_samples.load_scenes(paths, run / "targets", frozen.dim, config.scene_balance)
     validation = procedural_samples.load_scenes(held_out, run / "held_out_targets", frozen.dim)
     trained = mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
-    # Checkpoint
-    shutil.copytree(run / "clip", out / "clip", dirs_exist_ok=True)
+    # Checkpoint, in one step: until here, nothing was written to `out`
     provenance = {
         "command": "make mini-model",
         "data": f"{len(paths)} procedural scenes, seeds {seeds[0]} to {seeds[-1]}",
@@ -80,12 +80,12 @@ def train(given: MiniRun) -> None:
         "torch": torch.__version__,
         "clip_region_accuracy": round(accuracy, 4),
         "minutes_this_run": round((time.time() - started) / 60, 1),
-        "clip_sha256": checkpoint.digest(out / "clip" / "open_clip_model.safetensors"),
+        "clip_sha256": checkpoint.digest(run / "clip" / "open_clip_model.safetensors"),
     }
     if config.start:
         provenance["start_sha256"] = checkpoint.digest(checkpoint.resolve(config.start) / "tokenizer.safetensors")
     # The labels hardly depend on the precision, so the fastest is the default
-    checkpoint.save(out, trained, configs.replace(pipeline, {"clip.precision": "auto"}), provenance)
+    checkpoint.save(out, trained, configs.replace(pipeline, {"clip.precision": "auto"}), provenance, run)
     print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")
 
 
@@ -95,7 +95,7 @@ def parse(words: list[str]) -> MiniRun:
     path = next(filter(Path.is_file, installed), Path("config") / YAML)
     values = settings.read_yaml(path) | configs.pairs(words)
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
-    pipeline = configs.replace(configs.Config(), settings.pop_pipeline(values))
+    pipeline = stored_config.portable(configs.replace(configs.Config(), settings.pop_pipeline(values)))
     return MiniRun(run, out, pipeline, configs.replace(settings.MiniConfig(), values))
 
 
@@ -103,9 +103,8 @@ def _make_clip(given: MiniRun) -> None:
     """Copy the CLIP of config.start to run/clip, or train it there, unless it is there already."""
     run, _, pipeline, config = given
     if config.start and not (run / "clip").exists():
-        partial = run / "clip.partial"  # so that an interrupted copy is not taken for a complete one
-        shutil.copytree(checkpoint.resolve(config.start) / "clip", partial, dirs_exist_ok=True)
-        partial.replace(run / "clip")
+        with atomic.folder(run / "clip") as new:
+            shutil.copytree(checkpoint.resolve(config.start) / "clip", new, dirs_exist_ok=True)
     if not (run / "clip" / "open_clip_config.json").is_file():
         seeds = range(config.seed + CLIP_SEED, config.seed + CLIP_SEED + config.clip_scenes)
         pictures = procedural_samples.prepare(run / "pictures", seeds, pipeline, config, pictures_only=True)
@@ -119,7 +118,8 @@ def _save_settings(given: MiniRun) -> None:
     fixed["pipeline"] = configs.to_dict(given.pipeline)
     if path.is_file() and json.loads(path.read_text()) != json.loads(json.dumps(fixed)):
         raise ValueError(f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it")
-    path.write_text(json.dumps(fixed, indent=2))
+    with atomic.file(path) as file:
+        file.write(json.dumps(fixed, indent=2).encode())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +30,13 @@ def test_here():
 def write_text(out: Path, text: str) -> list[str]:
     if text == "bad":
         return [f"{out.name} left out"]
+    if text == "error":
+        raise ZeroDivisionError("by zero")
+    if text == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if text == "out of memory once" and not out.with_suffix(".tried").exists():
+        out.with_suffix(".tried").touch()
+        os._exit(9)
     out.write_text(text)
     return []
 
@@ -38,11 +48,69 @@ def test_only_missing_files_are_written_and_messages_are_printed(tmp_path, capsy
     assert (tmp_path / "a").read_text() == "old" and "c left out" in capsys.readouterr().out
 
 
+def test_a_job_that_kills_its_process_is_named_and_counted_and_the_others_are_done(tmp_path, capsys):
+    texts = ["good", "killed", "out of memory once", "error", "good"]
+    items = [(tmp_path / f"f{k}", text) for k, text in enumerate(texts)]
+    found = jobs.write_missing(write_text, items, "files", workers=2)
+    printed = capsys.readouterr().out
+    assert [path.name for path in found] == ["f0", "f2", "f4"]
+    assert "f1 left out: its process died" in printed
+    assert "1 of 5 files left out because their processes died: f1" in printed
+    assert "f3 left out: ZeroDivisionError: by zero" in printed
+    items = [(path, "good") for path, _ in items]
+    assert len(jobs.write_missing(write_text, items, "files")) == 5, "the next call tries them again"
+
+
+def test_processes_that_do_not_start_end_the_run_with_a_line(monkeypatch):
+    monkeypatch.setattr(jobs, "_start_worker", os.abort)
+    with pytest.raises(ValueError, match="end before they start to work; use one worker"):
+        list(jobs.run(square_of, [1, 2, 3], workers=2))
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    code = (
+        "import sys; from test_jobs import jobs, sleep_long\n"
+        "if __name__ == '__main__': list(jobs.run(sleep_long, [sys.argv[1], sys.argv[1]], workers=2))"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), *sys.path])
+    parent = subprocess.Popen([sys.executable, script, tmp_path], env={**os.environ, "PYTHONPATH": paths})
+    wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+    parent.kill()
+    parent.wait()
+    pids = [path.stem for path in tmp_path.glob("*.pid")]
+    wait_until(lambda: not any(Path("/proc", pid).exists() for pid in pids))
+
+
+def sleep_long(folder: str) -> None:
+    Path(folder, f"{os.getpid()}.pid").touch()
+    time.sleep(100)
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Crashed(Exception):
+    pass
+
+
+def square_or_crash(number: int) -> int:
+    if number == 3:
+        raise Crashed
+    return number**2
+
+
 class StandIn:
     """What `jobs` uses of Ray, in this process; counts how many tasks are in flight."""
 
     def __init__(self):
         self.address, self.in_flight, self.max_in_flight, self.stopped = "", 0, 0, False
+        self.exceptions = SimpleNamespace(WorkerCrashedError=Crashed, OutOfMemoryError=MemoryError)
 
     def init(self, address, **_):
         self.address = address
@@ -75,6 +143,12 @@ def test_ray_gets_every_item_a_few_at_a_time(monkeypatch):
     found = list(jobs.run(square_of, list(range(11)), ray_address="auto"))
     assert sorted(k for k, _ in found) == list(range(11))
     assert (ray.address, ray.max_in_flight, ray.in_flight, ray.stopped) == ("auto", 4, 0, True)
+
+
+def test_a_job_whose_worker_crashes_on_ray_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", StandIn())
+    found = list(jobs.run(square_or_crash, [1, 2, 3, 4], ray_address="auto"))
+    assert jobs.WorkerDied(3) in found and sorted(k for k in found if isinstance(k, int)) == [1, 4, 16]
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):

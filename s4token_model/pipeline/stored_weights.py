@@ -1,0 +1,59 @@
+"""Weights in .safetensors files: read only into a network that they fit, whose size is that of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from s4token_model import bounded_files
+
+Network = TypeVar("Network", bound=nn.Module)
+FLOATS = ("F16", "BF16", "F32", "F64")
+MAX_ITEM, MAX_ENTRY = 8, 4096  # bytes of a number, and of what the header says about a tensor
+LISTED = 2  # problems that an error lists
+
+
+def load(make: Callable[[], Network], path: Path) -> Network:
+    """Return the network that `make` builds, with the weights of a file.
+
+    The shapes are compared before anything is allocated. ValueError if the file is damaged, does not fit, or holds
+    numbers that are not finite.
+    """
+    with torch.device("meta"):  # shapes without memory
+        wanted = {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
+    try:
+        limit = sum(MAX_ITEM * prod(shape) + MAX_ENTRY for shape in wanted.values())
+        bounded_files.check_regular(path, limit)
+        _check_fit(wanted, path)
+        tensors = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise ValueError(f"{path} holds numbers that are not finite, e.g. in {broken[0]}; train again")
+    network = make()
+    network.load_state_dict(tensors)
+    return network
+
+
+def _check_fit(wanted: dict[str, tuple[int, ...]], path: Path) -> None:
+    """Compare the header of a file with the shapes of a network."""
+    with safetensors.safe_open(path, "pt") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}
+        found = {name: tuple(one.get_shape()) for name, one in slices.items()}
+        kinds = {name: str(one.get_dtype()) for name, one in slices.items()}
+    problems = [f"size mismatch of {k}: {found[k]}, not {s}" for k, s in wanted.items() if found.get(k, s) != s]
+    problems += [f"no {name}" for name in wanted if name not in found]
+    problems += [f"an unknown {name[:80]!r}" for name in found if name not in wanted]
+    problems += [f"{name[:80]} of type {kind}" for name, kind in kinds.items() if kind not in FLOATS]
+    if problems:
+        more = f" and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+        reason = "; ".join(problems[:LISTED]) + more
+        raise ValueError(f"{path} does not fit its config: {reason}; copy the whole checkpoint again")
