@@ -91,11 +91,14 @@ def section(found: Sequence[Sample], before: float, during: float, command: str)
     """Return the text of docs/reliability.md about a run."""
     f = judge(found, before, during)
     lines = [
-        f"{found[-1].seconds / 60:.0f} minutes with a peer that sets bad topic names, paths of files and the node's own outputs, sends words of",
-        "30,000 letters and lists of 10,000, floods of parameters, questions and clouds, and malformed clouds on a second topic:",
+        f"{found[-1].seconds / 60:.0f} minutes with a peer that sets bad topic names, paths of files and",
+        "the node's own outputs, sends words of 30,000 letters and lists of 10,000 words, floods of parameters, questions",
+        "and clouds, and malformed clouds on a second topic of the node:",
         "", "| | |", "|---|---|",
-        f"| labeled clouds of the sensor, without and with the peer | {before:.2f} Hz, {during:.2f} Hz: **{100 * f['rate']:.0f} %** |",
-        f"| memory (RSS) from the second minute on | {f['rss_mb'][0]:.0f} to {f['rss_mb'][1]:.0f} MB; last to first quarter **{100 * f['growth']:+.1f} %** |",
+        f"| labeled clouds of the sensor, without and with the peer | {before:.2f} Hz, {during:.2f} Hz:"
+        f" **{100 * f['rate']:.0f} %** |",
+        f"| memory (RSS) from the second minute on | {f['rss_mb'][0]:.0f} to {f['rss_mb'][1]:.0f} MB; last to first"
+        f" quarter **{100 * f['growth']:+.1f} %** |",
         "", f"Command: `{command}`",
     ]  # fmt: skip
     return "\n".join(lines)

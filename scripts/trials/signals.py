@@ -124,10 +124,10 @@ def end_in(state: Callable[[Session], None], number: signal.Signals) -> Ending:
 
 def table(endings: list[Ending]) -> str:
     """Return the endings as a table of Markdown."""
-    rows = [
-        f"| {e.state} | {e.signal} | {e.seconds:.1f} s | {e.code} | {'ok' if e.passed else 'FAILED' + ', traceback' * e.traceback} |"
-        for e in endings
-    ]
+    rows = []
+    for e in endings:
+        verdict = "ok" if e.passed else "FAILED" + ", traceback" * e.traceback
+        rows.append(f"| {e.state} | {e.signal} | {e.seconds:.1f} s | {e.code} | {verdict} |")
     return "\n".join(["| state | signal | until the end | exit code | |", "|---|---|---|---|---|", *rows])
 
 

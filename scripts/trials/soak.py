@@ -21,6 +21,7 @@ from s4token_ros.qos import cloud_qos
 from s4token_ros.session import NODE, Session, environment
 from scripts.trials import samples
 from scripts.trials.samples import Sample
+from scripts.trials.sensor import LAYOUTS
 
 TOPIC = "/soak/points"
 TICK_S = 5.0  # between samples
@@ -165,8 +166,9 @@ def section(found: Sequence[Sample], command: str) -> str:
         ("clouds received; labeled per second", f"{f['received']}; {f['labeled_hz']:.2f}"),
     )
     lines = [
-        f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(OUTPUTS) + 1} layouts. The words change every 10 s,",
-        "subscribers come and go every 15 s, parameters change every 30 s, one of them with a new model every two minutes.",
+        f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts. The",
+        "words change every 10 s, subscribers come and go every 15 s, parameters change every 30 s, and the model is loaded",
+        "again every two minutes.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
         f"Command: `{command}`", "", "![Memory over time](reliability.png)",
