@@ -92,8 +92,8 @@ def section(found: Sequence[Sample], before: float, during: float, command: str)
     f = judge(found, before, during)
     lines = [
         f"{found[-1].seconds / 60:.0f} minutes with a peer that sets bad topic names, paths of files and",
-        "the node's own outputs, sends words of 30,000 letters and lists of 10,000 words, floods of parameters, questions",
-        "and clouds, and malformed clouds on a second topic of the node:",
+        "the node's own outputs, sends words of 30,000 letters and lists of 10,000 words, floods of parameters,",
+        "questions and clouds, and malformed clouds on a second topic of the node:",
         "", "| | |", "|---|---|",
         f"| labeled clouds of the sensor, without and with the peer | {before:.2f} Hz, {during:.2f} Hz:"
         f" **{100 * f['rate']:.0f} %** |",

@@ -167,8 +167,8 @@ def section(found: Sequence[Sample], command: str) -> str:
     )
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts. The",
-        "words change every 10 s, subscribers come and go every 15 s, parameters change every 30 s, and the model is loaded",
-        "again every two minutes.",
+        "words change every 10 s, subscribers come and go every 15 s, parameters change every 30 s, and the model is",
+        "loaded again every two minutes.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
         f"Command: `{command}`", "", "![Memory over time](reliability.png)",
