@@ -1,6 +1,7 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
+#   make soak [ARGS="--minutes 60"]    make hostile [ARGS="--minutes 10"]    make signals
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
@@ -10,9 +11,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check soak hostile signals
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -49,3 +50,7 @@ calibration:
 gpu-check:
 	@scripts/setup.sh test
 	@$(RUN) scripts/gpu_check.py $(ARGS)
+
+soak hostile signals:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.$@ $(ARGS)

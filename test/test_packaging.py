@@ -20,7 +20,7 @@ import s4token_model
 from s4token_model import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = {"s4token_model", "s4token_ros", "s4token_interfaces"}
+OURS = {"s4token_model", "s4token_ros", "s4token_interfaces", "scripts"}
 REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 # import name -> ROS package, where they differ
 ROS_PACKAGES = {
