@@ -51,6 +51,14 @@ gpu-check:
 	@scripts/setup.sh test
 	@$(RUN) scripts/gpu_check.py $(ARGS)
 
-soak hostile signals:
+soak:
 	@scripts/setup.sh test
-	@$(RUN) -m scripts.trials.$@ $(ARGS)
+	@$(RUN) -m scripts.trials.soak $(ARGS)
+
+hostile:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.hostile $(ARGS)
+
+signals:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.signals $(ARGS)
