@@ -15,7 +15,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from s4token_ros.qos import cloud_qos
-from s4token_ros.session import NODE, Session, environment
+from s4token_ros.session import NODE, Session, SessionError, environment
 from scripts.trials import samples
 from scripts.trials.samples import Sample
 
@@ -68,8 +68,8 @@ def run(minutes: float, rate: float, points: Sequence[int], out: Path) -> tuple[
             now = counter.rate(begin, time.monotonic())
             print(f"\r{sample.seconds / 60:5.1f} min: {sample.rss_mb:.0f} MB, {now:.2f} Hz", end="", flush=True)
         end = time.monotonic()
-        (out / "hostile.log").write_text(peer.text(), encoding="utf-8")
-        (out / "node.log").write_text((Path(logs) / "node.log").read_text(errors="replace"), encoding="utf-8")
+        for child in (peer, session.child("node")):
+            (out / child.log.name).write_text(child.text(), encoding="utf-8")
         print()
         return samples.read(out / "hostile.csv"), counter.rate(calm, begin), counter.rate(begin, end)
 
@@ -114,7 +114,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, metavar="FILE.md", help="write the section A hostile peer")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    found = run(options.minutes, options.rate, options.points, options.out)
+    try:
+        found = run(options.minutes, options.rate, options.points, options.out)
+    except SessionError as error:
+        print(f"FAILED: {error}")
+        return 1
     text = section(*found, f'make hostile ARGS="--minutes {options.minutes:g} --rate {options.rate:g}"')
     print(text)
     if options.report:

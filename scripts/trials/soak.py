@@ -18,7 +18,7 @@ from sensor_msgs.msg import PointCloud2
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_ros.qos import cloud_qos
-from s4token_ros.session import NODE, Session, environment
+from s4token_ros.session import NODE, Session, SessionError, environment
 from scripts.trials import samples
 from scripts.trials.samples import Sample
 from scripts.trials.sensor import LAYOUTS
@@ -208,7 +208,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.only_report:
         found = samples.read(options.out / "soak.csv")
     else:
-        found, events = run(options.minutes, options.rate, options.model, options.out)
+        try:
+            found, events = run(options.minutes, options.rate, options.model, options.out)
+        except SessionError as error:
+            print(f"FAILED: {error}")
+            return 1
         print(f"{events.calls} calls, {events.refused} refused, {events.unanswered} unanswered at the end")
     text = section(found, f'make soak ARGS="--minutes {found[-1].seconds / 60:.0f} --rate {options.rate:g}"')
     print(text)
