@@ -127,10 +127,14 @@ class Session:
     def start_node(self, parameters: Sequence[str] = ()) -> float:
         """Start the node with parameters "name:=value"; return the seconds until its model was loaded."""
         start = time.monotonic()
-        pairs = [word for parameter in parameters for word in ("-p", parameter)]
-        self.start("node", ["s4token_ros.node", "--ros-args", "-r", f"points:={self._topic}", *pairs])
+        self.launch_node(parameters)
         self.wait(self._configured, READY_S, "vocabulary: the model is not loaded")
         return time.monotonic() - start
+
+    def launch_node(self, parameters: Sequence[str] = ()) -> None:
+        """Start the node and do not wait for it."""
+        pairs = [word for parameter in parameters for word in ("-p", parameter)]
+        self.start("node", ["s4token_ros.node", "--ros-args", "-r", f"points:={self._topic}", *pairs])
 
     def start_player(self, source: str, rate: float, bag_topic: str = "") -> None:
         """Publish `source` at `rate` Hz from another process; `bag_topic` selects a topic of a bag."""

@@ -45,13 +45,13 @@ class Ending(NamedTuple):
 
 def importing(session: Session) -> None:
     """The interpreter imports modules."""
-    _start_only(session)
+    session.launch_node()
     time.sleep(IMPORT_S)
 
 
 def loading(session: Session) -> None:
     """The model is loaded, with compiled kernels in numba's cache."""
-    _start_only(session)
+    session.launch_node()
     time.sleep(LOAD_S)
 
 
@@ -59,7 +59,7 @@ def compiling(session: Session) -> None:
     """The kernels are compiled, since numba's cache is empty."""
     with tempfile.TemporaryDirectory() as empty:
         os.environ["NUMBA_CACHE_DIR"] = empty
-        _start_only(session)
+        session.launch_node()
         time.sleep(COMPILE_S)
         del os.environ["NUMBA_CACHE_DIR"]
 
@@ -92,18 +92,13 @@ def deactivated(session: Session) -> None:
 
 def unconfigured(session: Session) -> None:
     """The node waits for its first transition."""
-    _start_only(session, "autostart:=false")
+    session.launch_node(["autostart:=false"])
     session.wait(lambda: session.status, 60, "diagnostics")
 
 
 STATES: tuple[Callable[[Session], None], ...] = (
     importing, loading, compiling, inference, service, deactivated, unconfigured,
 )  # fmt: skip
-
-
-def _start_only(session: Session, *parameters: str) -> None:
-    pairs = [word for parameter in parameters for word in ("-p", parameter)]
-    session.start("node", ["s4token_ros.node", "--ros-args", "-r", f"points:={TOPIC}", *pairs])
 
 
 def _spin(session: Session, seconds: float) -> None:
