@@ -1,6 +1,7 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
+#   make soak [ARGS="--minutes 60"]    make hostile [ARGS="--minutes 10"]    make signals
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 #   make fuzz [ARGS="clouds files --count 20000 --seed 0"]
 #   make test-floors    make lock [ARGS=-U]    make platforms
@@ -12,9 +13,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz test-floors lock platforms
+.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz soak hostile signals test-floors lock platforms
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -67,3 +68,15 @@ lock:
 # Resolve the requirements for other processors and Pythons.
 platforms:
 	@scripts/supply.sh platforms
+
+soak:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.soak $(ARGS)
+
+hostile:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.hostile $(ARGS)
+
+signals:
+	@scripts/setup.sh test
+	@$(RUN) -m scripts.trials.signals $(ARGS)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from s4token_model.config import Config
 from s4token_model.pipeline import windows
 from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.padding import padded_count
 from s4token_model.pipeline.patched_cloud import PatchedCloud, cut, network_input
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.stage_timer import StageTimer
@@ -52,10 +53,12 @@ class WindowedEncoder:
     def _encode_tokens(self, inputs: TokenInput) -> tuple[np.ndarray, np.ndarray]:
         """Unit features (N, E) of the tokens and (E,) of all together."""
         device = self.clip.device
-        inputs = inputs.to(device)
+        inputs, count = inputs.to(device), inputs.mask.shape[1]
+        if self.clip.uses_bf16 and device.type == "cpu":
+            inputs = inputs.padded(padded_count(count))
         with torch.inference_mode():
             with torch.autocast(device.type, torch.bfloat16, enabled=self.clip.uses_bf16):
-                tokens = self.tokenizer(inputs)
+                tokens = self.tokenizer(inputs, count)[:, :count]
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 

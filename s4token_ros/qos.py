@@ -6,12 +6,16 @@ best-effort sensor that starts later. `input_qos` is evaluated again as publishe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+SHARED_MEMORY = "/dev/shm"
+SEGMENT_MB = 64  # of each participant, by config/fastdds_large_clouds.xml
+PROFILE_HINT = "Best-effort clouds over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
 INPUT_DEPTH = 5  # clouds that arrive while Python is busy are then counted as stale instead of lost silently
 
 
@@ -53,5 +57,20 @@ def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile) -
         return f"{found} ({reasons[0]}); set input.reliability to auto"
     return (
         f"{len(publishers)} publisher(s) of {topic} with compatible QoS, but nothing arrives: is it publishing? "
-        "Best-effort clouds over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
+        f"{shared_memory_hint() or PROFILE_HINT}"
+    )
+
+
+def shared_memory_hint() -> str:
+    """Return what to do if the shared memory is too small for two participants, else an empty text."""
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except OSError:  # no such folder on other systems than Linux
+        return ""
+    total_mb, needed_mb = found.f_blocks * found.f_frsize / 2**20, 2 * SEGMENT_MB
+    if total_mb > needed_mb:
+        return ""
+    return (
+        f"{SHARED_MEMORY} has {total_mb:.0f} MB, and each participant takes {SEGMENT_MB} MB of it for large clouds: "
+        "start the container with --shm-size=512m or --ipc=host"
     )

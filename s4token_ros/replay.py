@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import rclpy
@@ -49,15 +50,15 @@ def to_message(xyz: np.ndarray, rgb: np.ndarray | None, height: int = 1, frame_i
     return cloud_messages.encode(pointcloud2.structured(columns), Header(frame_id=frame_id), height)
 
 
-def play(node, clouds: list[PointCloud2], topic: str, rate: float) -> None:
-    """Publish the clouds in a loop, stamped with the time of publication, until the parent process ends."""
+def play(node, clouds: Iterator[PointCloud2], topic: str, rate: float) -> None:
+    """Publish one cloud after the other, stamped with the time of publication, until the parent process ends."""
     publisher = node.create_publisher(PointCloud2, topic, cloud_qos("reliable", depth=1))
-    parent, loop = os.getppid(), itertools.cycle(clouds)
+    parent = os.getppid()
 
     def publish_next() -> None:
         if os.getppid() != parent:
             raise ExternalShutdownException
-        cloud = next(loop)
+        cloud = next(clouds)
         cloud.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(cloud)
 
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     rclpy.init(args=init_arguments([]))
     node = rclpy.create_node("s4token_replay")
     try:
-        play(node, clouds, options.topic, options.rate)
+        play(node, itertools.cycle(clouds), options.topic, options.rate)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

@@ -128,15 +128,28 @@ class Session:
     def start_node(self, parameters: Sequence[str] = ()) -> float:
         """Start the node with parameters "name:=value"; return the seconds until its model was loaded."""
         start = time.monotonic()
-        pairs = [word for parameter in parameters for word in ("-p", parameter)]
-        self._start("node", ["s4token_ros.start", "--ros-args", "-r", f"points:={self._topic}", *pairs])
+        self.launch_node(parameters)
         self.wait(self._configured, READY_S, "vocabulary: the model is not loaded")
         return time.monotonic() - start
+
+    def launch_node(self, parameters: Sequence[str] = ()) -> None:
+        """Start the node and do not wait for it."""
+        pairs = [word for parameter in parameters for word in ("-p", parameter)]
+        self.start("node", ["s4token_ros.start", "--ros-args", "-r", f"points:={self._topic}", *pairs])
 
     def start_player(self, source: str, rate: float, bag_topic: str = "") -> None:
         """Publish `source` at `rate` Hz from another process; `bag_topic` selects a topic of a bag."""
         selection = ["--bag-topic", bag_topic] if bag_topic else []
-        self._start("player", ["s4token_ros.replay", source, "--topic", self._topic, "--rate", str(rate), *selection])
+        self.start("player", ["s4token_ros.replay", source, "--topic", self._topic, "--rate", str(rate), *selection])
+
+    def start(self, name: str, module: Sequence[str]) -> ChildProcess:
+        """Start a Python module with its arguments as the child `name`, and return it."""
+        self._children.append(ChildProcess(name, [sys.executable, "-m", *module], self._logs / f"{name}.log"))
+        return self._children[-1]
+
+    def child(self, name: str) -> ChildProcess:
+        """Return the child of this name."""
+        return next(child for child in self._children if child.name == name)
 
     def stop_children(self, *names: str) -> None:
         """Stop the named children, by default all of them; the one started last goes first."""
@@ -177,9 +190,6 @@ class Session:
     def diagnostics(self) -> dict[str, str]:
         """The key-value pairs of the newest diagnostics."""
         return {pair.key: pair.value for pair in self.status.values} if self.status else {}
-
-    def _start(self, name: str, module: Sequence[str]) -> None:
-        self._children.append(ChildProcess(name, [sys.executable, "-m", *module], self._logs / f"{name}.log"))
 
     def _configured(self) -> bool:
         if self.status is not None and self.status.message.startswith("not configured"):

@@ -235,7 +235,9 @@ def test_a_processor_without_ros_wheels_is_said_in_one_line(tmp_path):
     assert len(run.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "mini-model", "fuzz", "help"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "lint", "bench", "mini-model", "fuzz", "soak", "hostile", "signals", "help"]
+)
 def test_make_knows_the_target(target):
     if not shutil.which("make"):
         pytest.skip("no make")

@@ -22,6 +22,7 @@ from s4token_model.kernels.parallel import cpu_flags
 from s4token_model.pipeline import clip_config, known_words, stored_weights
 from s4token_model.pipeline.clip_activation import check_activation
 from s4token_model.pipeline.clip_config import ClipArchitecture, clip_directory, file_names, save_directory
+from s4token_model.pipeline.padding import key_mask, pad, padded_count
 
 TEXT_BATCH = 256  # texts per run of the text tower
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
@@ -110,9 +111,15 @@ class FrozenClip(nn.Module):
 
     def _blocks(self, hidden: Tensor) -> Tensor:
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
-        hidden = hidden.to(torch.bfloat16) if self.uses_bf16 else hidden
-        for block in self.model.visual.transformer.resblocks:
-            hidden = run_block(block, hidden) if _is_plain(block) else block(hidden)
+        blocks = self.model.visual.transformer.resblocks
+        hidden, length = hidden.to(torch.bfloat16) if self.uses_bf16 else hidden, hidden.shape[1]
+        mask = None
+        if self.uses_bf16 and hidden.device.type == "cpu" and all(map(_is_plain, blocks)):
+            hidden = pad(hidden, 1 + padded_count(length - 1))  # the class token stands before the tokens
+            mask = key_mask(length, hidden.shape[1], hidden.device)
+        for block in blocks:
+            hidden = run_block(block, hidden, mask) if _is_plain(block) else block(hidden)
+        hidden = hidden[:, :length]
         return hidden.float() if self.uses_bf16 else hidden
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +145,7 @@ def _is_plain(block: nn.Module) -> bool:
     )
 
 
-def run_block(block: nn.Module, hidden: Tensor) -> Tensor:
+def run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
     """A pre-norm ViT block, (B, N, D) -> (B, N, D), without nn.MultiheadAttention.
 
     That module transposes its input, and torch multiplies a transposed input by a weight without gradient through a
@@ -147,7 +154,7 @@ def run_block(block: nn.Module, hidden: Tensor) -> Tensor:
     attention = block.attn
     qkv = linear(block.ln_1(hidden), attention.in_proj_weight, attention.in_proj_bias)
     heads = qkv.unflatten(-1, (3, attention.num_heads, -1)).transpose(1, 3).unbind(2)
-    mixed = attention.out_proj(scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+    mixed = attention.out_proj(scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).flatten(2))
     hidden = hidden + block.ls_1(mixed)
     return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from s4token_model.config import TokenizerConfig
+from s4token_model.pipeline.padding import key_mask, pad
 from s4token_model.pipeline.token_context import CHANNELS, DESCRIPTOR_DIM
 
 PATCH_BLOCK = 128  # patches per pass of a PointNet on a CPU; their features fit into its cache
@@ -29,6 +30,10 @@ class TokenInput:
     def to(self, device: str | torch.device) -> TokenInput:
         """Return a copy on `device`."""
         return TokenInput(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def padded(self, count: int) -> TokenInput:
+        """Return a copy of `count` tokens; those added have no points."""
+        return TokenInput(*(pad(getattr(self, f.name), count) for f in fields(self)))
 
 
 class PointNet(nn.Module):
@@ -93,10 +98,10 @@ class Layer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.scale = nn.Parameter(torch.full((2, width), 0.3))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, N, D) -> (B, N, D)."""
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D) -> (B, N, D); mask (1, 1, 1, N) bool, False on tokens that no other may see."""
         qkv = self.qkv(self.before_attention(tokens)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
-        mixed = scaled_dot_product_attention(*qkv.unbind(2)).transpose(1, 2).flatten(2)
+        mixed = scaled_dot_product_attention(*qkv.unbind(2), attn_mask=mask).transpose(1, 2).flatten(2)
         tokens = tokens + self.scale[0] * self.joined(mixed)
         return tokens + self.scale[1] * self.mlp(self.before_mlp(tokens))
 
@@ -117,16 +122,17 @@ class Tokenizer(nn.Module):
             self.mix = nn.Sequential(nn.LayerNorm(out), nn.Linear(out, 2 * out), nn.GELU(), nn.Linear(2 * out, out))
         self.layers = nn.ModuleList(Layer(out) for _ in range(config.layers))
 
-    def forward(self, inputs: TokenInput) -> Tensor:
-        """Return tokens (B, N, D)."""
+    def forward(self, inputs: TokenInput, count: int | None = None) -> Tensor:
+        """Return tokens (B, N, D); from `count` on they are padding, which changes no other."""
         tokens = self.patch(inputs.patch, inputs.mask)
         if self.config.context:
             tokens = tokens + self.context(inputs.context, inputs.context_mask) + self.shape(inputs.shape)
             tokens = tokens + self.mix(tokens)
         if self.position is not None:
             tokens = tokens + self.position(inputs.position)
+        mask = None if count is None else key_mask(count, tokens.shape[1], tokens.device)
         for layer in self.layers:
-            tokens = layer(tokens)
+            tokens = layer(tokens, mask)
         return tokens
 
 

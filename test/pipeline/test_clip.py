@@ -240,3 +240,14 @@ def test_skipping_the_blocks_leaves_the_norms_and_the_projection():
         features, _ = model.encode_tokens(tokens, skip_blocks=True)
         torch.testing.assert_close(features, visual.ln_post(visual.ln_pre(tokens)) @ visual.proj)
         assert not torch.allclose(features, model.encode_tokens(tokens)[0])
+
+
+@pytest.mark.parametrize("pool", ["tok", "avg"])
+@pytest.mark.parametrize("count", [1, 63, 64, 65])
+def test_features_of_bf16_are_those_of_fp32_at_any_number_of_tokens(pool, count):
+    tokens = torch.randn(1, count, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact, rough = (frozen(pool, precision=p).encode_tokens(tokens) for p in ("fp32", "bf16"))
+    for right, close in zip(exact, rough, strict=True):
+        assert right.shape == close.shape
+        assert torch.cosine_similarity(right, close, dim=-1).min() > 0.99

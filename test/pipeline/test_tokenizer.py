@@ -156,3 +156,12 @@ def test_color_is_read_where_configured_and_gray_stands_in():
     assert (gray[mask] == 0.5).all()
     tokenizer = make(config)
     assert not torch.allclose(tokenizer(inputs), tokenizer(token_input(patches, around, None, config)))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_tokens_of_a_padded_input_are_those_without(config):
+    tokenizer, inputs = make(config), random_input()
+    with torch.no_grad():
+        padded = tokenizer(inputs.padded(16), 5)
+        torch.testing.assert_close(padded[:, :5], tokenizer(inputs), atol=1e-5, rtol=1e-5)
+    assert padded.shape[1] == 16 and padded.isfinite().all()

@@ -1,0 +1,1 @@
+"""Standing trials of the running node: a long run, a hostile peer, signals; see docs/reliability.md."""

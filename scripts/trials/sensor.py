@@ -1,0 +1,72 @@
+"""A sensor for the trials: a process that publishes clouds of varying numbers of points and layouts at a fixed rate."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from s4token_model.io import sample_room
+from s4token_ros import cloud_messages
+from s4token_ros.replay import play
+
+NOISE = 0.005  # standard deviation [m] added to the sample room, so that no two clouds are equal
+LAYOUTS = {  # fields beside x, y, z, and the type of the coordinates
+    "xyz": ("<f4", []),
+    "lidar": ("<f4", [("intensity", "<f4"), ("ring", "<u2"), ("time", "<u4")]),
+    "color": ("<f4", [("rgb", "<f4")]),
+    "double": ("<f8", [("intensity", "<f8")]),
+    "big-endian": (">f4", [("intensity", ">f4")]),
+}
+
+
+def clouds(low: int, high: int, seed: int = 0) -> Iterator[PointCloud2]:
+    """Yield clouds of the sample room with `low` to `high` points, in all layouts; every fourth is organized."""
+    rng, room = np.random.default_rng(seed), sample_room.load().xyz
+    while True:
+        count = round(np.exp(rng.uniform(np.log(low), np.log(high))))
+        xyz = room[rng.integers(0, len(room), count)] + rng.normal(0, NOISE, (count, 3))
+        height = 4 if count % 4 == 0 else 1
+        if height > 1:
+            xyz[rng.random(count) < 0.1] = np.nan  # missing returns
+        yield cloud_messages.encode(
+            structured(xyz, list(LAYOUTS)[rng.integers(len(LAYOUTS))]), Header(frame_id="map"), height
+        )
+
+
+def structured(xyz: np.ndarray, layout: str) -> np.ndarray:
+    """Return points xyz (H, 3) [m] as a structured array (H,) of a layout, other fields zero."""
+    kind, others = LAYOUTS[layout]
+    points = np.zeros(len(xyz), [*((axis, kind) for axis in "xyz"), *others])
+    for i, axis in enumerate("xyz"):
+        points[axis] = xyz[:, i]
+    return points
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Publish until the parent process ends, or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.trials.sensor", description=__doc__)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--rate", type=float, required=True, help="Hz")
+    parser.add_argument("--points", type=int, nargs=2, required=True, metavar=("LOW", "HIGH"))
+    options = parser.parse_args(arguments)
+    rclpy.init(args=[])
+    node = rclpy.create_node("trial_sensor")
+    try:
+        play(node, clouds(*options.points), options.topic, options.rate)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Padding: a bf16 network on a CPU sees few numbers of tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from s4token_model import checkpoint
+from s4token_model.pipeline import clip, padding
+from s4token_model.pipeline import tokenizer as tokenizers
+from s4token_model.segmenter import Segmenter
+
+
+def test_a_bf16_network_on_a_cpu_sees_few_lengths(monkeypatch):
+    lengths = set()
+
+    def attention(query, *others, **more):
+        lengths.add(query.shape[-2])
+        return functional.scaled_dot_product_attention(query, *others, **more)
+
+    for module in (clip, tokenizers):
+        monkeypatch.setattr(module, "scaled_dot_product_attention", attention)
+    config = checkpoint.read_config(checkpoint.MINI)
+    model = Segmenter(*checkpoint.load(checkpoint.MINI, config, "cpu"))
+    model.clip.precision = "bf16"
+    model.clip.model.visual.transformer.to(torch.bfloat16)
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 40, 100, 101, 130):
+        model.segment(rng.random((count, 3), np.float32))
+    assert lengths <= {n + more for n in range(0, 513, padding.STEP) for more in (0, 1)}

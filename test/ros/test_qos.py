@@ -1,0 +1,26 @@
+"""Hints on silence: the size of the shared memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from s4token_ros import qos
+
+
+@pytest.mark.parametrize("total_mb, small", [(64, True), (128, True), (512, False)])
+def test_a_small_shared_memory_is_named_with_the_fix(monkeypatch, total_mb, small):
+    monkeypatch.setattr(qos.os, "statvfs", lambda path: SimpleNamespace(f_blocks=total_mb * 256, f_frsize=4096))
+    hint = qos.shared_memory_hint()
+    assert bool(hint) == small and (not small or f"/dev/shm has {total_mb} MB" in hint and "--shm-size" in hint)
+    publisher = SimpleNamespace(topic_type=qos.CLOUD_TYPE, qos_profile=qos.cloud_qos("best_effort"))
+    silence = qos.silence_hint("/points", [publisher], qos.cloud_qos("best_effort"))
+    assert ("--shm-size" in silence) == small and ("fastdds_large_clouds" in silence) != small
+
+
+def test_a_system_without_the_folder_has_no_hint(monkeypatch):
+    monkeypatch.setattr(qos, "SHARED_MEMORY", "/no/such/folder")
+    assert qos.shared_memory_hint() == ""
