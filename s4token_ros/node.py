@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from s4token_model.config import Config
-from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names
+from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names, torch_threads
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.services import Services
@@ -162,7 +162,7 @@ class S4TokenNode(LifecycleNode):
         return Publishers(self, self._settings.node.output, self._inputs())
 
     def _load(self, settings: Settings, trial: bool = False) -> Model:
-        return model_loading.load(self._factory, settings, trial)
+        return torch_threads.load(model_loading.load, self._factory, settings, trial)
 
     # Parameters
 

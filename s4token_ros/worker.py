@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from s4token_ros import frame_source, summaries
+from s4token_ros import frame_source, summaries, torch_threads
 from s4token_ros.diagnostics import Statistics
 from s4token_ros.frame_source import POLL_S, Arrival, Frame, OverlappedSource, Rotation, SequentialSource
 from s4token_ros.mailbox import Mailbox
@@ -102,7 +102,7 @@ class Worker:
         """
         query = self._query
         if query and query[0] is not model.segmenter:  # encoded now, since nothing is encoded under a lock
-            query = (model.segmenter, model.segmenter.make_vocabulary(query[1].names))
+            query = (model.segmenter, torch_threads.answer(model.segmenter.make_vocabulary, query[1].names))
         with self._publishing:
             version = self.model.vocabulary.version + 1
             model = replace(model, vocabulary=replace(model.vocabulary, version=version))
@@ -115,7 +115,7 @@ class Worker:
                 self._frame = None
                 self.arrivals.put_back(frame.arrival)
                 return False
-        return self._wanted() and self._publish(frame, relabel=True)
+        return self._wanted() and torch_threads.answer(self._publish, frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
         """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
@@ -153,7 +153,7 @@ class Worker:
         """
         frame = self._last_frame(timeout)
         words = encode(frame.segmenter)
-        scores = frame.segmenter.similarity(frame.encoded, words)
+        scores = torch_threads.answer(frame.segmenter.similarity, frame.encoded, words)
         with self._publishing:
             self._query = (frame.segmenter, words)
             self.publishers.publish_similarity(frame.cloud, words.names, scores)
@@ -184,9 +184,8 @@ class Worker:
                 continue  # the worker is busy, perhaps with the frame needed here
             try:
                 if (arrival := self.arrivals.take_newest()) is not None:
-                    self._frame = frame_source.encode_frame(
-                        frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
-                    )
+                    built = frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
+                    self._frame = torch_threads.answer(frame_source.encode_frame, built)
                     self._unpublished = True
                 frame = self._frame
                 break
