@@ -156,7 +156,7 @@ def _locked_temporary(path: Path, flags: int | None = None) -> tuple[Path, int]:
         try:
             lock = os.open(temporary, os.O_RDONLY if flags is None else flags, 0o666)
         except FileNotFoundError:
-            if not temporary.parent.is_dir():
+            if flags is not None or not temporary.parent.is_dir():  # /proc, for one, takes no files
                 raise
             continue  # another process swept it before it was locked
         _lock(lock)

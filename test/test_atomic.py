@@ -178,3 +178,10 @@ def test_long_names_can_be_written(tmp_path):
     with atomic.file(path) as file:
         file.write(b"x")
     assert names(tmp_path) == [path.name]
+
+
+def test_a_folder_that_takes_no_files_is_an_error_and_no_endless_loop():
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc here")
+    with pytest.raises(OSError), atomic.file("/proc/a.ply"):
+        pass

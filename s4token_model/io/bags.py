@@ -153,7 +153,7 @@ def _storage_path(path: Path) -> Path:
             fix = "give the bag's folder or one of its files; ros2 bag reindex restores metadata.yaml"
             raise error(path, f"a folder without metadata.yaml and with {len(files)} bag files", fix)
         path = files[0]
-    for file in [path] if path.is_file() else sorted(path.iterdir()):
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         _check_file(file, path)
     return path
 
@@ -161,6 +161,8 @@ def _storage_path(path: Path) -> Path:
 def _check_file(file: Path, bag: Path) -> None:
     """Raise the ValueError about a file that is not what its name says, with the program that helps."""
     name = file.name.lower()
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise error(file, "found a pipe or a device", "a bag holds regular files")
     if not file.is_file() or not name.endswith((*SUFFIXES, *RELATED)):
         return
     found = looks_like(file)
@@ -175,6 +177,9 @@ def _check_file(file: Path, bag: Path) -> None:
         folder = f"give its folder {file.absolute().parent}, or "
         fix = f"{folder if (file.parent / 'metadata.yaml').exists() else ''}unpack it, e.g. zstd -d {file}"
         raise error(file, "a compressed file of a bag is not read by itself", fix)
+    if name.endswith(SUFFIXES) and file.suffix != file.suffix.lower():
+        fix = f"mv {file} {file.with_suffix(file.suffix.lower())}"
+        raise error(file, f"bags are known by {' and '.join(SUFFIXES)}, in lower case", fix)
     if file.suffix == ".db3" and (log := file.with_name(f"{file.name}-wal")).exists() and log.stat().st_size:
         fix = f"merge them: sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'"
         raise error(file, f"the last messages are still in {log.name}", fix)

@@ -13,6 +13,7 @@ MIN_SIGMAS = 6.0
 TIED = 0.02  # widths whose mean differences are nearer to each other than this are multiples of the right one
 MIN_CORRELATION = 0.5  # of the coordinates of neighbors in the file
 UNIT = 0.02  # tolerance of the length of a normal
+MIN_LEVEL = 64  # that each channel of colors with fractions must exceed somewhere; sizes in meters do not
 
 
 def likely_width(values: np.ndarray, expected: int) -> int:
@@ -54,13 +55,17 @@ def _take_turns(values: np.ndarray, width: int) -> bool:
 
 
 def names_of_three(values: np.ndarray) -> list[str]:
-    """Return the names of three columns (n, 3) behind x, y and z: colors or normals if they can be, else none."""
-    if not len(values) or not np.isfinite(values).all():
+    """Return the names of three columns (n, 3) behind x, y and z: colors or normals if they can be, else none.
+
+    Rows that are not finite tell nothing. Colors up to 255 may have fractions, as averages of voxels have.
+    """
+    values = values[np.isfinite(values).all(axis=1)].astype(np.float64)
+    if not len(values):
         return []
     if (values < 0).any():
-        lengths = np.linalg.norm(values.astype(np.float64), axis=1)
+        lengths = np.linalg.norm(values, axis=1)
         unit = (np.abs(lengths - 1) < UNIT) | (lengths == 0)
         return ["normal_x", "normal_y", "normal_z"] if unit.mean() > 0.5 else []
-    top = values.max()
-    are_levels = (values == np.rint(values)).all() and top <= 65535
+    top, tops = values.max(), values.max(axis=0)
+    are_levels = (values == np.rint(values)).all() and top <= 65535 or (tops > MIN_LEVEL).all() and top <= 255
     return ["red", "green", "blue"] if top <= 1 or are_levels else []

@@ -90,7 +90,7 @@ def read_image(path: Path, color_size: tuple[int, int] | None = None) -> np.ndar
 
 def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """Read the first rows and columns of a text file of numbers. ValueError when they are missing or not finite."""
-    if not path.exists():
+    if not path.is_file():  # a pipe would block
         raise error(path, "no such file", "a depth image needs its camera matrix, 3 rows of 3 numbers, in its folder")
     try:
         matrix = np.loadtxt(path)[: shape[0], : shape[1]]

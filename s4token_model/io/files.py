@@ -74,6 +74,8 @@ def read_cloud(path: str | Path, mesh_points: int | None = None, bin_columns: in
         raise error(path, "found a folder", "give a file, or a ROS 2 bag folder with its metadata.yaml")
     if not path.exists():
         raise error(path, "no such file", "check the path")
+    if not path.is_file():
+        raise error(path, "found a pipe or a device", "give a regular file")
     suffix = path.suffix.lower()
     if suffix not in READERS:
         fix = f"readable are {', '.join(READERS)} and ROS 2 bags (.mcap, .db3)"

@@ -45,7 +45,7 @@ def read_bin(path: Path, columns: int | None = None) -> Contents:
 def names_of_bin(values: np.ndarray, is_nuscenes: bool) -> list[str]:
     """Name the columns of a .bin file behind x, y and z: colors if three can only be these, else intensity first."""
     width = values.shape[1]
-    if width == 3 and names_of_three(values) == ["red", "green", "blue"] and values.max() > 1:
+    if width == 3 and names_of_three(values) == ["red", "green", "blue"] and np.nanmax(values) > 1:
         return ["red", "green", "blue"]
     return ["intensity", "ring" if is_nuscenes else "column_4", *(f"column_{i}" for i in range(5, 3 + width))][:width]
 

@@ -14,6 +14,7 @@ from s4token_model.io.contents import VIEWPOINT, Contents
 from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.pointcloud2 import structured
 
+MAX_LINE = 2**20  # bytes of a line of the header
 LZF_RATIO = 88  # at most: 3 bytes stand for 264
 TYPES = {"I": "i", "U": "u", "F": "f"}
 TYPES = {"i": "i", "u": "u", "f": "f", "d": "f", "b": "u", "c": "i"}
@@ -61,12 +62,12 @@ def _parse_header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], tuple[
     comments, at = [], 0
     while "DATA" not in head:
         match = _LINE.match(blob, at)
-        line = text_table.text_of(match[0][:100_000]).strip()
+        line = text_table.text_of(match[0][:MAX_LINE]).strip()
         words = line.split()
         key = words[0].upper().rstrip(":") if words else ""
         key = "FIELDS" if key == "COLUMNS" else key  # of version 0.5
         known = not words or line.startswith("#") or key in KEYS or (words[0].isupper() and words[0].isascii())
-        if not known or (match.end() == len(blob) and key != "DATA"):
+        if not known or len(match[0]) > MAX_LINE or (match.end() == len(blob) and key != "DATA"):
             found = f"found {looks_like(blob[:32])}" if not head else "the PCD header has no DATA line"
             raise error(path, found, "a .pcd file has a header that ends in DATA; it may be truncated, copy it again")
         if line.startswith("#"):
@@ -134,15 +135,15 @@ def _ascii(path: Path, body: bytes, layout: _Layout, count: int) -> tuple[dict[s
     lines = text_table.data_lines(body)
     if len(lines) < count:
         raise truncated(path, count, len(lines))
-    names = [name or f"{i} padding" for i, name in enumerate(layout.names)]
+    names, kept = [name or f"{i} padding" for i, name in enumerate(layout.names)], set(layout.names)
     try:
         fields = [(name, layout.dtype[i]) for i, name in enumerate(names)]
-        if count and len(lines[0].split()) == sum(_width(kind) for name, kind in fields if name in layout.names):
-            fields = [(name, kind) for name, kind in fields if name in layout.names]  # PCL writes no padding in ascii
+        if count and len(lines[0].split()) == sum(_width(kind) for name, kind in fields if name in kept):
+            fields = [(name, kind) for name, kind in fields if name in kept]  # PCL writes no padding in ascii
         columns, notes = text_table.read_table(lines[:count], np.dtype(fields))
     except ValueError as reason:
         raise error(path, f"bad PCD values ({reason})", "write the file again") from None
-    return {name: column for name, column in columns.items() if name in layout.names}, notes
+    return {name: column for name, column in columns.items() if name in kept}, notes
 
 
 def _width(kind: np.dtype) -> int:

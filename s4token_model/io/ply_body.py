@@ -55,14 +55,21 @@ class Binary:
                 length_type = np.dtype(self.order + p.length_type)
                 inside = element.rows and at + length_type.itemsize <= len(self.blob)
                 length = int(np.frombuffer(self.blob, length_type, 1, at)[0]) if inside else 0
-                spec += [(f"#{i}", length_type), (str(i), self.order + p.type, (length,))]
+                try:
+                    kind = np.dtype((self.order + p.type, (length,)))
+                    parts = [(f"#{i}", length_type), (str(i), kind)]
+                    at += np.dtype(parts).itemsize
+                except ValueError:
+                    found = f"PLY list {p.name!r} is of length {length}"
+                    raise error(self.path, found, "the file is damaged") from None
+                spec += parts
             else:
                 spec.append((str(i), self.order + p.type))
-            try:
-                at = self.at + np.dtype(spec).itemsize
-            except ValueError:
-                raise error(self.path, f"PLY list {p.name!r} is of length {length}", "the file is damaged") from None
-        return np.dtype(spec)
+                at += np.dtype(p.type).itemsize
+        try:
+            return np.dtype(spec)
+        except ValueError:
+            raise error(self.path, f"PLY lists of {element.name} are too long", "the file is damaged") from None
 
     def _row(self, element: Element, index: int) -> list[np.ndarray]:
         def length(p: Property) -> int:

@@ -101,7 +101,7 @@ def _coordinates(points: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.
         if points[name].ndim == 2 and points[name].shape[1] == 3:
             return {f"{name}[{i}]": points[name][:, i] for i in range(3)}
     missing = next(letter for letter in "xyz" if letter not in present)
-    there = ", ".join(present) or "none"
+    there = ", ".join(present[:20]) + (f" and {len(present) - 20} more" if len(present) > 20 else "") or "none"
     raise ValueError(f"no field {missing!r}; fields there are: {there}. A cloud needs x, y and z")
 
 

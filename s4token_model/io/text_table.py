@@ -64,7 +64,7 @@ def number(word: str) -> float:
     try:
         return float(re.sub(r"(?<=[\d.])d(?=[+-]?\d)", "e", low).removesuffix("f"))
     except ValueError:
-        raise ValueError(f"{word!r} is no number") from None
+        raise ValueError(f"{word[:40]!r} is no number") from None
 
 
 def count(word: str) -> int:

@@ -163,3 +163,22 @@ def test_a_real_bag_is_copied_exactly(tmp_path):
     source = real("bags", "watercan_ros2")
     assert add_labels(source, tmp_path / "out.mcap", LABELING) == 1
     assert contents(tmp_path / "out.mcap") == contents(source)
+
+
+def test_pipes_and_devices_are_named_and_do_not_block(tmp_path):
+    os.mkfifo(tmp_path / "a.mcap")
+    (tmp_path / "b.db3").symlink_to("/dev/zero")
+    make_bag(tmp_path / "in", ".mcap")
+    (tmp_path / "in" / "metadata.yaml").unlink()
+    os.mkfifo(tmp_path / "in" / "metadata.yaml")
+    for path in ("a.mcap", "b.db3", "in"):
+        with pytest.raises(ValueError, match="found a pipe or a device"):
+            bags.check_source(tmp_path / path)
+
+
+@pytest.mark.parametrize("suffix", PLUGINS)
+def test_a_suffix_in_capitals_is_not_called_damage(tmp_path, suffix):
+    make_bag(tmp_path / "in", suffix)
+    path = (tmp_path / "in" / f"in{suffix}").rename(tmp_path / f"RUN{suffix.upper()}")
+    with pytest.raises(ValueError, match=f"lower case; mv .*RUN{suffix}$"):
+        bags.check_source(path)

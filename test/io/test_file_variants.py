@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -268,3 +270,20 @@ def test_a_point_of_more_values_than_a_row_has_letters_is_refused_before_it_is_a
     (tmp_path / "a.pcd").write_text(pcd(COUNT="COUNT 1 1 1 1500000000"))
     with pytest.raises(ValueError, match="row 0 holds 4 values instead of 1500000003"):
         read_cloud(tmp_path / "a.pcd")
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd"])
+def test_files_of_very_many_fields_are_read_in_seconds(tmp_path, suffix):
+    names = [f"p{i}" for i in range(20_000)] + ["x", "y", "z"]
+    values = np.arange(len(names), dtype="<f4")
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".ply":
+        header = ["ply", "format binary_little_endian 1.0", "element vertex 1", *(f"property float {n}" for n in names)]
+        path.write_bytes("\n".join([*header, "end_header", ""]).encode() + values.tobytes())
+    else:
+        header = ["VERSION 0.7", f"FIELDS {' '.join(names)}", "WIDTH 1", "DATA ascii"]
+        path.write_text("\n".join([*header, " ".join(map(str, values))]))
+    start = time.process_time()
+    cloud = read_cloud(path)
+    assert np.array_equal(cloud.xyz[0], values[-3:]) and cloud.fields["p7"][0] == 7
+    assert time.process_time() - start < 8

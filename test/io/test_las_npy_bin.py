@@ -182,3 +182,27 @@ def test_structured_arrays_with_positions_in_one_field_and_fields_in_fields(tmp_
     np.save(tmp_path / "b.npy", nested)
     cloud = read_cloud(tmp_path / "b.npy")
     assert np.array_equal(cloud.xyz, scan(3, 9)) and list(cloud.fields) == ["x", "y", "z", "t"]
+
+
+def test_points_without_a_color_and_averaged_colors_leave_columns_their_names(tmp_path):
+    rng = np.random.default_rng(12)
+    xyz, levels = rng.normal(size=(900, 3)), rng.integers(0, 256, (900, 3)).astype(float)
+    normals = rng.normal(size=(900, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    for values, first in ((levels, "red"), ((levels + levels[::-1]) / 2, "red"), (normals, "normal_x")):
+        image = np.hstack([xyz, values]).reshape(30, 30, 6)
+        image[3:5] = np.nan
+        np.save(tmp_path / "a.npy", image)
+        cloud = read_cloud(tmp_path / "a.npy")
+        assert list(cloud.fields)[3] == first and not cloud.notes
+        if first == "red":
+            assert np.allclose(cloud.rgb, np.nan_to_num(image[..., 3:].reshape(-1, 3)) / 255, atol=1e-6)
+    sizes = rng.uniform(0.1, 9, (900, 3))  # of boxes
+    np.save(tmp_path / "a.npy", np.hstack([xyz, sizes]))
+    assert read_cloud(tmp_path / "a.npy").rgb is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_half_precision_columns_are_read_without_a_warning(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((20, 6), 100, np.float16))
+    assert np.allclose(read_cloud(tmp_path / "a.npy").rgb, 100 / 255)

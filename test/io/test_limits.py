@@ -19,7 +19,7 @@ import pytest
 from bag_files import STORE, make_bag, message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from s4token_model.io import bag_limits, bags, limits
+from s4token_model.io import bag_limits, bags, depth_image, limits
 from s4token_model.io.files import read_cloud
 
 MEBIBYTE = 2**20
@@ -328,3 +328,12 @@ def test_a_sized_file_reads_like_any_other(tmp_path):
         assert handle.seek(100) == 100 and len(handle.read()) == 100
     with io.BytesIO() as empty:
         assert empty.read(1) == b""
+
+
+def test_pipes_are_named_and_do_not_block(tmp_path):
+    os.mkfifo(tmp_path / "a.ply")
+    with pytest.raises(ValueError, match="a.ply: found a pipe or a device"):
+        read_cloud(tmp_path / "a.ply")
+    os.mkfifo(tmp_path / "camera-intrinsics.txt")
+    with pytest.raises(ValueError, match="camera-intrinsics.txt: no such file"):
+        depth_image.read_matrix(tmp_path / "camera-intrinsics.txt", (3, 3))
