@@ -54,6 +54,8 @@ def _row_step(size: int, packed: int, height: int, row_step: int) -> int:
         return packed
     if row_step >= packed and (height - 1) * row_step + packed <= size:
         return row_step
+    if row_step % height == 0 and height * packed <= row_step <= size:  # that of the whole cloud; bytes may follow
+        return row_step // height
     if size % height == 0:
         return size // height
     raise ValueError(

@@ -274,3 +274,10 @@ def test_many_fields_are_read_in_a_moment():
     start = time.perf_counter()
     assert len(decode(**cloud(fields=fields)).dtype.names) == 16003
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("row_step", [48, 96])  # of a row, and of the whole cloud
+def test_bytes_behind_the_last_row_move_no_point(row_step):
+    fields = [Field(name, 4 * i, 7) for i, name in enumerate("xyz")]
+    points = np.arange(24, dtype="<f4").reshape(8, 3)
+    assert np.array_equal(xyz(decode(fields, points.tobytes() + b"\xff" * 24, 4, 2, 12, row_step, False)), points)
