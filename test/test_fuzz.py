@@ -132,7 +132,11 @@ def test_a_message_is_refused_or_has_the_values_of_its_bytes(fields, width, heig
     except ValueError:
         return
     assert len(points) == width * height
-    distance = width * step if height == 1 or row == 0 else row
+    packed = width * step
+    fits = packed <= row and (height - 1) * row + packed <= len(data)
+    if not len(points) or (height > 1 and len(data) > height * packed and not fits):  # guessed, see test_pointcloud2
+        return
+    distance = row if height > 1 and len(data) > height * packed else packed
     plain = {f.name: f for f in fields if f.name in points.dtype.names and f.count in (0, 1) and f.datatype in CODES}
     for name, field in plain.items():
         if points[name].ndim == 1 and [f.name for f in fields].count(name) == 1:

@@ -16,6 +16,7 @@ from geometry_msgs.msg import Quaternion, TransformStamped
 from ros_helpers import cloud, room
 
 from s4token_ros import frame_source, transforms
+from s4token_ros.frame_source import Arrival
 from s4token_ros.transforms import Gravity, Transforms
 
 
@@ -86,9 +87,9 @@ def test_clouds_are_turned_to_the_gravity_frame_and_published_as_they_came():
     message = cloud(room(100), "camera")
     seen = {}
     segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given))
-    frame = frame_source.build_frame(message, segmenter, gravity.rotation)
+    frame = frame_source.build_frame(Arrival("points", message), segmenter, gravity.rotation)
     xyz, _, name, rotation = seen["given"]
-    assert name == "camera" and frame.warnings == () and frame.message is message
+    assert name == "camera" and frame.warnings == () and frame.arrival.message is message
     np.testing.assert_array_equal(xyz, frame.cloud.xyz)  # not turned itself
     np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, 1], atol=1e-12)
 
@@ -97,7 +98,7 @@ def test_without_the_transform_the_cloud_is_labeled_and_the_warning_names_the_fr
     gravity = Gravity(None, lambda: "map", Transforms(None, FakeBuffer()))
     seen = {}
     segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given))
-    frame = frame_source.build_frame(cloud(room(100), "camera"), segmenter, gravity.rotation)
+    frame = frame_source.build_frame(Arrival("points", cloud(room(100), "camera")), segmenter, gravity.rotation)
     assert seen["given"][2:] == ("camera", None)
     (warning,) = frame.warnings
     assert warning.startswith("input.gravity_frame: no transform from frame 'camera' to 'map': ")
