@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from s4token_model import command_line
 from s4token_model.config import Config
 from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names, torch_threads
 from s4token_ros.parameters import Settings
@@ -59,8 +59,9 @@ class S4TokenNode(LifecycleNode):
 
     def _autostart(self) -> None:
         self._start_timer.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        with self._changing:  # a request in the middle of a transition would break it
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Load and warm up the model, create the publishers, announce the vocabulary."""
@@ -232,19 +233,21 @@ def main(
     segmenter_factory: model_loading.SegmenterFactory = model_loading.load_segmenter,
     base_config: Callable[[str], Config] = model_loading.saved_config,
 ) -> int:
-    """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
-    stop = signals.watch()
-    try:
-        # rclpy's own handlers would take the context away from a cloud at work
-        rclpy.init(args=logs.init_arguments(arguments), signal_handler_options=SignalHandlerOptions.NO)
-        node = S4TokenNode(segmenter_factory, base_config)
-    except Exception as error:
-        print(f"s4token: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    process.spin(node, stop)
-    return 0
+    """Run the node until SIGINT or SIGTERM; return 0, or 2 after a line on stderr that says why it cannot start."""
+
+    def run(words: list[str]) -> None:
+        stop = signals.watch()
+        try:
+            # rclpy's own handlers would take the context away from a cloud at work
+            rclpy.init(args=logs.init_arguments(words), signal_handler_options=SignalHandlerOptions.NO)
+            node = S4TokenNode(segmenter_factory, base_config)
+        except Exception as error:
+            rclpy.try_shutdown()
+            raise process.readable(error) from error
+        process.spin(node, stop)
+
+    return command_line.guard("s4token", run, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signals.leave(main())

@@ -267,7 +267,7 @@ def start(tmp_path):
 )
 def test_a_start_that_cannot_work_ends_with_one_line(start, arguments, reason):
     process, _ = start(*arguments)
-    assert process.process.wait(180) == 1
+    assert process.process.wait(60) == 2
     assert reason in process.text() and "Traceback" not in process.text()
 
 
