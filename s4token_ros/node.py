@@ -46,6 +46,7 @@ class S4TokenNode(LifecycleNode):
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
         self._vocabulary_services = Services(self, self._configured_worker, lambda: self._settings, self._changing)
         self._watch = Watch(self, self._watched)
+        self.report_fault = self._watch.report_fault  # of a callback, for process.spin
         if self._settings.node.autostart:
             # From within spin, so that services work while the model loads
             self._start_timer = steady_timer(self, 0.01, self._autostart)
@@ -216,10 +217,6 @@ class S4TokenNode(LifecycleNode):
         if self._cloud_subscriptions:
             self._cloud_subscriptions.follow()
         return Watched(self._phase, self._problem, self._settings, self._worker, self._cloud_subscriptions)
-
-    def report_fault(self, error: Exception, callback: str) -> None:
-        """Report an exception that a callback did not handle."""
-        self._watch.report_fault(error, callback)
 
     def _now(self) -> Any:
         return self.get_clock().now().to_msg()
