@@ -15,8 +15,6 @@ from s4token_ros.parameters import InputConfig, checked_weights
 
 INTERVAL_S = 0.01  # between two clouds of a topic; Fast DDS drops the oldest of what comes faster, without our help
 
-MATCH_S = 0.5  # for a new subscription to match as many publishers as the old one
-
 
 class Subscriptions:
     """One subscription per topic of `config`, or, with a ValueError, none; call `follow` periodically.
@@ -57,11 +55,8 @@ class Subscriptions:
 
         group = old.callback_group if old else MutuallyExclusiveCallbackGroup()
         create = self._node.create_subscription
-        self._subscriptions[topic] = new = create(PointCloud2, topic, receive, profile, callback_group=group)
-        if old is not None:  # until the new one hears the publishers, the old one does
-            end = time.monotonic() + MATCH_S
-            while new.get_publisher_count() < old.get_publisher_count() and time.monotonic() < end:
-                time.sleep(INTERVAL_S)
+        self._subscriptions[topic] = create(PointCloud2, topic, receive, profile, callback_group=group)
+        if old is not None:
             self._node.destroy_subscription(old)
 
     def explain_silence(self, topic: str) -> str:
