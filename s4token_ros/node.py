@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from s4token_model import command_line
 from s4token_model.config import Config
 from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names, torch_threads
 from s4token_ros.parameters import Settings
@@ -46,6 +46,7 @@ class S4TokenNode(LifecycleNode):
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
         self._vocabulary_services = Services(self, self._configured_worker, lambda: self._settings, self._changing)
         self._watch = Watch(self, self._watched)
+        self.report_fault = self._watch.report_fault  # of a callback, for process.spin
         if self._settings.node.autostart:
             # From within spin, so that services work while the model loads
             self._start_timer = steady_timer(self, 0.01, self._autostart)
@@ -59,8 +60,9 @@ class S4TokenNode(LifecycleNode):
 
     def _autostart(self) -> None:
         self._start_timer.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        with self._changing:  # a request in the middle of a transition would break it
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Load and warm up the model, create the publishers, announce the vocabulary."""
@@ -216,10 +218,6 @@ class S4TokenNode(LifecycleNode):
             self._cloud_subscriptions.follow()
         return Watched(self._phase, self._problem, self._settings, self._worker, self._cloud_subscriptions)
 
-    def report_fault(self, error: Exception, callback: str) -> None:
-        """Report an exception that a callback did not handle."""
-        self._watch.report_fault(error, callback)
-
     def _now(self) -> Any:
         return self.get_clock().now().to_msg()
 
@@ -232,19 +230,21 @@ def main(
     segmenter_factory: model_loading.SegmenterFactory = model_loading.load_segmenter,
     base_config: Callable[[str], Config] = model_loading.saved_config,
 ) -> int:
-    """Run the node until SIGINT or SIGTERM; return 0, or 1 if a parameter is wrong."""
-    stop = signals.watch()
-    try:
-        # rclpy's own handlers would take the context away from a cloud at work
-        rclpy.init(args=logs.init_arguments(arguments), signal_handler_options=SignalHandlerOptions.NO)
-        node = S4TokenNode(segmenter_factory, base_config)
-    except Exception as error:
-        print(f"s4token: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    process.spin(node, stop)
-    return 0
+    """Run the node until SIGINT or SIGTERM; return 0, or 2 after a line on stderr that says why it cannot start."""
+
+    def run(words: list[str]) -> None:
+        stop = signals.watch()
+        try:
+            # rclpy's own handlers would take the context away from a cloud at work
+            rclpy.init(args=logs.init_arguments(words), signal_handler_options=SignalHandlerOptions.NO)
+            node = S4TokenNode(segmenter_factory, base_config)
+        except Exception as error:
+            rclpy.try_shutdown()
+            raise process.readable(error) from error
+        process.spin(node, stop)
+
+    return command_line.guard("s4token", run, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signals.leave(main())

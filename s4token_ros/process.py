@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from rclpy.executors import MultiThreadedExecutor
 
 from s4token_ros import signals
 
-ORDERLY_S = 1.0  # for running callbacks and clouds to end, before the node is destroyed beside them
+ORDERLY_S = 0.7  # for running callbacks and clouds to end, before the node is destroyed beside them
 PAUSE_S = 0.05  # after an exception out of the executor, so that one that repeats does not take a processor
 THREADS = 32  # callbacks at work at once: some wait for clouds, texts or models, and so many topics may rest
 
@@ -59,12 +60,20 @@ def _name(entity: Any) -> str:
     return type(entity).__name__.lower()
 
 
+def readable(error: Exception) -> Exception:
+    """Return an error of the start as users may read it: what rclpy refuses is wrong input, and no fault of ours."""
+    if not type(error).__module__.startswith("rclpy"):
+        return error
+    return ValueError(re.sub(r", at /\S+:\d+", "", str(error)).strip() or repr(error))
+
+
 def spin(node: Any, stop: threading.Event) -> None:
     """Run the callbacks of a node until `stop`; the process ends here if a thread does not end in time.
 
     The node has `report_fault(error, callback)`, and `halt(timeout, final)`, which stops its threads and tells whether
     they have ended.
     """
+    signals.end_orderly()
     executor = GuardedExecutor(node.report_fault)
     executor.add_node(node)
     while not stop.is_set() and node.context.ok():

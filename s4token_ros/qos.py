@@ -26,6 +26,7 @@ def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSPro
     return QoSProfile(depth=depth, reliability=policy, durability=durability)
 
 
+SERVICES = cloud_qos("reliable", depth=100)  # requests at once; DDS drops more without an answer, from 10 by default
 LATCHED = cloud_qos("reliable", depth=1, latched=True)
 
 

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_model import constants, vocabulary
-from s4token_ros import summaries
+from s4token_ros import qos, summaries
 from s4token_ros.parameters import Settings
 from s4token_ros.text_encoding import TextEncoding
 from s4token_ros.worker import Worker
@@ -40,16 +40,33 @@ class Services:
         self._serve(SetVocabulary, "set_vocabulary", self._set_vocabulary, ReentrantCallbackGroup())
         self._serve(Query, "query", self._query, ReentrantCallbackGroup())
         self._serve(GetVocabulary, "get_vocabulary", self._get_vocabulary, MutuallyExclusiveCallbackGroup())
-        reading = MutuallyExclusiveCallbackGroup()
+        reading, changing_state = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         for service in node.services:
-            if service.srv_name.rpartition("/")[2] in READING:
-                service.callback_group = reading
-                reading.add_entity(service)
+            name = service.srv_name.rpartition("/")[2]
+            if name in (*READING, "change_state"):
+                service.callback_group = reading if name in READING else changing_state
+                service.callback_group.add_entity(service)
+            if name == "change_state":
+                service.callback = self._one_at_a_time(service.callback)
 
     def close(self) -> None:
         """Give up what is at work."""
         self.names.close()
         self._texts.close()
+
+    def _one_at_a_time(self, change_state: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Let a transition wait for the one at work; in its middle rcl takes results, e.g. 10, from anyone."""
+
+        def callback(request: Any, response: Any) -> Any:
+            if not self._changing.acquire(timeout=self._settings().node.services.deadline):
+                self._node.get_logger().error("change_state: the node is busy with another change; try again")
+                return response  # not successful
+            try:
+                return change_state(request, response)
+            finally:
+                self._changing.release()
+
+        return callback
 
     def _serve(self, kind: type, name: str, answer: Callable[[Worker, Any, Any], None], group: Any) -> None:
         def callback(request: Any, response: Any) -> Any:
@@ -62,7 +79,7 @@ class Services:
                     self._node.get_logger().error(f"{name} failed: {error!r}", throttle_duration_sec=5.0)
             return response
 
-        self._node.create_service(kind, f"~/{name}", callback, callback_group=group)
+        self._node.create_service(kind, f"~/{name}", callback, qos_profile=qos.SERVICES, callback_group=group)
 
     def _set_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         old = worker.model.vocabulary

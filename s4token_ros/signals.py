@@ -9,9 +9,10 @@ import socket
 import sys
 import threading
 
-GRACE_S = 2.0  # from the signal to the end of the process, whatever it is doing
+GRACE_S = 1.5  # from the signal to the end of the process, whatever it is doing
 
 _received = threading.Event()
+_orderly = threading.Event()
 _sockets: list[socket.socket] = []  # kept open
 
 
@@ -19,7 +20,9 @@ def watch() -> threading.Event:
     """Receive the signals in a thread of their own, since the main one may be busy; the event is set by the first.
 
     The process ends with exit code 0 at the second, or GRACE_S seconds later: a thread inside of numba or torch cannot
-    be interrupted, and must not outlive what it uses. Called in the main thread; repeated calls change nothing.
+    be interrupted, and must not outlive what it uses. Before `end_orderly` it ends at the first: there is nothing to
+    leave in order, and imports hold the interpreter for seconds. Called in the main thread; repeated calls change
+    nothing.
     """
     if not _sockets:
         _sockets.extend(socket.socketpair())
@@ -31,17 +34,26 @@ def watch() -> threading.Event:
     return _received
 
 
+def end_orderly() -> None:
+    """From now on the process has GRACE_S seconds for its end after a signal."""
+    _orderly.set()
+
+
 def _wait(reader: socket.socket) -> None:
     reader.recv(1)
     _received.set()
-    reader.settimeout(GRACE_S)
-    with contextlib.suppress(TimeoutError):
-        reader.recv(1)
+    if _orderly.is_set():
+        reader.settimeout(GRACE_S)
+        with contextlib.suppress(TimeoutError):
+            reader.recv(1)
     leave(0)
 
 
 def leave(code: int) -> None:
     """End the process at once, without the destructors of libraries whose threads are still at work."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it any more, or it is closed
+                stream.flush()
+    finally:
+        os._exit(code)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-
+from s4token_model import command_line
 from s4token_ros import signals
 
 
-def main() -> int:
-    """Run the node; return the exit code."""
+def main() -> None:
+    """Run the node and end the process."""
     signals.watch()
+    signals.leave(command_line.guard("s4token", _run))  # the destructors of DDS may take many seconds
+
+
+def _run(words: list[str]) -> int:
     from s4token_ros import node
 
-    return node.main()
+    return node.main(words)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

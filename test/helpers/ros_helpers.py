@@ -341,7 +341,7 @@ class FakeTransforms:
 
 
 if __name__ == "__main__":
-    from s4token_ros import node, transforms, watch, worker
+    from s4token_ros import node, signals, transforms, watch, worker
 
     worker.Transforms, transforms.installed = FakeTransforms, lambda: True
     if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
@@ -352,4 +352,4 @@ if __name__ == "__main__":
             raise RuntimeError("diagnostics")
 
         watch.diagnostics.slowness = fail_once
-    sys.exit(node.main(sys.argv, FakeSegmenter, lambda model: Config()))
+    signals.leave(node.main(sys.argv, FakeSegmenter, lambda model: Config()))

@@ -111,7 +111,7 @@ def test_overlap_labels_more_clouds_in_order_and_survives_bad_ones(start):
 )
 def test_a_wrong_parameter_at_the_start_ends_it_with_one_line(start, arguments, reason):
     process = start(*arguments, peers=False)
-    assert process.process.wait(60) == 1
+    assert process.process.wait(60) == 2
     assert reason in process.text() and "Traceback" not in process.text()
 
 
@@ -225,7 +225,7 @@ def test_the_real_segmenter(start, tiny_model):
 
 def test_a_model_that_is_not_there_is_named(start):
     process = start("-p", "model:=/no/such/model", command=REAL, peers=False)
-    assert process.process.wait(90) == 1
+    assert process.process.wait(90) == 2
     assert "s4token: no checkpoint '/no/such/model'" in process.text() and "Traceback" not in process.text()
 
 

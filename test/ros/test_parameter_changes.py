@@ -193,6 +193,7 @@ def test_a_parameter_that_does_not_exist_is_refused_with_the_nearest(peer):
         ("tokens", "did you mean sampling.tokens?"),
         ("input_topics", "did you mean input.topics?"),
         ("xyzzy", "config/node.yaml lists all"),
+        ("", "config/node.yaml lists all"),
     ):
         result = set_parameter(peer, name, "chair")
         assert not result.successful and f"there is no parameter {name!r}; {near}" in result.reason
@@ -263,12 +264,15 @@ def start(tmp_path):
         (("-p", "input.topics:=[/robot-1/points]"), "'/robot-1/points' is no topic"),
         (("-p", "vocabulary.folder:=/no/such/folder"), "vocabulary.folder='/no/such/folder' is no folder"),
         (("-p", "sampling.tokens:=16384", "-p", "patches.points:=1024"), "lower one of the two"),
+        (("-r", "nonsense"), "Couldn't parse remap rule: '-r nonsense'"),
+        (("--enclave", "nonsense"), "Enclave name is not valid"),
     ],
 )
 def test_a_start_that_cannot_work_ends_with_one_line(start, arguments, reason):
     process, _ = start(*arguments)
-    assert process.process.wait(180) == 1
-    assert reason in process.text() and "Traceback" not in process.text()
+    assert process.process.wait(60) == 2
+    lines = [line for line in process.text().splitlines() if "[rcl]" not in line]
+    assert len(lines) == 1 and lines[0].startswith("s4token: ") and reason in lines[0], lines
 
 
 def test_a_start_with_an_unknown_parameter_warns_and_names_the_nearest(start, tmp_path):
@@ -315,6 +319,22 @@ def test_transitions_of_any_number_are_answered(start):
         label_cloud(peer, cloud(room()))
         assert process.stop() == 0 and "Traceback" not in process.text()
     finally:
+        peer.close()
+
+
+@pytest.mark.parametrize("wanted", [{"id": 10}, {"label": "transition_success"}])
+def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start, wanted):
+    process, domain = start(FAKE_SECONDS="0.7")
+    peer = ros.Peer(domain)
+    try:
+        configuring = State.TRANSITION_STATE_CONFIGURING
+        wait_for(lambda: peer.call(GetState, "/s4token/get_state").current_state.id == configuring, 30)
+        assert not peer.call(ChangeState, "/s4token/change_state", transition=Transition(**wanted)).success
+        assert peer.call(GetState, "/s4token/get_state").current_state.id == State.PRIMARY_STATE_ACTIVE
+        peer.points = peer.publisher()
+        label_cloud(peer, cloud(room()))
+    finally:
+        process.stop()
         peer.close()
 
 

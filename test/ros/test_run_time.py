@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -21,9 +22,9 @@ from ros_helpers import cloud, figures, label_cloud, room, set_parameter, wait_f
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
-from s4token_interfaces.srv import SetVocabulary
+from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_ros.process import GuardedExecutor
-from s4token_ros.qos import cloud_qos
+from s4token_ros.qos import SERVICES, cloud_qos
 
 FAST = ("-p", "diagnostics.period:=0.1")
 
@@ -232,3 +233,14 @@ def test_no_exception_of_a_callback_leaves_the_executor_or_blocks_its_group():
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
+
+
+def test_every_request_of_a_burst_is_answered(start):
+    peer = start(FAKE_TEXTS="0.01")
+    kinds = ((SetVocabulary, {"names": ["lamp"]}), (Query, {"texts": ["lamp"]}), (GetVocabulary, {}))
+    for kind, request in kinds:
+        name = "_".join(re.findall("[A-Z][a-z]+", kind.__name__)).lower()
+        client = peer.node.create_client(kind, f"/s4token/{name}", qos_profile=SERVICES)
+        assert client.wait_for_service(30)
+        answers = [client.call_async(kind.Request(**request)) for _ in range(40)]
+        wait_for(lambda answers=answers: all(answer.done() for answer in answers), 30, f"every answer of {name}")
