@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,11 +88,8 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
     width = sum(_values(dtype[name]) for name in dtype.names or ())
     if width > len(lines[0]):  # np.loadtxt allocates a row before it reads one
         raise ValueError(f"row 0 holds {len(lines[0].split())} values instead of {width}")
-    try:  # the usual spelling, read by compiled code; `#` stands in 1.#IND, too
-        rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)
+    if (rows := _usual_rows(lines, dtype)) is not None:
         return {name: rows[name] for name in dtype.names or ()}, ()
-    except ValueError:
-        pass
     words, surplus = _split(lines, width)
     notes = [f"{surplus} values behind the fields of the header are left out in every row"] if surplus else []
     columns, at = {}, 0
@@ -114,6 +112,16 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
             notes.append(f"field {name!r} holds values that {base} cannot hold; they are kept as float64")
         columns[name] = np.stack(values, axis=1).astype(kind).reshape(len(lines), *shape) if shape else values[0]
     return columns, tuple(notes)
+
+
+def _usual_rows(lines: Sequence[str], dtype: np.dtype) -> np.ndarray | None:
+    """Rows (H,) of numbers in the usual spelling, read by compiled code; None if some are spelled otherwise."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # of older numpy, which wraps 300 in a uint8
+            return np.loadtxt(lines, dtype, comments=None, ndmin=1)  # `#` stands in 1.#IND, too
+    except (ValueError, DeprecationWarning):
+        return None
 
 
 def _values(kind: np.dtype) -> int:
