@@ -324,7 +324,7 @@ def test_transitions_of_any_number_are_answered(start):
 
 @pytest.mark.parametrize("wanted", [{"id": 10}, {"label": "transition_success"}])
 def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start, wanted):
-    process, domain = start(FAKE_SECONDS="0.7")
+    process, domain = start(FAKE_SECONDS="1.5")  # long enough to be seen configuring
     peer = ros.Peer(domain)
     try:
         configuring = State.TRANSITION_STATE_CONFIGURING
