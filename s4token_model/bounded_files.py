@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Hashable
 from pathlib import Path
@@ -21,15 +22,17 @@ WEIGHTS_LIMIT = 16 << 30  # bytes
 YAML_LIMIT = 256 << 10  # bytes; its parser is slow
 DEPTH = 12  # of nested JSON or YAML
 CHUNK = 1 << 20
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def inside(folder: Path, name: str) -> Path:
     """Return folder/name; ValueError if it lies elsewhere, by its name or by a link.
 
-    Links of a Hugging Face cache, from snapshots/COMMIT/ to blobs/ beside it, stay inside.
+    Links of a Hugging Face cache, from snapshots/COMMIT/ and folders in there to blobs/ beside it, stay inside.
     """
     path, root = folder / name, folder.resolve()
-    roots = [root] + [root.parents[1] / "blobs"] * (root.parent.name == "snapshots")
+    commits = [one for one in (root, root.parent) if one.parent.name == "snapshots"]
+    roots = [root] + [one.parents[1] / "blobs" for one in commits]
     try:
         target = path.resolve()
     except (OSError, RuntimeError) as error:
@@ -64,17 +67,20 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file in hexadecimal; ValueError if it is too large for its kind."""
+def sha256(path: Path, limit: int = WEIGHTS_LIMIT) -> str:
+    """Return the SHA-256 of a regular file in hexadecimal; ValueError if it is larger than `limit` bytes."""
     digest = hashlib.sha256()
-    with open_regular(path, JSON_LIMIT if path.suffix == ".json" else WEIGHTS_LIMIT) as file:
+    with open_regular(path, limit) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; ValueError on other files, repeated keys, numbers that are not finite, and deep nesting."""
+    """Read a JSON file; ValueError on other files, repeated keys, numbers that are not finite, and deep nesting.
+
+    Halves of letters (surrogates) are refused, and keys that cannot be printed: neither could be shown or sent.
+    """
     return parse_json(read_bytes(path, JSON_LIMIT), str(path))
 
 
@@ -83,7 +89,7 @@ def parse_json(content: bytes | str, source: str) -> Any:
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
         parsed = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
-        _check_depth(parsed)
+        _check_values(parsed)
         return parsed
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is not JSON ({_cut(error)})") from error
@@ -94,7 +100,7 @@ def read_yaml(path: Path) -> Any:
     content = read_bytes(path, YAML_LIMIT)
     try:
         parsed = _PlainLoader(content.decode("utf-8")).get_single_data()
-        _check_depth(parsed)
+        _check_values(parsed)
         return parsed
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not YAML ({_cut(error)})") from error
@@ -130,12 +136,18 @@ def _finite(text: str) -> float:
     return value
 
 
-def _check_depth(value: Any, left: int = DEPTH) -> None:
+def _check_values(value: Any, left: int = DEPTH) -> None:
+    """Raise ValueError if a value is nested too deep, or its texts cannot be shown or sent."""
+    if isinstance(value, str) and SURROGATE.search(value):
+        raise ValueError(f"half a letter in {ascii(value[:40])}")
     children = value.values() if isinstance(value, dict) else value if isinstance(value, (list, set)) else ()
     if left < 1 and children:
         raise ValueError(f"nested more than {DEPTH} deep")
+    for key in value if isinstance(value, dict) else ():
+        if not str(key).isprintable():
+            raise ValueError(f"the key {ascii(key)[:80]} cannot be printed")
     for child in children:
-        _check_depth(child, left - 1)
+        _check_values(child, left - 1)
 
 
 def _cut(error: BaseException) -> str:

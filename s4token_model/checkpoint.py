@@ -21,13 +21,19 @@ from s4token_model import atomic, bounded_files, stored_config
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip as clips
-from s4token_model.pipeline import clip_config, stored_weights
+from s4token_model.pipeline import clip_config, known_words, stored_weights
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 
 MINI = "s4token-mini"
 WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CLIP = "tokenizer.safetensors", "clip"
+SIZE_LIMITS = {  # bytes of the files that may have a digest
+    TOKENIZER: 1 << 30,
+    f"{CLIP}/{clip_config.FILE}": bounded_files.JSON_LIMIT,
+    f"{CLIP}/{known_words.FILE}": known_words.LIMIT,
+    **{f"{CLIP}/{name}": bounded_files.WEIGHTS_LIMIT for name in clip_config.WEIGHTS},
+}
 
 
 def resolve(model: str | Path) -> Path:
@@ -127,9 +133,9 @@ def check_folder(directory: str | Path) -> None:
     _other_files(Path(directory))
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    return bounded_files.sha256(path)
+def digest(path: Path, limit: int = bounded_files.WEIGHTS_LIMIT) -> str:
+    """Return the SHA-256 of a file of at most `limit` bytes in hexadecimal."""
+    return bounded_files.sha256(path, limit)
 
 
 def _other_files(directory: Path) -> list[Path]:
@@ -148,16 +154,16 @@ def _file_names(directory: Path) -> list[str]:
 
 
 def _verify(directory: Path, digests: dict[str, str], prefix: str) -> None:
-    """Compare the files whose names begin with `prefix` with their digests, if the checkpoint has any of them."""
-    listed = {name for name in digests if name.startswith(prefix)}
-    there = {name for name in _file_names(directory) if name.startswith(prefix)} if listed else set()
+    """Compare the files whose names begin with `prefix` with their digests, if the checkpoint has digests at all."""
+    listed = {name for name in digests if name.startswith(prefix) and name in SIZE_LIMITS}
+    there = {name for name in _file_names(directory) if name.startswith(prefix)} if digests else set()
     part, fix = "the tokenizer" if prefix == TOKENIZER else "CLIP", "copy the whole checkpoint again"
     for name in sorted(listed | there):
         path = bounded_files.inside(directory, name)
         if name not in digests:
             raise ValueError(f"cannot load {part}: {path} is not of this checkpoint; {fix}, into an empty folder")
         try:
-            found = digest(path)
+            found = digest(path, SIZE_LIMITS[name])
         except OSError as error:
             raise ValueError(f"cannot load {part}: cannot read {path}: {error.strerror}; {fix}") from error
         if found != digests[name]:

@@ -47,7 +47,7 @@ def read(directory: Path) -> StoredConfig:
         if not {"clip.name", "clip.pretrained"} <= {*configs.flatten(content["config"])}:
             raise ValueError("it does not say clip.name and clip.pretrained")  # the default would be downloaded
         _check_contained(directory, config)
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # a name may be too long for the file system
         reason = str(error)[:500]
         raise ValueError(f"{path}: {reason}; correct that key, or use the s4token that saved it") from error
     return StoredConfig(config, digests)

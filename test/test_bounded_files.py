@@ -119,3 +119,22 @@ def test_a_snapshot_of_a_hugging_face_cache_is_inside(tmp_path):
     (blobs / "aa").touch()
     (folder / "config.json").symlink_to(blobs / "aa")
     assert bounded_files.inside(folder, "config.json") == folder / "config.json"
+    # A folder of the snapshot; the cache's other folders are outside
+    (folder / "clip").mkdir()
+    (folder / "clip" / "model").symlink_to("../../../blobs/aa")
+    assert bounded_files.inside(folder / "clip", "model") == folder / "clip" / "model"
+    (tmp_path / "refs").touch()
+    (folder / "clip" / "refs").symlink_to("../../../refs")
+    with pytest.raises(ValueError, match="lies outside of"):
+        bounded_files.inside(folder / "clip", "refs")
+
+
+@pytest.mark.parametrize(
+    "key", ['{"\\ud800": 1}', '{"a": ["\\ud800x"]}', '{"\\u001b[2J": 1}', '{"a\\nERROR all is fine": 1}']
+)
+@pytest.mark.parametrize("read", [bounded_files.read_json, bounded_files.read_yaml])
+def test_what_could_not_be_shown_or_sent_is_refused_in_a_line_that_can(path, read, key):
+    path.write_text(key)
+    with pytest.raises(ValueError, match="half a letter|cannot be printed") as caught:
+        read(path)
+    assert str(caught.value).isprintable()

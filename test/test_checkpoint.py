@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import pytest
+import safetensors.torch
 import torch
 from tiny_model import TINY_CLIP
 
@@ -168,6 +169,58 @@ def test_files_of_two_checkpoints_are_no_checkpoint(copy, tmp_path):
     known_words.save(tmp_path / "other" / "clip", known_words.encode(["a"], lambda _: np.ones((1, 32), np.float32)))
     with pytest.raises(ValueError, match="known_words.safetensors is not of this checkpoint"):
         checkpoint.load(tmp_path / "other")
+
+
+def test_a_snapshot_of_a_hugging_face_cache_loads(copy, tmp_path):
+    hub = tmp_path / "hub" / "models--me--mine"
+    (hub / "blobs").mkdir(parents=True)
+    for k, path in enumerate(sorted(p for p in copy.rglob("*") if p.is_file())):
+        shutil.copyfile(path, hub / "blobs" / str(k))
+        link = hub / "snapshots" / "0123" / path.relative_to(copy)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(hub / "blobs" / str(k), link.parent))
+    assert checkpoint.load(hub / "snapshots" / "0123")[2] == checkpoint.read_config(copy)
+
+
+def test_digests_of_files_that_are_none_of_a_checkpoint_cost_nothing(copy):
+    content = json.loads((copy / "config.json").read_text())
+    wrong = [
+        "clip/../../secret",
+        "clip/a\0b",
+        f"clip/{'a' * 5000}",
+        *(f"clip{'/' * k}{known_words.FILE}" for k in (2, 3)),
+    ]
+    content["sha256"] |= dict.fromkeys(wrong, "0" * 64)
+    (copy / "config.json").write_text(
+        json.dumps({**content, "sha256": {k: v for k, v in content["sha256"].items() if k.isprintable()}})
+    )
+    checkpoint.load(copy)
+
+
+def test_a_checkpoint_with_digests_has_one_of_every_file(copy):
+    checkpoint.add_digests(copy)
+    content = json.loads((copy / "config.json").read_text())
+    content["sha256"] = {name: one for name, one in content["sha256"].items() if not name.startswith("clip/")}
+    (copy / "config.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="is not of this checkpoint"):
+        checkpoint.load(copy)
+
+
+def test_a_name_that_is_too_long_for_the_file_system_is_named(copy):
+    edited(copy, clip__name="a" * 5000)
+    with pytest.raises(ValueError, match="config.json: .*too long"):
+        checkpoint.load(copy)
+
+
+def test_numbers_that_become_infinite_in_the_network_are_refused(copy):
+    weights = safetensors.torch.load_file(copy / "tokenizer.safetensors")
+    name = next(name for name, tensor in weights.items() if tensor.ndim == 2)
+    weights[name] = weights[name].double()
+    weights[name][0, 0] = 1e300
+    safetensors.torch.save_file(weights, copy / "tokenizer.safetensors")
+    checkpoint.add_digests(copy)
+    with pytest.raises(ValueError, match="not finite"):
+        checkpoint.load(copy)
 
 
 def test_a_checkpoint_of_before_there_were_digests_loads_with_a_warning(copy):

@@ -62,11 +62,12 @@ class KernelCache:
 
     def __init__(self, function: Callable) -> None:
         self._function = function
+        self._stamp = stamp(function.__code__.co_filename)  # now: the file may be another one when it is compiled
 
     def load_overload(self, signature: Any, context: Any) -> CompileResult | None:
         """Return the code compiled earlier; None if there is none that fits."""
         context.refresh()
-        name, expected = self._name(signature, context.codegen()), self._stamp()
+        name, expected = self._name(signature, context.codegen()), self._stamp
         for path, is_own in folders():
             try:
                 content = read(path, is_own, name)
@@ -84,7 +85,7 @@ class KernelCache:
             return
         failures = []
         try:
-            name, content = self._name(signature, result.library.codegen), self._stamp() + dumps(result._reduce())
+            name, content = self._name(signature, result.library.codegen), self._stamp + dumps(result._reduce())
             for path, is_own in folders():
                 try:
                     is_new = write(path, is_own, name, content)
@@ -97,9 +98,6 @@ class KernelCache:
         except Exception as error:  # code that cannot be pickled still runs
             failures.append(repr(error))
         _report("nowhere", f"{NOWHERE} ({'; '.join(failures)})")
-
-    def _stamp(self) -> bytes:
-        return stamp(self._function.__code__.co_filename)
 
     def _name(self, signature: Any, codegen: Any) -> str:
         """File name: the function, and a digest of the installation, the signature and the processor."""
@@ -134,7 +132,8 @@ def stamp(source: str) -> bytes:
 
 def read(path: Path, is_own: bool, name: str) -> bytes:
     """Return the content of a file; DamagedFileError if it is not what was written, OSError if it cannot be read."""
-    with _opened(path, is_own) as folder, open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would block
+    with _opened(path, is_own) as folder, open(os.open(name, flags, dir_fd=folder), "rb") as file:
         digest, content = file.read(DIGEST_BYTES), file.read()
     if hashlib.sha256(content).digest() != digest:
         raise DamagedFileError(name)

@@ -35,11 +35,12 @@ def load(make: Callable[[], Network], path: Path) -> Network:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error
-    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        raise ValueError(f"{path} holds numbers that are not finite, e.g. in {broken[0]}; train again")
     network = make()
     network.load_state_dict(tensors)
+    loaded = network.state_dict()  # in the network's precision, in which large float64 are infinite
+    broken = [name for name in tensors if not torch.isfinite(loaded[name]).all()]
+    if broken:
+        raise ValueError(f"{path} holds numbers that are not finite, e.g. in {broken[0]}; train again")
     return network
 
 

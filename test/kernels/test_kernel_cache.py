@@ -158,6 +158,22 @@ def test_a_link_in_the_folder_is_not_followed(folder, tmp_path):
     assert [run(), run()] == [False, True] and not path.is_symlink()
 
 
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, messages):
+    run()
+    path = only_file(folder)
+    path.unlink()
+    os.mkfifo(path)
+    assert [run(), run()] == [False, True] and path.is_file() and len(messages) == 1
+
+
+def test_code_belongs_to_the_source_that_was_imported(folder, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "stamp", lambda source: bytes(32))
+    kernel = kernel_cache.njit(nogil=True)(double)
+    monkeypatch.setattr(kernel_cache, "stamp", lambda source: bytes([1] * 32))  # an update before the first call
+    kernel(np.arange(4.0))
+    assert not run()
+
+
 def test_without_a_folder_kernels_run_and_it_is_said_once(monkeypatch, messages):
     monkeypatch.setattr(kernel_cache, "folders", lambda: iter([(Path("/proc/none"), True), (Path("/proc/no"), False)]))
     assert [run(), run()] == [False, False]
