@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,9 +89,11 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
     if width > len(lines[0]):  # np.loadtxt allocates a row before it reads one
         raise ValueError(f"row 0 holds {len(lines[0].split())} values instead of {width}")
     try:  # the usual spelling, read by compiled code; `#` stands in 1.#IND, too
-        rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # of older numpy, which wraps 300 in a uint8
+            rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)
         return {name: rows[name] for name in dtype.names or ()}, ()
-    except ValueError:
+    except (ValueError, DeprecationWarning):
         pass
     words, surplus = _split(lines, width)
     notes = [f"{surplus} values behind the fields of the header are left out in every row"] if surplus else []
