@@ -88,11 +88,8 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
     width = sum(_values(dtype[name]) for name in dtype.names or ())
     if width > len(lines[0]):  # np.loadtxt allocates a row before it reads one
         raise ValueError(f"row 0 holds {len(lines[0].split())} values instead of {width}")
-    try:  # the usual spelling, read by compiled code; `#` stands in 1.#IND, too
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # of older numpy, which wraps 300 in a uint8
-            rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)
-        return {name: rows[name] for name in dtype.names or ()}, ()
+    try:
+        return _usual_columns(lines, dtype), ()
     except (ValueError, DeprecationWarning):
         pass
     words, surplus = _split(lines, width)
@@ -117,6 +114,14 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
             notes.append(f"field {name!r} holds values that {base} cannot hold; they are kept as float64")
         columns[name] = np.stack(values, axis=1).astype(kind).reshape(len(lines), *shape) if shape else values[0]
     return columns, tuple(notes)
+
+
+def _usual_columns(lines: Sequence[str], dtype: np.dtype) -> dict[str, np.ndarray]:
+    """The usual spelling, read by compiled code; ValueError or DeprecationWarning, of older numpy, on any other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # else numpy 1.23 reads 300 as the uint8 44
+        rows = np.loadtxt(lines, dtype, comments=None, ndmin=1)  # `#` stands in 1.#IND, too
+    return {name: rows[name] for name in dtype.names or ()}
 
 
 def _values(kind: np.dtype) -> int:
