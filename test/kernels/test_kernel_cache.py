@@ -231,7 +231,7 @@ def test_the_users_own_folder_follows_the_standard(monkeypatch, variables, expec
 LOAD = """
 import sys, numpy as np
 from s4token_model.kernels import lzf
-plain = np.zeros(3, np.uint8)
+plain = np.zeros(3, np.int8)  # a type of these tests alone, which the cache of the package lacks
 assert lzf.decompress(np.frombuffer(b"\\x02abc", np.uint8), plain) == 3 and plain.tobytes() == b"abc"
 print(sum(lzf.decompress._cache_hits.values()))
 """
