@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 
 import pytest
 
@@ -199,15 +200,14 @@ def test_malformed_messages_and_failing_callbacks_become_diagnostics(start):
 def test_no_exception_of_a_callback_leaves_the_executor_or_blocks_its_group():
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=ros.claim_domain())
-    node, faults, calls = rclpy.create_node("failing", context=context), [], []
+    node, faults = rclpy.create_node("failing", context=context), []
     executor = GuardedExecutor(lambda error, name: faults.append((repr(error), name)), context)
     executor.add_node(node)
 
     def fail(*_):
-        calls.append(_)
         raise RuntimeError("callback")
 
-    group = MutuallyExclusiveCallbackGroup()
+    group, names = MutuallyExclusiveCallbackGroup(), {"timer", "/text", "/broken", "set"}
     node.create_timer(0.02, fail, callback_group=group)
     node.create_subscription(String, "text", fail, 10, callback_group=group)
     other = MutuallyExclusiveCallbackGroup()
@@ -218,17 +218,13 @@ def test_no_exception_of_a_callback_leaves_the_executor_or_blocks_its_group():
     publishers = [node.create_publisher(String, topic, 10) for topic in ("text", "broken")]
     try:
         end = time.monotonic() + 20
-        while time.monotonic() < end and (len(faults) < 20 or len({name for _, name in faults}) < 4):
+        while time.monotonic() < end and min(Counter(name for _, name in faults).get(n, 0) for n in names) < 2:
             for publisher in publishers:
                 publisher.publish(String(data="x"))
             client.call_async(SetVocabulary.Request())
             executor.spin_once(timeout_sec=0.1)
-        assert {name for _, name in faults} == {"timer", "/text", "/broken", "set"}
-        assert sum(name == "/broken" for _, name in faults) > 1, "its group still runs"
-        count = len(calls)
-        for _ in range(20):
-            executor.spin_once(timeout_sec=0.1)
-        assert len(calls) > count + 2, "the group still runs"
+        found = Counter(name for _, name in faults)
+        assert found.keys() == names and min(found.values()) >= 2, "after a fault, the group of each still runs"
     finally:
         executor.shutdown()
         node.destroy_node()
