@@ -50,10 +50,14 @@ def to_message(xyz: np.ndarray, rgb: np.ndarray | None, height: int = 1, frame_i
     return cloud_messages.encode(pointcloud2.structured(columns), Header(frame_id=frame_id), height)
 
 
-def play(node, clouds: Iterator[PointCloud2], topic: str, rate: float) -> None:
-    """Publish one cloud after the other, stamped with the time of publication, until the parent process ends."""
+def play(name: str, clouds: Iterator[PointCloud2], topic: str, rate: float) -> None:
+    """Publish one cloud after the other from a node `name`, stamped when published, until SIGINT or SIGTERM.
+
+    It also ends with the parent process.
+    """
+    rclpy.init(args=init_arguments([]))
+    node, parent = rclpy.create_node(name), os.getppid()
     publisher = node.create_publisher(PointCloud2, topic, cloud_qos("reliable", depth=1))
-    parent = os.getppid()
 
     def publish_next() -> None:
         if os.getppid() != parent:
@@ -63,7 +67,13 @@ def play(node, clouds: Iterator[PointCloud2], topic: str, rate: float) -> None:
         publisher.publish(cloud)
 
     node.create_timer(1.0 / rate, publish_next)
-    rclpy.spin(node)
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,15 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--rate {options.rate:g}: use 0.01 to 1000 Hz")
     clouds = load(options.source, options.bag_topic)
     print(f"playing {len(clouds)} cloud(s) of {options.source} on {options.topic} at {options.rate:g} Hz", flush=True)
-    rclpy.init(args=init_arguments([]))
-    node = rclpy.create_node("s4token_replay")
-    try:
-        play(node, itertools.cycle(clouds), options.topic, options.rate)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    play("s4token_replay", itertools.cycle(clouds), options.topic, options.rate)
     return 0
 
 

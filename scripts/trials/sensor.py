@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -56,15 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, required=True, help="Hz")
     parser.add_argument("--points", type=int, nargs=2, required=True, metavar=("LOW", "HIGH"))
     options = parser.parse_args(arguments)
-    rclpy.init(args=[])
-    node = rclpy.create_node("trial_sensor")
-    try:
-        play(node, clouds(*options.points), options.topic, options.rate)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    play("trial_sensor", clouds(*options.points), options.topic, options.rate)
     return 0
 
 
