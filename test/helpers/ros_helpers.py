@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -256,6 +257,22 @@ class Collected(list):
 
     def by_stamp(self, stamp):
         return [m for m in self if m.header.stamp == stamp]
+
+
+@contextlib.contextmanager
+def peer_of(process: NodeProcess, domain: int) -> Iterator[Peer]:
+    """A peer of a node that is ready for its clouds; afterwards the node has ended cleanly."""
+    peer = Peer(domain)
+    vocabulary, peer.points = peer.vocabulary(), peer.publisher()
+    try:
+        wait_for(lambda: vocabulary and peer.points.get_subscription_count(), 60, f"the node: {process.text()}")
+        vocabulary.close()
+        yield peer
+    finally:
+        code = process.stop()
+        peer.close()
+        print(process.text())
+    assert code == 0 and "Traceback" not in process.text(), process.text()
 
 
 def wait_for(condition, timeout: float = 30.0, what: str = "") -> None:

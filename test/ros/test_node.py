@@ -29,20 +29,8 @@ def running(tmp_path_factory):
     log = tmp_path_factory.mktemp("node") / "log"
     arguments = ("-p", "diagnostics.period:=0.1", "-p", "diagnostics.stale_after:=1.0")
     process = ros.NodeProcess(domain, log, *arguments, FAKE_SECONDS="0.02")
-    peer = ros.Peer(domain)
-    vocabulary = peer.vocabulary()
-    publisher = peer.publisher()
-    try:
-        wait_for(lambda: vocabulary and publisher.get_subscription_count(), 60, f"the node; its log: {log}")
-        vocabulary.close()
-        peer.points = publisher
+    with ros.peer_of(process, domain) as peer:
         yield peer
-    finally:
-        code = process.stop()
-        peer.close()
-        print(process.text())
-    assert code == 0, process.text()
-    assert "Traceback" not in process.text()
 
 
 @pytest.fixture

@@ -41,17 +41,8 @@ def peer(folder):
     domain = ros.claim_domain()
     words = ("-p", f"vocabulary.folder:={folder}", "-p", f"vocabulary.labels:={folder.parent / 'secret.txt'}")
     process = ros.NodeProcess(domain, folder.parent / "log", *REMAPPED, *words, "-p", "diagnostics.period:=0.1")
-    peer = ros.Peer(domain)
-    vocabulary, peer.points = peer.vocabulary(), peer.publisher()
-    try:
-        wait_for(lambda: vocabulary and peer.points.get_subscription_count(), 60, f"the node: {process.text()}")
-        vocabulary.close()
+    with ros.peer_of(process, domain) as peer:
         yield peer
-    finally:
-        code = process.stop()
-        peer.close()
-        print(process.text())
-    assert code == 0 and "Traceback" not in process.text(), process.text()
 
 
 @pytest.fixture(autouse=True)

@@ -38,17 +38,9 @@ def peer(tmp_path_factory):
     parameters = ("temporal.enabled:=true", "temporal.voxel:=0.01", "diagnostics.period:=0.1")
     arguments = [word for parameter in parameters for word in ("-p", parameter)]
     process = ros.NodeProcess(domain, tmp_path_factory.mktemp("node") / "log", *arguments)
-    peer = ros.Peer(domain)
-    vocabulary, peer.points = peer.vocabulary(), peer.publisher()
-    try:
-        wait_for(lambda: vocabulary and peer.points.get_subscription_count(), 60, "the node")
+    with ros.peer_of(process, domain) as peer:
         assert peer.set_vocabulary(*NAMES, thresholds=[0.0]).success
         yield peer
-    finally:
-        code = process.stop()
-        peer.close()
-        print(process.text())
-    assert code == 0 and "Traceback" not in process.text(), process.text()
 
 
 def longer(points: np.ndarray) -> np.ndarray:
