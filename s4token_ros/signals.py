@@ -8,7 +8,9 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 
+SHARED_MEMORY = Path("/dev/shm")
 GRACE_S = 1.5  # from the signal to the end of the process, whatever it is doing
 
 _received = threading.Event()
@@ -55,5 +57,21 @@ def leave(code: int) -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it any more, or it is closed
                 stream.flush()
+        remove_segments(os.getpid())
     finally:
         os._exit(code)
+
+
+def remove_segments(process: int) -> None:
+    """Remove the shared memory of Fast DDS that a process owns, 70 MB each; only its destructors would do so.
+
+    A segment is owned by the process that holds the lock on the file beside it (the name with _el); peers that read it
+    keep what they have mapped.
+    """
+    with contextlib.suppress(OSError):
+        fields = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        held = {row[5].rpartition(":")[2] for row in fields if row[1] == "FLOCK" and row[4] == str(process)}
+        for lock in SHARED_MEMORY.glob("fastdds_*_el"):
+            if str(lock.stat().st_ino) in held and not lock.name.startswith("fastdds_port"):
+                lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)

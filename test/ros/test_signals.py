@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,9 @@ pytest.importorskip("s4token_interfaces")
 
 import signal_trials
 
+from s4token_ros import signals as process_signals
+
+SHARED_MEMORY = Path("/dev/shm")
 INT, TERM = signal.SIGINT, signal.SIGTERM
 
 
@@ -30,11 +35,27 @@ INT, TERM = signal.SIGINT, signal.SIGTERM
 )
 def test_a_signal_ends_the_node_in_every_state(state, signals, tmp_path):
     assert state in signal_trials.STATES
+    before = set(SHARED_MEMORY.glob("fastdds_*"))
     seconds, code, log = signal_trials.trial(state, tmp_path / "log", signals)
     assert code == 0 and seconds < signal_trials.LIMIT_S, (seconds, log)
     assert not [word for word in ("Traceback", "Error", "terminate", "core dumped") if word in log], log
+    left = set(SHARED_MEMORY.glob("fastdds_*")) - before
+    assert not [path for path in left if not path.name.startswith("fastdds_port")]
     if len(signals) == 2:
         assert seconds < 1.5, "the second signal does not wait"
+
+
+def test_removes_the_shared_memory_of_that_process_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_signals, "SHARED_MEMORY", tmp_path)
+    for name in ("fastdds_1", "fastdds_1_el", "fastdds_2", "fastdds_2_el", "fastdds_port7_el"):
+        (tmp_path / name).write_bytes(b"")
+    with (tmp_path / "fastdds_1_el").open() as own, (tmp_path / "fastdds_port7_el").open() as port:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        fcntl.flock(port, fcntl.LOCK_EX)
+        process_signals.remove_segments(os.getpid() + 1)
+        assert len(list(tmp_path.iterdir())) == 5
+        process_signals.remove_segments(os.getpid())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fastdds_2", "fastdds_2_el", "fastdds_port7_el"]
 
 
 def test_the_process_ends_although_nobody_reads_its_output():
