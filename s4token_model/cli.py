@@ -121,11 +121,13 @@ def _add_evaluate(commands: Any) -> None:
     count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20; calibration: 40)"}
     report = {"metavar": "FILE.md", "help": "write a document, and its picture beside it with the suffix .png"}
     folders = {"help": "folder with scannet_votenet/ or semantickitti/ (default: procedural rooms only)"}
+    images = "image64: range images of 64 x 1024 pixels; image32: as a sensor of 32 beams would see it (default: sweep)"
+    view = {"choices": ["sweep", "image64", "image32"], "help": images}
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     topic = {"help": "the PointCloud2 topic, if the bag has several"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
-    _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes")
+    _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes", view=view)
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)
     _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
     about = "ScanObjectNN, zero-shot classification"

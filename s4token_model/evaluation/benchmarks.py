@@ -56,16 +56,21 @@ def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) ->
     return segment(setup, "s3dis", s3dis.NAMES, clouds, {"split": split, "rooms": found}, rules)
 
 
-def semantickitti_sweeps(setup: Setup, root: str | Path, sequences: Sequence[str] | None = None) -> Result:
-    """The labeled LiDAR sweeps of some sequences, default all."""
+def semantickitti_sweeps(
+    setup: Setup, root: str | Path, sequences: Sequence[str] | None = None, view: str = "sweep"
+) -> Result:
+    """The labeled LiDAR sweeps of some sequences, default all; as one of `spinning_lidar.VIEWS`."""
+    from s4token_model.sensors import spinning_lidar  # the other benchmarks need no generator
+
     found = semantickitti.list_sweeps(root, sequences)
 
     def load(name: str) -> LabeledCloud:
         sweep = semantickitti.load_sweep(root, name)
-        return LabeledCloud(name, sweep.xyz, None, sweep.label)
+        seen = spinning_lidar.view_of_sweep(sweep.xyz, view)
+        return LabeledCloud(name, sweep.xyz[seen], None, sweep.label[seen])
 
     clouds, rules = SampleLoader(found, load, "sweeps"), ("road", "building", "vegetation")
-    return segment(setup, "semantickitti", semantickitti.NAMES, clouds, {"sweeps": found}, rules)
+    return segment(setup, "semantickitti", semantickitti.NAMES, clouds, {"sweeps": found, "view": view}, rules)
 
 
 def procedural_rooms(setup: Setup, rooms: int = 20, kind: str = "depth", seed: int | None = None) -> Result:

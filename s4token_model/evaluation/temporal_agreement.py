@@ -22,11 +22,12 @@ from s4token_model.io import sample_room
 from s4token_model.pipeline.voxel_map import VoxelMap, labels_of_points
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PROCEDURAL, SEMANTICKITTI_PROCEDURAL
-from s4token_model.sensors import scans, vehicle_lidar
+from s4token_model.sensors import scans, spinning_lidar
 from s4token_model.sensors.raycast import Caster
 
 VOXEL, HALF_LIFE, MAX_VOXELS, MARGIN = 0.2, 10.0, 1_000_000, 1.25  # defaults of the node's parameters temporal.*
 PERIOD_S = 0.1
+EYE_M = 1.73  # height of the sensor above the road
 STEP_M = 1.0  # that the car drives between two sweeps
 SWEEPS, FRAMES = 20, 10
 NOISE_M = 0.001  # of the room's points, drawn anew for each frame
@@ -69,10 +70,10 @@ def drive(seed: int, sweeps: int = SWEEPS) -> Iterator[PosedCloud]:
     scene = scenes.make_street(seed)
     caster, truth = Caster(scene), semantickitti_labels()
     for k in range(sweeps):
-        eye = vehicle_lidar.EYE + [STEP_M * (k - sweeps / 2), 0, 0]
+        eye = np.array([STEP_M * (k - sweeps / 2), 0, EYE_M])
         yaw = 0.02 * np.sin(k)  # radians
         rotation = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-        scan = scans.scan_lidar(scene, np.random.default_rng([seed, k]), 64, eye=eye, caster=caster)
+        scan = scans.scan_lidar(scene, np.random.default_rng([seed, k]), spinning_lidar.HDL64, eye, caster)
         yield PosedCloud(((scan.xyz - eye) @ rotation).astype(np.float32), rotation, eye, truth[scan.label])
 
 

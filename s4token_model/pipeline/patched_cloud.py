@@ -108,6 +108,15 @@ def cut_again(first: PatchedCloud, number: int, config: Config, timer: StageTime
     return cut(partition, len(first.windows), changed, timer)
 
 
+def one_window(geometry: PatchedCloud, number: int) -> tuple[PatchedCloud, np.ndarray]:
+    """Return a window of a cloud as a cloud of one window, for training, and the points (h,) that lie in it."""
+    window = geometry.windows[number]
+    seen = _in_window(geometry.patches, window.tokens)
+    alone = window._replace(tokens=np.arange(len(window.tokens), dtype=np.int32))
+    contexts = [geometry.contexts[number]]
+    return dataclasses.replace(geometry, patches=seen, windows=[alone], contexts=contexts), window.points
+
+
 def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> TokenInput:
     """Return the tokenizer's input for one window of a cloud, a batch of one."""
     seen = _in_window(geometry.patches, geometry.windows[window].tokens)

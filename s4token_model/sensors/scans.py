@@ -10,13 +10,17 @@ import numpy as np
 
 from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Scan, Scene
-from s4token_model.sensors import surface_roughness, vehicle_lidar
-from s4token_model.sensors.camera_poses import free_positions, orbit, walk
+from s4token_model.sensors import spinning_lidar, surface_roughness
+from s4token_model.sensors.camera_poses import free_positions, orbit, street_positions, walk
 from s4token_model.sensors.depth_noise import SWALLOWED, DepthSensor, measure, misplace, rotations
-from s4token_model.sensors.raycast import Caster, intrinsics, pixel_rays, world_rays
+from s4token_model.sensors.raycast import Caster, intrinsics, look_at, pixel_rays, world_rays
+from s4token_model.sensors.spinning_lidar import CAR_128, HDL32, HDL64, ROBOT_16, ROBOT_32, ROBOT_64, Lidar
 
 KINDS = ("depth", "frame", "lidar", "object")
-VERTICAL_FOV = {16: (-15.0, 15.0), 32: (-30.67, 10.67), 64: (-24.8, 2.0), 128: (-45.0, 45.0)}  # degrees, common devices
+ROBOTS = (ROBOT_16, ROBOT_32, ROBOT_64)
+STREET_LIDARS, STREET_CHANCES = (HDL64, HDL32, CAR_128, *ROBOTS), (0.46, 0.24, 0.08, 0.12, 0.04, 0.06)
+IMAGES, MAPS = 0.45, 0.1  # fractions of the scans of streets
+ROBOT_VIEWS = 0.5  # fraction of the single frames
 
 
 def scan(scene: Scene, rng: np.random.Generator, kind: str = "depth", **options) -> Scan:
@@ -66,61 +70,97 @@ def scan_depth(
 def scan_frame(
     scene: Scene, rng: np.random.Generator, size: tuple[int, int] = (120, 160), caster: Caster | None = None
 ) -> Scan:
-    """One depth image of `size` (h, w), unprojected: what a robot's camera delivers at once, holes left out."""
+    """One depth image of `size` (h, w), unprojected: what a robot's camera delivers at once, holes left out.
+
+    In rooms half of them are from 0.3 to 1.5 m above the floor, looking down as on a robot.
+    """
     caster = caster or Caster(scene)
     sensor = DepthSensor.draw(rng)
-    poses = walk(caster, rng, 1, sensor.far) if scene.kind == "room" else orbit(scene, rng, 1)
+    if scene.kind == "room" and rng.random() < ROBOT_VIEWS:
+        eye, yaw = free_positions(caster, rng, 1, (0.3, 1.5)), rng.uniform(0, 2 * np.pi)
+        ahead = [np.cos(yaw), np.sin(yaw), -np.tan(np.radians(rng.uniform(0, 45)))]
+        poses = look_at(eye, eye + ahead, rng.normal(0, 0.03))
+    else:
+        poses = walk(caster, rng, 1, sensor.far) if scene.kind == "room" else orbit(scene, rng, 1)
     return _as_scan(scene, *_depth_points(caster, poses, size, rng.uniform(55, 86), sensor, rng))
 
 
 def scan_lidar(
     scene: Scene,
     rng: np.random.Generator,
-    beams: int = 32,
-    fov: tuple[float, float] | None = None,
-    columns: int | None = None,
+    lidar: Lidar | None = None,
     eye: np.ndarray | None = None,
     caster: Caster | None = None,
 ) -> Scan:
-    """One turn of a spinning LiDAR: `beams` rows over the vertical `fov` (low, high, degrees), `columns` per turn.
+    """One turn of a spinning LiDAR, by default KITTI's on streets and a robot's of 16 to 64 beams elsewhere.
 
-    `eye` (3,) m is its position, by default a free one 0.4-1.6 m above the floor. Range noise of 0.5-2.5 cm, random
-    losses, more at grazing angles and on glass. rgb is the surface's own color: a LiDAR has none, drop it where that
-    matters. On streets it stands on a car, 1.73 to 1.83 m above the road at the origin of the scene (`street_sensor`).
-    As everywhere points are in the scene's frame, here with the road at z = 0; in the sensor's they are `xyz - eye`.
+    `eye` (3,) m is its position: by default a free one above the floor, on streets above the road at the origin.
+    rgb is the surface's own color: a LiDAR has none, drop it where that matters. As everywhere points are in the
+    scene's frame; in the sensor's they are `xyz - eye`.
+    """
+    caster, street = caster or Caster(scene), scene.kind == "street"
+    lidar = lidar or (spinning_lidar.HDL64 if street else ROBOTS[rng.integers(len(ROBOTS))])
+    if eye is None:
+        eye = _eyes(caster, lidar, rng, 1)[0]
+    xyz, triangle = spinning_lidar.sweep(caster, lidar, np.asarray(eye, dtype=np.float64), rng)
+    return _as_scan(scene, xyz, scene.color[triangle], triangle)
+
+
+def scan_street(scene: Scene, rng: np.random.Generator, caster: Caster | None = None) -> Scan:
+    """A street as some LiDAR of a car or robot shows it: one sweep, its range image, or a map of several sweeps.
+
+    Some clouds are thinned, and most have strays of label -1.
     """
     caster = caster or Caster(scene)
-    if scene.kind == "street":
-        above = [0.0, 0.0, rng.uniform(0, vehicle_lidar.HIGHER)]
-        eye = vehicle_lidar.EYE + above if eye is None else np.asarray(eye, dtype=np.float64)
-        rays, beam = vehicle_lidar.rays(beams, fov, columns or int(rng.integers(2120, 2200)), rng)
-        xyz, triangle = vehicle_lidar.sweep(caster, rays, beam, eye, rng)
-        return _as_scan(scene, xyz, scene.color[triangle], triangle)
-    low, high = fov or VERTICAL_FOV.get(beams, (-22.5, 22.5))
-    columns = columns or int(rng.choice([900, 1024, 1800]))
-    eye = free_positions(caster, rng, 1, (0.4, 1.6))[0] if eye is None else np.asarray(eye, dtype=np.float64)
-    rays = lidar_rays(beams, (low, high), columns)
-    hits = caster.cast(eye, rays)
-    seen = np.isfinite(hits.distance) & (hits.distance < 100) & (hits.distance > 0.3)
-    rays, distance, triangle = rays[seen], hits.distance[seen].astype(np.float64), hits.triangle[seen]
-    cosine = np.abs((rays * caster.normals[triangle]).sum(1))
-    lost = np.maximum(_swallowed(scene)[triangle], np.clip(1.5 - cosine / 0.05, 0, 1)) + rng.uniform(0, 0.05)
-    keep = rng.random(len(rays)) >= lost
-    distance += rng.normal(0, rng.uniform(0.005, 0.025), len(rays))
-    xyz = eye + rays * distance[:, None]
-    return _as_scan(scene, xyz[keep], scene.color[triangle[keep]], triangle[keep])
+    lidar = STREET_LIDARS[rng.choice(len(STREET_LIDARS), p=STREET_CHANCES)]
+    if rng.random() < MAPS:
+        scan = scan_map(scene, rng, lidar, caster)
+    else:
+        eye = _eyes(caster, lidar, rng, 1)[0]
+        scan = scan_lidar(scene, rng, lidar, eye, caster)
+        if rng.random() < IMAGES and len(lidar.elevations) > 16:
+            fov = spinning_lidar.IMAGE_FOV if lidar is spinning_lidar.HDL64 else spinning_lidar.image_fov(lidar)
+            size = (len(lidar.elevations), int(rng.choice([512, 1024, 2048], p=(0.2, 0.6, 0.2))))
+            scan = scan.take(spinning_lidar.range_image(scan.xyz - eye, size, fov))
+    if rng.random() < 0.2:
+        scan = scan.take(rng.random(len(scan.xyz)) < rng.uniform(0.3, 1.0))
+    return _with_strays(scan, rng)
 
 
-def lidar_rays(beams: int, fov: tuple[float, float], columns: int) -> np.ndarray:
-    """Unit directions (beams, columns, 3) float32, rows from the lowest up, columns counter-clockwise from +x."""
-    if beams < 1 or columns < 1 or not -90 <= fov[0] <= fov[1] <= 90:
-        raise ValueError(
-            f"no LiDAR has {beams} beams over {fov} degrees and {columns} columns; give 1 or more, low <= high"
-        )
-    elevation = np.radians(np.linspace(fov[0], fov[1], beams))[:, None]
-    azimuth = (2 * np.pi * np.arange(columns) / columns)[None]
-    x, y = np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)
-    return np.stack([x, y, np.broadcast_to(np.sin(elevation), x.shape)], axis=-1).astype(np.float32)
+def scan_map(scene: Scene, rng: np.random.Generator, lidar: Lidar, caster: Caster | None = None) -> Scan:
+    """Several turns of a LiDAR that moves through a scene, registered to centimeters, one point per voxel."""
+    caster = caster or Caster(scene)
+    turns = [scan_lidar(scene, rng, lidar, eye, caster) for eye in _eyes(caster, lidar, rng, int(rng.integers(3, 9)))]
+    xyz = np.concatenate([turn.xyz + rng.normal(0, rng.uniform(0, 0.02), 3) for turn in turns])
+    merged = [np.concatenate([getattr(turn, name) for turn in turns]) for name in ("rgb", "label", "instance", "part")]
+    voxel = rng.uniform(0.05, 0.2) if scene.kind == "street" else rng.uniform(0.01, 0.05)
+    cell = np.floor((xyz - xyz.min(axis=0)) / voxel).astype(np.int64)
+    _, first = np.unique(cell @ [1, 1 << 20, 1 << 40], return_index=True)
+    return Scan(xyz.astype(np.float32), *merged).take(rng.permutation(first))
+
+
+def _eyes(caster: Caster, lidar: Lidar, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Up to n positions (m, 3) m of a LiDAR: of one car on the road, of a robot on paved ground or in a room."""
+    if caster.scene.kind != "street":
+        return free_positions(caster, rng, n, lidar.height)
+    if not lidar.on_car:
+        return street_positions(caster, rng, n, lidar.height, reach=20.0)
+    eyes = np.array([0.0, 0.0, rng.uniform(*lidar.height)]) + np.outer(np.arange(n) * rng.uniform(1.0, 4.0), [1, 0, 0])
+    return eyes[np.r_[True, (caster.clearance(eyes) > 0.5)[1:]]]
+
+
+def _with_strays(scan: Scan, rng: np.random.Generator, mean: float = 15.0) -> Scan:
+    """Add points of label -1 that hang in the air: rain, exhaust, reflections."""
+    count = int(rng.poisson(mean * rng.random() ** 2 * 4))
+    if not (count and len(scan.xyz)):
+        return scan
+    at = rng.choice(len(scan.xyz), count)
+    strays = scan.xyz[at] * rng.uniform(0.1, 1.3, (count, 1)) + rng.normal(0, 0.5, (count, 3))
+    none = np.full(count, -1)
+    return Scan(
+        np.concatenate([scan.xyz, strays.astype(np.float32)]), np.concatenate([scan.rgb, scan.rgb[at]]),
+        *(np.concatenate([a, none.astype(a.dtype)]) for a in (scan.label, scan.instance, scan.part)),
+    )  # fmt: skip
 
 
 def scan_object(

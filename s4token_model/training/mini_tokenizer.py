@@ -153,10 +153,20 @@ def class_names(config: MiniConfig) -> tuple[str, ...]:
 
 
 def class_weights(samples: SceneSamplers, classes: tuple[str, ...] = INDOOR) -> Tensor:
-    """Weights of the classes and "other furniture" from the labels of all rooms."""
-    counts = sum(np.bincount(sample.point_label, minlength=len(classes)) for sample in samples.rooms.samples)
-    other = sum(np.asarray(counts)[classes.index(name)] for name in OTHER_FURNITURE)
-    return balanced_weights(torch.from_numpy(np.append(counts, other)))
+    """Weights of the classes and "other furniture": classes of streets are weighed among streets, the rest in rooms."""
+    rooms, streets = (label_counts(sampler, len(classes)) for sampler in (samples.rooms, samples.streets))
+    other = sum(rooms[classes.index(name)] for name in OTHER_FURNITURE)
+    indoors = balanced_weights(torch.from_numpy(np.append(rooms, other)))
+    if not streets.any():
+        return indoors
+    outdoors = balanced_weights(torch.from_numpy(np.append(streets, 0)))
+    return torch.where(torch.tensor([name in STREET for name in (*classes, "")]), outdoors, indoors)
+
+
+def label_counts(sampler: Sampler, classes: int) -> np.ndarray:
+    """How many points (C,) of each class the samples have."""
+    labels = [sample.point_label[sample.point_label >= 0] for sample in sampler.samples]
+    return sum((np.bincount(label, minlength=classes) for label in labels), np.zeros(classes, np.int64))
 
 
 def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:

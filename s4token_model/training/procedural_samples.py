@@ -13,10 +13,10 @@ from scipy.ndimage import distance_transform_edt
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.io.depth_image import project
+from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, one_window
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.procedural.types import Scan, Scene
-from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
@@ -27,6 +27,8 @@ from s4token_model.training.token_samples import SUFFIX, Pictures, SeenPixels, T
 
 KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.street_share
 KIND_CHANCES = (0.78, 0.09, 0.08, 0.05)
+WINDOWED = 0.75  # fraction of the scenes that get the windows of inference if they are large; the rest have one
+ROOM_MAPS = 0.3  # fraction of the rooms scanned by LiDAR that several turns are merged of
 PIXELS_PER_SUPERPOINT = 48
 REGULARIZATIONS = (0.06, 0.7)  # lambda of the partition, drawn per scene
 # Factor on the radius r, drawn per scene: r grows with the extent of a scan, and beds stand in small rooms as well as
@@ -88,14 +90,26 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     regularization, factor = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REGULARIZATIONS, RADIUS_FACTORS))
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
     changes["patches.alpha"] = pipeline.patches.alpha * factor
-    patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng)
+    most = pipeline.windows.maximum if rng.random() < WINDOWED else 1
+    patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, most)
+    patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
     # Photograph it, and choose the points that the losses look at
     views = _render(scene, caster, config, _style(rng), float(rng.uniform(50, 75)), rng)
-    count = len(patched.superpoints)
-    chosen = rng.choice(count, config.points, replace=count < config.points)
+    labels = raw.label[patched.working.original_index[inside]]
+    chosen = inside[draw_points(labels, config.points, 0.5 if kind == "street" else 0.0, rng)]
     sample = token_samples.make_sample(patched, pipeline, chosen, raw.label)
     seen = seen_pixels(patched, raw.xyz, views)
     return replace(sample, pictures=labeled_pictures(scene, views), seen=seen)
+
+
+def draw_points(labels: np.ndarray, count: int, power: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` points with chances ~ n_c^-power, n_c the points of their class among labels (H,): indices (count,).
+
+    A person has a hundred of a sweep's 120,000 points; drawn alike, one of them would be left.
+    """
+    _, number, size = np.unique(labels, return_inverse=True, return_counts=True)
+    chance = (size.astype(np.float64) ** -power)[number]
+    return rng.choice(len(labels), count, replace=len(labels) < count, p=chance / chance.sum())
 
 
 def is_street(seed: int, config: MiniConfig) -> bool:
@@ -185,9 +199,12 @@ def _scan(scene: Scene, caster: Caster, kind: str, rng: np.random.Generator) -> 
         return _thin_evenly(_thin_structure(_cut_top(scan, rng), scene.names, rng), rng)
     if kind == "frame":
         return scans.scan_frame(scene, rng, caster=caster)
-    if kind in ("lidar", "street"):
-        chances = (0.15, 0.2, 0.65) if kind == "street" else None
-        return scans.scan_lidar(scene, rng, int(rng.choice([16, 32, 64], p=chances)), caster=caster)
+    if kind == "street":
+        return scans.scan_street(scene, rng, caster)
+    if kind == "lidar":
+        lidar = scans.ROBOTS[rng.integers(len(scans.ROBOTS))]
+        scan = scans.scan_map if rng.random() < ROOM_MAPS else scans.scan_lidar
+        return scan(scene, rng, lidar, caster=caster)
     return scans.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
 
 

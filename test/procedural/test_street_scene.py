@@ -22,13 +22,15 @@ from s4token_model.procedural.classes import GROUND, INDOOR, PARTS, PROCEDURAL, 
 from s4token_model.procedural.mesh import doubled_areas
 from s4token_model.procedural.street_ground import relief
 from s4token_model.procedural.street_plan import REACH
-from s4token_model.sensors import rgbd_views, vehicle_lidar
+from s4token_model.sensors import rgbd_views
 from s4token_model.sensors import scans as sensors
 from s4token_model.sensors.camera_poses import street_positions
 from s4token_model.sensors.raycast import Caster
+from s4token_model.sensors.spinning_lidar import HDL64
 from s4token_model.training.settings import MiniConfig
 
 SEEDS = (0, 1, 7, 11, 12)
+EYE = np.array([0.0, 0.0, 1.73])
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def casters(scenes):
 
 @pytest.fixture(scope="module")
 def scans(scenes, casters):
-    return [sensors.scan_lidar(c.scene, np.random.default_rng(k), 64, caster=c) for k, c in enumerate(casters)]
+    return [sensors.scan_lidar(c.scene, np.random.default_rng(k), HDL64, EYE, c) for k, c in enumerate(casters)]
 
 
 def test_same_seed_gives_the_same_street_and_the_same_scan(scenes, scans):
@@ -51,7 +53,7 @@ def test_same_seed_gives_the_same_street_and_the_same_scan(scenes, scans):
     for name in ("vertices", "triangles", "label", "instance", "part", "color"):
         assert np.array_equal(getattr(again, name), getattr(scenes[1], name)), name
     assert not np.array_equal(again.vertices[:99], scenes[2].vertices[:99])
-    scan = sensors.scan_lidar(again, np.random.default_rng(1), 64)
+    scan = sensors.scan_lidar(again, np.random.default_rng(1), HDL64, EYE)
     assert np.array_equal(scan.xyz, scans[1].xyz) and np.array_equal(scan.label, scans[1].label)
 
 
@@ -163,7 +165,7 @@ def test_nothing_stands_where_the_scanning_car_is(scenes):
 
 def test_scans_are_like_those_of_a_64_beam_sensor(scans):
     for scan in scans:
-        away = np.linalg.norm(scan.xyz - vehicle_lidar.EYE, axis=1)
+        away = np.linalg.norm(scan.xyz - EYE, axis=1)
         assert 85_000 < len(scan.xyz) < 140_000
         assert 2.5 < away.min() and away.max() < 80.1
         assert scan.xyz.dtype == np.float32 and np.isfinite(scan.xyz).all()
@@ -173,23 +175,9 @@ def test_scans_are_like_those_of_a_64_beam_sensor(scans):
 
 def test_things_hide_what_lies_behind_them(scenes, casters, scans):
     for caster, scan in zip(casters, scans, strict=True):
-        assert caster.sees(vehicle_lidar.EYE, scan.xyz[::50].astype(np.float64), 0.6).mean() > 0.98
+        assert caster.sees(EYE, scan.xyz[::50].astype(np.float64), 0.6).mean() > 0.98
         seen = np.isin(np.arange(len(caster.scene.instances)), scan.instance)
         assert 0.05 < seen.mean() < 0.95  # many are out of sight
-
-
-def test_beams_fov_and_glass(scenes, casters):
-    rng = np.random.default_rng(0)
-    few, beam = vehicle_lidar.rays(16, None, 900, rng)
-    assert 12_500 < len(few) < 14_401 and np.allclose(np.linalg.norm(few, axis=1), 1, atol=1e-5)
-    wide, _ = vehicle_lidar.rays(64, (-15.0, 15.0), 500, rng)
-    assert set(beam) == set(range(16))
-    assert np.degrees(np.arcsin(wide[:, 2])).max() == pytest.approx(15, abs=0.3)
-    glass = PARTS.index("glass")
-    hits = casters[0].cast(vehicle_lidar.EYE, vehicle_lidar.rays(64, None, 2000, rng)[0])
-    through = scenes[0].part[hits.triangle[np.isfinite(hits.distance)]] == glass
-    scan = sensors.scan_lidar(scenes[0], rng, 64, columns=2000, caster=casters[0])
-    assert (scan.part == glass).sum() < 0.4 * through.sum()
 
 
 def test_pictures_are_taken_from_the_pavement_and_show_things(scenes, casters):

@@ -175,23 +175,6 @@ def test_smoothing_flattens_a_noisy_plane_without_moving_it():
     assert 0.5 < np.median(density[inner]) / (40000 * 0.08**2 / 4) < 2
 
 
-def test_a_lidar_turn_has_its_angles(room, caster):
-    eye = np.array([3.0, 2.8, 1.0])
-    scan = scans.scan_lidar(room, np.random.default_rng(0), 16, eye=eye, columns=360, caster=caster)
-    assert 0.7 * 16 * 360 < len(scan.xyz) <= 16 * 360
-    offset = scan.xyz - eye
-    elevation = np.degrees(np.arcsin(offset[:, 2] / np.linalg.norm(offset, axis=1)))
-    azimuth = np.degrees(np.arctan2(offset[:, 1], offset[:, 0]))
-    np.testing.assert_allclose((elevation + 15) / 2, np.round((elevation + 15) / 2), atol=1e-3)
-    np.testing.assert_allclose(azimuth, np.round(azimuth), atol=1e-3)
-    assert surface_distance(room, scan.xyz).min(1).max() < 0.3
-
-
-def test_lidar_rays_refuse_nonsense():
-    with pytest.raises(ValueError, match="0 beams"):
-        scans.lidar_rays(0, (-15, 15), 10)
-
-
 def test_an_object_is_sampled_evenly_or_from_outside_only():
     inner = ("table", (0.4, 0.4, 0.4), (0.6, 0.6, 0.6), slice(None))
     scene = box_scene([("cabinet", (0, 0, 0), (1, 1, 1), slice(None)), inner], "object")
