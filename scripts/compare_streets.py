@@ -1,4 +1,4 @@
-"""Compare procedural streets with real sweeps, property by property: `python scripts/compare_streets.py [STREETS]`.
+"""Compare procedural streets with real sweeps, property by property: `python scripts/compare_streets.py [STREETS [VIEW ...]]`.
 
 Reads the sweeps of $S4TOKEN_DATA/semantickitti. Prints, for whole sweeps, range images and 32 beams, real beside
 procedural: ranges, heights, spacing of points, classes, superpoints and tokens, then the columns of the descriptor that
@@ -54,7 +54,7 @@ def procedural(view: str, streets: int) -> Iterator[Cloud]:
     truth = semantickitti_labels()
     lidar = spinning_lidar.HDL32 if view == "image32" else spinning_lidar.HDL64
     for seed in range(FIRST_SEED, FIRST_SEED + streets):
-        eye = np.array([0.0, 0.0, 1.73])
+        eye = np.array([0.0, 0.0, 1.8])
         scan = scans.scan_lidar(scenes.make_street(seed), np.random.default_rng(seed), lidar, eye)
         xyz = (scan.xyz - eye).astype(np.float32)
         if view != "sweep":
@@ -114,5 +114,5 @@ def compare(view: str, streets: int) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in spinning_lidar.VIEWS:
+    for chosen in sys.argv[2:] or spinning_lidar.VIEWS:
         compare(chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 8)

@@ -42,7 +42,7 @@ _AHEAD = ((19.0, 21.0, 24.0), (0.0, 10.0, 30.0))
 _GLASS_LOST = 0.75  # a laser passes window panes, and what lies behind them is dark
 # Depth, m, within which a surface returns: blades of grass, leaves, bark, plaster and what hangs on facades; times a
 # factor per instance.
-_ROUGH = {"terrain": 0.008, "vegetation": 0.03, "building": 0.035, "fence": 0.02, "tree trunk": 0.015, "car": 0.005}
+_ROUGH = {"terrain": 0.008, "vegetation": 0.03, "building": 0.035, "fence": 0.02, "tree trunk": 0.015, "car": 0.012}
 _WET = ("road", "parking", "sidewalk")  # reflects rays away in the rain
 
 
@@ -79,8 +79,8 @@ def sweep(caster: Caster, lidar: Lidar, eye: np.ndarray, rng: np.random.Generato
     rough = np.array([_ROUGH.get(name, 0.0) for name in scene.names])[scene.label[triangle]]
     rough *= np.exp(rng.normal(0, 0.6, len(scene.instances)))[scene.instance[triangle]]
     early = np.minimum(rng.exponential(1.0, len(distance)) * rough / np.maximum(cosine, 0.05), 0.3)
-    distance += rng.normal(0, rng.uniform(0.008, 0.022), len(lidar.elevations))[beam]
-    distance += rng.normal(0, rng.uniform(0.004, 0.012), len(distance)) - early
+    distance += rng.normal(0, rng.uniform(0.002, 0.016), len(lidar.elevations))[beam]
+    distance += rng.normal(0, rng.uniform(0.002, 0.01), len(distance)) - early
     inside = (scene.part[triangle] == scene.part_names.index("glass")) & (rng.random(len(distance)) < 0.6)
     distance[inside] += np.minimum(rng.exponential(0.4, int(inside.sum())), 1.2)  # a seat, a curtain, a room
     return eye + directions * distance[:, None], triangle
