@@ -1,4 +1,4 @@
-"""Compare procedural streets with real sweeps, property by property: `python scripts/compare_streets.py [STREETS [VIEW ...]]`.
+"""Compare procedural streets with real sweeps by properties: `python scripts/compare_streets.py [STREETS [VIEW ...]]`.
 
 Reads the sweeps of $S4TOKEN_DATA/semantickitti. Prints, for whole sweeps, range images and 32 beams, real beside
 procedural: ranges, heights, spacing of points, classes, superpoints and tokens, then the columns of the descriptor that
