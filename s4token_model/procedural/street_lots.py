@@ -15,9 +15,9 @@ _WIDTHS = {"town": (10, 26), "village": (10, 20), "park": (14, 30), "country": (
 # Chance that a lot is built on; the rest is open.
 _BUILT = {"town": 0.93, "village": 0.85, "park": 0.35, "country": 0.15}
 # Chance that open land ends in a belt of shrubs at the sidewalk.
-_BELT = {"town": 0.5, "village": 0.5, "park": 0.45, "country": 0.3}
+_BELT = {"town": 0.6, "village": 0.6, "park": 0.55, "country": 0.45}
 # How dense open land is with trees and shrubs, per 100 m2.
-_WILD = {"town": (0.5, 0.9), "village": (0.7, 2.0), "park": (1.0, 2.6), "country": (0.5, 1.8)}
+_WILD = {"town": (0.8, 2.0), "village": (1.0, 3.2), "park": (1.5, 3.6), "country": (0.8, 2.6)}
 
 
 def add_fronts(site: StreetSite, side: int) -> None:
@@ -85,10 +85,10 @@ def _add_lot(site: StreetSite, side: int, s0: float, s1: float, inner: float, li
         front = line + (rng.uniform(0, 0.6) if plan.kind == "town" else rng.uniform(0, 3.0))
         if wide > 4 and _put_building(site, side, (s0 + s1) / 2, front, wide, deep, kind):
             back = front + deep
-    if depth > 2.0 and rng.random() < (0.45 if built else 0.1):
+    if depth > 2.0 and rng.random() < (0.55 if built else 0.2):
         _add_drive(site, side, s0, s1, inner, line)
     if depth > 0.8 or not built:
-        _add_edge(site, side, s0, s1, inner + 0.25, 0.92 if plan.kind == "village" else 0.55)
+        _add_edge(site, side, s0, s1, inner + 0.25, 0.65 if plan.kind == "village" else 0.4)
     if not built and rng.random() < _BELT[plan.kind]:
         at = (s0 + s1) / 2, side * (inner + rng.uniform(1.2, 4.0))
         site.put(thicket(rng, s1 - s0, max(site.detail(*at), 0.4)), *at, rng.normal(0, 0.04), 0.0)
@@ -113,7 +113,7 @@ def _add_drive(site: StreetSite, side: int, s0: float, s1: float, inner: float, 
     width = rng.uniform(2.6, 3.4) if rng.random() < 0.7 else rng.uniform(5, 12)
     start = rng.uniform(s0, max(s0 + 0.1, s1 - width))
     d = sorted((side * inner, side * line))
-    name = str(rng.choice(["parking", "sidewalk", "road"], p=(0.4, 0.5, 0.1)))
+    name = str(rng.choice(["parking", "sidewalk", "road"], p=(0.6, 0.3, 0.1)))
     plan.patches.append(Patch((start, min(start + width, s1), d[0], d[1]), name, plan.kerb))
     if line - inner > 5.2:
         for k in range(int((min(start + width, s1) - start) / 2.5)):

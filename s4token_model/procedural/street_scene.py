@@ -16,10 +16,10 @@ from s4token_model.procedural.street_vegetation import hedge, plant
 KINDS = ("town", "village", "park", "country")
 # Per kind: chance of a parking lane, of a green strip, of a sidewalk; width of the sidewalk and of the front garden, m.
 _SIDES = {
-    "town": (0.32, 0.15, 1.0, (2.2, 5.0), (0.0, 5.0)),
-    "village": (0.15, 0.2, 0.97, (1.4, 3.0), (1.5, 9.0)),
-    "park": (0.12, 0.4, 0.94, (1.6, 4.5), (6.0, 22.0)),
-    "country": (0.05, 0.9, 0.35, (1.4, 2.5), (14.0, 30.0)),
+    "town": (0.5, 0.15, 1.0, (2.2, 5.0), (0.0, 7.0)),
+    "village": (0.35, 0.2, 0.97, (1.4, 3.0), (1.5, 12.0)),
+    "park": (0.3, 0.4, 0.94, (1.6, 4.5), (6.0, 22.0)),
+    "country": (0.1, 0.9, 0.35, (1.4, 2.5), (14.0, 30.0)),
 }
 
 
@@ -50,14 +50,14 @@ def _draw_side(kind: str, half: float, kerb: float, rng: np.random.Generator) ->
     parking, green, walk, walk_width, garden = _SIDES[kind]
     strips = [Strip("road", half, 0.0)]
     if rng.random() < parking:
-        wide = rng.uniform(4.6, 5.2) if rng.random() < 0.2 else rng.uniform(1.9, 2.4)
+        wide = rng.uniform(4.6, 5.2) if rng.random() < 0.3 else rng.uniform(1.9, 2.4)
         strips.append(Strip("parking", strips[-1].edge + wide, 0.0 if rng.random() < 0.7 else kerb))
     if rng.random() < green:
         strips.append(Strip("terrain", strips[-1].edge + rng.uniform(0.8, 3.0), kerb * rng.uniform(0.5, 1.1)))
     if rng.random() < walk:
         strips.append(Strip("sidewalk", strips[-1].edge + rng.uniform(*walk_width), kerb))
     front = strips[-1].edge + (rng.uniform(*garden) if kind != "town" or rng.random() < 0.5 else 0.0)
-    beyond = "terrain" if kind != "town" else str(rng.choice(["terrain", "sidewalk", "parking"], p=(0.55, 0.37, 0.08)))
+    beyond = "terrain" if kind != "town" else str(rng.choice(["terrain", "sidewalk", "parking"], p=(0.4, 0.35, 0.25)))
     strips.append(Strip(beyond, 999.0, kerb + (rng.uniform(-0.02, 0.06) if beyond == "terrain" else 0.0)))
     return strips, front
 
@@ -103,12 +103,12 @@ def drive(site: StreetSite) -> None:
 def park(site: StreetSite, side: int) -> None:
     """Vehicles in the parking lane, or at the kerb where there is none."""
     plan, rng = site.plan, site.rng
-    lane, full = plan.strip(side, "parking"), rng.choice([0.15, 0.4, 0.75])
+    lane, full = plan.strip(side, "parking"), rng.choice([0.25, 0.55, 0.9])
     turn = AHEAD if side < 0 else BACK
     if lane is None:
         if plan.kind == "country" or rng.random() < 0.45 or plan.lane < 2.6:
             return
-        full, lane = rng.uniform(0.05, 0.3), (plan.half - 1.75, plan.half + (0.35 if rng.random() < 0.3 else 0.1))
+        full, lane = rng.uniform(0.1, 0.6), (plan.half - 1.75, plan.half + (0.35 if rng.random() < 0.3 else 0.1))
     wide = lane[1] - lane[0]
     square = wide > 4
     s = -70.0 + rng.uniform(0, 4)

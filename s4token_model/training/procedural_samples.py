@@ -15,6 +15,7 @@ from s4token_model.config import Config
 from s4token_model.io.depth_image import project
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
+from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan, Scene
 from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.sensors import rgbd_views, scans
@@ -80,7 +81,7 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     """Build the sample of one seed; deterministic."""
     rng = np.random.default_rng([seed, 7])
     kind = "street" if is_street(seed, config) else str(rng.choice(KINDS, p=KIND_CHANCES))
-    scene = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)(seed)
+    scene = make_scene(kind, seed, config)
     # Scan it and cut the cloud into tokens, with a random partition and radius
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
@@ -98,6 +99,12 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     return replace(sample, pictures=labeled_pictures(scene, views), seen=seen)
 
 
+def make_scene(kind: str, seed: int, config: MiniConfig) -> Scene:
+    """Build an object, a street or, for any other kind, a room, from the bank of `config` if it names one."""
+    make = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)
+    return make(seed, shapes=open_bank(config.shapes))
+
+
 def is_street(seed: int, config: MiniConfig) -> bool:
     """Whether the scene of a seed is a street; drawn on its own, so that the other scenes stay as they are."""
     return config.street_share > 0 and np.random.default_rng([seed, 9]).random() < config.street_share
@@ -106,8 +113,7 @@ def is_street(seed: int, config: MiniConfig) -> bool:
 def make_pictures(seed: int, config: MiniConfig) -> Pictures:
     """Build the pictures of one seed; deterministic."""
     rng = np.random.default_rng([seed, 8])
-    scene = scenes.make_object(seed) if rng.random() < 0.25 else None
-    scene = scene or (scenes.make_street(seed) if is_street(seed, config) else scenes.make_room(seed))
+    scene = make_scene("object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room", seed, config)
     fov = float(rng.uniform(40, 75))
     return labeled_pictures(scene, _render(scene, Caster(scene), config, _style(rng), fov, rng))
 
