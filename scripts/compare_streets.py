@@ -22,7 +22,7 @@ from s4token_model.evaluation.temporal_agreement import semantickitti_labels
 from s4token_model.pipeline import windows
 from s4token_model.pipeline.patched_cloud import build_patches
 from s4token_model.procedural import scenes
-from s4token_model.sensors import scans, spinning_lidar
+from s4token_model.sensors import lidar_scans, spinning_lidar
 
 DATA = Path(os.environ.get("S4TOKEN_DATA", "../shared/data")) / "semantickitti"
 FIRST_SEED = 1_800_000_000  # training never draws it
@@ -55,7 +55,7 @@ def procedural(view: str, streets: int) -> Iterator[Cloud]:
     lidar = spinning_lidar.HDL32 if view == "image32" else spinning_lidar.HDL64
     for seed in range(FIRST_SEED, FIRST_SEED + streets):
         eye = np.array([0.0, 0.0, 1.8])
-        scan = scans.scan_lidar(scenes.make_street(seed), np.random.default_rng(seed), lidar, eye)
+        scan = lidar_scans.scan_lidar(scenes.make_street(seed), np.random.default_rng(seed), lidar, eye)
         xyz = (scan.xyz - eye).astype(np.float32)
         if view != "sweep":
             fov = spinning_lidar.image_fov(lidar) if view == "image32" else spinning_lidar.IMAGE_FOV

@@ -22,7 +22,7 @@ from s4token_model.io import sample_room
 from s4token_model.pipeline.voxel_map import VoxelMap, labels_of_points
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PROCEDURAL, SEMANTICKITTI_PROCEDURAL
-from s4token_model.sensors import scans, spinning_lidar
+from s4token_model.sensors import lidar_scans, spinning_lidar
 from s4token_model.sensors.raycast import Caster
 
 VOXEL, HALF_LIFE, MAX_VOXELS, MARGIN = 0.2, 10.0, 1_000_000, 1.25  # defaults of the node's parameters temporal.*
@@ -73,7 +73,7 @@ def drive(seed: int, sweeps: int = SWEEPS) -> Iterator[PosedCloud]:
         eye = np.array([STEP_M * (k - sweeps / 2), 0, EYE_M])
         yaw = 0.02 * np.sin(k)  # radians
         rotation = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-        scan = scans.scan_lidar(scene, np.random.default_rng([seed, k]), spinning_lidar.HDL64, eye, caster)
+        scan = lidar_scans.scan_lidar(scene, np.random.default_rng([seed, k]), spinning_lidar.HDL64, eye, caster)
         yield PosedCloud(((scan.xyz - eye) @ rotation).astype(np.float32), rotation, eye, truth[scan.label])
 
 

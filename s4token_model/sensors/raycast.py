@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4token_model.procedural.types import Scene
+from s4token_model.procedural.types import Scan, Scene
 
 
 def _spread_directions(count: int) -> np.ndarray:
@@ -134,3 +134,14 @@ def look_at(eye: np.ndarray, target: np.ndarray, roll: float | np.ndarray = 0.0)
     pose[..., :3, 3] = eye
     pose[..., 3, 3] = 1
     return pose
+
+
+def as_scan(scene: Scene, xyz: np.ndarray, rgb: np.ndarray, triangle: np.ndarray) -> Scan:
+    """Points with the labels of the triangles they lie on."""
+    return Scan(
+        xyz.astype(np.float32),
+        np.clip(rgb, 0, 1).astype(np.float32),
+        scene.label[triangle].astype(np.int16),
+        scene.instance[triangle].astype(np.int32),
+        scene.part[triangle].astype(np.int16),
+    )

@@ -20,7 +20,7 @@ from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan, Scene
-from s4token_model.sensors import rgbd_views, scans
+from s4token_model.sensors import lidar_scans, rgbd_views, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
 from s4token_model.training import jobs, token_samples
@@ -228,10 +228,10 @@ def _scan(scene: Scene, caster: Caster, kind: str, rng: np.random.Generator) -> 
     if kind == "frame":
         return scans.scan_frame(scene, rng, caster=caster)
     if kind == "street":
-        return scans.scan_street(scene, rng, caster)
+        return lidar_scans.scan_street(scene, rng, caster)
     if kind == "lidar":
-        lidar = scans.ROBOTS[rng.integers(len(scans.ROBOTS))]
-        scan = scans.scan_map if rng.random() < ROOM_MAPS else scans.scan_lidar
+        lidar = lidar_scans.ROBOTS[rng.integers(len(lidar_scans.ROBOTS))]
+        scan = lidar_scans.scan_map if rng.random() < ROOM_MAPS else lidar_scans.scan_lidar
         return scan(scene, rng, lidar, caster=caster)
     return scans.scan_object(scene, rng, int(rng.integers(2048, 20000)), bool(rng.random() < 0.7))
 

@@ -9,7 +9,7 @@ from real_data import real
 from s4token_model.datasets import semantickitti
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PARTS, PROCEDURAL
-from s4token_model.sensors import scans, spinning_lidar
+from s4token_model.sensors import lidar_scans, spinning_lidar
 from s4token_model.sensors.raycast import Caster
 
 EYE = np.array([0.0, 0.0, 1.8])
@@ -38,7 +38,7 @@ def test_a_car_hides_the_road_behind_it_and_a_robot_does_not():
 
 
 def test_points_of_a_turn_lie_on_their_triangles(caster):
-    scan = scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, EYE, caster)
+    scan = lidar_scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, EYE, caster)
     solid = scan.part != PARTS.index("glass")
     rays = (scan.xyz[solid] - EYE).astype(np.float64)
     hits = caster.cast(EYE, rays)  # 1 = at the surface
@@ -53,7 +53,7 @@ def test_windows_are_mostly_lost(caster):
     rays, _ = spinning_lidar.rays(spinning_lidar.HDL64, np.random.default_rng(0))
     hits = caster.cast(EYE, rays)
     through = (caster.scene.part[hits.triangle[hits.triangle >= 0]] == glass).sum()
-    scan = scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL64, EYE, caster)
+    scan = lidar_scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL64, EYE, caster)
     assert 0 < (scan.part == glass).sum() < 0.4 * through
 
 
@@ -99,8 +99,8 @@ def test_an_unknown_view_is_refused():
 
 
 def test_scans_of_streets_are_the_same_per_seed_and_of_many_kinds(caster):
-    clouds = [scans.scan_street(caster.scene, np.random.default_rng(seed), caster) for seed in range(12)]
-    again = scans.scan_street(caster.scene, np.random.default_rng(3), caster)
+    clouds = [lidar_scans.scan_street(caster.scene, np.random.default_rng(seed), caster) for seed in range(12)]
+    again = lidar_scans.scan_street(caster.scene, np.random.default_rng(3), caster)
     np.testing.assert_array_equal(again.xyz, clouds[3].xyz)
     sizes = sorted(len(cloud.xyz) for cloud in clouds)
     assert sizes[0] < 30_000 and sizes[-1] > 80_000
@@ -111,7 +111,7 @@ def test_scans_of_streets_are_the_same_per_seed_and_of_many_kinds(caster):
 
 
 def test_a_map_has_one_point_per_voxel_of_what_several_turns_see(caster):
-    single = scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, EYE, caster)
-    merged = scans.scan_map(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, caster)
+    single = lidar_scans.scan_lidar(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, EYE, caster)
+    merged = lidar_scans.scan_map(caster.scene, np.random.default_rng(0), spinning_lidar.HDL32, caster)
     # The map sees things that are hidden from one position
     assert len(np.unique(merged.instance)) > len(np.unique(single.instance))
