@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from s4token_model.procedural.types import Scene
 from s4token_model.sensors.depth_noise import SWALLOWED
 from s4token_model.sensors.raycast import Caster
 
@@ -81,7 +82,7 @@ def sweep(caster: Caster, lidar: Lidar, eye: np.ndarray, rng: np.random.Generato
     early = np.minimum(rng.exponential(1.0, len(distance)) * rough / np.maximum(cosine, 0.05), 0.3)
     distance += rng.normal(0, rng.uniform(0.002, 0.016), len(lidar.elevations))[beam]
     distance += rng.normal(0, rng.uniform(0.002, 0.01), len(distance)) - early
-    inside = (scene.part[triangle] == scene.part_names.index("glass")) & (rng.random(len(distance)) < 0.6)
+    inside = _panes(scene)[triangle] & (rng.random(len(distance)) < 0.6)
     distance[inside] += np.minimum(rng.exponential(0.4, int(inside.sum())), 1.2)  # a seat, a curtain, a room
     return eye + directions * distance[:, None], triangle
 
@@ -100,9 +101,14 @@ def _returns(
         luma[wet[triangle]] *= rng.uniform(0.05, 0.4)
     need = 0.012 * np.exp(rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.5, len(distance)))
     lost = np.array([SWALLOWED.get(name, 0.0) for name in scene.names])[scene.label[triangle]]
-    lost[scene.part[triangle] == scene.part_names.index("glass")] = _GLASS_LOST
+    lost[_panes(scene)[triangle]] = _GLASS_LOST
     power = luma * np.maximum(cosine, 0.01) * (30 / distance) ** 2
     return (power > need) & (rng.random(len(distance)) >= np.maximum(lost, rng.uniform(0, 0.03)))
+
+
+def _panes(scene: Scene) -> np.ndarray:
+    """Which triangles (T,) are panes of glass."""
+    return np.isin(scene.part, [k for k, name in enumerate(scene.part_names) if name == "glass"])
 
 
 def range_image(xyz: np.ndarray, size: tuple[int, int], fov: tuple[float, float] = IMAGE_FOV) -> np.ndarray:
