@@ -9,11 +9,10 @@ from scripts.shapes.meshes import Mesh
 
 CARRIES = frozenset({"table", "desk", "counter", "cabinet", "nightstand", "dresser", "shelf", "bookshelf"})
 SEATS = frozenset({"chair", "sofa", "stool", "bench", "ottoman"})
-PLANTS = frozenset({"vegetation", "plant"})
 BIN = 0.02  # m, of heights
 FLAT, LEVEL = 0.94, 0.7  # z of the unit normal of a top, and of a seat
 SEAT_HEIGHTS = (0.2, 0.65)  # m
-ENOUGH = 0.5  # of the area at the best height: the highest level with as much carries the clutter
+ENOUGH = 0.35  # of the area at the best height: the highest level with as much carries the clutter
 
 
 def part_ids(mesh: Mesh, label: str) -> np.ndarray:
@@ -24,7 +23,7 @@ def part_ids(mesh: Mesh, label: str) -> np.ndarray:
         part[_top(mesh)] = PARTS.index("top")
     elif label in SEATS:
         part[_seat(mesh)] = PARTS.index("seat")
-    elif label in PLANTS:
+    elif label == "vegetation":
         part[_stem(mesh)] = PARTS.index("stem")
     return part
 
@@ -54,14 +53,13 @@ def _top(mesh: Mesh) -> np.ndarray:
 
 
 def _seat(mesh: Mesh) -> np.ndarray:
-    """Mask of the upper level of triangles at the height of a seat."""
+    """Mask of the largest level of triangles at the height of a seat."""
     height, area, up = _upward(mesh)
     flat = (up > LEVEL) & (height >= SEAT_HEIGHTS[0]) & (height <= SEAT_HEIGHTS[1])
     levels = _level_areas(height, area, flat)
     if levels.max() <= 0:
         return np.zeros(len(height), bool)
-    best = np.flatnonzero(levels >= ENOUGH * levels.max())[-1]
-    return flat & (np.abs(height - (best + 1) * BIN) <= 3 * BIN)
+    return flat & (np.abs(height - (levels.argmax() + 1) * BIN) <= 3 * BIN)
 
 
 def _stem(mesh: Mesh) -> np.ndarray:

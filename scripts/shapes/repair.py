@@ -15,8 +15,8 @@ from scripts.shapes.meshes import Mesh
 MERGE = 1e-5  # of the diagonal: vertices closer than this are one
 FAR = 6.0  # a triangle this many times farther from the middle than 95 % of the area is an outlier
 VIEWS, RAYS = 32, 128  # directions from which a mesh is looked at, rays along each side of a view
-AGGRESSIONS = (5, 7, 9, 10)  # how boldly edges collapse, in turn, until the wanted number is about reached
-ENOUGH = 1.1
+CELLS = (0, 0.005, 0.01, 0.02, 0.04)  # of the diagonal: loose pieces, whose edges do not collapse, are merged in these
+ENOUGH = 1.1  # times the wanted triangles
 SEEN_ENOUGH = 2  # times the wanted triangles: a mesh below is not searched for hidden triangles
 
 
@@ -73,9 +73,11 @@ def decimated(mesh: Mesh, wanted: int) -> Mesh:
         mesh = mesh.take(visible(mesh))
     if len(mesh.triangles) <= wanted:
         return mesh
-    vertices, triangles = mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32)
-    for bold in AGGRESSIONS:
-        vertices, triangles = fast_simplification.simplify(vertices, triangles, target_count=wanted, agg=bold)
+    for cell in CELLS:
+        coarse = clustered(mesh, cell) if cell else mesh
+        vertices, triangles = fast_simplification.simplify(
+            coarse.vertices.astype(np.float32), coarse.triangles.astype(np.int32), target_count=wanted
+        )
         if len(triangles) <= ENOUGH * wanted:
             break
     centers = cKDTree(mesh.vertices[mesh.triangles].mean(axis=1))
@@ -84,24 +86,40 @@ def decimated(mesh: Mesh, wanted: int) -> Mesh:
     return small.take(_areas(small) > 0)
 
 
+def clustered(mesh: Mesh, cell: float) -> Mesh:
+    """Vertex clustering: one vertex, their mean, for those in one cell, whose edge is given as part of the diagonal."""
+    step = cell * np.linalg.norm(np.ptp(mesh.vertices, axis=0))
+    _, of_vertex, count = np.unique(np.floor(mesh.vertices / step), axis=0, return_inverse=True, return_counts=True)
+    of_vertex = of_vertex.reshape(-1)
+    sums = np.stack([np.bincount(of_vertex, axis) for axis in mesh.vertices.T], axis=1)
+    mesh = mesh._replace(vertices=sums / count[:, None], triangles=of_vertex[mesh.triangles])
+    mesh = mesh.take(_areas(mesh) > 0)
+    _, first = np.unique(np.sort(mesh.triangles, axis=1), axis=0, return_index=True)
+    return mesh.take(np.sort(first))
+
+
 def visible(mesh: Mesh) -> np.ndarray:
-    """(T,) bool: triangles that a ray from one of the views around the mesh hits first; glass hides nothing."""
+    """(T,) bool: triangles near a point where a ray from one of the views around the mesh ends; glass hides nothing."""
     # Parallel rays from directions that are spread evenly over the sphere.
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     center, radius = (low + high) / 2, np.linalg.norm(high - low) / 2
     rays = np.concatenate([_view(center, radius, direction) for direction in _fibonacci(VIEWS)])
     # Glass is seen, and so is what stands behind it.
-    seen = np.zeros(len(mesh.triangles), bool)
+    seen, ends = np.zeros(len(mesh.triangles), bool), []
     for candidates in (np.arange(len(seen)), np.flatnonzero(~mesh.glass)):
-        if not len(candidates):
-            continue
         scene = open3d.t.geometry.RaycastingScene()
         scene.add_triangles(mesh.vertices.astype(np.float32), mesh.triangles[candidates].astype(np.uint32))
-        hit = scene.cast_rays(rays)["primitive_ids"].numpy()
-        seen[candidates[np.unique(hit[hit != scene.INVALID_ID])]] = True
-        if not mesh.glass.any():
+        answer = scene.cast_rays(rays)
+        hit, distance = answer["primitive_ids"].numpy(), answer["t_hit"].numpy()
+        ended = hit != scene.INVALID_ID
+        seen[candidates[np.unique(hit[ended])]] = True
+        ends.append(rays[ended, :3] + distance[ended, None] * rays[ended, 3:])
+        if not mesh.glass.any() or mesh.glass.all():
             break
-    return seen
+    # Triangles smaller than the distance of two rays are missed by them.
+    gap = 2 * radius / RAYS
+    nearby, _ = cKDTree(np.concatenate(ends)).query(mesh.vertices[mesh.triangles].mean(axis=1), distance_upper_bound=gap)
+    return seen | np.isfinite(nearby)
 
 
 def _fibonacci(count: int) -> np.ndarray:
