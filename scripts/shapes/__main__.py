@@ -89,7 +89,9 @@ def _library(source, root: Path, scratch: Path) -> tuple[dict[str, catalogs.Entr
     """The entries and the SHA-256 of a library of Sweet Home 3D, in a folder or in the package."""
     if root.is_file():
         unpacked = scratch / "package"
-        root = catalogs.unpack_package(root, unpacked) if not unpacked.exists() else next(unpacked.rglob("*.sh3f")).parent
+        root = (
+            catalogs.unpack_package(root, unpacked) if not unpacked.exists() else next(unpacked.rglob("*.sh3f")).parent
+        )
     name = source.name.partition("/")[2]
     library = root / f"{name}.sh3f"
     if not library.is_file():

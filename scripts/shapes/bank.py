@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model import atomic
-from scripts.shapes import frames, meshes, parts, repair
+from scripts.shapes import foliage, frames, meshes, parts, repair
 from scripts.shapes.catalogs import Entry
 from scripts.shapes.sources import Model, Source
 
 VERSION = 1  # of the format
+STEMS = 0.35  # of a plant's triangles, for its stems
 
 
 class Shape(NamedTuple):
@@ -42,7 +43,7 @@ def build_shape(source: Source, model: Model, entry: Entry, triangles: int) -> S
     size = frames.parse_size(model.size) or _turned(entry.size, model.turn)
     mesh = mesh._replace(vertices=frames.placed(mesh.vertices, rotation, size))
     extent = tuple(np.ptp(mesh.vertices, axis=0))
-    mesh = repair.decimated(mesh, triangles)
+    mesh = _fewer(mesh, model.label, triangles)
     mesh = mesh._replace(vertices=frames.placed(mesh.vertices, np.eye(3), extent))
     return Shape(
         model,
@@ -53,6 +54,16 @@ def build_shape(source: Source, model: Model, entry: Entry, triangles: int) -> S
         mesh.color,
         parts.part_ids(mesh, model.label),
     )
+
+
+def _fewer(mesh: meshes.Mesh, label: str, triangles: int) -> meshes.Mesh:
+    if label not in foliage.LEAFY or len(mesh.triangles) <= triangles or not (halves := foliage.split(mesh)):
+        return repair.decimated(mesh, triangles)
+    stems, leaves = halves
+    stems = repair.decimated(stems, int(STEMS * triangles)) if len(stems.triangles) else stems
+    if not len(leaves.triangles):
+        return stems
+    return repair.joined(stems, foliage.thinned(leaves, triangles - len(stems.triangles)))
 
 
 def _turned(size: tuple[float, ...], degrees: float) -> tuple[float, ...]:
@@ -93,7 +104,9 @@ def write_bank(folder: Path, sources: Iterable[Source], shapes: list[Shape]) -> 
         ],
     }
     with atomic.folder(folder) as partial:
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (partial / "manifest.json").write_text(
+            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         columns = {key: [getattr(shape, key) for shape in shapes] for key in ("vertices", "triangles", "color", "part")}
         np.savez_compressed(partial / "shapes.npz", **{key: np.concatenate(rows) for key, rows in columns.items()})
 

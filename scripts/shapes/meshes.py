@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import trimesh
 
+logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # of bump maps and the like, which are absent
+
+GAMMA = 2.2
 GRAY = 160  # of a triangle whose file names no color
 CLEAR = 128  # alpha below which a triangle without a picture is glass
 WITHOUT_TRIMESH = {".fbx"}  # formats that Open3D reads, by assimp, and trimesh does not
@@ -45,7 +49,9 @@ def read(path: Path) -> Mesh:
 
 
 def _trimesh_parts(path: Path) -> list[Mesh]:
-    scene = trimesh.load_scene(path, process=False)
+    # Pictures of Gazebo's models lie beside the folder of the mesh.
+    resolver = trimesh.resolvers.FilePathResolver(str(path), allow_anywhere=True)
+    scene = trimesh.load_scene(path, process=False, resolver=resolver)
     parts = []
     for node in scene.graph.nodes_geometry:
         transform, name = scene.graph[node]
@@ -62,7 +68,9 @@ def _trimesh_colors(geometry: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
     visual = geometry.visual
     if visual.kind == "texture":
         material = visual.material
-        pictured = getattr(material, "image", None) is not None or getattr(material, "baseColorTexture", None) is not None
+        pictured = (
+            getattr(material, "image", None) is not None or getattr(material, "baseColorTexture", None) is not None
+        )
         if pictured and visual.uv is not None:
             visual = visual.to_color()
     if visual.kind == "texture":
@@ -90,7 +98,9 @@ def _assimp_parts(path: Path) -> list[Mesh]:
         vertices, triangles = np.asarray(one.mesh.vertices), np.asarray(one.mesh.triangles, np.int64)
         if not len(triangles):
             continue
-        rgba = np.asarray(model.materials[one.material_idx].base_color) * 255
+        rgba = (
+            np.asarray(model.materials[one.material_idx].base_color) ** ([1 / GAMMA] * 3 + [1]) * 255
+        )  # stored linear
         color = np.tile(rgba[:3].clip(0, 255).astype(np.uint8), (len(triangles), 1))
         parts.append(Mesh(vertices, triangles, color, np.full(len(triangles), rgba[3] < CLEAR)))
     return parts

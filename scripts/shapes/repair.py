@@ -35,7 +35,7 @@ def repaired(mesh: Mesh) -> Mesh:
     _, first, merged = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     mesh = mesh._replace(vertices=mesh.vertices[first], triangles=merged.reshape(-1)[mesh.triangles])
     # Triangles without area, and outliers.
-    area = _areas(mesh)
+    area = areas(mesh)
     mesh, area = mesh.take(area > 0), area[area > 0]
     if not len(area):
         raise ValueError("all triangles of the mesh have zero area; leave its line out of models.csv")
@@ -45,7 +45,8 @@ def repaired(mesh: Mesh) -> Mesh:
     return mesh.take(np.sort(first))
 
 
-def _areas(mesh: Mesh) -> np.ndarray:
+def areas(mesh: Mesh) -> np.ndarray:
+    """Area (T,) of each triangle."""
     a, b, c = (mesh.vertices[mesh.triangles[:, k]] for k in range(3))
     return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
@@ -62,6 +63,13 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray, fraction: float)
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, fraction * total[-1])])
+
+
+def joined(one: Mesh, other: Mesh) -> Mesh:
+    """The triangles of two meshes."""
+    triangles = np.concatenate([one.triangles, other.triangles + len(one.vertices)])
+    columns = (np.concatenate([getattr(one, key), getattr(other, key)]) for key in ("color", "glass"))
+    return Mesh(np.concatenate([one.vertices, other.vertices]), triangles, *columns)
 
 
 def decimated(mesh: Mesh, wanted: int) -> Mesh:
@@ -83,7 +91,7 @@ def decimated(mesh: Mesh, wanted: int) -> Mesh:
     centers = cKDTree(mesh.vertices[mesh.triangles].mean(axis=1))
     _, nearest = centers.query(vertices[triangles].mean(axis=1))
     small = Mesh(vertices.astype(np.float64), triangles.astype(np.int64), mesh.color[nearest], mesh.glass[nearest])
-    return small.take(_areas(small) > 0)
+    return small.take(areas(small) > 0)
 
 
 def clustered(mesh: Mesh, cell: float) -> Mesh:
@@ -93,7 +101,7 @@ def clustered(mesh: Mesh, cell: float) -> Mesh:
     of_vertex = of_vertex.reshape(-1)
     sums = np.stack([np.bincount(of_vertex, axis) for axis in mesh.vertices.T], axis=1)
     mesh = mesh._replace(vertices=sums / count[:, None], triangles=of_vertex[mesh.triangles])
-    mesh = mesh.take(_areas(mesh) > 0)
+    mesh = mesh.take(areas(mesh) > 0)
     _, first = np.unique(np.sort(mesh.triangles, axis=1), axis=0, return_index=True)
     return mesh.take(np.sort(first))
 
@@ -118,7 +126,9 @@ def visible(mesh: Mesh) -> np.ndarray:
             break
     # Triangles smaller than the distance of two rays are missed by them.
     gap = 2 * radius / RAYS
-    nearby, _ = cKDTree(np.concatenate(ends)).query(mesh.vertices[mesh.triangles].mean(axis=1), distance_upper_bound=gap)
+    nearby, _ = cKDTree(np.concatenate(ends)).query(
+        mesh.vertices[mesh.triangles].mean(axis=1), distance_upper_bound=gap
+    )
     return seen | np.isfinite(nearby)
 
 

@@ -29,8 +29,12 @@ def write_sheets(folder: Path, shapes: list) -> None:
             normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
             order = np.argsort(corners.mean(axis=1) @ TOWARD)
             light = 0.45 + 0.55 * np.abs(normals @ SUN)
-            color = np.where((shape.part > 0)[:, None], shape.color * 0.6 + [0, 90, 0], shape.color) / 255 * light[:, None]
-            axes.add_collection(PolyCollection((corners @ VIEW.T)[order], facecolors=color[order].clip(0, 1), edgecolors="none"))
+            color = (
+                np.where((shape.part > 0)[:, None], shape.color * 0.6 + [0, 90, 0], shape.color) / 255 * light[:, None]
+            )
+            axes.add_collection(
+                PolyCollection((corners @ VIEW.T)[order], facecolors=color[order].clip(0, 1), edgecolors="none")
+            )
             axes.set_aspect("equal")
             axes.autoscale()
             axes.axis("off")

@@ -58,7 +58,9 @@ def read_sources(path: Path = FOLDER / "sources.csv") -> tuple[Source, ...]:
 def read_models(sources: Iterable[Source], path: Path = FOLDER / "models.csv") -> tuple[Model, ...]:
     """Read models.csv; ValueError for an unknown source, class or license, a wrong size, or a model named twice."""
     models = tuple(
-        Model(row["source"], row["model"], row["class"], float(row["turn"] or 0), row["size"], row["up"], row["license"])
+        Model(
+            row["source"], row["model"], row["class"], float(row["turn"] or 0), row["size"], row["up"], row["license"]
+        )
         for row in _rows(path)
     )
     names, seen = {source.name for source in sources}, set()
