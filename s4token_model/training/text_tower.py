@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
-import scipy.sparse
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -22,12 +21,12 @@ from s4token_model import checkpoint, command_line
 from s4token_model.pipeline import clip, clip_config, known_words
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.procedural.synonyms import TRAINED_WORDS
-from s4token_model.training import word_texts
+from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
-from s4token_model.training.word_texts import Pieces, TaughtWords
+from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
-EMBEDDING = 0.3  # length of a token's start value, of those that a text's tokens sum to
+START_TEXTS = 100_000  # that the first tokens are fitted to
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,7 +71,8 @@ def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespac
     """Train the text tower of `model` to give texts their features, by the cosine; the image tower is not touched."""
     torch.manual_seed(options.seed)
     tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), model.context_length)
-    initialize(model, taught, tables.texts)
+    start = word_texts.draw(taught, tables, model.context_length, START_TEXTS, np.random.default_rng(options.seed))
+    bag_of_tokens.write(model, bag_of_tokens.token_features(start, model.token_embedding.num_embeddings))
     weights = [value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit"))]
     for weight in weights:
         weight.requires_grad_(True)
@@ -112,35 +112,6 @@ def encode_ids(model: open_clip.CLIP, ids: Tensor, lengths: tuple[int, ...]) -> 
         hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
         rows.append(hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)])  # the end has the largest id
     return model.ln_final(torch.cat(rows)) @ model.text_projection
-
-
-@torch.no_grad()
-def initialize(model: open_clip.CLIP, taught: TaughtWords, texts: Pieces) -> None:
-    """Start every token at its part of the features of the taught texts that hold it, by least squares; others at 0."""
-    count = texts.count[: len(taught.texts)]
-    root = np.sqrt(taught.weights / taught.weights.mean())
-    columns = texts.ids[: len(count)][np.arange(texts.ids.shape[1]) < count[:, None]]
-    shape = (len(count), model.token_embedding.num_embeddings)
-    bags = scipy.sparse.csr_matrix((np.repeat(root, count), columns, np.append(0, count.cumsum())), shape)
-    gram = (bags.T @ bags + scipy.sparse.identity(shape[1])).tocsr()
-    solved = conjugate_gradients(gram, bags.T @ (taught.features * root[:, None]))
-    table = torch.zeros_like(model.token_embedding.weight)
-    width = min(solved.shape[1], table.shape[1])
-    table[:, :width] = EMBEDDING * torch.from_numpy(solved[:, :width]).float()
-    model.token_embedding.weight.copy_(table)
-
-
-def conjugate_gradients(matrix: scipy.sparse.csr_matrix, target: np.ndarray, steps: int = 30) -> np.ndarray:
-    """Solve matrix @ x = target (N, E) for all columns at once, to a few digits; the matrix is positive definite."""
-    solution, residual = np.zeros_like(target), target.copy()
-    direction, square = residual.copy(), (residual**2).sum(axis=0)
-    for _ in range(steps):
-        step = matrix @ direction
-        length = square / np.maximum((direction * step).sum(axis=0), 1e-12)
-        solution, residual = solution + length * direction, residual - length * step
-        new = (residual**2).sum(axis=0)
-        direction, square = residual + new / np.maximum(square, 1e-12) * direction, new
-    return solution
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from s4token_model.procedural.captions import TEMPLATES
 from s4token_model.procedural.synonyms import plural
 
 LIMIT = 256 << 20  # bytes of a file of taught words
+STEPS = 127  # of a component in [0, 1] in the file
 ASKED = ("a {}", "the {}", "a photo of a {}", "a {} in a room", "a 3d scan of a {}")  # as vocabularies ask
 ADJECTIVES = tuple(
     "small large big little tall low long short wide narrow thin thick tiny huge giant deep flat high heavy light "
@@ -76,8 +77,8 @@ class TextBatch(NamedTuple):
 
 
 def save(path: Path, taught: TaughtWords) -> None:
-    """Write taught words, features as float16."""
-    tensors = {"features": taught.features.astype(np.float16), "weights": taught.weights.astype(np.float32)}
+    """Write taught words, features as 8-bit integers."""
+    tensors = {"features": np.rint(STEPS * taught.features).astype(np.int8), "weights": taught.weights}
     tensors["unknown"] = taught.unknown.astype(np.float32)
     metadata = {"texts": json.dumps(taught.texts), "nouns": str(taught.nouns)}
     with atomic.file(path) as file:
@@ -96,7 +97,9 @@ def read(path: Path, dim: int) -> TaughtWords:
         raise ValueError(f"cannot read {path}: {error}; make it again, see docs/train.md") from error
     if features.shape != (len(texts), dim) or unknown.shape != (dim,) or weights.shape != (len(texts),):
         raise ValueError(f"{path} has features {features.shape} of {len(texts)} texts; the CLIP has {dim} dimensions")
-    return TaughtWords(tuple(texts), nouns, weights, features.astype(np.float32), unknown)
+    features = features.astype(np.float32)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1)
+    return TaughtWords(tuple(texts), nouns, weights, features, unknown)
 
 
 def make_tables(taught: TaughtWords, tokenizer: open_clip.SimpleTokenizer, length: int) -> TextTables:
