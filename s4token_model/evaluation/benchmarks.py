@@ -9,7 +9,7 @@ from typing import Any
 
 from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
-from s4token_model.evaluation import agreement, calibration, classification, part_segmentation, prompts
+from s4token_model.evaluation import agreement, calibration, classification, everyday_words, part_segmentation, prompts
 from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
@@ -103,6 +103,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "calibration": calibration.confidence_calibration,
     "agreement": agreement.two_view_agreement,
     "temporal": temporal,
+    "words": everyday_words.everyday_words,
 }
 
 

@@ -20,6 +20,7 @@ from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
+from s4token_model.procedural.related_words import RELATED
 from s4token_model.training.batches import Batch, DrawConfig, Sampler
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
@@ -27,6 +28,7 @@ from s4token_model.training.procedural_samples import SceneSamplers
 from s4token_model.training.settings import MiniConfig
 
 VALIDATION_BATCHES = 12
+NAME_CHANCE = 0.65  # that a class goes by its name in a step
 STREET_NAMES = ("person", *STREET)
 
 
@@ -170,19 +172,20 @@ def label_counts(sampler: Sampler, classes: int) -> np.ndarray:
 
 
 def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:
-    """Text features of each class and of "other furniture": its name, then synonyms not held out for evaluation."""
+    """Text features of each class and of "other furniture": its name, synonyms that are not held out, and kinds."""
     templates = vocabulary.read_templates(pipeline.vocabulary.templates)
     features = []
     for name in (*classes, SCANNET20[19]):
         names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
+        names += RELATED.get(name, ())
         rows = vocabulary.encode_phrases(names, templates, clip.encode_text)
         features.append(torch.from_numpy(vocabulary.average_templates(rows)))
     return features
 
 
 def draw_synonyms(features: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """(C + 1, E): three times out of four the feature of the name itself, else of one of its synonyms."""
-    return torch.stack([rows[0 if rng.random() < 0.75 else int(rng.integers(len(rows)))] for rows in features])
+    """(C + 1, E): mostly the feature of the name itself, else of one of its synonyms and kinds."""
+    return torch.stack([rows[0 if rng.random() < NAME_CHANCE else int(rng.integers(len(rows)))] for rows in features])
 
 
 def draw_vocabulary(
