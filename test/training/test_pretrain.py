@@ -162,6 +162,15 @@ def data(tmp_path_factory, tiny_model):
     return out
 
 
+def test_bin_files_of_other_columns_are_prepared(tmp_path, tiny_model):
+    np.hstack([room(0), room(1)]).astype("<f4").tofile(tmp_path / "six.bin")
+    np.save(tmp_path / "beside.npy", room(0))
+    words = ["clouds", str(tmp_path), "--model", str(tiny_model), "--bin-columns", "6", "--out"]
+    assert prepare.main([*words, str(tmp_path / "out")]) == 0
+    one, other = (load_sample(tmp_path / "out" / f"{name}.safetensors") for name in ("six", "beside"))
+    assert np.array_equal(one.position, other.position)
+
+
 def arguments(data, run, tiny_model, *more: str) -> list[str]:
     given = {
         "data": data, "run": run, "init": tiny_model, "steps": 6, "batch": 4, "tokens": 16, "points": 128,
