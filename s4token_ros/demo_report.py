@@ -104,11 +104,11 @@ def as_json(report: Report) -> dict:
 def write_files(out: Path, results: Sequence[LabeledCloud], answer: QueryResult) -> list[str]:
     """Write the first result's pictures and cloud, and a second one's labels_changed.png; return the file names."""
     cloud = cloud_messages.decode(results[0].cloud)
-    superpoints = np.asarray(cloud.points["superpoint"])
     fields = {name: np.asarray(cloud.points[name]) for name in cloud.points.dtype.names}
-    write_cloud(out / "labeled.ply", Cloud.from_fields(fields))
+    added = {name: fields.pop(name) for name in ("label", "superpoint")}
+    write_cloud(out / "labeled.ply", Cloud.from_fields(fields), added)
     raster = figures.trace(cloud.xyz, figures.SIZE)
-    figures.save_superpoints_picture(out / "superpoints.png", cloud.xyz, superpoints, raster=raster)
+    figures.save_superpoints_picture(out / "superpoints.png", cloud.xyz, added["superpoint"], raster=raster)
     pictures = ["labels.png", "labels_changed.png"][: len(results)]
     for name, result in zip(pictures, results, strict=True):
         _save_labels(out / name, result, raster if result is results[0] else None)

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "kernels": ("constants",),
     "pipeline": ("constants", "config", "kernels", "stage_timer", "atomic", "bounded_files"),
     "words": ("constants",),
-    "word_files": (),
+    "word_files": ("bounded_files",),
     "word_lists": (),
     "word_checks": (),
     "command_line": (),
