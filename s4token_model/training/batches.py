@@ -1,4 +1,4 @@
-"""Batches for training: tokens and points drawn from samples, rotated and jittered, with the weights of Eq. 4."""
+"""Batches for training: tokens and points drawn from samples and rotated, with the weights of Eq. 4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from s4token_model.kernels.propagate import EPSILON, FALLBACK
-from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
 from s4token_model.training.token_samples import TokenSample, load_with_targets
 
@@ -26,7 +25,6 @@ class DrawConfig(NamedTuple):
     patch_points: int = 0  # at most, of each patch
     context_points: int = 0  # at most, of each wide patch
     rotate: bool = True  # about z by any angle, mirrored half of the time
-    jitter: float = 0.0  # strength of the noise
     training: bool = True  # False: the first tokens and all points as they are, nothing random
 
 
@@ -52,18 +50,16 @@ class Sampler:
     """Draws batches from samples in memory, or from files that are read when drawn.
 
     The 2D targets of a file, of length `dim` (0: not used), are in it or in a folder "targets" beside its own; samples
-    without any train only L_assign. `weights` are the chances of the samples to be drawn in training; None: all alike.
-    A damaged file is reported once, kept in `damaged` and replaced by the next one.
+    without any train only L_assign. A damaged file is reported once, kept in `damaged` and replaced by the next one.
     """
 
-    def __init__(self, samples: Sequence[TokenSample | Path], dim: int = 0, weights: np.ndarray | None = None):
-        self.samples, self.dim, self.weights = samples, dim, weights
+    def __init__(self, samples: Sequence[TokenSample | Path], dim: int = 0):
+        self.samples, self.dim = samples, dim
         self.damaged: set[Path] = set()
 
     def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
         """Draw one cloud per generator; the generators may be one and the same."""
-        weights = self.weights if config.training else None
-        chosen = [self._sample(int(rng.choice(len(self.samples), p=weights))) for rng in rngs]
+        chosen = [self._sample(int(rng.choice(len(self.samples)))) for rng in rngs]
         return draw_batch(chosen, config, rngs, self.dim)
 
     def _sample(self, index: int) -> TokenSample:
@@ -94,8 +90,6 @@ def draw_batch(
     if config.training:
         samples = [subsample_points(sample, config.points, rng) for sample, rng in zip(samples, rngs, strict=True)]
     drawn = [draw_tokens(sample, config, rng) for sample, rng in zip(samples, rngs, strict=True)]
-    if config.training and config.jitter:
-        drawn = [jitter(cloud, rng, config.jitter) for cloud, rng in zip(drawn, rngs, strict=True)]
     return collate(drawn, dim)
 
 
@@ -123,27 +117,11 @@ def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generato
     return replace(sample, **drawn | {"position": drawn["position"] @ rotation, "point": sample.point @ rotation})
 
 
-def jitter(cloud: TokenSample, rng: np.random.Generator, strength: float) -> TokenSample:
-    """Disturb the tokens of a cloud, so that nothing fits procedural scenes exactly.
-
-    At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the descriptors' lengths
-    are scaled together by about 12 %, all values get noise, and a tenth of the columns and of the tokens is zeroed.
-    """
-    stretch = np.exp(rng.normal(0, 0.08 * strength, 3)).astype(np.float32)
-    patch = _stretch_points(cloud.patch, cloud.patch_count, stretch, 0.03 * strength, rng)
-    context = _stretch_points(cloud.context, cloud.context_count, stretch, 0.01 * strength, rng)
-    descriptor = cloud.descriptor.copy()
-    lengths = np.sinh(descriptor[:, :LENGTH_DIMS]) * np.exp(rng.normal(0, 0.12 * strength))
-    descriptor[:, :LENGTH_DIMS] = np.arcsinh(lengths)
-    descriptor += rng.normal(0, 0.08 * strength, descriptor.shape)
-    kept = (rng.random(descriptor.shape[1]) > 0.1 * strength) & (rng.random((len(descriptor), 1)) > 0.1 * strength)
-    return replace(cloud, patch=patch, context=context, descriptor=(descriptor * kept).astype(np.float32))
-
-
 def collate(clouds: Sequence[TokenSample], dim: int = 0) -> Batch:
     """Stack drawn clouds of equal sizes; `dim` is the length of the 2D targets."""
     superpoint, target, has_target = _stack_superpoints(clouds, dim)
-    weights = (propagation_weights(c.point, c.position, c.point_superpoint, c.token_superpoint) for c in clouds)
+    names = ("point", "position", "point_superpoint", "token_superpoint")
+    weights = propagation_weights(*(_stack(getattr(c, name) for c in clouds) for name in names))
     none = np.zeros(dim, np.float32)
     return Batch(
         inputs=TokenInput(
@@ -155,7 +133,7 @@ def collate(clouds: Sequence[TokenSample], dim: int = 0) -> Batch:
             _stack(c.position * c.position_scale for c in clouds),
         ),
         point=_stack(c.point for c in clouds),
-        weights=_stack(weights),
+        weights=weights,
         label=_stack(np.full(len(c.point), -1) if c.point_label is None else c.point_label for c in clouds).long(),
         superpoint=torch.from_numpy(superpoint).long(),
         target=torch.from_numpy(target),
@@ -165,21 +143,19 @@ def collate(clouds: Sequence[TokenSample], dim: int = 0) -> Batch:
     )
 
 
-def propagation_weights(
-    point: np.ndarray, position: np.ndarray, point_superpoint: np.ndarray, token_superpoint: np.ndarray
-) -> np.ndarray:
-    """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (P, N) float32; rows sum to 1.
+def propagation_weights(point: Tensor, position: Tensor, point_superpoint: Tensor, token_superpoint: Tensor) -> Tensor:
+    """Return the weights w_ik ~ [l_i = l_k] / (||p_i - p_k|| + 1e-4) of Eq. 4, (B, P, N); rows sum to 1.
 
     A point whose superpoint has no token takes the 3 nearest tokens with the same weights, as in inference.
-    point (P, 3) and position (N, 3), the token centers, are in units of r; the superpoints are (P,) and (N,) ids.
+    point (B, P, 3) and position (B, N, 3), the token centers, are in units of r; the superpoints are (B, P) and (B, N).
     """
-    distance = np.sqrt(((point[:, None] - position[None]) ** 2).sum(axis=2))
-    related = point_superpoint[:, None] == token_superpoint[None]
-    without, count = np.flatnonzero(~related.any(axis=1)), min(FALLBACK, len(position))
-    nearest = np.argpartition(distance[without], count - 1, axis=1)[:, :count]
-    related[without[:, None], nearest] = True
-    weights = related / (distance + EPSILON)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = torch.cdist(point, position, compute_mode="donot_use_mm_for_euclid_dist").add_(float(EPSILON))
+    weights.reciprocal_()
+    related = point_superpoint.unsqueeze(2) == token_superpoint.unsqueeze(1)
+    nearest = weights.topk(min(FALLBACK, position.shape[1]), sorted=False).indices
+    without = ~related.any(dim=2, keepdim=True)
+    weights.mul_(related.scatter(2, nearest, related.gather(2, nearest) | without))
+    return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
 def _stack(arrays: Iterable[np.ndarray]) -> Tensor:
@@ -222,9 +198,3 @@ def _rotation(rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, 2 * np.pi)
     cosine, sine, flip = np.cos(angle), np.sin(angle), rng.choice([-1.0, 1.0])
     return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
-
-
-def _stretch_points(points, count, stretch: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    moved = points[..., :3] * stretch + rng.normal(0, noise, points[..., :3].shape)
-    moved = np.where(_valid(points, count)[..., None], moved, points[..., :3])
-    return np.concatenate([moved, points[..., 3:]], axis=-1, dtype=np.float32)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +29,7 @@ class WorkerDied(NamedTuple):
 
 def run(
     function: Callable[[Item], Result], items: list[Item], workers: int = 1, ray_address: str | None = None
-) -> Iterator[Result | WorkerDied]:
+) -> Generator[Result | WorkerDied]:
     """Yield function(item) as results come, in any order; a module-level function, which other processes find.
 
     `workers` are processes of one thread; one item, or one worker, needs none. A process that dies is replaced, and the
@@ -42,20 +45,25 @@ def run(
 
 
 def write_missing(
-    function: Callable[..., list[str]], items: list[tuple], title: str, workers: int = 1, ray: str | None = None
-) -> list[Path]:
+    function: Callable[..., list[str]], items: list[tuple], title: str, workers: int = 1, ray: str | None = None,
+    seconds: float = math.inf,
+) -> list[Path]:  # fmt: skip
     """Call function(file, ...), which returns messages, for the items whose file is missing; return the files there.
 
-    An item that fails, or whose process dies, is named and counted, and the next call tries it again.
+    An item that fails, or whose process dies, is named and counted, and the next call tries it again. After `seconds`
+    no further item is begun.
     """
     missing = [(function, *item) for item in items if not item[0].is_file()]
-    died = []
-    for messages in tqdm(run(_call, missing, workers, ray), title, len(missing), disable=not missing):
-        if isinstance(messages, WorkerDied):
-            died.append(messages.item[1].stem)
-            messages = [f"{died[-1]} left out: its process died, killed by the system or by an error in native code"]
-        for message in messages:
-            tqdm.write(message)
+    died, end = [], time.monotonic() + seconds
+    with closing(run(_call, missing, workers, ray)) as results:
+        for messages in tqdm(results, title, len(missing), disable=not missing):
+            if isinstance(messages, WorkerDied):
+                died.append(messages.item[1].stem)
+                messages = [f"{died[-1]} left out: its process died, killed by the system or an error in native code"]
+            for message in messages:
+                tqdm.write(message)
+            if time.monotonic() > end:
+                break
     if died:
         tqdm.write(f"{len(died)} of {len(missing)} {title} left out because their processes died: {', '.join(died)}")
     return [out for out, *_ in items if out.is_file()]

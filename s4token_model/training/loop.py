@@ -30,7 +30,7 @@ class Progress:
 
     def __init__(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.path, self.model, self.optimizer, self.step = path, model, optimizer, 0
-        self._values: dict[str, list[float]] = {}
+        self._values: dict[str, list[Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -38,15 +38,18 @@ class Progress:
             optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
 
-    def after_step(self, step: int, losses: dict[str, float], every: int, total: int, write: bool = True) -> None:
-        """Count a finished step; every `every` steps and at the last one, log the mean losses and save the state."""
+    def after_step(self, step: int, losses: dict[str, Any], every: int, total: int, write: bool = True) -> None:
+        """Count a finished step; every `every` steps and at the last one, log the mean losses and save the state.
+
+        losses: numbers, or tensors of one number, which are not read before they are logged.
+        """
         self.step = step
         for name, value in losses.items():
             self._values.setdefault(name, []).append(value)
         if not write or (step % every and step != total):
             return
         with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
-            means = {name: round(sum(values) / len(values), 5) for name, values in self._values.items()}
+            means = {name: round(float(sum(values) / len(values)), 5) for name, values in self._values.items()}
             log.write(json.dumps({"step": step} | means) + "\n")
         self._values = {}
         with atomic.file(self.path) as file:
@@ -75,9 +78,20 @@ def optimizer_step(
             (torch.stack(list(losses.values())).sum() / len(micro_batches)).backward()
         for name, value in reduce_losses(losses).items():
             means[name] = means.get(name, 0.0) + value / len(micro_batches)
+    _descend(optimizer)
+    return means
+
+
+def descend(optimizer: torch.optim.Optimizer, losses: dict[str, Tensor]) -> None:
+    """Take one optimizer step on the sum of losses with clipped gradients; nothing is read back from a GPU."""
+    optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()
+    _descend(optimizer)
+
+
+def _descend(optimizer: torch.optim.Optimizer) -> None:
     nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], MAX_NORM)
     optimizer.step()
-    return means
 
 
 def prefetch(make: Callable[[int], T], steps: range) -> Iterator[tuple[int, T, float]]:

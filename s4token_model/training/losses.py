@@ -38,9 +38,13 @@ def global_distillation(cls: Tensor, target: Tensor) -> Tensor:
 def text_loss(points: Tensor, text: Tensor, label: Tensor, class_weight: Tensor, temperature: float) -> Tensor:
     """L_text = weighted mean over points i of -log softmax_c( cos(f_i, t_c) / temperature ) at the label of i.
 
-    points (P, E) features f; text (C, E) unit features t of the class names; label (P,) long; class_weight (C,) > 0.
+    points (P, E) features f; text (C, E) unit features t of the class names; label (P,) long, -1 does not count;
+    class_weight (C,) > 0. 0 when no point counts.
     """
-    return cross_entropy(normalize(points, dim=-1) @ text.T / temperature, label, class_weight)
+    scores = normalize(points, dim=-1) @ text.T / temperature
+    total = cross_entropy(scores, label, class_weight, ignore_index=-1, reduction="sum")
+    weight = class_weight[label.clamp(min=0)] * (label >= 0)
+    return total / weight.sum().clamp(min=1e-12)
 
 
 def balanced_weights(counts: Tensor, power: float = 0.5) -> Tensor:

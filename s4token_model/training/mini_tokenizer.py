@@ -1,10 +1,10 @@
-"""Train the tokenizer of s4token-mini in front of its frozen CLIP: distillation (Eq. 8, 9) and the text target."""
+"""Train the tokenizer of s4token-mini in front of its frozen CLIP: the text target, and distillation (Eq. 8, 9)."""
 
 from __future__ import annotations
 
-from functools import partial
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,14 +21,16 @@ from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
 from s4token_model.procedural.related_words import RELATED
-from s4token_model.training.batches import Batch, DrawConfig, Sampler
-from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
+from s4token_model.training.batches import Batch, DrawConfig
+from s4token_model.training.loop import Progress, cosine_rate, descend, stop_on_nan
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
-from s4token_model.training.procedural_samples import SceneSamplers
+from s4token_model.training.procedural_samples import TrainingScenes
+from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
 
-VALIDATION_BATCHES = 12
 NAME_CHANCE = 0.65  # that a class goes by its name in a step
+VALIDATION_BATCH = 8  # clouds
+SCHEDULE = 1_000_000  # steps of the learning rate from the first to the last step of the training
 STREET_NAMES = ("person", *STREET)
 
 
@@ -40,18 +42,26 @@ class StepVocabulary(NamedTuple):
 
 
 class MiniTrainer:
-    """The tokenizer, the running mean of its weights, which is the result, and what all steps share."""
+    """The tokenizer, the running mean of its weights, which is the result, and what all steps share; on one device."""
 
     def __init__(self, clip: FrozenClip, pipeline: Config, config: MiniConfig, class_weight: Tensor):
         torch.manual_seed(config.seed)
-        self.clip, self.pipeline, self.config, self.class_weight = clip, pipeline, config, class_weight
+        self.clip, self.pipeline, self.config = clip, pipeline, config
+        self.device, self.class_weight = clip.device, class_weight.to(clip.device)
         self.classes = class_names(config)
         self.tokenizer = Tokenizer(pipeline.tokenizer, clip.width)
         if config.start:
             self.tokenizer.load_state_dict(checkpoint.load(config.start, pipeline)[0].state_dict())
+        self.tokenizer.to(self.device)
         self.mean = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         self.text = synonym_features(clip, pipeline, self.classes)
-        self.bf16 = resolve_precision(config.precision) == "bf16"
+        self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
+
+    def draw_names(self, rng: np.random.Generator, outdoors: bool) -> tuple[StepVocabulary, Tensor]:
+        """Draw the class names of a step, and the text features (C + 1, E) of the classes and "other furniture"."""
+        names, text = draw_vocabulary(rng, self.classes, outdoors), draw_synonyms(self.text, rng)
+        names = StepVocabulary(*(value.to(self.device, non_blocking=True) for value in names))
+        return names, text.to(self.device, non_blocking=True)
 
     def compute_losses(
         self, batch: Batch, names: StepVocabulary, text: Tensor, skip_blocks: bool = False
@@ -60,93 +70,110 @@ class MiniTrainer:
 
         The text loss is over `names` and the points they stand for. text (C + 1, E): classes and "other furniture".
         """
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        config = self.config
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             features, cls = self.clip.encode_tokens(self.tokenizer(batch.inputs), skip_blocks)
-        features, cls = features.float(), cls.float()
-        points = batch.weights @ normalize(features, dim=-1)
-        row = names.row[batch.label].masked_fill(batch.label < 0, -1)
-        named, weight = row >= 0, self.class_weight[names.names]
-        local = local_distillation(points.flatten(0, 1), batch.superpoint.flatten(), batch.target, batch.has_target)
-        target = text_loss(points[named], text[names.names], row[named], weight, self.pipeline.vocabulary.temperature)
-        return {
-            "local": self.config.distill_weight * local,
-            "global": self.config.distill_weight * global_distillation(cls, batch.global_target),
-            "text": self.config.text_weight * target,
-        }
-
-    @torch.no_grad()
-    def validate(self, held_out: SceneSamplers, skip_blocks: bool = False) -> dict[str, float]:
-        """mIoU of the mean weights on held-out rooms, with all tokens, and on streets among their own names."""
-        found = {}
-        if held_out.rooms.samples:
-            rooms = torch.arange(len(self.classes)) < len(INDOOR)
-            found["held_out_miou"] = self._miou(held_out.rooms, rooms, VALIDATION_BATCHES, skip_blocks)
-        if held_out.streets.samples and len(self.classes) > len(INDOOR):
-            streets = torch.tensor([name in STREET_NAMES for name in self.classes])
-            found["held_out_streets"] = self._miou(held_out.streets, streets, VALIDATION_BATCHES // 2, skip_blocks)
+        points = (batch.weights @ normalize(features.float(), dim=-1)).flatten(0, 1)
+        label = batch.label.flatten()
+        row = names.row[label].masked_fill(label < 0, -1)
+        weight, temperature = self.class_weight[names.names], self.pipeline.vocabulary.temperature
+        found = {"text": config.text_weight * text_loss(points, text[names.names], row, weight, temperature)}
+        if config.distill_weight:
+            local = local_distillation(points, batch.superpoint.flatten(), batch.target, batch.has_target)
+            found["local"] = config.distill_weight * local
+            found["global"] = config.distill_weight * global_distillation(cls.float(), batch.global_target)
         return found
 
-    def _miou(self, sampler: Sampler, allowed: Tensor, batches: int, skip_blocks: bool) -> float:
+    @torch.no_grad()
+    def validate(self, held_out: TrainingScenes, skip_blocks: bool = False) -> dict[str, float]:
+        """mIoU of the mean weights on held-out rooms, with all tokens, and on streets among their own names."""
+        found = {}
+        if held_out.rooms is not None:
+            rooms = torch.arange(len(self.classes)) < len(INDOOR)
+            found["held_out_miou"] = self._miou(held_out.rooms, rooms, skip_blocks)
+        if held_out.streets is not None and len(self.classes) > len(INDOOR):
+            streets = torch.tensor([name in STREET_NAMES for name in self.classes])
+            found["held_out_streets"] = self._miou(held_out.streets, streets, skip_blocks)
+        return found
+
+    def _miou(self, samples: SceneBatches, allowed: Tensor, skip_blocks: bool) -> float:
         """mIoU over the classes present; only points of `allowed` (C,) classes count, and only these are predicted."""
         text = torch.stack([rows[0] for rows in self.text[:-1]])
         counts = np.zeros((len(text), len(text) + 1), np.int64)
-        draw_config = DrawConfig(self.pipeline.sampling.tokens, training=False)
-        for seed in range(batches):
-            batch = sampler.draw(draw_config, [np.random.default_rng([seed])] * self.config.batch)
+        everything = DrawConfig(self.pipeline.sampling.tokens, training=False)
+        for start in range(0, samples.size, VALIDATION_BATCH):
+            batch = samples.draw(np.arange(start, min(start + VALIDATION_BATCH, samples.size)), everything)
             features, _ = self.clip.encode_tokens(self.mean.module(batch.inputs), skip_blocks)
-            points = batch.weights @ normalize(features, dim=-1)
-            counted = (batch.label >= 0) & allowed[batch.label]
+            points, label = (batch.weights @ normalize(features, dim=-1)).cpu(), batch.label.cpu()
+            counted = (label >= 0) & allowed[label]
             scores = (points[counted] @ text.T).masked_fill(~allowed, -torch.inf)
-            counts += metrics.confusion(batch.label[counted].numpy(), scores.argmax(dim=-1).numpy(), len(text))
+            counts += metrics.confusion(label[counted].numpy(), scores.argmax(dim=-1).numpy(), len(text))
         return metrics.scores(counts).miou
 
 
 def train(
-    samples: SceneSamplers, held_out: SceneSamplers, clip: FrozenClip, pipeline: Config, config: MiniConfig, run: Path
+    samples: TrainingScenes, held_out: TrainingScenes, clip: FrozenClip, pipeline: Config, config: MiniConfig, run: Path
 ) -> Tokenizer:
-    """Train and return the tokenizer with the mean of its weights over the last steps; a state in `run` is resumed."""
+    """Train and return the tokenizer with the mean of its weights over the last steps; a state in `run` is resumed.
+
+    With a limit of time, as many steps are taken as it allows, and only the last weights are tried on held-out scenes.
+    """
     trainer = MiniTrainer(clip, pipeline, config, class_weights(samples, class_names(config)))
-    weights = trainer.tokenizer.parameters()
-    optimizer = torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+    weights = list(trainer.tokenizer.parameters())
+    optimizer = torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
     state = nn.ModuleDict({"live": trainer.tokenizer, "mean": trainer.mean})
+    state.register_buffer("seconds", torch.zeros((), dtype=torch.float64))
     progress = Progress(run / "tokenizer.pt", state, optimizer)
-    batches = prefetch(lambda step: draw(samples, step, pipeline, config), range(progress.step, config.steps))
-    bar = tqdm(batches, "tokenizer", config.steps, initial=progress.step)
-    for step, batch, _ in bar:
+    limit, begin = 60 * config.train_minutes, time.monotonic() - float(state.seconds)
+
+    def finished() -> float:
+        """The part of the training that is over, of its time or of its steps."""
+        state.seconds.fill_(time.monotonic() - begin)
+        return float(state.seconds) / limit if limit else progress.step / config.steps
+
+    bar = tqdm(desc="tokenizer", total=None if limit else config.steps, initial=progress.step)
+    done = finished()
+    while done < 1:
+        step, skip_blocks = progress.step, done < config.skip_share  # frozen blocks slow the first learning down
+        batch = draw(samples, step, done, pipeline, config)
         rng = np.random.default_rng([config.seed, 17, step])
-        skip_blocks = step < round(config.skip_share * config.steps)  # frozen blocks slow the first learning down
-        names = draw_vocabulary(rng, trainer.classes, is_street_step(step, samples, config))
-        text = draw_synonyms(trainer.text, rng)
-        cosine_rate(optimizer, config.rate, step, config.steps, config.last_rate)
-        compute_losses = partial(trainer.compute_losses, names=names, text=text, skip_blocks=skip_blocks)
-        values = optimizer_step(optimizer, compute_losses, [batch], run, step)
+        names, text = trainer.draw_names(rng, is_street_step(step, samples, config))
+        cosine_rate(optimizer, config.rate, round(done * SCHEDULE), SCHEDULE, config.last_rate)
+        losses = trainer.compute_losses(batch, names, text, skip_blocks)
+        descend(optimizer, losses)
         trainer.mean.update_parameters(trainer.tokenizer)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            values |= (found := trainer.validate(held_out, skip_blocks))
+        # A loss is read only here: on a GPU, reading one would wait for all steps before
+        values: dict[str, Any] = {name: loss.detach() for name, loss in losses.items()}
+        progress.step = step + 1
+        done = finished()
+        bar.update()
+        if progress.step % config.save_every == 0 or done >= 1:
+            stop_on_nan(losses, run, {"step": step, "batch": batch})
+            values |= (found := trainer.validate(held_out, skip_blocks) if done >= 1 or not limit else {})
             bar.set_postfix({name: round(value, 3) for name, value in found.items()})
-        progress.after_step(step + 1, values, config.save_every, config.steps)
-    return trainer.mean.module
+        progress.after_step(step + 1, values, config.save_every, step + 1 if done >= 1 else 0)
+    bar.close()
+    return trainer.mean.module.cpu()
 
 
-def draw(samples: SceneSamplers, step: int, pipeline: Config, config: MiniConfig) -> Batch:
-    """Draw the batch of a step, the same for a step and seed."""
+def draw(samples: TrainingScenes, step: int, done: float, pipeline: Config, config: MiniConfig) -> Batch:
+    """Draw the batch of a step, the same for a step and seed; `done` is the part of the training before it."""
     rng = np.random.default_rng([config.seed, 13, step])
-    sampler = samples.streets if is_street_step(step, samples, config) else samples.rooms
-    return sampler.draw(draw_config(step, pipeline, config), [rng] * config.batch)
+    chosen = samples.streets if is_street_step(step, samples, config) else samples.rooms
+    return chosen.draw(chosen.choose(config.batch, rng), draw_config(done, pipeline, config), rng, config.blur)
 
 
-def draw_config(step: int, pipeline: Config, config: MiniConfig) -> DrawConfig:
-    """How the batch of a step is drawn: few tokens for speed, as many as at inference in the last steps."""
-    last_part = step >= (1 - config.full_share) * config.steps
-    tokens = pipeline.sampling.tokens if last_part else config.tokens
-    return DrawConfig(tokens, config.step_points, config.patch_points, config.context_points, jitter=config.blur)
+def draw_config(done: float, pipeline: Config, config: MiniConfig) -> DrawConfig:
+    """How a batch is drawn: few tokens for speed, as many as at inference in the last part of the training."""
+    tokens = pipeline.sampling.tokens if done >= 1 - config.full_share else config.tokens
+    return DrawConfig(tokens, config.step_points, config.patch_points, config.context_points)
 
 
-def is_street_step(step: int, samples: SceneSamplers, config: MiniConfig) -> bool:
+def is_street_step(step: int, samples: TrainingScenes, config: MiniConfig) -> bool:
     """Whether a step sees only streets, and only their class names: nobody looks for a bathtub on a road."""
-    if not samples.streets.samples or not config.street_share:
+    if samples.streets is None or not config.street_share:
         return False
-    return not samples.rooms.samples or np.random.default_rng([config.seed, 19, step]).random() < config.street_steps
+    return samples.rooms is None or np.random.default_rng([config.seed, 19, step]).random() < config.street_steps
 
 
 def class_names(config: MiniConfig) -> tuple[str, ...]:
@@ -154,21 +181,22 @@ def class_names(config: MiniConfig) -> tuple[str, ...]:
     return PROCEDURAL if config.street_share else INDOOR
 
 
-def class_weights(samples: SceneSamplers, classes: tuple[str, ...] = INDOOR) -> Tensor:
+def class_weights(samples: TrainingScenes, classes: tuple[str, ...] = INDOOR) -> Tensor:
     """Weights of the classes and "other furniture": classes of streets are weighed among streets, the rest in rooms."""
-    rooms, streets = (label_counts(sampler, len(classes)) for sampler in (samples.rooms, samples.streets))
-    other = sum(rooms[classes.index(name)] for name in OTHER_FURNITURE)
-    indoors = balanced_weights(torch.from_numpy(np.append(rooms, other)))
+    rooms, streets = (label_counts(scenes, len(classes)) for scenes in (samples.rooms, samples.streets))
+    other = rooms[[classes.index(name) for name in OTHER_FURNITURE]].sum()
+    indoors = balanced_weights(torch.cat([rooms, other[None]]))
     if not streets.any():
         return indoors
-    outdoors = balanced_weights(torch.from_numpy(np.append(streets, 0)))
+    outdoors = balanced_weights(torch.cat([streets, torch.zeros_like(other[None])]))
     return torch.where(torch.tensor([name in STREET for name in (*classes, "")]), outdoors, indoors)
 
 
-def label_counts(sampler: Sampler, classes: int) -> np.ndarray:
+def label_counts(scenes: SceneBatches | None, classes: int) -> Tensor:
     """How many points (C,) of each class the samples have."""
-    labels = [sample.point_label[sample.point_label >= 0] for sample in sampler.samples]
-    return sum((np.bincount(label, minlength=classes) for label in labels), np.zeros(classes, np.int64))
+    if scenes is None:
+        return torch.zeros(classes, dtype=torch.long)
+    return torch.bincount(scenes.points.point_label.cpu().flatten().long() + 1, minlength=classes + 1)[1:]
 
 
 def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from scipy.ndimage import distance_transform_edt
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.io.depth_image import project
+from s4token_model.kernels.parallel import processors
 from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, one_window
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
@@ -21,9 +23,16 @@ from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
 from s4token_model.training import jobs, token_samples
-from s4token_model.training.batches import Sampler
+from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
-from s4token_model.training.token_samples import SUFFIX, Pictures, SeenPixels, TokenSample
+from s4token_model.training.token_samples import (
+    SUFFIX,
+    Pictures,
+    SeenPixels,
+    TokenSample,
+    load_sample,
+    load_with_targets,
+)
 
 KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.street_share
 KIND_CHANCES = (0.78, 0.09, 0.08, 0.05)
@@ -37,11 +46,11 @@ RADIUS_FACTORS = (0.7, 1.5)
 MIN_CLASS_POINTS = 8  # of a class, for a scene to count as one that has it
 
 
-class SceneSamplers(NamedTuple):
-    """Samplers of the rooms and objects, and of the streets, with their samples in memory."""
+class TrainingScenes(NamedTuple):
+    """The rooms and objects, and the streets; None where there are none."""
 
-    rooms: Sampler
-    streets: Sampler
+    rooms: SceneBatches | None
+    streets: SceneBatches | None
 
 
 def sample_path(folder: Path, seed: int) -> Path:
@@ -50,18 +59,22 @@ def sample_path(folder: Path, seed: int) -> Path:
 
 
 def prepare(
-    folder: Path, seeds: range, pipeline: Config, config: MiniConfig, pictures_only: bool = False, workers: int = 2
+    folder: Path, seeds: range, pipeline: Config, config: MiniConfig, pictures_only: bool = False, minutes: float = 0.0
 ) -> list[Path]:
     """Make the missing samples of all seeds in parallel processes, and return all; scenes that fail are left out.
 
-    With `pictures_only` a sample holds only pictures and their labels, which is all that the CLIP needs.
+    After `minutes`, if not 0, no scene is begun. With `pictures_only` a sample holds only pictures and their labels,
+    which is all that the CLIP needs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = [(sample_path(folder, seed), seed, pipeline, config, pictures_only) for seed in seeds]
-    written = jobs.write_missing(prepare_one, found, "scenes", workers)
-    failed = [seed for seed in seeds if not sample_path(folder, seed).is_file()]
-    if len(failed) > 0.05 * len(seeds):
-        raise ValueError(f"{len(failed)} of {len(seeds)} scenes failed, e.g. {failed[:5]}; see the messages above")
+    seconds = 60 * minutes or math.inf
+    written = jobs.write_missing(prepare_one, found, "scenes", config.workers or processors(), seconds=seconds)
+    # Scenes are begun in order, so all before the last one that is there were tried
+    tried = [path for path, *_ in found if not written or path <= written[-1]]
+    if len(tried) - len(written) > 0.05 * len(tried):
+        failed = sorted({path.stem for path in tried} - {path.stem for path in written})
+        raise ValueError(f"{len(failed)} of {len(tried)} scenes failed, e.g. {failed[:5]}; see the messages above")
     return written
 
 
@@ -93,11 +106,13 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     most = pipeline.windows.maximum if rng.random() < WINDOWED else 1
     patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, most)
     patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
-    # Photograph it, and choose the points that the losses look at
-    views = _render(scene, caster, config, _style(rng), float(rng.uniform(50, 75)), rng)
+    # Choose the points that the losses look at, and photograph the scene if its pictures are distilled
     labels = raw.label[patched.working.original_index[inside]]
     chosen = inside[draw_points(labels, config.points, 0.5 if kind == "street" else 0.0, rng)]
     sample = token_samples.make_sample(patched, pipeline, chosen, raw.label)
+    if not config.distill_weight:
+        return sample
+    views = _render(scene, caster, config, _style(rng), float(rng.uniform(50, 75)), rng)
     seen = seen_pixels(patched, raw.xyz, views)
     return replace(sample, pictures=labeled_pictures(scene, views), seen=seen)
 
@@ -126,12 +141,17 @@ def make_pictures(seed: int, config: MiniConfig) -> Pictures:
     return labeled_pictures(scene, _render(scene, Caster(scene), config, _style(rng), fov, rng))
 
 
-def load_scenes(paths: list[Path], targets: Path, dim: int, balance: float = 0.0) -> SceneSamplers:
-    """Read samples without their pictures, and their 2D targets (E = `dim`) from the folder `targets`."""
-    samples = [token_samples.load_with_targets(path, targets) for path in paths]
+def load_scenes(
+    paths: list[Path], device: str, targets: Path | None = None, dim: int = 0, balance: float = 0.0
+) -> TrainingScenes:
+    """Read samples without their pictures, and their 2D targets (E = `dim`) from the folder `targets`, if given."""
+    samples = [load_with_targets(path, targets) if targets else load_sample(path, pictures=False) for path in paths]
     rooms, streets = ([s for s in samples if is_outdoors(s) == outdoors] for outdoors in (False, True))
     weights = scene_weights([sample.point_label for sample in rooms], balance) if balance and rooms else None
-    return SceneSamplers(Sampler(rooms, dim, weights), Sampler(streets, dim))
+    return TrainingScenes(
+        SceneBatches(rooms, device, dim, weights) if rooms else None,
+        SceneBatches(streets, device, dim) if streets else None,
+    )
 
 
 def is_outdoors(sample: TokenSample) -> bool:

@@ -60,6 +60,8 @@ class MiniConfig:
     """Settings of `make mini-model`: procedural scenes, a small CLIP, then the tokenizer in front of it."""
 
     scenes: int = option(3600, "procedural scenes to train on", 1, 1000000)
+    scene_minutes: float = option(0.0, "time limit for making them, fewer if it is reached; 0: none", 0.0, 1e6)
+    workers: int = option(0, "processes that make scenes; 0: one per processor", 0, 1024)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
     clip_scenes: int = option(1200, "further scenes, pictures only, to train the small CLIP on", 1, 1000000)
     street_share: float = option(0.2, "fraction of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
@@ -72,8 +74,11 @@ class MiniConfig:
     clip_images: int = option(32, "pictures per step", 2, 4096)
     clip_regions: int = option(3, "groups of regions per step; a class occurs at most once in each", 1, 64)
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
-    start: str = option("", "checkpoint whose CLIP and tokenizer to start from; empty: train from scratch")
+    clip: str = option("", "folder of a CLIP to train in front of; empty: that of `start`, or a new one")
+    start: str = option("", "checkpoint whose tokenizer to start from; empty: train from scratch")
     steps: int = option(9000, "steps of training the tokenizer", 1, 10000000)
+    train_minutes: float = option(0.0, "train the tokenizer for so long, whatever `steps` is; 0: no limit", 0.0, 1e6)
+    device: str = option("cpu", "where the tokenizer is trained: cpu or cuda", choices=("cpu", "cuda"))
     scene_balance: float = option(1.0, "how strongly rooms with rare classes are preferred; 0: all alike", 0.0, 1.0)
     street_steps: float = option(0.2, "fraction of the steps that see only streets, if there are streets", 0.0, 1.0)
     batch: int = option(6, "clouds per step", 1, 4096)
@@ -86,9 +91,9 @@ class MiniConfig:
     patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
     context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
     blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0: none", 0.0, 10.0)
-    distill_weight: float = option(0.2, "weight of the local and of the global distillation (Eq. 8, 9)", 0.0, 100.0)
+    distill_weight: float = option(0.0, "weight of both distillations (Eq. 8, 9); 0: no pictures", 0.0, 100.0)
     text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
-    precision: str = option("auto", "auto: bf16 if the processor supports it", choices=("auto", "fp32", "bf16"))
+    precision: str = option("auto", "auto: bf16 if the device supports it", choices=("auto", "fp32", "bf16"))
     save_every: int = option(250, "steps between saved states", 1, 1000000)
 
 

@@ -1,7 +1,7 @@
 """s4token mini-model [key=value ...] [run=DIR] [out=DIR]: train the embedded default s4token-mini again.
 
-Scenes -> small CLIP -> 2D targets -> tokenizer -> checkpoint. Unlike the paper's self-supervised recipe (pretrain.py),
-s4token-mini learns from labels of procedural scenes, beside 2D targets; no masked modeling, no clustering.
+Small CLIP -> scenes -> tokenizer -> checkpoint. Unlike the paper's self-supervised recipe (pretrain.py), s4token-mini
+learns from labels of procedural scenes, and from 2D targets if distill_weight is set; no masked modeling.
 
 Every stage leaves files in the run folder and is skipped or resumed if they are there. Keys are those of MiniConfig,
 and of the pipeline's Config, e.g. steps=100 tokenizer.width=64; config/mini.yaml holds their values for s4token-mini.
@@ -13,6 +13,8 @@ import json
 import shutil
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,29 +58,27 @@ def train(given: MiniRun) -> None:
     run.mkdir(parents=True, exist_ok=True)
     _save_settings(given)
     started = time.time()
-    # Small CLIP: copied from a checkpoint, or trained on pictures of further scenes
-    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES)
-    held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, config)
+    # Small CLIP: copied, or trained on pictures of further scenes
     _make_clip(given)
-    frozen = clip.load(pipeline.clip, run)
+    frozen = clip.load(pipeline.clip, run, config.device)
     known_words.save(run / "clip", known_words.encode(TRAINED_WORDS, frozen.encode_text))
-    accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
-    print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
-    # Scenes and their 2D targets, then the tokenizer
+    # Scenes, and their 2D targets where they are distilled
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES)
+    held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, replace(config, distill_weight=0.0))
     seeds = range(config.seed, config.seed + config.scenes)
-    paths = procedural_samples.prepare(run / "scenes", seeds, pipeline, config)
-    targets.prepare(paths, run / "targets", frozen)
-    targets.prepare(held_out, run / "held_out_targets", frozen)
-    samples = procedural_samples.load_scenes(paths, run / "targets", frozen.dim, config.scene_balance)
-    validation = procedural_samples.load_scenes(held_out, run / "held_out_targets", frozen.dim)
+    paths = procedural_samples.prepare(run / "scenes", seeds, pipeline, config, minutes=config.scene_minutes)
+    dim = frozen.dim if config.distill_weight else 0
+    if dim:
+        targets.prepare(paths, run / "targets", frozen)
+    samples = procedural_samples.load_scenes(paths, config.device, run / "targets", dim, config.scene_balance)
+    validation = procedural_samples.load_scenes(held_out, config.device)
     trained = mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
     # Checkpoint, in one step: until here, nothing was written to `out`
     provenance = {
         "command": "make mini-model",
-        "data": f"{len(paths)} procedural scenes, seeds {seeds[0]} to {seeds[-1]}",
+        "data": f"{len(paths)} procedural scenes, seeds {paths[0].stem} to {paths[-1].stem}",
         "training": configs.to_dict(config),
         "torch": torch.__version__,
-        "clip_region_accuracy": round(accuracy, 4),
         "minutes_this_run": round((time.time() - started) / 60, 1),
         "clip_sha256": checkpoint.digest(run / "clip" / "open_clip_model.safetensors"),
     }
@@ -100,15 +100,24 @@ def parse(words: list[str]) -> MiniRun:
 
 
 def _make_clip(given: MiniRun) -> None:
-    """Copy the CLIP of config.start to run/clip, or train it there, unless it is there already."""
+    """Copy the CLIP of config.clip or config.start to run/clip, or train it there, unless it is there already."""
     run, _, pipeline, config = given
-    if config.start and not (run / "clip").exists():
+    if (run / "clip" / "open_clip_config.json").is_file():
+        return
+    if config.clip or config.start:
+        source = Path(config.clip) if config.clip else checkpoint.resolve(config.start) / "clip"
+        if not (source / "open_clip_config.json").is_file():
+            raise ValueError(f"{source} holds no open_clip_config.json; clip= takes the folder of a CLIP")
         with atomic.folder(run / "clip") as new:
-            shutil.copytree(checkpoint.resolve(config.start) / "clip", new, dirs_exist_ok=True)
-    if not (run / "clip" / "open_clip_config.json").is_file():
-        seeds = range(config.seed + CLIP_SEED, config.seed + CLIP_SEED + config.clip_scenes)
-        pictures = procedural_samples.prepare(run / "pictures", seeds, pipeline, config, pictures_only=True)
-        mini_clip.train(pictures, run / "clip", run, config)
+            shutil.copytree(source, new, dirs_exist_ok=True)
+        return
+    first = config.seed + CLIP_SEED
+    pictures = partial(procedural_samples.prepare, pipeline=pipeline, config=config, pictures_only=True)
+    mini_clip.train(pictures(run / "pictures", range(first, first + config.clip_scenes)), run / "clip", run, config)
+    held_out = pictures(run / "held_out_pictures", range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES))
+    frozen = clip.load(pipeline.clip, run)
+    accuracy = mini_clip.region_accuracy(frozen.model.visual, frozen.encode_text, held_out)
+    print(f"small CLIP: {100 * accuracy:.1f} % of held-out regions named right, mean over classes", flush=True)
 
 
 def _save_settings(given: MiniRun) -> None:

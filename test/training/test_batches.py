@@ -15,12 +15,16 @@ from s4token_model.training.batches import DrawConfig, Sampler
 from s4token_model.training.token_samples import Targets
 
 
+def weights_of(*arrays):
+    return batches.propagation_weights(*(torch.from_numpy(a)[None] for a in arrays))[0].numpy()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_training_propagates_as_inference_does(seed):
     rng = np.random.default_rng(seed)
     position, point = (rng.normal(size=(n, 3)).astype(np.float32) for n in (9, 80))
     token_superpoint, point_superpoint = (rng.integers(0, k, n).astype(np.int32) for k, n in ((4, 9), (5, 80)))
-    weights = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
+    weights = weights_of(point, position, point_superpoint, token_superpoint)
     scores = rng.normal(size=(9, 4)).astype(np.float32)
     expected = propagate(point, point_superpoint, TokenCenters(position, token_superpoint, 1.0), scores)
     assert not np.isin(point_superpoint, token_superpoint).all(), "some points take the nearest tokens"
@@ -33,7 +37,7 @@ def test_propagation_weights_are_those_of_the_formula(tokens):
     rng = np.random.default_rng(tokens)
     position, point = rng.normal(size=(tokens, 3)), rng.normal(size=(30, 3))
     token_superpoint, point_superpoint = rng.integers(0, 3, tokens), rng.integers(0, 4, 30)
-    found = batches.propagation_weights(point, position, point_superpoint, token_superpoint)
+    found = weights_of(point, position, point_superpoint, token_superpoint)
     for i, row in enumerate(found):
         distance = np.linalg.norm(position - point[i], axis=1)
         members = np.flatnonzero(token_superpoint == point_superpoint[i])
@@ -89,32 +93,6 @@ def test_rotations_are_about_the_vertical_and_keep_lengths():
         assert rotation[2].tolist() == [0, 0, 1] and rotation[:, 2].tolist() == [0, 0, 1]
         signs.add(round(float(np.linalg.det(rotation))))
     assert signs == {-1, 1}
-
-
-def test_jitter_disturbs_but_keeps_padding_and_positions():
-    config = DrawConfig(12, 40, 8, 8)
-    drawn = batches.draw_tokens(fake_sample(0, 32), config, np.random.default_rng(0))
-    once, again = (batches.jitter(drawn, np.random.default_rng(4), 1.0) for _ in range(2))
-    for name in ("patch", "context", "descriptor"):
-        assert getattr(once, name).dtype == np.float32 and np.array_equal(getattr(once, name), getattr(again, name))
-        assert not np.array_equal(getattr(once, name), getattr(drawn, name))
-    for name in ("patch", "context"):
-        mask = np.arange(8) < getattr(drawn, f"{name}_count")[:, None]
-        before, after = getattr(drawn, name), getattr(once, name)
-        assert (after[~mask] == before[~mask]).all() and np.array_equal(after[..., 3:], before[..., 3:])
-    for name in ("patch_count", "context_count", "position", "token_superpoint", "point", "targets"):
-        assert getattr(once, name) is getattr(drawn, name)
-    same = batches.jitter(drawn, np.random.default_rng(4), 0.0)
-    np.testing.assert_allclose(same.descriptor, drawn.descriptor, atol=1e-5)
-    np.testing.assert_allclose(same.patch, drawn.patch, atol=1e-6)
-
-
-def test_samples_are_drawn_by_their_weights_in_training_only():
-    samples = [replace(fake_sample(k, 8), category=np.int32(k)) for k in range(4)]
-    sampler = Sampler(samples, 8, np.array([0.1, 0.1, 0.1, 0.7]))
-    for training, low, high in ((True, 0.6, 0.8), (False, 0.15, 0.35)):
-        batch = sampler.draw(DrawConfig(12, 40, 8, 8, training=training), [np.random.default_rng(0)] * 200)
-        assert low < float((batch.category == 3).float().mean()) < high
 
 
 def test_a_generator_per_cloud_gives_the_batch_however_it_is_split():

@@ -63,6 +63,13 @@ def test_a_job_that_kills_its_process_is_named_and_counted_and_the_others_are_do
     assert len(jobs.write_missing(write_text, items, "files")) == 5, "the next call tries them again"
 
 
+def test_after_its_time_no_further_item_is_begun_and_those_in_work_are_finished(tmp_path):
+    items = [(tmp_path / f"f{k}", "good") for k in range(6)]
+    found = jobs.write_missing(write_text, items, "files", 2, seconds=0.0)
+    assert found == [path for path, _ in items[: len(found)]] and 2 <= len(found) <= 3
+    assert len(jobs.write_missing(write_text, items, "files")) == 6
+
+
 def test_processes_that_do_not_start_end_the_run_with_a_line(monkeypatch):
     monkeypatch.setattr(jobs, "_start_worker", os.abort)
     with pytest.raises(ValueError, match="end before they start to work; use one worker"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,18 +18,19 @@ from s4token_model.pipeline import clip
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.segmenter import Segmenter
 from s4token_model.training import jobs, mini_clip, mini_tokenizer, procedural_samples, token_samples, train_mini
-from s4token_model.training.batches import Sampler
 from s4token_model.training.losses import text_loss
 from s4token_model.training.mini_tokenizer import MiniTrainer, StepVocabulary
-from s4token_model.training.procedural_samples import SceneSamplers
+from s4token_model.training.procedural_samples import TrainingScenes
+from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
 
 
-def fake_scenes(rooms: int, streets: int = 0) -> SceneSamplers:
-    """Samplers of random samples; those of streets have classes of streets."""
+def fake_scenes(rooms: int, streets: int = 0) -> TrainingScenes:
+    """Random samples; those of streets have classes of streets."""
     outdoors = [fake_sample(seed, 32) for seed in range(streets)]
     outdoors = [replace(s, point_label=s.point_label + np.int16(len(INDOOR))) for s in outdoors]
-    return SceneSamplers(Sampler([fake_sample(seed, 32) for seed in range(rooms)], 32), Sampler(outdoors, 32))
+    indoors = [fake_sample(seed, 32) for seed in range(rooms)]
+    return TrainingScenes(*(SceneBatches(found, dim=32) if found else None for found in (indoors, outdoors)))
 
 
 MINI = configs.replace(
@@ -45,38 +47,80 @@ def frozen(tiny_model):
 
 def last_batch():
     """The batch of the last step, with all tokens."""
-    return mini_tokenizer.draw(fake_scenes(3), MINI.steps - 1, PIPELINE, MINI)
+    return mini_tokenizer.draw(fake_scenes(3), MINI.steps - 1, 0.99, PIPELINE, MINI)
 
 
-def fit(frozen, run):
-    return mini_tokenizer.train(fake_scenes(3), fake_scenes(2), frozen, PIPELINE, MINI, run).state_dict()
+def fit(frozen, run, config=MINI):
+    return mini_tokenizer.train(fake_scenes(3), fake_scenes(2), frozen, PIPELINE, config, run).state_dict()
+
+
+def logged(run):
+    return [json.loads(line) for line in (run / "tokenizer.jsonl").read_text().splitlines()]
 
 
 def test_the_tokenizer_resumes_to_the_same_weights_and_leaves_clip_alone(frozen, tmp_path, monkeypatch):
-    monkeypatch.setattr(mini_tokenizer, "VALIDATION_BATCHES", 1)
     before = {name: tensor.clone() for name, tensor in frozen.state_dict().items()}
     whole = fit(frozen, tmp_path / "a")
-    draw_config = mini_tokenizer.draw_config
+    draw = mini_tokenizer.draw
 
-    def killed(step, *rest):
+    def killed(samples, step, *rest):
         if step == 3:
             raise KeyboardInterrupt
-        return draw_config(step, *rest)
+        return draw(samples, step, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mini_tokenizer, "draw_config", killed)
+        patch.setattr(mini_tokenizer, "draw", killed)
         fit(frozen, tmp_path / "b")
     again = fit(frozen, tmp_path / "b")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert all(torch.equal(before[name], tensor) for name, tensor in frozen.state_dict().items())
+    assert [line["step"] for line in logged(tmp_path / "b")] == [2, 4] and "held_out_miou" in logged(tmp_path / "b")[0]
+
+
+def test_a_limit_of_time_ends_the_training_with_its_schedule_finished(frozen, tmp_path, monkeypatch):
+    clock = iter(np.arange(0.0, 90, 10))  # every step takes ten seconds
+    monkeypatch.setattr(mini_tokenizer, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    rates, tokens = [], []
+    cosine_rate, draw = mini_tokenizer.cosine_rate, mini_tokenizer.draw
+    monkeypatch.setattr(mini_tokenizer, "cosine_rate", lambda *given: rates.append(cosine_rate(*given)))
+
+    def drawn(*given):
+        batch = draw(*given)
+        tokens.append(batch.inputs.position.shape[1])
+        return batch
+
+    monkeypatch.setattr(mini_tokenizer, "draw", drawn)
+    limited = configs.replace(MINI, {"train_minutes": 1.0, "last_rate": 0.0, "steps": 1, "full_share": 0.4})
+    fit(frozen, tmp_path, limited)
+    lines = logged(tmp_path)
+    assert [line["step"] for line in lines] == [2, 4, 5] and ["held_out_miou" in line for line in lines] == [0, 0, 1]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.1 * rates[0] and tokens == [8, 8, 8, 12, 12]
+    clock = iter(np.arange(0.0, 90, 10))
+    fit(frozen, tmp_path, limited)  # a finished run takes no further step
+    assert logged(tmp_path) == lines
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_unsaved(frozen, tmp_path, monkeypatch):
+    draw = mini_tokenizer.draw
+
+    def broken(samples, step, *rest):
+        batch = draw(samples, step, *rest)
+        return batch if step < 2 else batch._replace(weights=batch.weights * torch.nan)
+
+    monkeypatch.setattr(mini_tokenizer, "draw", broken)
+    with pytest.raises(ValueError, match=r"loss text is not finite.*nan_batch\.pt"):
+        fit(frozen, tmp_path)
+    assert torch.load(tmp_path / "tokenizer.pt", weights_only=True)["step"] == 2
 
 
 def test_every_loss_reaches_every_part_of_the_tokenizer(frozen):
-    trainer = MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6))
+    trainer = MiniTrainer(frozen, PIPELINE, configs.replace(MINI, {"distill_weight": 0.2}), torch.ones(6))
     batch = last_batch()
     text = torch.nn.functional.normalize(torch.randn(6, 32), dim=-1)
     losses = trainer.compute_losses(batch, StepVocabulary(torch.arange(6), torch.arange(6)), text)
     assert set(losses) == {"local", "global", "text"}
+    without = MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6))
+    assert set(without.compute_losses(batch, StepVocabulary(torch.arange(6), torch.arange(6)), text)) == {"text"}
     for name, loss in losses.items():
         gradients = torch.autograd.grad(loss, list(trainer.tokenizer.parameters()), retain_graph=True)
         assert all(torch.isfinite(g).all() for g in gradients), name
@@ -113,8 +157,7 @@ def test_rooms_with_rare_classes_are_drawn_more_often():
 
 def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(train_mini, "HELD_OUT_SCENES", 1)
-    monkeypatch.setattr(mini_tokenizer, "VALIDATION_BATCHES", 1)
-    monkeypatch.setattr(jobs, "run", lambda function, items, *_: map(function, items))  # in this process
+    monkeypatch.setattr(jobs, "run", lambda function, items, *_: (function(item) for item in items))  # here
     monkeypatch.setattr(procedural_samples, "KIND_CHANCES", (0.0, 0.0, 0.0, 1.0))  # objects: quick to scan
     small = {"embed_dim": 16, "vision_cfg": mini_clip.ARCHITECTURE["vision_cfg"] | {"layers": 1, "width": 64}}
     small["text_cfg"] = mini_clip.ARCHITECTURE["text_cfg"] | {"layers": 1, "width": 16, "heads": 2}
@@ -122,14 +165,14 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     sizes = "scenes=2 clip_scenes=2 views=2 view_pixels=64 points=64 text_steps=2 clip_steps=2 clip_images=6 steps=2"
     arguments = [*sizes.split(), "batch=2", "tokens=16", "save_every=1", "tokenizer.width=8", "sampling.tokens=32"]
     arguments += [f"run={tmp_path / 'run'}", f"out={tmp_path / 'out'}"]
-    train_mini.main(arguments)
+    train_mini.main([*arguments, "distill_weight=0.2"])
     provenance = json.loads((tmp_path / "out" / "config.json").read_text())["provenance"]
     assert len(provenance["clip_sha256"]) == 64 and provenance["training"]["steps"] == 2
     xyz = np.random.default_rng(0).random((800, 3))
     result = Segmenter.load(tmp_path / "out").segment(xyz)
     assert (result.labels < 20).all()
     before = (tmp_path / "out" / "tokenizer.safetensors").read_bytes()
-    train_mini.main(arguments)  # everything is there: nothing is trained again
+    train_mini.main([*arguments, "distill_weight=0.2"])  # everything is there: nothing is trained again
     assert (tmp_path / "out" / "tokenizer.safetensors").read_bytes() == before
     with pytest.raises(ValueError, match="begun with other settings"):
         train_mini.main([*arguments, "tokenizer.width=16"])
@@ -142,6 +185,17 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     assert found["start_sha256"] == checkpoint.digest(tmp_path / "out" / "tokenizer.safetensors")
     with pytest.raises(ValueError, match=r"tokenizer\.width"):
         train_mini.main([*arguments, *further[:2], "tokenizer.width=16", f"run={tmp_path / 'fourth'}"])
+    # A CLIP of its own, and the tokenizer from scratch; no picture is taken
+    fifth = tmp_path / "fifth"
+    words = [f"clip={tmp_path / 'out' / 'clip'}", f"run={fifth}", f"out={fifth / 'out'}", "scene_minutes=1e-9"]
+    train_mini.main([*arguments, *words])
+    found = json.loads((fifth / "out" / "config.json").read_text())["provenance"]
+    assert found["clip_sha256"] == provenance["clip_sha256"] and "start_sha256" not in found
+    assert found["data"] == "1 procedural scenes, seeds 00000001 to 00000001"
+    assert not (fifth / "pictures").exists() and not (fifth / "targets").exists()
+    assert token_samples.load_sample(fifth / "scenes" / "00000001.safetensors").pictures is None
+    with pytest.raises(ValueError, match=r"holds no open_clip_config\.json; clip= takes"):
+        train_mini.main([*arguments, f"clip={tmp_path}", f"run={tmp_path / 'sixth'}"])
 
 
 def test_the_text_loss_of_a_step_is_over_its_class_names(frozen):
@@ -173,12 +227,10 @@ def test_street_steps_draw_only_streets():
     config = configs.replace(MINI, {"street_share": 0.5, "street_steps": 0.25})
     rooms, samples = fake_scenes(6), fake_scenes(6, 6)
     assert not any(mini_tokenizer.is_street_step(step, rooms, config) for step in range(50))  # there is no street
-    everything = samples.rooms.samples + samples.streets.samples
-    assert [procedural_samples.is_outdoors(sample) for sample in everything] == [False] * 6 + [True] * 6
     streets = [mini_tokenizer.is_street_step(step, samples, config) for step in range(400)]
     assert 0.15 < np.mean(streets) < 0.35
     for outdoors in (False, True):
-        batch = mini_tokenizer.draw(samples, streets.index(outdoors), PIPELINE, config)
+        batch = mini_tokenizer.draw(samples, streets.index(outdoors), 0.0, PIPELINE, config)
         assert bool((batch.label >= len(INDOOR)).all()) == bool((batch.label >= len(INDOOR)).any()) == outdoors
 
 
@@ -193,11 +245,13 @@ def test_scenes_are_loaded_with_targets_and_balanced(tmp_path):
         )
         label = np.full(40, PROCEDURAL.index(name), np.int16)
         token_samples.save_sample(path, replace(sample, targets=None, point_label=label))
-    found = procedural_samples.load_scenes(paths, tmp_path / "targets", 32, 1.0)
-    assert len(found.rooms.samples) == 3 and len(found.streets.samples) == 1 and found.streets.weights is None
+    found = procedural_samples.load_scenes(paths, "cpu", tmp_path / "targets", 32, 1.0)
+    assert (found.rooms.size, found.streets.size) == (3, 1) and found.streets.weights is None
     np.testing.assert_allclose(found.rooms.weights, 1 / 3)
-    np.testing.assert_array_equal(found.rooms.samples[1].targets.feature, fake_sample(1, 32).targets.feature)
-    assert procedural_samples.load_scenes(paths, tmp_path / "targets", 32).rooms.weights is None
+    expected = [fake_sample(k, 32).targets.global_feature for k in range(3)]
+    np.testing.assert_array_equal(found.rooms.targets.global_feature, np.stack(expected))
+    found = procedural_samples.load_scenes(paths[:3], "cpu")
+    assert found.rooms.weights is None and found.streets is None and found.rooms.targets.feature.numel() == 0
 
 
 def test_half_of_the_steps_have_scannets_class_names():
