@@ -1,6 +1,6 @@
-"""The sample room that ships with the package: a labeled scan of a procedural room, in one small LAZ file.
+"""The samples that ship with the package: labeled scans of a procedural room and street, each in one small LAZ file.
 
-scripts/make_sample_room.py makes it. The label is the LAS classification; the class names are in the file's
+scripts/make_samples.py makes them. The label is the LAS classification; the class names are in the file's
 classification lookup table, where LAS viewers find them.
 """
 
@@ -12,35 +12,36 @@ from typing import TYPE_CHECKING
 
 from s4token_model.io.errors import error
 
-if TYPE_CHECKING:  # imported late, so that commands can name the room at once
+if TYPE_CHECKING:  # imported late, so that commands can name the samples at once
     import numpy as np
 
-PATH = Path(__file__).resolve().parents[1] / "samples" / "room.laz"
+FOLDER = Path(__file__).resolve().parents[1] / "samples"
+ROOM, STREET = FOLDER / "room.laz", FOLDER / "street.laz"
 
 
 @dataclass(frozen=True)
-class SampleRoom:
+class Sample:
     """A labeled scan of H points."""
 
-    xyz: np.ndarray  # (H, 3) float32, meters, z up
-    rgb: np.ndarray  # (H, 3) float32 in [0, 1]
+    xyz: np.ndarray  # (H, 3) float32, meters, z up; of the street in the frame of the LiDAR
+    rgb: np.ndarray | None  # (H, 3) float32 in [0, 1]; a LiDAR sees none
     label: np.ndarray  # (H,) uint8, index into `names`
     names: tuple[str, ...]  # of the classes
 
 
-def load(path: str | Path = PATH) -> SampleRoom:
-    """Read a sample room. ValueError when the file is missing or has no colors or class names."""
+def load(path: str | Path = ROOM) -> Sample:
+    """Read a sample, ROOM or STREET. ValueError when the file is missing or has no class names."""
     import laspy
 
     from s4token_model.io.files import read_cloud
 
-    path, fix = Path(path), "make it with scripts/make_sample_room.py"
+    path, fix = Path(path), "make it with scripts/make_samples.py"
     if not path.is_file():
         raise error(path, "no such file", fix)
     cloud = read_cloud(path)
     with laspy.open(path) as reader:
         tables = reader.header.vlrs.get("ClassificationLookupVlr")
-    if cloud.rgb is None or not tables:
-        raise error(path, "no colors or no classification lookup table", fix)
+    if not tables:
+        raise error(path, "no classification lookup table", fix)
     names = tuple(name for _, name in sorted(tables[0].lookups.items()))
-    return SampleRoom(cloud.xyz.astype("float32"), cloud.rgb, cloud.fields["classification"], names)
+    return Sample(cloud.xyz.astype("float32"), cloud.rgb, cloud.fields["classification"], names)
