@@ -21,7 +21,8 @@ TOKENS, ROUNDS, WARM_UP = 512, 25, 3
 def encoder_times(models: Sequence[str | Path], rounds: int = ROUNDS) -> dict[str, list[list[float]]]:
     """Return {precision: (models, rounds) milliseconds} of tokenizer and ViT on the sample room, on one thread.
 
-    bf16 is left out where the processor has no instructions for it.
+    The time is that of the processor, which other programs hardly change. bf16 is left out where the processor has no
+    instructions for it.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -49,8 +50,8 @@ def _in_turn(segmenters: Sequence[Segmenter], rounds: int) -> list[list[float]]:
     times: list[list[float]] = [[] for _ in prepared]
     for number in range(WARM_UP + rounds):
         for (encoder, geometry), found in zip(prepared, times, strict=True):
-            begin = time.perf_counter()
+            begin = time.process_time()
             encoder.encode_all(geometry)
             if number >= WARM_UP:
-                found.append(1000 * (time.perf_counter() - begin))
+                found.append(1000 * (time.process_time() - begin))
     return times
