@@ -61,8 +61,7 @@ def run(options: Options) -> Report:
         print(demo_report.latency_table(report))
         # The same source in another vocabulary; that of the sample are its true names
         sample = samples.load() if options.source == SAMPLE_ROOM and not options.vocabulary else None
-        names = sample.names if sample else options.vocabulary or ROOM_CLASSES
-        changed = _change_vocabulary(client, report, names)
+        changed = _change_vocabulary(client, report, sample.names if sample else options.vocabulary or ROOM_CLASSES)
         shown = [changed] if options.vocabulary else [first, changed]
         for result in shown:
             report.vocabularies.append(demo_report.vocabulary_summary(result))
