@@ -139,6 +139,10 @@ def _add_evaluate(commands: Any) -> None:
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     data = "a bag, a folder of clouds, or a cloud file"
     _add_benchmark(add, "agreement", about, data, False, words=words, topic=topic, bin_columns=BIN_COLUMNS)
+    about = "the figures of the model card: rooms, streets, held-out scenes, samples, encoder"
+    baseline = {"metavar": "MODEL", "help": "another checkpoint to measure beside the model, e.g. the former one"}
+    counts = {key: {"metavar": "N", "type": int, "help": f"how many {key}"} for key in ("rooms", "streets")}
+    _add_benchmark(add, "card", about, None, root=folders, baseline=baseline, report=report, pictures=False, **counts)
     _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 
 

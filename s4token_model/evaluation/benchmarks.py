@@ -91,6 +91,13 @@ def temporal(setup: Setup, streets: int = 4) -> Result:
     return temporal_agreement.temporal_agreement(setup, streets)
 
 
+def card(setup: Setup, **options: Any) -> Result:
+    """All figures of the model card, see `model_card.model_card`."""
+    from s4token_model.evaluation import model_card  # the scene generator, of no use to real data
+
+    return model_card.model_card(setup, **options)
+
+
 # Name on the command line: function (setup, **options) -> (result, table).
 BENCHMARKS: dict[str, Callable[..., Result]] = {
     "scannet": scannet_rooms,
@@ -104,6 +111,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "agreement": agreement.two_view_agreement,
     "temporal": temporal,
     "words": everyday_words.everyday_words,
+    "card": card,
 }
 
 
