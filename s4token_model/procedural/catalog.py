@@ -1,90 +1,97 @@
-"""The catalog: which function makes which class."""
+"""Things by class: from a bank of CAD models where there is one, else from the tables of pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
-from s4token_model.procedural import furniture_appliances as devices
-from s4token_model.procedural import furniture_bathroom as bath
-from s4token_model.procedural import furniture_beds as beds
-from s4token_model.procedural import furniture_seating as seats
-from s4token_model.procedural import furniture_shelves as shelves
-from s4token_model.procedural import furniture_stools as stools
-from s4token_model.procedural import furniture_storage as storage
-from s4token_model.procedural import furniture_tables as tables
-from s4token_model.procedural import furniture_wall_mounted as walls
-from s4token_model.procedural import objects_household, objects_personal
-from s4token_model.procedural.classes import INDOOR, STRUCTURE
-from s4token_model.procedural.types import Thing
-
-_MAKERS: dict[str, Callable[[np.random.Generator], Thing]] = {
-    "cabinet": storage.cabinet,
-    "bed": beds.bed,
-    "chair": seats.chair,
-    "sofa": seats.sofa,
-    "table": tables.table,
-    "door": walls.door,
-    "window": walls.window,
-    "bookshelf": shelves.bookshelf,
-    "picture": walls.picture,
-    "counter": tables.counter,
-    "desk": tables.desk,
-    "curtain": walls.curtain,
-    "refrigerator": devices.refrigerator,
-    "shower curtain": bath.shower_curtain,
-    "toilet": bath.toilet,
-    "sink": bath.sink,
-    "bathtub": bath.bathtub,
-    "lamp": objects_household.lamp,
-    "nightstand": storage.nightstand,
-    "box": objects_household.carton,
-    "plant": objects_household.plant,
-    "television": devices.television,
-    "monitor": devices.monitor,
-    "trash can": objects_household.trash_can,
-    "pillow": beds.pillow,
-    "person": objects_household.person,
-    "backpack": objects_personal.backpack,
-    "bag": objects_personal.bag,
-    "stool": stools.stool,
-    "bench": stools.bench,
-    "column": objects_household.column,
-    "radiator": bath.radiator,
-    "whiteboard": walls.whiteboard,
-    "dresser": storage.dresser,
-    "mirror": walls.mirror,
-    "books": shelves.books,
-    "clothes": objects_personal.clothes,
-    "keyboard": devices.keyboard,
-    "laptop": devices.laptop,
-    "shelf": shelves.shelf,
-    "microwave": devices.microwave,
-    "oven": devices.oven,
-    "washing machine": bath.washing_machine,
-    "bottle": objects_household.bottle,
-    "cup": objects_household.cup,
-    "shoes": objects_personal.shoes,
-    "towel": bath.towel,
-    "ottoman": stools.ottoman,
-    "piano": devices.piano,
-    "printer": devices.printer,
-    "fan": devices.fan,
-    "stairs": objects_household.stairs,
-    "blinds": walls.blinds,
-    "suitcase": objects_personal.suitcase,
-    "rug": objects_household.rug,
-}
+from s4token_model.procedural.classes import INDOOR, PARTS, STRUCTURE
+from s4token_model.procedural.furniture_table import TABLES_OF_ROOMS
+from s4token_model.procedural.mesh import centered
+from s4token_model.procedural.pieces import Maker
+from s4token_model.procedural.shape_bank import ShapeBank
+from s4token_model.procedural.street_table import TABLES_OF_STREETS
+from s4token_model.procedural.types import Size, Thing
 
 THINGS = tuple(name for name in INDOOR if name not in STRUCTURE)
+OWN_KINDS = frozenset({"hollow", "worktop", "opened", "basin", "tray", "closet"})  # made to fit, never of a bank
+CYCLES = {"bicyclist": "bicycle", "motorcyclist": "motorcycle"}
+# Parts that are of another class than the thing that they stand with.
+PARTS_OF_OTHERS = {
+    "traffic sign": {"pole": "pole"}, "traffic light": {"pole": "pole"}, "vegetation": {"stem": "tree trunk"},
+}  # fmt: skip
 
 
-def make_thing(name: str, rng: np.random.Generator) -> Thing:
+@cache
+def tables() -> Maker:
+    """The tables of rooms and streets, parsed once."""
+    return Maker(*TABLES_OF_ROOMS, *TABLES_OF_STREETS)
+
+
+def make_thing(
+    name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind: str = "", size: Size | None = None
+) -> Thing:
     """A random thing of class `name`, base at z = 0, centered in x and y, its front facing -y.
 
-    Raises ValueError when `name` is not one of THINGS.
+    It is of a `kind` and a size (width, depth, height) m, where these are given. Most are of the bank `shapes`, if
+    there is one that has such a shape. Raises ValueError when `name` is not one of THINGS.
     """
-    if name not in _MAKERS:
+    if name not in THINGS:
         raise ValueError(f"no procedural shape for {name!r}; choose one of {', '.join(THINGS)}")
-    return _MAKERS[name](rng)
+    return centered(_draw(name, rng, shapes, kind, size))
+
+
+def make_outdoors(
+    name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind: str = "", size: Size | None = None
+) -> list[Thing]:
+    """What stands on a street as one: a car, a sign and its pole, somebody on a bicycle; the base at z = 0."""
+    if name in CYCLES:
+        cycle = _draw(CYCLES[name], rng, shapes, "", None)
+        width, depth, height = np.ptp(cycle.vertices, axis=0).tolist()
+        rider = tables().draw(name, rng, "", (width, depth, height))
+        return [_joined(name, rider, cycle)]
+    thing = _draw(name, rng, shapes, kind, size)
+    return [
+        _some(thing, np.isin(thing.part, mine), other)
+        for other, mine in _owners(thing).items()
+        if np.isin(thing.part, mine).any()
+    ]
+
+
+def _draw(name: str, rng: np.random.Generator, shapes: ShapeBank | None, kind: str, size: Size | None) -> Thing:
+    thing = None
+    if shapes and kind not in OWN_KINDS:
+        thing = shapes.draw(name, rng, kind, size, tables().limits(name, kind) if size is None else None)
+    return thing or tables().draw(name, rng, kind, size)
+
+
+def _owners(thing: Thing) -> dict[str, list[int]]:
+    """The parts of each class that a thing is made of, its own last."""
+    others = PARTS_OF_OTHERS.get(thing.name, {})
+    owners: dict[str, list[int]] = {}
+    for k, part in enumerate(thing.parts):
+        owners.setdefault(others.get(part, thing.name), []).append(k)
+    return dict(sorted(owners.items(), key=lambda item: item[0] == thing.name))
+
+
+def _some(thing: Thing, keep: np.ndarray, name: str) -> Thing:
+    """The triangles `keep` (T,) of a thing, as one of class `name`."""
+    used, index = np.unique(thing.triangles[keep], return_inverse=True)
+    words = thing.attributes if name == thing.name else ()
+    triangles = index.reshape(-1, 3).astype(np.int32)
+    return Thing(name, words, thing.parts, thing.vertices[used], triangles, thing.part[keep], thing.color[keep])
+
+
+def _joined(name: str, first: Thing, second: Thing) -> Thing:
+    """Two things as one of class `name`, with the words of the first."""
+    ids = [np.array([PARTS.index(part) for part in thing.parts], np.int16)[thing.part] for thing in (first, second)]
+    return Thing(
+        name,
+        first.attributes,
+        PARTS,
+        np.concatenate([first.vertices, second.vertices]),
+        np.concatenate([first.triangles, second.triangles + len(first.vertices)]).astype(np.int32),
+        np.concatenate(ids),
+        np.concatenate([first.color, second.color]),
+    )

@@ -50,16 +50,26 @@ def wood(rng: np.random.Generator) -> Paint:
     )
 
 
-def metal(rng: np.random.Generator) -> Paint:
-    """A color of steel, chrome or lacquered metal."""
-    return paint(rng, "grey grey black white", "metal")
+_PALETTES = {
+    "metal": ("grey grey black white", "metal"),
+    "fabric": ("grey grey beige brown blue red green black white beige orange purple", "fabric"),
+    "leather": ("black black brown brown white red beige", "leather"),
+    "ceramic": ("white white white white beige", "ceramic"),
+    "paint": (" ".join(COLORS), ""),
+}
 
 
-def fabric(rng: np.random.Generator) -> Paint:
-    """A color of upholstery."""
-    return paint(rng, "grey grey beige brown blue red green black white beige orange purple", "fabric")
+def material(rng: np.random.Generator, spec: str) -> Paint:
+    """One of the materials of `spec`, such as "wood|metal|white+grey:plastic": colors with +, a word after the colon."""
+    name, _, word = pick(rng, spec.split("|")).partition(":")
+    if name == "wood":
+        return wood(rng)
+    names, own = _PALETTES.get(name, (name.replace("+", " "), ""))
+    return paint(rng, names, *filter(None, (own, word)))
 
 
-def leather(rng: np.random.Generator) -> Paint:
-    """A color of leather."""
-    return paint(rng, "black black brown brown white red beige", "leather")
+def size_words(size: np.ndarray, typical: np.ndarray) -> tuple[str, ...]:
+    """True words for width, depth and height (3,) beside the typical ones of a class."""
+    area, height = np.prod(size[:2]) / np.prod(typical[:2]), size[2] / typical[2]
+    words = ("large" if area > 1.35 else "small" if area < 0.7 else "", "tall" if height > 1.2 else "")
+    return tuple(word for word in (*words, "low" if height < 0.8 else "") if word)

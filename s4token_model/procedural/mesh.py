@@ -79,12 +79,6 @@ def soft_box(low, high, radius: float, puff: float = 0.0, rough: float = 0.0, ph
     return p + (low + high) / 2, triangles
 
 
-def lathe(profile, n: int = 14) -> Shape:
-    """The surface of revolution about z of a profile [(radius, z), ...]; radius 0 closes an end."""
-    profile = np.asarray(profile, dtype=np.float64)
-    return loft([(z, r, r, 0.0, 0.0) for r, z in profile], 2.0, n)
-
-
 @lru_cache(maxsize=64)
 def _circle(power: float, n: int) -> np.ndarray:
     """n + 1 points (2, n + 1) around the unit superellipse, the last equal to the first."""

@@ -1,6 +1,4 @@
-"""What stands where in a bedroom, a lounge, a studio, a hall ...: functions that furnish a Site, and the table of
-all.
-"""
+"""What stands where in a bedroom, a lounge, an office, a hall ...: functions that furnish a Site, and the table of all."""
 
 from __future__ import annotations
 
@@ -8,131 +6,73 @@ from collections.abc import Callable
 
 import numpy as np
 
-from s4token_model.procedural import furniture_seating as seats
-from s4token_model.procedural import furniture_stools as stools
-from s4token_model.procedural import furniture_storage as storage
-from s4token_model.procedural import furniture_tables as tables
-from s4token_model.procedural import objects_household
-from s4token_model.procedural.room_clutter import (
+from s4token_model.procedural.materials import pick
+from s4token_model.procedural.room_groups import (
     TABLE_CLUTTER,
     TOP_CLUTTER,
+    bedside,
+    ceiling_thing,
+    chairs_around,
     clutter_floor,
     clutter_on,
     dining,
+    lobby_group,
+    sofa_group,
     workplace,
 )
 from s4token_model.procedural.room_kitchen_bath import bathroom, kitchen
-from s4token_model.procedural.room_layouts_work import conference, lobby, office, storage_room, study_hall
-from s4token_model.procedural.room_placement import Site, bounds
+from s4token_model.procedural.room_placement import Site
 
-__all__ = [
-    "LAYOUTS", "TOP_CLUTTER", "bathroom", "clutter_floor", "clutter_on", "corridor", "dining", "eat_in_kitchen",
-    "lounge",
-    "office", "sleeping", "storage_room",
-]  # fmt: skip
+# What stands along the walls of a room that has space left, and about in its middle.
+_FILLERS = tuple("cabinet cabinet bookshelf chair chair table desk sofa printer bench stool box dresser fan".split())
+_STANDING = tuple("chair chair chair chair table table sofa desk stool cabinet ottoman box bag".split())
+_CLUTTERED = ("cabinet", "bookshelf", "dresser", "refrigerator", "nightstand", "piano", "bench", "printer")
+_WALL_CLUTTER = ("towel", "clothes", "bag", "backpack", "clothes")
+# Class and probability of what is put into any kind of room.
+_EXTRAS = (
+    ("radiator", 0.12), ("trash can", 0.4), ("plant", 0.25), ("fan", 0.06), ("ottoman", 0.06), ("cabinet", 0.2),
+    ("suitcase", 0.05), ("chair", 0.3), ("bookshelf", 0.05), ("table", 0.12), ("piano", 0.04), ("stairs", 0.03),
+    ("washing machine", 0.02),
+)  # fmt: skip
+
+
+def _some(site: Site, *choices: tuple[str, float], gap: float | None = None) -> None:
+    """Put each of (thing, probability) against a wall."""
+    for name, chance in choices:
+        if site.rng.random() < chance:
+            site.against(name, gap=gap)
 
 
 def sleeping(site: Site, density: float) -> None:
-    """A bed with nightstands and lamps, a dresser, wardrobe or cabinet, perhaps a bench and a rug."""
+    """One or two beds, a dresser, a wardrobe."""
     rng = site.rng
     for _ in range(1 if rng.random() < 0.82 else 2):
-        bed = site.against("bed", tries=16)
-        if bed is None:
-            continue
-        half = bounds(bed.thing)[1]
-        for side in (-1, 1):
-            if rng.random() < 0.6:
-                stand = storage.nightstand(rng) if rng.random() < 0.85 else tables.table(rng, "side")
-                sh = bounds(stand)[1]
-                placed = site.near(bed, stand, side * (half[0] + sh[0] + rng.uniform(0.02, 0.15)), half[1] - sh[1])
-                if placed and rng.random() < 0.6:
-                    site.on(placed, objects_household.lamp(rng, "table"))
-                clutter_on(site, placed, ("books", "cup", "bottle", "box"), 0.8 * density)
-        for _ in range(int(rng.poisson(0.8 * density))):
-            site.on(
-                bed,
-                ("clothes", "pillow", "bag", "backpack", "books", "laptop")[int(rng.integers(6))],
-                "mattress",
-                tries=2,
-            )
-        if rng.random() < 0.12:
-            site.near(bed, "bench" if rng.random() < 0.5 else "ottoman", 0.0, -half[1] - 0.3)
+        bedside(site, density)
     if rng.random() < 0.65:
         placed = site.against("dresser")
-        clutter_on(site, placed, TOP_CLUTTER, 2.0 * density, "body")
-        if placed and rng.random() < 0.5:
-            site.on(placed, "television", "body", back=True, turned=0.0)
-    if rng.random() < 0.65:
-        site.against(storage.wardrobe(rng), gap=0.005)
+        clutter_on(site, placed, TOP_CLUTTER, 2.0 * density)
+        if rng.random() < 0.5:
+            site.on(placed, "television", back=True, turned=0.0)
+    _some(site, ("cabinet:wardrobe", 0.65), gap=0.005)
 
 
 def lounge(site: Site, density: float) -> None:
-    """Sofas and armchairs around a coffee table, side tables with lamps, a television on a low cabinet, bookshelves."""
+    """Sofas and armchairs around a coffee table, a television on a low cabinet, bookshelves."""
     rng = site.rng
-    if rng.random() < 0.1:
-        site.against("piano")
-    sofa = site.against("sofa", tries=10) if rng.random() < 0.75 else site.middle("sofa", 0.3)
-    sofa = sofa or site.against(seats.small_sofa(rng), tries=10) or site.middle("sofa", 0.1)
-    if sofa:
-        low, high = bounds(sofa.thing)
-        for _ in range(int(rng.poisson(1.5))):
-            site.on(sofa, "pillow", "seat", back=True, tries=2, turned=rng.normal(0, 0.4))
-        clutter_on(site, sofa, ("clothes", "bag", "books", "backpack"), 0.5 * density, "seat")
-        if rng.random() < 0.8:
-            coffee = tables.table(rng, "coffee") if rng.random() < 0.85 else stools.ottoman(rng)
-            table = site.near(
-                sofa,
-                coffee,
-                rng.normal(0, 0.15),
-                low[1] - bounds(coffee)[1][1] - rng.uniform(0.25, 0.6),
-                rng.choice([0, 0, np.pi / 2]) + rng.normal(0, 0.05),
-            )
-            clutter_on(site, table, TABLE_CLUTTER, 2.0 * density)
-            if table and rng.random() < 0.7:
-                for _ in range(int(rng.integers(1, 4))):
-                    seat = seats.armchair(rng) if rng.random() < 0.7 else seats.sofa(rng)
-                    side = rng.choice([-1, 1])
-                    reach = bounds(coffee)[1][0] + bounds(seat)[1][1] + rng.uniform(0.2, 0.6)
-                    if rng.random() < 0.6:
-                        site.near(table, seat, side * reach, rng.normal(0, 0.2), -side * np.pi / 2 + rng.normal(0, 0.2))
-                    else:
-                        site.near(table, seat, rng.normal(0, 0.3), -reach, np.pi + rng.normal(0, 0.2))
-        for side in (-1, 1):
-            if rng.random() < 0.35:
-                small = tables.table(rng, "side")
-                placed = site.near(
-                    sofa, small, side * (high[0] + bounds(small)[1][0] + 0.05), high[1] - bounds(small)[1][1]
-                )
-                if placed and rng.random() < 0.7:
-                    site.on(placed, objects_household.lamp(rng, "table"))
+    _some(site, ("piano", 0.1))
+    sofa_group(site, density)
     if rng.random() < 0.55:
-        stand = storage.cabinet_of(
-            rng, rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.5), rng.uniform(0.38, 0.6), 0.5, 0.4, 0.06
-        )
-        placed = site.against(stand)
-        if placed:
-            site.on(placed, "television", "body", back=True, turned=0.0)
-            clutter_on(site, placed, TOP_CLUTTER, 1.0 * density, "body")
-    for _ in range(int(rng.poisson(0.35))):
-        site.against("bookshelf", gap=0.01)
-    if rng.random() < 0.4:
-        site.against(objects_household.lamp(rng, "floor"))
-    if rng.random() < 0.5:
-        site.against(seats.armchair(rng))
+        placed = site.against("cabinet:low")
+        site.on(placed, "television", back=True, turned=0.0)
+        clutter_on(site, placed, TOP_CLUTTER, 1.0 * density)
+    _some(site, ("bookshelf", 0.3), ("lamp:floor", 0.4), ("chair:armchair", 0.5))
 
 
 def studio(site: Site, density: float) -> None:
     """One room to live in: a kitchen run, a bed, a desk, a sofa and a table."""
-    rng = site.rng
-    if rng.random() < 0.6:
-        kitchen(site, density)
-    sleeping(site, density)
-    if rng.random() < 0.7:
-        workplace(site, density)
-    if rng.random() < 0.6:
-        lounge(site, density)
-    if rng.random() < 0.5:
-        dining(site, density)
+    for furnish, chance in ((kitchen, 0.6), (sleeping, 1.0), (workplace, 0.7), (lounge, 0.6), (dining, 0.5)):
+        if site.rng.random() < chance:
+            furnish(site, density)
 
 
 def bedroom(site: Site, density: float) -> None:
@@ -140,10 +80,8 @@ def bedroom(site: Site, density: float) -> None:
     sleeping(site, density)
     if site.rng.random() < 0.65:
         workplace(site, density)
-    if site.rng.random() < 0.45:
-        site.against("bookshelf" if site.rng.random() < 0.6 else "cabinet", gap=0.01)
-    if site.rng.random() < 0.3:
-        site.against("chair")
+    _some(site, ("bookshelf", 0.27), ("cabinet", 0.18), gap=0.01)
+    _some(site, ("chair", 0.3))
 
 
 def living_room(site: Site, density: float) -> None:
@@ -164,19 +102,129 @@ def eat_in_kitchen(site: Site, density: float) -> None:
 
 def corridor(site: Site, density: float) -> None:
     """A hall with little in it."""
-    for name in ("bench", "cabinet", "table", "shoes", "plant", "radiator", "bookshelf"):
-        if site.rng.random() < 0.25 * density:
-            site.against(name)
-    if site.rng.random() < 0.25:
-        site.against("stairs")
+    names = ("bench", "cabinet", "table:console", "shoes", "plant", "radiator", "bookshelf")
+    _some(site, *((name, 0.25 * density) for name in names), ("stairs", 0.25))
+
+
+def office(site: Site, density: float) -> None:
+    """One to six workplaces, file cabinets, bookshelves, a whiteboard, a printer."""
+    rng = site.rng
+    for k in range(int(np.clip(site.plan.area / rng.uniform(4, 7.5), 1, 8))):
+        workplace(site, density, in_room=k > 1 and rng.random() < 0.4)
+    for name in ("cabinet:file", "bookshelf"):
+        for _ in range(int(rng.poisson(1.0))):
+            site.against(name, gap=0.02)
+    if rng.random() < 0.5:
+        site.hang("whiteboard", rng.uniform(0.8, 1.0))
+    _some(site, ("table:console", 0.3), ("sofa", 0.3))
+    if rng.random() < 0.3:
+        site.on(site.against("table:side"), "printer", turned=0.0)
+
+
+def conference(site: Site, density: float) -> None:
+    """A large table with many chairs, whiteboards, a screen on the wall."""
+    rng = site.rng
+    table = site.middle("table:conference", 0.6, tries=14)
+    if table:
+        kind = pick(rng, ("office", "cantilever", "dining", "shell"))
+        chairs_around(site, table, rng.uniform(0.6, 1.0), kind)
+        clutter_on(site, table, TABLE_CLUTTER, 2 * density)
+    else:
+        dining(site, density)
+    for _ in range(int(rng.integers(1, 3))):
+        site.hang("whiteboard", rng.uniform(0.75, 1.0))
+    if rng.random() < 0.5:
+        site.hang("television:wall", rng.uniform(0.9, 1.3))
+    _some(site, ("chair", 0.7), ("chair", 0.3), ("cabinet", 0.4))
+
+
+def lobby(site: Site, density: float) -> None:
+    """Groups of small sofas and armchairs of one make around low tables."""
+    rng = site.rng
+    couch, seat = site.make("sofa:small"), site.make("chair:armchair")
+    for _ in range(int(np.clip(site.plan.area / rng.uniform(6, 11), 1, 6))):
+        lobby_group(site, density, couch, seat)
+    _some(site, ("sofa", 0.4), ("plant", 0.5), ("bench", 0.2), ("bookshelf", 0.25), ("cabinet", 0.25))
+    if rng.random() < 0.2:
+        site.against(site.make("column", size=(None, None, site.plan.height - 0.002)))
+    if rng.random() < 0.3:
+        dining(site, density)
+
+
+def study_hall(site: Site, density: float) -> None:
+    """Several tables with chairs, or rows of armchairs: a lounge, canteen or classroom."""
+    rng = site.rng
+    kind = pick(rng, ("dining", "shell", "office", "cantilever"))
+    for _ in range(int(np.clip(site.plan.area / rng.uniform(5, 10), 1, 6))):
+        table = site.middle(pick(rng, ("table:dining", "table:dining", "table:coffee")), 0.5)
+        if table:
+            chairs_around(site, table, rng.uniform(0.3, 0.9), kind)
+            clutter_on(site, table, TABLE_CLUTTER, 1.2 * density)
+    for _ in range(int(rng.poisson(1.5))):
+        site.against("sofa" if rng.random() < 0.4 else "chair:armchair")
+    if rng.random() < 0.6:
+        site.hang("whiteboard", rng.uniform(0.8, 1.0))
+    _some(site, ("bookshelf", 0.35), ("bench", 0.35), ("cabinet", 0.35))
+
+
+def storage_room(site: Site, density: float) -> None:
+    """Bookshelves in rows, cabinets, shelves and many boxes: a library, store or copy room."""
+    rng = site.rng
+    for _ in range(int(np.clip(site.plan.area / 3, 2, 9))):
+        name = pick(rng, ("bookshelf", "bookshelf", "cabinet", "shelf"))
+        if name == "shelf":
+            site.hang("shelf", rng.uniform(0.6, 1.3))
+        elif rng.random() < 0.75:
+            site.against(name, gap=0.01)
+        else:
+            site.middle(name, 0.5, angle=float(rng.choice([0, np.pi / 2])))
+    _some(site, ("printer", 0.25), ("table", 0.25), ("washing machine", 0.25), ("washing machine", 0.25), ("piano", 0.25))
+    clutter_floor(site, 5 * density, ("box", "box", "box", "suitcase", "bag", "chair", "stool", "fan"))
+
+
+def finish(site: Site, density: float) -> None:
+    """What any room may hold: pictures, shelves, plants, bins, people, loose things, lamps and fans on the ceiling."""
+    rng, plan = site.rng, site.plan
+    for _ in range(int(rng.poisson(1.8))):
+        site.hang("picture")
+    for name, chance in (("mirror", 0.12), ("shelf", 0.4), ("whiteboard", 0.04)):
+        if rng.random() < chance:
+            placed = site.hang(name)
+            clutter_on(site, placed if name == "shelf" else None, TOP_CLUTTER, 2.0 * density)
+    _some(site, *_EXTRAS)
+    if rng.random() < 0.25:
+        site.lay("rug")
+    if rng.random() < 0.1:
+        site.middle("person", 0.05)
+    # Furniture wherever there is space, with things on it
+    for _ in range(int(rng.poisson(plan.area / 4 * density))):
+        clutter_on(site, site.against(pick(rng, _FILLERS), tries=16), TOP_CLUTTER, 1.0 * density)
+    for _ in range(int(rng.poisson(plan.area / 6 * density))):
+        host = site.middle(pick(rng, _STANDING), 0.05, tries=16)
+        clutter_on(site, host if host and "top" in host.thing.parts else None, TOP_CLUTTER, 1.0 * density)
+    if rng.random() < 0.25:
+        xy = rng.uniform([plan.xs[0], plan.ys[0]], [plan.xs[-1], plan.ys[-1]])
+        ceiling_thing(site, "lamp:ceiling" if rng.random() < 0.75 else "fan:ceiling", xy)
+    # Clutter
+    for host in [p for p in site.placed if p.thing.name in _CLUTTERED][:8]:
+        clutter_on(site, host, TOP_CLUTTER, 0.7 * density)
+    for _ in range(int(rng.poisson(1.5 * density))):
+        site.hang(pick(rng, _WALL_CLUTTER), float(rng.uniform(0.7, 1.7)))
+    clutter_floor(site, 3.0 * density)
+
+
+def next_door(rng: np.random.Generator, area: float) -> Callable[[Site, float], None]:
+    """What furnishes a room behind a door."""
+    if rng.random() < 0.4 or area < 2.5:
+        return corridor
+    if area < 6:
+        return bathroom if rng.random() < 0.6 else storage_room
+    return pick(rng, (lounge, sleeping, dining, office, eat_in_kitchen))
 
 
 # furnishing, weight, floor area m2
-LAYOUTS: tuple[tuple[str, Callable[[Site, float], None], float, tuple[float, float]], ...] = (
-    ("bedroom", bedroom, 0.2, (8, 24)), ("living room", living_room, 0.2, (11, 42)),
-    ("kitchen", eat_in_kitchen, 0.2, (5, 20)),
-    ("bathroom", bathroom, 0.15, (3.6, 10)), ("office", office, 0.12, (8, 40)),
-    ("conference room", conference, 0.05, (14, 42)),
-    ("study hall", study_hall, 0.03, (18, 55)), ("lobby", lobby, 0.07, (14, 60)),
-    ("store", storage_room, 0.04, (6, 26)), ("studio", studio, 0.12, (16, 45)),
+LAYOUTS: tuple[tuple[Callable[[Site, float], None], float, tuple[float, float]], ...] = (
+    (bedroom, 0.2, (8, 24)), (living_room, 0.2, (11, 42)), (eat_in_kitchen, 0.2, (5, 20)), (bathroom, 0.15, (3.6, 10)),
+    (office, 0.12, (8, 40)), (conference, 0.05, (14, 42)), (study_hall, 0.03, (18, 55)), (lobby, 0.07, (14, 60)),
+    (storage_room, 0.04, (6, 26)), (studio, 0.12, (16, 45)),
 )  # fmt: skip

@@ -10,9 +10,11 @@ import numpy as np
 
 from s4token_model.procedural.catalog import make_thing
 from s4token_model.procedural.room_plan import Opening, Plan, Wall
-from s4token_model.procedural.types import Thing
+from s4token_model.procedural.shape_bank import ShapeBank
+from s4token_model.procedural.types import Size, Thing
 
-_SOFT = ("clothes", "bag", "pillow", "backpack", "towel")
+_SOFT = ("clothes", "bag", "pillow", "backpack", "towel")  # these hang over edges
+_UNEVEN = 0.025  # m, by which what a thing stands on may vary; for soft things several times as much
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,41 @@ def bounds(thing: Thing) -> tuple[np.ndarray, np.ndarray]:
     return thing.vertices.min(0).astype(np.float64), thing.vertices.max(0).astype(np.float64)
 
 
-def part_bounds(thing: Thing, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of one part in the thing's own frame; of the whole when it has no such part."""
-    if part not in thing.parts:
-        return bounds(thing)
-    used = thing.vertices[thing.triangles[thing.part == thing.parts.index(part)].ravel()]
-    return used.min(0).astype(np.float64), used.max(0).astype(np.float64)
+def part_bounds(thing: Thing, *parts: str) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the first of `parts` that a thing has, in its own frame; its own bounds when it has none."""
+    for part in parts:
+        if part in thing.parts:
+            used = thing.vertices[thing.triangles[thing.part == thing.parts.index(part)].ravel()]
+            return used.min(0).astype(np.float64), used.max(0).astype(np.float64)
+    return bounds(thing)
+
+
+def surface(thing: Thing, xy: np.ndarray) -> np.ndarray:
+    """The height (n,) m of a thing's highest surface at points xy (n, 2) of its frame; -inf beside it."""
+    a, b, c = (thing.vertices[thing.triangles[:, k]].astype(np.float64)[:, None] for k in range(3))
+    p, u, v = xy[None] - a[..., :2], b - a, c - a
+    area = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+    area = np.where(np.abs(area) < 1e-9, np.inf, area)
+    s, t = (p[..., 0] * v[..., 1] - p[..., 1] * v[..., 0]) / area, (u[..., 0] * p[..., 1] - u[..., 1] * p[..., 0]) / area
+    inside = (s >= 0) & (t >= 0) & (s + t <= 1) & np.isfinite(area)
+    return np.where(inside, a[..., 2] + s * u[..., 2] + t * v[..., 2], -np.inf).max(axis=0)
 
 
 class Site:
     """A room being furnished: its plan, the things placed so far and the space they take."""
 
-    def __init__(self, plan: Plan, rng: np.random.Generator) -> None:
-        self.plan, self.rng = plan, rng
+    def __init__(self, plan: Plan, rng: np.random.Generator, shapes: ShapeBank | None = None) -> None:
+        self.plan, self.rng, self.shapes = plan, rng, shapes
         self.placed: list[Placed] = []
         self._space = np.zeros((600, 6))
         self._count = 0
+
+    def make(self, name: Thing | str, kind: str = "", size: Size | None = None) -> Thing:
+        """A thing for this room: "chair:office" is of a kind; a thing is returned as it is."""
+        if isinstance(name, Thing):
+            return name
+        name, _, own = name.partition(":")
+        return make_thing(name, self.rng, self.shapes, kind or own, size)
 
     def block(self, low, high) -> None:
         """Keep the box low..high (3,) free of things."""
@@ -100,15 +121,17 @@ class Site:
         self.block(lo, hi)
         return placed
 
-    def lay(self, thing: Thing) -> Placed | None:
+    def _anywhere(self) -> np.ndarray:
+        return self.rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
+
+    def lay(self, name: Thing | str) -> None:
         """Lay something flat anywhere on the floor, under whatever stands there."""
+        thing = self.make(name)
         for _ in range(6):
-            xy = self.rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
-            placed = self.put(thing, xy, self.rng.integers(2) * np.pi / 2 + self.rng.normal(0, 0.05), force=True)
-            if placed:
+            angle = self.rng.integers(2) * np.pi / 2 + self.rng.normal(0, 0.05)
+            if self.put(thing, self._anywhere(), angle, force=True):
                 self._count -= 1
-                return placed
-        return None
+                return
 
     def at_wall(
         self,
@@ -121,71 +144,48 @@ class Site:
         force: bool = False,
     ) -> Placed | None:
         """Place a thing with its back to a wall, its middle s m along it."""
-        low, high = bounds(thing)
-        return self.put(
-            thing,
-            wall.point(s, gap + high[1] + 0.002 + abs(np.sin(jitter)) * high[0]),
-            wall.angle + jitter,
-            z,
-            force=force,
-        )
+        high = bounds(thing)[1]
+        out = gap + high[1] + 0.002 + abs(np.sin(jitter)) * high[0]
+        return self.put(thing, wall.point(s, out), wall.angle + jitter, z, force=force)
 
-    def pick_wall(self, least: float = 0.0) -> Wall | None:
-        """A random wall at least `least` m long, long ones more often."""
-        walls = [w for w in self.plan.walls if w.length > least]
-        at = self.rng.random() * sum(w.length for w in walls)
-        for w in walls:
-            at -= w.length
-            if at <= 0:
-                return w
-        return None
+    def pick_wall(self, length: float = 0.0) -> Wall | None:
+        """A random wall longer than `length` m, long ones more often."""
+        walls = [w for w in self.plan.walls if w.length > length]
+        if not walls:
+            return None
+        lengths = np.array([w.length for w in walls])
+        return walls[int(self.rng.choice(len(walls), p=lengths / lengths.sum()))]
 
     def against(
-        self,
-        thing: Thing | str,
-        gap: float | None = None,
-        z: float = 0.0,
-        tries: int = 20,
-        wall: Wall | None = None,
-        corner: float = 0.35,
+        self, name: Thing | str, gap: float | None = None, tries: int = 20, corner: float = 0.35
     ) -> Placed | None:
-        """Place a thing (or one of that class) with its back to some wall; with probability `corner` tight in a
-        corner.
-        """
-        rng = self.rng
-        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        """Place a thing with its back to some wall; with probability `corner` tight in a corner."""
+        rng, thing = self.rng, self.make(name)
         half = float(bounds(thing)[1][0])
-        if wall is not None:
-            tries = max(2, tries // 2)
         for _ in range(tries):
-            w = wall or self.pick_wall(2 * half)
-            if w is None or w.length < 2 * half + 0.01:
-                continue
-            edge = half + 0.005 + (rng.uniform(0, 0.06) if z == 0 else 0.1)
+            w = self.pick_wall(2 * half + 0.01)
+            if w is None:
+                return None
+            edge = half + 0.005 + rng.uniform(0, 0.06)
             s = rng.uniform(edge, w.length - edge) if w.length > 2 * edge else w.length / 2
             if rng.random() < corner:
                 s = edge if rng.random() < 0.5 else w.length - edge
-            loose = rng.random() if z == 0 else 1.0
+            loose = rng.random()
             turned = rng.normal(0, 0.15) if loose < 0.07 else rng.normal(0, 0.02) if loose < 0.5 else 0.0
-            placed = self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, z, turned)
+            placed = self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, 0.0, turned)
             if placed:
                 return placed
         return None
 
     def middle(
-        self, thing: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None
+        self, name: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None
     ) -> Placed | None:
         """Place a thing anywhere on the floor, mostly parallel to the walls."""
-        rng = self.rng
-        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
+        rng, thing = self.rng, self.make(name)
         for _ in range(tries):
-            xy = rng.uniform([self.plan.xs[0], self.plan.ys[0]], [self.plan.xs[-1], self.plan.ys[-1]])
-            a = (
-                angle
-                if angle is not None
-                else rng.integers(4) * np.pi / 2 + (rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5))
-            )
-            placed = self.put(thing, xy, a, pad=pad)
+            loose = rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5)
+            turned = rng.integers(4) * np.pi / 2 + loose if angle is None else angle
+            placed = self.put(thing, self._anywhere(), turned, pad=pad)
             if placed:
                 return placed
         return None
@@ -193,7 +193,7 @@ class Site:
     def near(
         self,
         host: Placed,
-        thing: Thing | str,
+        name: Thing | str,
         x: float,
         y: float,
         turned: float = 0.0,
@@ -201,76 +201,71 @@ class Site:
         overlap: bool = False,
     ) -> Placed | None:
         """Place a thing at (x, y) of another one's frame, turned relative to it."""
-        thing = make_thing(thing, self.rng) if isinstance(thing, str) else thing
-        return self.put(
-            thing, host.world(x, y), host.angle + turned, z + host.offset[2], ignore=host if overlap else None
-        )
+        ignore = host if overlap else None
+        return self.put(self.make(name), host.world(x, y), host.angle + turned, z + host.offset[2], ignore)
 
     def on(
         self,
-        host: Placed,
-        thing: Thing | str,
-        part: str = "top",
+        host: Placed | None,
+        name: Thing | str,
         back: bool = False,
         tries: int = 3,
         turned: float | None = None,
         x: float | None = None,
     ) -> Placed | None:
-        """Place a thing on a part of another one; `back` puts it along the rear edge, x at that coordinate."""
-        rng = self.rng
-        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
-        low, high = part_bounds(host.thing, part)
+        """Place a thing on the top, seat or highest surface of another one, where that is even.
+
+        `back` puts it along the rear edge, x at that coordinate.
+        """
+        if host is None:
+            return None
+        rng, thing = self.rng, self.make(name)
+        soft = thing.name in _SOFT
+        low, high = part_bounds(host.thing, "top", "mattress", "seat")
         half = bounds(thing)[1]
         for _ in range(tries):
             a = turned if turned is not None else (rng.normal(0, 0.25) if rng.random() < 0.7 else rng.uniform(-3, 3))
             c, s = abs(np.cos(a)), abs(np.sin(a))
             reach = np.array([c * half[0] + s * half[1], s * half[0] + c * half[1]])
             room = (high - low)[:2] / 2 - reach
-            # soft things hang over the edge
-            if (room < (-0.18 if thing.name in _SOFT else -0.02)).any():
+            if (room < (-0.18 if soft else -0.02)).any():
                 return None
             room = np.maximum(room, 0.0)
             xy = (low + high)[:2] / 2 + rng.uniform(-room, room)
             if back:
                 xy[1] = (low[1] + high[1]) / 2 + room[1] * rng.uniform(0.6, 1.0)
-            if x is not None:
-                xy[0] = x
-            z = host.offset[2] + high[2]
-            placed = self.put(thing, host.world(*xy), host.angle + a, z, ignore=host)
+            xy[0] = xy[0] if x is None else x
+            feet = xy + reach * 0.8 * np.array([[0, 0], [-1, -1], [-1, 1], [1, -1], [1, 1]])
+            z = surface(host.thing, feet)
+            found = np.isfinite(z)
+            if not found[0] or found.sum() < (2 if soft else 4) or np.ptp(z[found]) > _UNEVEN * (5 if soft else 1):
+                continue
+            placed = self.put(thing, host.world(*xy), host.angle + a, host.offset[2] + z[found].max(), ignore=host)
             if placed:
                 return placed
         return None
 
     def hang(
-        self,
-        thing: Thing | str,
-        z: float | None = None,
-        wall: Wall | None = None,
-        s: float | None = None,
-        tries: int = 5,
+        self, name: Thing | str, z: float | None = None, wall: Wall | None = None, s: float | None = None
     ) -> Placed | None:
         """Hang a thing on a wall with its lower edge at z (default: its middle at eye level)."""
-        rng = self.rng
-        thing = make_thing(thing, rng) if isinstance(thing, str) else thing
-        low, high = bounds(thing)
-        for _ in range(tries):
-            w = wall or self.pick_wall(high[0] * 2 + 0.1)
-            if w is None or w.length < high[0] * 2 + 0.05:
+        rng, thing = self.rng, self.make(name)
+        half, top = bounds(thing)[1][[0, 2]]
+        for _ in range(5):
+            w = wall or self.pick_wall(half * 2 + 0.1)
+            if w is None or w.length < half * 2 + 0.05:
                 continue
-            at = s if s is not None else rng.uniform(high[0] + 0.02, w.length - high[0] - 0.02)
-            height = z if z is not None else max(rng.uniform(1.35, 1.75) - high[2] / 2, 0.3)
-            placed = self.at_wall(thing, w, at, 0.0, height)
+            at = s if s is not None else rng.uniform(half + 0.02, w.length - half - 0.02)
+            placed = self.at_wall(thing, w, at, 0.0, max(rng.uniform(1.35, 1.75) - top / 2, 0.3) if z is None else z)
             if placed:
                 return placed
         return None
 
-    def open_wall(
-        self, width: float, z0: float, z1: float, kind: str, tries: int = 8, wall: Wall | None = None
-    ) -> tuple[Wall, Opening] | None:
+    def open_wall(self, width: float, z0: float, z1: float, kind: str) -> tuple[Wall, Opening] | None:
         """Cut an opening into a wall and keep the space before it free as far as the kind needs."""
-        for _ in range(tries):
-            w = wall or self.pick_wall(width + 0.3)
-            if w is None or w.length < width + 0.3 or z1 > self.plan.height - 0.03:
+        for _ in range(8):
+            w = self.pick_wall(width + 0.3)
+            if w is None or z1 > self.plan.height - 0.03:
                 continue
             s0 = self.rng.uniform(0.14, w.length - width - 0.14)
             o = Opening(s0, s0 + width, z0, z1, kind)

@@ -111,21 +111,19 @@ def _borders(plan: Plan) -> list[Wall]:
     return walls
 
 
-def make_plan(rng: np.random.Generator, area: tuple[float, float], narrow: float = 0.0) -> Plan:
-    """A plan of about area[0]..area[1] m2: rectangle, L, T, U, with an alcove, closet or chimney; narrow > 0 makes
-    corridors.
-    """
+def make_plan(rng: np.random.Generator, area: tuple[float, float]) -> Plan:
+    """A plan of about area[0]..area[1] m2: rectangle, L, T, U, with an alcove, closet or chimney."""
     size = rng.uniform(*area)
-    aspect = rng.uniform(1.0, 1.9) if not narrow else narrow
+    aspect = rng.uniform(1.0, 1.9)
     w, d = np.sqrt(size * aspect), np.sqrt(size / aspect)
     if rng.random() < 0.5:
         w, d = d, w
-    w, d = float(np.clip(w, 1.1 if narrow else 1.6, 9.0)), float(np.clip(d, 1.1 if narrow else 1.6, 9.0))
+    w, d = float(np.clip(w, 1.6, 9.0)), float(np.clip(d, 1.6, 9.0))
     height, thickness = float(rng.uniform(2.3, 3.2)), float(rng.uniform(0.1, 0.25))
     add, remove = [(0.0, w, 0.0, d)], []
     kind = rng.choice(["plain", "L", "alcove", "closet", "T", "U"], p=(0.36, 0.22, 0.16, 0.14, 0.06, 0.06))
     small = min(w, d)
-    if small > 2.4 and not narrow:
+    if small > 2.4:
         a, b = rng.uniform(0.25, 0.55) * w, rng.uniform(0.25, 0.55) * d
         if kind == "L":
             remove.append((0.0, a, 0.0, b))
@@ -160,14 +158,8 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
     half = (opening.s1 - opening.s0) / 2 + 0.1
     a, b = wall.point(middle - half - left, near), wall.point(middle + half + right, far)
     x0, x1, y0, y1 = min(a[0], b[0]), max(a[0], b[0]), min(a[1], b[1]), max(a[1], b[1])
-    grow = plan.thickness * 0.9
-    cx, cy = plan.xs, plan.ys
-    hit = (
-        (cx[:-1, None] < x1 + grow)
-        & (cx[1:, None] > x0 - grow)
-        & (cy[None, :-1] < y1 + grow)
-        & (cy[None, 1:] > y0 - grow)
-    )
+    grow, cx, cy = plan.thickness * 0.9, plan.xs, plan.ys
+    hit = ((cx[:-1] < x1 + grow) & (cx[1:] > x0 - grow))[:, None] & ((cy[:-1] < y1 + grow) & (cy[1:] > y0 - grow))
     if (hit & plan.mask).any() or any(x0 < t[1] and x1 > t[0] and y0 < t[3] and y1 > t[2] for t in taken):
         return None
     taken.append((x0 - 0.1, x1 + 0.1, y0 - 0.1, y1 + 0.1))
@@ -175,15 +167,8 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
     for w in other.walls:
         if float(w.normal @ wall.normal) < -0.5:
             s = float((wall.point(middle) - w.start) @ w.along)
-            w.openings.append(
-                Opening(
-                    s - (opening.s1 - opening.s0) / 2,
-                    s + (opening.s1 - opening.s0) / 2,
-                    opening.z0,
-                    opening.z1,
-                    "shared",
-                )
-            )
+            half = (opening.s1 - opening.s0) / 2
+            w.openings.append(Opening(s - half, s + half, opening.z0, opening.z1, "shared"))
     return other
 
 
@@ -216,12 +201,8 @@ def reveal_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
         quads.append([[*a, opening.z0], [*b, opening.z0], [*b, opening.z1], [*a, opening.z1]])
     for z in (opening.z0, opening.z1):
         if z > 1e-3:
-            corners = [
-                wall.point(opening.s0),
-                wall.point(opening.s1),
-                wall.point(opening.s1, -depth),
-                wall.point(opening.s0, -depth),
-            ]
+            ends = ((opening.s0, 0.0), (opening.s1, 0.0), (opening.s1, -depth), (opening.s0, -depth))
+            corners = [wall.point(s, out) for s, out in ends]
             quads.append([[*c, z] for c in corners])
     vertices = np.array(quads).reshape(-1, 3)
     first = np.arange(len(quads))[:, None] * 4
@@ -232,18 +213,15 @@ def threshold_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
     """The floor in the doorway of a wall `depth` m thick."""
     a, b = wall.point(opening.s0), wall.point(opening.s1, -depth)
     (x0, y0), (x1, y1) = np.minimum(a, b), np.maximum(a, b)
-    return np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]]), np.array(
-        [[0, 1, 2], [0, 2, 3]], dtype=np.int32
-    )
+    corners = np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]])
+    return corners, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
 
 
 def baseboard_shape(wall: Wall, height: float, out: float) -> Shape | None:
     """A skirting board between the openings that reach the floor."""
     pieces, s = [], 0.0
-    for o in [
-        *sorted((o for o in wall.openings if o.z0 < 0.05), key=lambda o: o.s0),
-        Opening(wall.length, wall.length, 0, 0, "end"),
-    ]:
+    reaching = sorted((o for o in wall.openings if o.z0 < 0.05), key=lambda o: o.s0)
+    for o in [*reaching, Opening(wall.length, wall.length, 0, 0, "end")]:
         if o.s0 - s > 0.1:
             a, b = wall.point(s), wall.point(o.s0, out)
             pieces.append(box((*np.minimum(a, b), 0.0), (*np.maximum(a, b), height)))

@@ -4,185 +4,169 @@ next door.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from s4token_model.procedural import furniture_wall_mounted as walls
 from s4token_model.procedural import room_layouts, room_plan
-from s4token_model.procedural.catalog import make_thing
-from s4token_model.procedural.materials import Paint, paint, wood
-from s4token_model.procedural.mesh import box, prism
+from s4token_model.procedural.materials import Paint, material
+from s4token_model.procedural.mesh import box, join, prism, turn
 from s4token_model.procedural.room_placement import Site, bounds
+from s4token_model.procedural.room_plan import Opening, Plan, Wall
 from s4token_model.procedural.scene_builder import Assembly
+from s4token_model.procedural.types import Thing
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colors that a whole scene shares; board: height and depth (m) of the skirting boards or None."""
+    """Colors of a whole scene; board: height and depth (m) of the skirting boards or None."""
 
     wall: Paint
     floor: Paint
-    leaf: Paint
-    cloth: Paint
     board: tuple[float, float] | None
 
 
 def make_style(rng: np.random.Generator) -> Style:
-    """Random colors of walls, floor, doors and curtains."""
-    return Style(
-        paint(rng, "white white white beige beige grey blue green yellow"),
-        wood(rng) if rng.random() < 0.5 else paint(rng, "grey beige brown grey blue"),
-        wood(rng) if rng.random() < 0.6 else paint(rng, "white white grey blue brown"),
-        paint(rng, "white beige grey blue red green brown", "fabric"),
-        (rng.uniform(0.05, 0.14), rng.uniform(0.008, 0.018)) if rng.random() < 0.6 else None,
-    )
+    """Random colors of walls and floor."""
+    wall = material(rng, "white+white+white+beige+beige+grey+blue+green+yellow")
+    board = (rng.uniform(0.05, 0.14), rng.uniform(0.008, 0.018)) if rng.random() < 0.6 else None
+    return Style(wall, material(rng, "wood|grey+beige+brown+grey+blue"), board)
 
 
-def cut_openings(assembly: Assembly, site: Site, style: Style) -> None:
+def cut_openings(assembly: Assembly, site: Site) -> None:
     """Doors, passages and windows with what belongs to them."""
     rng, plan = site.rng, site.plan
     for k in range(int(rng.choice([1, 2, 3], p=(0.45, 0.4, 0.15)))):
-        passage = k > 0 and rng.random() < 0.25
+        if k > 0 and rng.random() < 0.25:
+            site.open_wall(rng.uniform(0.9, 2.4), 0.0, rng.uniform(2.0, 2.3), "passage")
+            continue
         width, height = rng.uniform(0.72, 0.98), rng.uniform(1.95, 2.1)
-        if passage:
-            width, height = rng.uniform(0.9, 2.4), rng.uniform(2.0, 2.3)
-        cut = site.open_wall(width, 0.0, height, "passage" if passage else "door")
-        if cut and not passage:
-            wall, o = cut
-            angle = 0.0 if rng.random() < 0.6 else rng.uniform(0.3, 1.75)
-            recess = min(rng.uniform(-0.015, 0.08), plan.thickness - 0.04) if not angle else 0.0
-            hinge = int(rng.choice([-1, 1]))
-            thing = walls.door_of(rng, width, height, recess, angle, hinge, style.leaf)
-            assembly.thing(thing, wall.angle, (*wall.point((o.s0 + o.s1) / 2), 0.0))
-    glazed = rng.random() < 0.7
-    broad = rng.random() < 0.25
-    longest = max(wall.length for wall in plan.walls) - 0.4
+        cut = site.open_wall(width, 0.0, height, "door")
+        if cut:
+            _door(assembly, site, *cut)
+    broad, longest = rng.random() < 0.25, max(wall.length for wall in plan.walls) - 0.4
     for _ in range(int(rng.poisson(1.5))):
         sill = rng.uniform(0.55, 1.15) if rng.random() < (0.5 if broad else 0.8) else rng.choice([0.06, 1.5])
         top = min(sill + rng.uniform(0.5 if sill > 1.4 else 0.7, 1.6), plan.height - 0.12)
         width = min(rng.uniform(2.0, 7.0), longest) if broad else rng.uniform(0.6, 2.2)
         cut = site.open_wall(width, sill, top, "window")
         if cut:
-            _window(assembly, site, *cut, style, glazed)
+            _window(assembly, site, *cut)
     if rng.random() < 0.22:
-        _closet(assembly, site, style)
+        _closet(site)
 
 
-def _closet(assembly: Assembly, site: Site, style: Style) -> None:
-    """Sliding or folding doors of a built-in closet, flush with the wall: no opening, only leaves 1 to 5 cm before
-    it.
-    """
+def _set_into(assembly: Assembly, thing: Thing, wall: Wall, o: Opening, out: float) -> None:
+    """Put a thing into an opening, its front `out` m before the wall (negative: behind its surface)."""
+    offset = wall.point((o.s0 + o.s1) / 2, out + bounds(thing)[0][1])
+    assembly.thing(thing, wall.angle, (*offset, o.z0))
+
+
+def _door(assembly: Assembly, site: Site, wall: Wall, o: Opening) -> None:
+    """A door that fills its opening, closed or swung into the room."""
+    rng = site.rng
+    thing = site.make("door", size=(o.s1 - o.s0, min(rng.uniform(0.05, 0.12), site.plan.thickness), o.z1))
+    if rng.random() < 0.4 and "door" in thing.parts:
+        thing = swung(thing, rng.uniform(0.3, 1.75) * rng.choice([-1, 1]))
+        assembly.thing(thing, wall.angle, (*wall.point((o.s0 + o.s1) / 2, -0.03), 0.0))
+    else:
+        _set_into(assembly, thing, wall, o, rng.uniform(-0.05, 0.03))
+
+
+def swung(thing: Thing, angle: float) -> Thing:
+    """A door with its leaf turned by `angle` rad into the room, about its left edge or, below 0, its right one."""
+    moving = [k for k, part in enumerate(thing.parts) if part in ("door", "handle", "glass")]
+    ids = np.unique(thing.triangles[np.isin(thing.part, moving)])
+    vertices, leaf = thing.vertices.copy(), thing.vertices[ids].astype(np.float64)
+    hinge = leaf[:, 0].min() if angle > 0 else leaf[:, 0].max()
+    vertices[ids] = turn((leaf, thing.triangles[:0]), -angle, "z", (hinge, 0.0, 0.0))[0]
+    words = tuple(word for word in thing.attributes if word != "closed")
+    return replace(thing, vertices=vertices, attributes=(*words, "open"))
+
+
+def _closet(site: Site) -> None:
+    """Sliding or folding doors of a built-in closet, flush with the wall: no opening, only leaves before it."""
     rng = site.rng
     width, height = rng.uniform(1.1, 2.4), min(rng.uniform(2.0, 2.25), site.plan.height - 0.1)
     wall = site.pick_wall(width + 0.2)
     if wall is None:
         return
     s = rng.uniform(0.1, wall.length - width - 0.1)
-    if any(o.s0 < s + width + 0.1 and o.s1 > s - 0.1 for o in wall.openings):
-        return
-    thing = walls.closet_of(rng, width, height, style.leaf)
-    site.at_wall(thing, wall, s + width / 2)
-    a, b = wall.point(s), wall.point(s + width, 0.55)
-    site.block((*np.minimum(a, b), 0.0), (*np.maximum(a, b), 2.0))
+    if not any(o.s0 < s + width + 0.1 and o.s1 > s - 0.1 for o in wall.openings):
+        closet = site.make("door:closet", size=(width, rng.uniform(0.03, 0.07), height))
+        site.at_wall(closet, wall, s + width / 2)
+        a, b = wall.point(s), wall.point(s + width, 0.55)
+        site.block((*np.minimum(a, b), 0.0), (*np.maximum(a, b), 2.0))
 
 
-def _window(
-    assembly: Assembly, site: Site, wall: room_plan.Wall, o: room_plan.Opening, style: Style, glazed: bool
-) -> None:
+def _window(assembly: Assembly, site: Site, wall: Wall, o: Opening) -> None:
     """A window in its opening, with curtains, blinds or nothing before it and perhaps a radiator below."""
     rng = site.rng
     middle, w, h = (o.s0 + o.s1) / 2, o.s1 - o.s0, o.z1 - o.z0
-    thing = walls.window_of(rng, w, h, site.plan.thickness, glazed)
-    assembly.thing(thing, wall.angle, (*wall.point(middle), o.z0))
+    thing = site.make("window", size=(w, None, h))
+    behind = max(site.plan.thickness - 2 * bounds(thing)[1][1], 0.0)
+    _set_into(assembly, thing, wall, o, rng.uniform(-behind, 0.03))
     cover = rng.random()
     if cover < 0.55:
-        _curtains(site, wall, o, style, whole=cover < 0.22)
+        _curtains(site, wall, o, broad=cover < 0.22)
     elif cover < 0.75:
         drop = rng.uniform(0.25, 1.0) * h
-        site.at_wall(walls.blinds_of(rng, w + 0.06, drop), wall, middle, 0.02, max(o.z1 - drop, 0.0), force=True)
+        blinds = site.make("blinds", size=(w + 0.06, None, drop))
+        site.at_wall(blinds, wall, middle, 0.02, max(o.z1 - drop, 0.0), force=True)
     if o.z0 > 0.6 and rng.random() < 0.35:
-        thing = make_thing("radiator", rng)
+        thing = site.make("radiator")
         if bounds(thing)[1][2] < o.z0:
             site.at_wall(thing, wall, middle, 0.03)
 
 
-def _curtains(site: Site, wall: room_plan.Wall, o: room_plan.Opening, style: Style, whole: bool) -> None:
-    """A pair of curtains, open or nearly drawn, or one that covers the `whole` window and wall beside it."""
+def _curtains(site: Site, wall: Wall, o: Opening, broad: bool) -> None:
+    """A pair of curtains, open or nearly drawn, or one `broad` one that covers the window and wall beside it."""
     rng = site.rng
     middle, w = (o.s0 + o.s1) / 2, o.s1 - o.s0
-    bottom = rng.uniform(0.02, 0.15) if rng.random() < 0.65 or whole else max(o.z0 - 0.2, 0.05)
-    top = min(o.z1 + rng.uniform(0.05, 0.3), site.plan.height - 0.04)
-    gap = rng.uniform(0.02, 0.1)
-    if whole:
-        width = min(w + rng.uniform(0.3, 2.5), wall.length - 0.1)
-        s = float(np.clip(middle, width / 2 + 0.02, wall.length - width / 2 - 0.02))
-        site.at_wall(walls.curtain_of(rng, width, top - bottom - 0.02, style.cloth), wall, s, gap, bottom, force=True)
-        return
+    bottom = rng.uniform(0.02, 0.15) if rng.random() < 0.65 or broad else max(o.z0 - 0.2, 0.05)
+    height = min(o.z1 + rng.uniform(0.05, 0.3), site.plan.height - 0.04) - bottom - 0.02
     width = (w / 2 + 0.15) if rng.random() < 0.3 else rng.uniform(0.2, 0.5)
-    for side in (-1, 1):
-        if rng.random() < 0.9:
-            cloth = walls.curtain_of(rng, width, top - bottom - 0.02, style.cloth)
-            s = float(
-                np.clip(middle + side * (w / 2 + 0.18 - width / 2), width / 2 + 0.02, wall.length - width / 2 - 0.02)
-            )
-            site.at_wall(cloth, wall, s, gap, bottom, force=True)
+    spots = [middle + side * (w / 2 + 0.18 - width / 2) for side in (-1, 1) if rng.random() < 0.9]
+    if broad:
+        width, spots = min(w + rng.uniform(0.3, 2.5), wall.length - 0.1), [middle]
+    gap = rng.uniform(0.02, 0.1)
+    for s in spots:
+        cloth = site.make("curtain", size=(width, rng.uniform(0.04, 0.11), height))
+        s = float(np.clip(s, width / 2 + 0.02, wall.length - width / 2 - 0.02))
+        site.at_wall(cloth, wall, s, gap, bottom, force=True)
 
 
 def build_in(assembly: Assembly, site: Site, style: Style) -> None:
     """Stubs of wall, half-height partitions, a cut-off corner, a beam or a lowered part of the ceiling."""
     rng, plan = site.rng, site.plan
-    if rng.random() < 0.22 and plan.area > 12:
-        _partition(assembly, site, style)
+
+    def add(shape) -> None:
+        site.block(shape[0].min(axis=0), shape[0].max(axis=0))
+        assembly.surface("wall", shape, style.wall.rgb, style.wall.words)
+
+    if rng.random() < 0.22 and plan.area > 12 and (wall := site.pick_wall(2.0)):
+        thick, s = rng.uniform(0.08, 0.15), wall.length * rng.uniform(0.3, 0.7)
+        a, b = wall.point(s - thick / 2, 0.002), wall.point(s + thick / 2, rng.uniform(0.6, 2.2))
+        high = plan.height if rng.random() < 0.6 else rng.uniform(1.0, 1.6)
+        low, top = np.array([*np.minimum(a, b), 0.0]), np.array([*np.maximum(a, b), high])
+        if site.is_free(low, top):
+            add(box(low, top))
     if rng.random() < 0.15 and plan.area > 7:
-        _cut_corner(assembly, site, style)
-    if rng.random() < 0.2:
-        wall = site.pick_wall(1.0)
+        x, y = plan.xs[[0, -1]][int(rng.integers(2))], plan.ys[[0, -1]][int(rng.integers(2))]
+        a = (1 if x == plan.xs[0] else -1) * rng.uniform(0.3, 1.1)
+        b = (1 if y == plan.ys[0] else -1) * rng.uniform(0.3, 1.1)
+        corner = prism([(x, y), (x + a, y), (x, y + b)], 0.0, plan.height)
+        if site.is_free(corner[0].min(axis=0), corner[0].max(axis=0)):
+            add(corner)
+    if rng.random() < 0.2 and (wall := site.pick_wall(1.0)):
         depth, drop = rng.uniform(0.15, 0.7), rng.uniform(0.12, 0.4)
-        if wall is not None and plan.height > 2.35 + drop * 0.3:
-            a, b = wall.point(0.0), wall.point(wall.length, depth)
-            low, high = (*np.minimum(a, b), plan.height - drop), (*np.maximum(a, b), plan.height)
-            if plan.inside(np.array(low[:2]) + 1e-3, np.array(high[:2]) - 1e-3):
-                site.block(low, high)
-                assembly.surface("wall", box(low, high), style.wall.rgb, style.wall.words)
+        a, b = wall.point(0.0), wall.point(wall.length, depth)
+        low, high = (*np.minimum(a, b), plan.height - drop), (*np.maximum(a, b), plan.height)
+        if plan.height > 2.35 + drop * 0.3 and plan.inside(np.array(low[:2]) + 1e-3, np.array(high[:2]) - 1e-3):
+            add(box(low, high))
 
 
-def _partition(assembly: Assembly, site: Site, style: Style) -> None:
-    rng = site.rng
-    wall = site.pick_wall(2.0)
-    if wall is None:
-        return
-    reach, thick = rng.uniform(0.6, 2.2), rng.uniform(0.08, 0.15)
-    high = site.plan.height if rng.random() < 0.6 else rng.uniform(1.0, 1.6)
-    s = wall.length * rng.uniform(0.3, 0.7)
-    a, b = wall.point(s - thick / 2, 0.002), wall.point(s + thick / 2, reach)
-    low, top = np.array([*np.minimum(a, b), 0.0]), np.array([*np.maximum(a, b), high])
-    if site.is_free(low, top):
-        site.block(low, top)
-        assembly.surface("wall", box(low, top), style.wall.rgb, style.wall.words)
-
-
-def _cut_corner(assembly: Assembly, site: Site, style: Style) -> None:
-    """A slanting wall across a convex corner."""
-    rng, plan = site.rng, site.plan
-    x, y = plan.xs[[0, -1]][int(rng.integers(2))], plan.ys[[0, -1]][int(rng.integers(2))]
-    sx, sy = (1 if x == plan.xs[0] else -1), (1 if y == plan.ys[0] else -1)
-    a, b = rng.uniform(0.3, 1.1), rng.uniform(0.3, 1.1)
-    low, high = (
-        np.array([min(x, x + sx * a), min(y, y + sy * b), 0]),
-        np.array([max(x, x + sx * a), max(y, y + sy * b), plan.height]),
-    )
-    if site.is_free(low, high):
-        site.block(low, high)
-        assembly.surface(
-            "wall",
-            prism([(x, y), (x + sx * a, y), (x, y + sy * b)], 0.0, plan.height),
-            style.wall.rgb,
-            style.wall.words,
-        )
-
-
-def rooms_next_door(assembly: Assembly, site: Site, density: float) -> list[room_plan.Plan]:
+def rooms_next_door(assembly: Assembly, site: Site, density: float) -> list[Plan]:
     """Rooms and halls behind doors and passages, most of them furnished; returns their plans."""
     rng, plans, taken = site.rng, [], []
     for wall in list(site.plan.walls):
@@ -193,48 +177,28 @@ def rooms_next_door(assembly: Assembly, site: Site, density: float) -> list[room
             if plan is None:
                 continue
             plans.append(plan)
-            other = Site(plan, rng)
+            other = Site(plan, rng, site.shapes)
             for w in plan.walls:
                 for shared in w.openings:
                     other.clear_before(w, shared)
-            _next_door_layout(rng, plan.area)(other, density)
+            room_layouts.next_door(rng, plan.area)(other, density)
             for placed in other.placed:
                 assembly.thing(placed.thing, placed.angle, placed.offset)
     return plans
 
 
-def _next_door_layout(rng: np.random.Generator, area: float):
-    if rng.random() < 0.4 or area < 2.5:
-        return room_layouts.corridor
-    if area < 6:
-        return room_layouts.bathroom if rng.random() < 0.6 else room_layouts.storage_room
-    choices = (
-        room_layouts.lounge,
-        room_layouts.sleeping,
-        room_layouts.dining,
-        room_layouts.office,
-        room_layouts.eat_in_kitchen,
-    )
-    return choices[int(rng.integers(len(choices)))]
-
-
-def add_shell(assembly: Assembly, plan: room_plan.Plan, style: Style, ceiling: bool, rng: np.random.Generator) -> None:
+def add_shell(assembly: Assembly, plan: Plan, style: Style, ceiling: bool, rng: np.random.Generator) -> None:
     """Floor, walls around their openings, reveals, skirting boards and the ceiling of one room."""
     floors = [room_plan.slab_shape(plan, 0.0)]
-    floors += [
-        room_plan.threshold_shape(w, o, plan.thickness)
-        for w in plan.walls
-        for o in w.openings
-        if o.kind in ("door", "passage")
-    ]
-    assembly.surface("floor", room_plan.join(floors), style.floor.rgb, style.floor.words)
+    ways = [(w, o) for w in plan.walls for o in w.openings if o.kind in ("door", "passage")]
+    floors += [room_plan.threshold_shape(w, o, plan.thickness) for w, o in ways]
+    assembly.surface("floor", join(floors), style.floor.rgb, style.floor.words)
     for w in plan.walls:
         pieces = [room_plan.wall_shape(w, plan.height)]
         pieces += [room_plan.reveal_shape(w, o, plan.thickness) for o in w.openings if o.kind != "shared"]
-        if style.board:
-            pieces.append(room_plan.baseboard_shape(w, *style.board))
+        pieces += [room_plan.baseboard_shape(w, *style.board)] if style.board else []
         pieces = [p for p in pieces if p is not None]
         if pieces:
-            assembly.surface("wall", room_plan.join(pieces), style.wall.shade(rng.uniform(0.93, 1.0)), style.wall.words)
+            assembly.surface("wall", join(pieces), style.wall.shade(rng.uniform(0.93, 1.0)), style.wall.words)
     if ceiling:
         assembly.surface("ceiling", room_plan.slab_shape(plan, plan.height), (0.92, 0.92, 0.9), ("white",))

@@ -6,12 +6,11 @@ import numpy as np
 
 from s4token_model.procedural.materials import pick
 from s4token_model.procedural.street_buildings import building
-from s4token_model.procedural.street_furniture import fence, wheelie_bin
 from s4token_model.procedural.street_placement import StreetSite
 from s4token_model.procedural.street_plan import REACH, Crossing, Patch
 from s4token_model.procedural.street_vegetation import bush, hedge, thicket, tree
-from s4token_model.procedural.street_vehicles import car, trailer
 
+BIN = "trash can:wheelie"
 _WIDTHS = {"town": (10, 26), "village": (10, 20), "park": (14, 30), "country": (16, 30)}
 # Chance that a lot is built on; the rest is open.
 _BUILT = {"town": 0.93, "village": 0.85, "park": 0.35, "country": 0.15}
@@ -119,7 +118,7 @@ def _add_drive(site: StreetSite, side: int, s0: float, s1: float, inner: float, 
     if line - inner > 5.2:
         for k in range(int((min(start + width, s1) - start) / 2.5)):
             if rng.random() < 0.6:
-                thing = car(rng) if rng.random() < 0.93 else trailer(rng)
+                thing = site.make("car" if rng.random() < 0.93 else "trailer")
                 middle = side * (inner + line) / 2 + rng.normal(0, 0.2)
                 site.put(thing, start + 1.3 + 2.5 * k, middle, site.facing(int(rng.choice([-1, 1]))))
 
@@ -130,11 +129,11 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
     if rng.random() > chance:
         return
     kind = pick(rng, ("fence", "hedge", "hedge", "hedge", "both"))
-    style = pick(rng, ("wire", "wire", "picket", "plank", "bars", "wall", None))
+    style = "fence:" + pick(rng, ("wire", "wire", "picket", "plank", "bars", "wall", "rail"))
     if across:
         s, inner, outer = across
         length, middle = outer - inner, side * (inner + outer) / 2
-        things = hedge(rng, length, None, site.detail(s, middle)) if kind == "hedge" else fence(rng, length, style)
+        things = hedge(rng, length, None, site.detail(s, middle)) if kind == "hedge" else site.make(style, (length, None, None))
         site.put(things, s, middle, np.pi / 2, 0.0)
         return
     gate = rng.uniform(s0 + 1, max(s0 + 1.1, s1 - 4))
@@ -153,11 +152,11 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
             if on:
                 continue
             if kind != "hedge":
-                site.put(fence(rng, end - start, style), middle, side * d, 0.0, 0.0)
+                site.put(site.make(style, (end - start, None, None)), middle, side * d, 0.0, 0.0)
             if kind != "fence":
                 site.put(hedge(rng, end - start, height, site.detail(middle, d)), middle, side * (d + 0.75), 0.0, 0.0)
     if rng.random() < 0.2:
-        site.put(wheelie_bin(rng), gate + 0.6, side * (d + 0.8), site.facing(side))
+        site.put(site.make(BIN), gate + 0.6, side * (d + 0.8), site.facing(side))
 
 
 def _plant(site: StreetSite, side: int, area: tuple[float, float, float, float], factor: float) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from s4token_model.procedural.catalog import make_outdoors
 from s4token_model.procedural.scene_builder import Assembly
+from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.street_plan import REACH, Plan
-from s4token_model.procedural.types import Thing
+from s4token_model.procedural.types import Size, Thing
 
 # Turns that make fronts look along the road, against it or across.
 AHEAD, BACK, LEFT, RIGHT = np.pi / 2, -np.pi / 2, np.pi, 0.0
@@ -15,9 +17,14 @@ AHEAD, BACK, LEFT, RIGHT = np.pi / 2, -np.pi / 2, np.pi, 0.0
 class StreetSite:
     """A street being filled: its plan, the things so far and the ground they take."""
 
-    def __init__(self, plan: Plan, rng: np.random.Generator) -> None:
-        self.plan, self.rng, self.things = plan, rng, Assembly()
+    def __init__(self, plan: Plan, rng: np.random.Generator, shapes: ShapeBank | None = None) -> None:
+        self.plan, self.rng, self.shapes, self.things = plan, rng, shapes, Assembly()
         self._taken = [(-3.2, 3.2, plan.ego - 1.2, plan.ego + 1.2)]  # the car that carries the sensor
+
+    def make(self, name: str, size: Size | None = None) -> list[Thing]:
+        """Things for this street, as one group: "pole:lamp" is of a kind."""
+        name, _, kind = name.partition(":")
+        return make_outdoors(name, self.rng, self.shapes, kind, size)
 
     def is_free(self, s: float, d: float, half: tuple[float, float], gap: float = 0.15) -> bool:
         """Whether a rectangle of half sizes (along s, along d) m about (s, d) is free and inside the scene."""

@@ -7,22 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from s4token_model.procedural import objects_household
 from s4token_model.procedural.materials import pick
-from s4token_model.procedural.street_cyclists import bicycle, bicyclist, motorcycle, motorcyclist
-from s4token_model.procedural.street_furniture import (
-    bollard,
-    street_lamp,
-    traffic_light,
-    traffic_sign,
-    utility_pole,
-    wheelie_bin,
-)
-from s4token_model.procedural.street_lots import add_background, add_fronts
+from s4token_model.procedural.street_lots import BIN, add_background, add_fronts
 from s4token_model.procedural.street_placement import AHEAD, BACK, StreetSite
 from s4token_model.procedural.street_plan import Course, Crossing, Patch, Plan, Strip
 from s4token_model.procedural.street_vegetation import hedge, tree
-from s4token_model.procedural.street_vehicles import bus, car, trailer, truck
 
 KINDS = ("town", "village", "park", "country")
 # Per kind: chance of a parking lane, of a green strip, of a sidewalk; width of the sidewalk and of the front garden, m.
@@ -94,26 +83,21 @@ def drive(site: StreetSite) -> None:
     """Vehicles on the lanes, keeping right."""
     plan, rng = site.plan, site.rng
     busy = rng.choice([0.2, 0.8, 1.6])
-    makers = (car, truck, bus, trailer_train, motorcyclist, bicyclist)
+    names = ("car", "truck", "bus", "trailer", "motorcyclist", "bicyclist")
     for side in (1, -1):
         for lane in range(plan.lanes):
             d = side * plan.lane * (lane + 0.5)
             for _ in range(int(rng.poisson(2.6 * busy))):
-                maker = makers[int(rng.choice(len(makers), p=(0.70, 0.07, 0.05, 0.02, 0.06, 0.1)))]
-                at = d + rng.normal(0, 0.2) + (side * 0.9 if maker is bicyclist else 0)
+                name = str(rng.choice(names, p=(0.70, 0.07, 0.05, 0.02, 0.06, 0.1)))
+                at = d + rng.normal(0, 0.2) + (side * 0.9 if name == "bicyclist" else 0)
                 turn = (AHEAD if side < 0 else BACK) + rng.normal(0, 0.02)
-                site.put(maker(rng), rng.uniform(-68, 68), at, turn, 1.0)
+                site.put(site.make(name), rng.uniform(-68, 68), at, turn, 1.0)
     for crossing in plan.crossings:
         for side in crossing.sides:
             if rng.random() < 0.4:
                 d, turn = side * (plan.half + rng.uniform(6, 25)), site.facing(int(rng.choice([-1, 1])))
                 toward = turn == site.facing(side)  # keeps right: seen from the main road, left of who leaves it
-                site.put(car(rng), crossing.s + (side if toward else -side) * crossing.half / 2, d, turn, 0.3)
-
-
-def trailer_train(rng: np.random.Generator):
-    """A trailer; whatever pulls it is left out when there is no space for it."""
-    return trailer(rng)
+                site.put(site.make("car"), crossing.s + (side if toward else -side) * crossing.half / 2, d, turn, 0.3)
 
 
 def park(site: StreetSite, side: int) -> None:
@@ -130,12 +114,11 @@ def park(site: StreetSite, side: int) -> None:
     s = -70.0 + rng.uniform(0, 4)
     while s < 70:
         if rng.random() < full and not site.on_crossing(s, side * lane[1], 4.0):
-            maker = pick(rng, (truck, trailer, bus)) if rng.random() < 0.04 and not square else car
+            name = pick(rng, ("truck", "trailer", "bus")) if rng.random() < 0.04 and not square else "car"
             facing = site.facing(int(rng.choice([-1, 1]))) if square else turn + (np.pi if rng.random() < 0.12 else 0)
-            thing = motorcycle(rng) if rng.random() < 0.05 else maker(rng)
-            site.put(
-                thing, s, side * ((lane[0] + lane[1]) / 2 + rng.normal(0, 0.08)), facing + rng.normal(0, 0.025), 0.1
-            )
+            things = site.make("motorcycle" if rng.random() < 0.05 else name)
+            middle = side * ((lane[0] + lane[1]) / 2 + rng.normal(0, 0.08))
+            site.put(things, s, middle, facing + rng.normal(0, 0.025), 0.1)
         s += 2.6 if square else rng.uniform(5.0, 6.6)
 
 
@@ -146,36 +129,39 @@ def line_up(site: StreetSite, side: int) -> None:
     kerb = max(plan.half, (plan.strip(side, "parking") or (0, 0))[1])
     green = next((x for k, x in enumerate(strips[:-1]) if x.name == "terrain" and k), None)
     planted = (kerb + green.edge) / 2 if green else kerb + 0.7
-    lamp = pick(rng, (street_lamp, street_lamp, street_lamp, utility_pole))
+    lamp = pick(rng, ("pole:lamp", "pole:lamp", "pole:lamp", "pole:utility"))
     chance = {"town": 0.5, "village": 0.3, "park": 0.65, "country": 0.35}[plan.kind]
     if rng.random() < chance and (green or strips[-2].edge - kerb > 2.2):
-        _row(site, side, tree, planted, rng.uniform(6, 16), 0.9)
+        _row(site, side, "tree", planted, rng.uniform(6, 16), 0.9)
     if rng.random() < 0.75:
         _row(site, side, lamp, kerb + 0.5, rng.uniform(16, 34), 0.95)
     if rng.random() < 0.15 and plan.kind == "town":
-        _row(site, side, bollard, kerb + 0.35, rng.uniform(1.5, 3.5), 0.9, (-25, 25))
+        _row(site, side, "pole:bollard", kerb + 0.35, rng.uniform(1.5, 3.5), 0.9, (-25, 25))
     if green and rng.random() < 0.25:
-        _row(site, side, lambda g: hedge(g, 5.5, None, 0.6), planted, 6.0, 0.8, turn=0.0)
+        _row(site, side, "hedge", planted, 6.0, 0.8, turn=0.0)
     for _ in range(int(rng.poisson(3.2))):
-        _beside(site, side, traffic_sign(rng), kerb + 0.45, AHEAD if side > 0 else BACK)
+        _beside(site, side, site.make("traffic sign"), kerb + 0.45, AHEAD if side > 0 else BACK)
     for crossing in plan.crossings:
         if rng.random() < (0.35 if plan.kind == "town" else 0.12) and side in crossing.sides:
             at = crossing.s + side * (crossing.half + 0.8)
-            site.put(traffic_light(rng), at, side * (plan.half + 0.6), BACK if side < 0 else AHEAD)
+            site.put(site.make("traffic light"), at, side * (plan.half + 0.6), BACK if side < 0 else AHEAD)
     for patch in plan.patches:
         if patch.name == "traffic island" and side > 0:
-            site.put(traffic_sign(rng), patch.box[0] + 0.8, 0.0, BACK)
+            site.put(site.make("traffic sign"), patch.box[0] + 0.8, 0.0, BACK)
     for _ in range(int(rng.poisson(0.5))):
-        _beside(site, side, wheelie_bin(rng), strips[-2].edge - 0.5, 0.0)
+        _beside(site, side, site.make(BIN), strips[-2].edge - 0.5, 0.0)
 
 
-def _row(site: StreetSite, side: int, maker, d: float, step: float, full: float, span=(-70, 70), turn=None) -> None:
+def _row(site: StreetSite, side: int, name: str, d: float, step: float, full: float, span=(-70, 70), turn=None) -> None:
     """The same kind of thing every `step` m."""
     rng = site.rng
     for s in np.arange(span[0] + rng.uniform(0, step), span[1], step):
         if rng.random() < full and not site.on_crossing(s, side * d, 1.0):
             angle = site.facing(side) if turn is None else turn
-            things = maker(rng, site.detail(s, d)) if maker is tree else maker(rng)
+            if name == "tree":
+                things = tree(rng, site.detail(s, d))
+            else:
+                things = hedge(rng, 5.5, None, 0.6) if name == "hedge" else site.make(name)
             site.put(things, s + rng.normal(0, 0.05 * step), side * d, angle, 0.3)
 
 
@@ -193,15 +179,15 @@ def people(site: StreetSite, side: int) -> None:
     for _ in range(int(rng.poisson(rate))):
         s, d = rng.uniform(-40, 40), rng.uniform(walk[0] + 0.4, max(walk[1] - 0.4, walk[0] + 0.5))
         for _ in range(int(rng.choice([1, 2]))):
-            site.put([objects_household.person(rng)], s, side * d, rng.uniform(0, 6.28), 0.05)
+            site.put(site.make("person"), s, side * d, rng.uniform(0, 6.28), 0.05)
             s += rng.uniform(0.6, 0.9)
     for _ in range(int(rng.poisson({"town": 1.6, "village": 0.6}.get(plan.kind, 0.3)))):
         s, many = rng.uniform(-40, 40), int(rng.choice([1, 1, 4]))
         for k in range(many):
             turn = site.facing(side) + rng.normal(0, 0.15) if many > 1 else rng.choice([AHEAD, BACK])
-            site.put(bicycle(rng), s + 0.65 * k, side * (walk[1] - (0.9 if many > 1 else 0.4)), float(turn), -0.1)
+            site.put(site.make("bicycle"), s + 0.65 * k, side * (walk[1] - (0.9 if many > 1 else 0.4)), float(turn), -0.1)
     if rng.random() < 0.2:
-        site.put(motorcycle(rng), rng.uniform(-40, 40), side * (walk[0] + 0.6), AHEAD, 0.05)
+        site.put(site.make("motorcycle"), rng.uniform(-40, 40), side * (walk[0] + 0.6), AHEAD, 0.05)
     if rng.random() < 0.3:
-        rider = bicyclist if rng.random() < 0.8 else motorcyclist
-        site.put(rider(rng), rng.uniform(-35, 35), side * (plan.half - 0.7), AHEAD if side < 0 else BACK, 0.2)
+        rider = site.make("bicyclist" if rng.random() < 0.8 else "motorcyclist")
+        site.put(rider, rng.uniform(-35, 35), side * (plan.half - 0.7), AHEAD if side < 0 else BACK, 0.2)

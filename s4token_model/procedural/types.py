@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Size = tuple["float | None", "float | None", "float | None"]  # width, depth, height in m; None: as it comes
+
 
 @dataclass(frozen=True)
 class Thing:
