@@ -51,7 +51,11 @@ def make_outdoors(
         width, depth, height = np.ptp(cycle.vertices, axis=0).tolist()
         rider = tables().draw(name, rng, "", (width, depth, height))
         return [_joined(name, rider, cycle)]
-    thing = _draw(name, rng, shapes, kind, size)
+    return split(_draw(name, rng, shapes, kind, size))
+
+
+def split(thing: Thing) -> list[Thing]:
+    """A thing and, before it, those of its parts that are of another class: the pole of a sign, the trunk of a tree."""
     return [
         _some(thing, np.isin(thing.part, mine), other)
         for other, mine in _owners(thing).items()

@@ -16,7 +16,7 @@ chair:office 22 50-64 52-64 84-125 s43-55 black+black+black+grey+grey+blue+red+g
   back soft~ -40 40 34 46 s+6c 100 5; back box~ -5 5 44 48 s-8c s+20c; arm?75 box/x 47 52 -22 22 s+19c s+22c;
   arm?75 box/x 48 51 -3 3 s-6c s+19c; base box -48 48 -4 4 s-9c s-6c
 chair:armchair 24 66-95 68-90 66-98 s36-46 fabric|fabric|leather/wood
-- leg box/xy 40 45 40 45 0 9c; base soft -50 50 -46 50 7c s-11c 2; seat soft -33 33 -50 24 s-14c s;
+- leg box/xy 40 45 40 45 0 9c; body soft -50 50 -46 50 7c s-11c 2; seat soft -33 33 -50 24 s-14c s;
   back soft~ -36 36 20 38 s-5c 100 7; back soft -50 50 38 50 7c 85 4; arm soft/x 33 50 -48 46 7c s+18c 7
 - leg bar/xy 42 38 42 38 0 s-10c 2; seat soft -40 40 -48 30 s-12c s; back soft~ -42 42 28 44 s-8c 100 6;
   arm box/x 42 48 -44 40 s+16c s+20c; leg box/x 43 47 -44 -36 0 s+16c; leg box/x 43 47 32 40 0 s+16c
@@ -33,17 +33,17 @@ chair:cantilever 8 48-58 52-60 78-98 s43-47 fabric|leather/metal
   back bar/x 44 44 40 48 s-5c 100 1.3; seat soft -44 44 -46 42 s-6c s 3; back soft~ -44 44 38 48 s+6c 100 3
 sofa:small 10 115-170 70-92 62-92 s36-46 fabric|fabric|leather/wood
 sofa 34 130-190 78-100 64-96 s36-47 fabric|fabric|leather/wood
-- leg box/xy 44 48 40 46 0 10c; base soft -50 50 -46 50 6c s-11c 2; seat soft*2x:0 -40 40 -50 22 s-14c s;
+- leg box/xy 44 48 40 46 0 10c; body soft -50 50 -46 50 6c s-11c 2; seat soft*2x:0 -40 40 -50 22 s-14c s;
   back soft~*2x:0 -40 40 18 36 s-5c 100 8; back soft -50 50 38 50 6c 86 4; arm soft/x 40 50 -48 48 6c s+17c 8
 - leg bar/xy 46 44 44 40 0 s-12c 2; base box -48 48 -46 44 s-18c s-12c; seat soft*2x:0 -44 44 -50 24 s-14c s;
   back soft~ -46 46 24 42 s-4c 100 6; arm soft/x 44 50 -46 44 s-16c s+16c 4
 sofa 46 185-285 80-102 62-96 s36-47 fabric|fabric|leather/wood
-- leg box/xy 46 48 40 46 0 10c; base soft -50 50 -46 50 6c s-11c 2; seat soft*3x:0 -44 44 -50 22 s-14c s;
+- leg box/xy 46 48 40 46 0 10c; body soft -50 50 -46 50 6c s-11c 2; seat soft*3x:0 -44 44 -50 22 s-14c s;
   back soft~*3x:0 -44 44 18 36 s-5c 100 8; back soft -50 50 38 50 6c 86 4; arm soft/x 44 50 -48 48 6c s+17c 8
-- base soft -50 50 -46 50 2c s-12c 2; seat soft*2-4x:0 -45 45 -50 20 s-14c s;
+- body soft -50 50 -46 50 2c s-12c 2; seat soft*2-4x:0 -45 45 -50 20 s-14c s;
   back soft~*2-4x:0 -45 45 16 34 s-5c 100 9; back soft -50 50 36 50 0 90 4; arm soft/x 45 50 -50 50 0 90 4
 sofa 22 200-300 150-225 65-92 s38-46 fabric|fabric|leather/wood
-- base soft -50 50 5 50 4c s-12c 2; base soft 17 50 -50 8 4c s-12c 2; seat soft*2x:0 -44 17 4 36 s-14c s;
+- body soft -50 50 5 50 4c s-12c 2; body soft 17 50 -50 8 4c s-12c 2; seat soft*2x:0 -44 17 4 36 s-14c s;
   seat soft 17 50 -50 36 s-14c s; back soft~*3x:0 -44 44 34 42 s-5c 100 8; back soft -50 50 42 50 4c 88 4;
   arm soft -50 -44 5 48 4c s+18c 6
 stool 6 30-42 = 40-50 wood|metal|fabric/wood|metal

@@ -60,7 +60,7 @@ _PALETTES = {
 
 
 def material(rng: np.random.Generator, spec: str) -> Paint:
-    """One of the materials of `spec`, such as "wood|metal|white+grey:plastic": colors with +, a word after the colon."""
+    """One of the materials of `spec`, such as "wood|white+grey:plastic": colors with +, a word after the colon."""
     name, _, word = pick(rng, spec.split("|")).partition(":")
     if name == "wood":
         return wood(rng)

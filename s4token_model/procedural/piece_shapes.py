@@ -39,9 +39,10 @@ def _box(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]:
 def _soft(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]:
     """A cushion with edges rounded by numbers[0] cm (5)."""
     low, high = _sorted(start, end)
-    radius = min((numbers[0] if numbers else 5.0) / 100, 0.45 * float((high - low).min()))
-    puff = 0.3 * radius
-    return [(soft_box(low, high, radius, puff, rng.uniform(0, 0.005), rng.uniform(0, 6)), None, None)]
+    half = (high - low) / 2
+    radius = min((numbers[0] if numbers else 5.0) / 100, 0.9 * float(half.min()))
+    rough = rng.uniform(0, 0.012) * half.min() / half.max()  # thin panels are even
+    return [(soft_box(low, high, radius, 0.3 * radius, rough, rng.uniform(0, 6)), None, None)]
 
 
 def _rings(start, end, profile, power: float = 2.0, n: int = 18) -> Shape:
@@ -155,7 +156,7 @@ def _cover(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]:
     folds = rumple(gx, gy, rng, height, rng.uniform(0.2, 0.6))
     out = 0.02 + 0.3 * np.abs(folds) * np.minimum(hang * 5, 1)
     x, y = (c + np.sign(g - c) * np.minimum(np.abs(g - c), out) for g, c in ((gx, ax), (gy, ay)))
-    z = high[2] + np.where(hang > 0, -hang, np.maximum(folds, -0.01) + 0.012)
+    z = high[2] + np.where(hang > 0, -hang, np.maximum(folds, -0.01) + 0.03)
     return [(sheet(np.stack([x, y, z], -1)), None, None)]
 
 
@@ -172,7 +173,7 @@ def _leaves(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]
     count, h = int(rng.integers(12, 45)), high[2] - low[2]
     angle, reach = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.3, 1, count) * (high - low)[:2].min() / 2
     out = np.stack([np.cos(angle), np.sin(angle), 0 * angle], 1)
-    side = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], 1) * rng.uniform(0.06, 0.2) * h ** 0.5 * 0.4
+    side = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], 1) * rng.uniform(0.06, 0.2) * h**0.5 * 0.4
     s = np.linspace(0, 1, 5)
     rise = np.sin(s * rng.uniform(1.6, 2.6)) * (rng.uniform(0.15, 1, count) * h)[:, None]
     middle = out[:, None] * (s * reach[:, None])[..., None] + np.array([*(low + high)[:2] / 2, low[2]])
@@ -250,7 +251,9 @@ def _fronts(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]
                     b0, b1 = (z0, z0 + v1) if v1 else (z1 + v0, z1) if v0 else (z0, z1)
                     rows.append((box((a0, low[1] - 0.012, b0), (a1, low[1], b1)), part, None))
             if handles:
-                rows.append((box((x - a[0], low[1] - 0.03, z - a[1]), (x + a[0], low[1] - 0.018, z + a[1])), "handle", None))
+                rows.append(
+                    (box((x - a[0], low[1] - 0.03, z - a[1]), (x + a[0], low[1] - 0.018, z + a[1])), "handle", None)
+                )
     return rows
 
 
@@ -296,7 +299,8 @@ def _hull(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]:
     cowl, clear, top = (numbers[0] / 100 if numbers else 0.26), low[2], high[2]
     nose, rear, length = top * rng.uniform(0.7, 0.84), top + rng.uniform(-0.02, 0.06), high[1] - low[1]
     stations = [
-        (0.0, 0.0, 0.45, 0.5), (0.0, 0.72, 0.32, nose * 0.85), (0.025, 0.9, clear, nose), (0.1, 0.98, clear, nose * 1.06),
+        (0.0, 0.0, 0.45, 0.5), (0.0, 0.72, 0.32, nose * 0.85), (0.025, 0.9, clear, nose),
+        (0.1, 0.98, clear, nose * 1.06),
         (cowl, 1.0, clear, top), (0.5, 1.0, clear, top + 0.02), (0.85, 1.0, clear, rear), (0.96, 0.96, clear, rear),
         (0.995, 0.86, 0.3, rear * 0.97), (1.0, 0.72, 0.38, rear * 0.85), (1.0, 0.0, 0.5, 0.55),
     ]  # fmt: skip
@@ -319,7 +323,13 @@ def _plate(start, end, numbers: Numbers, rng: np.random.Generator) -> list[Row]:
     half = (high - low) / 2 * (1.3 if corners < 5 else 1.0)
     ring = (low + high) / 2 + np.stack([half[0] * np.cos(angle), 0 * angle, half[2] * np.sin(angle)], axis=1)
     k = np.arange(corners)
-    return [((np.vstack([(low + high) / 2, ring]), np.stack([0 * k, 1 + k, 1 + (k + 1) % corners], 1).astype(np.int32)), None, None)]
+    return [
+        (
+            (np.vstack([(low + high) / 2, ring]), np.stack([0 * k, 1 + k, 1 + (k + 1) % corners], 1).astype(np.int32)),
+            None,
+            None,
+        )
+    ]
 
 
 SHAPES: dict[str, Callable[..., list[Row]]] = {

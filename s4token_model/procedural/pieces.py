@@ -1,4 +1,4 @@
-"""Things made of pieces: boxes, cushions, bars and bowls, listed in the text tables of furniture_table and street_table.
+"""Things made of pieces: boxes, cushions, bars, bowls, as listed in the texts of furniture_table and street_table.
 
 A table is a list of groups: headers, then alternatives. A header is a line
 
@@ -151,7 +151,7 @@ class Maker:
         return build.mesh.thing(name, (*look.words, *words, *size_words(extent, self._typical(name))), centered=False)
 
     def limits(self, name: str, kind: str = "") -> np.ndarray | None:
-        """Smallest and largest size (2, 3) m of a kind, or of all that are drawn unasked; None if there is no such kind."""
+        """Smallest and largest size (2, 3) m of a kind, or of all that come unasked; None if there is no such kind."""
         headers = [h for h, _ in self._groups.get(name, []) if (h.kind == kind if kind else h.weight > 0)]
         ranges = np.array([[w, d if d[1] else w, t] for w, d, t in (h.ranges for h in headers)])
         return np.stack([ranges[..., 0].min(axis=0), ranges[..., 1].max(axis=0)]) if headers else None
@@ -170,8 +170,7 @@ class _Build:
         self.mesh, self._rng, self._extent, self._level = Mesh(), rng, extent, level
         self._cover, self._frame, self._lean = cover, frame, np.tan(rng.uniform(0.03, 0.22))
         self._present: dict[str, bool] = {}
-        self._colors = {part: np.array(color) * rng.uniform(0.85, 1.15) for part, color in COLORS.items()}
-        self._colors["head"] = np.array(SKINS[int(rng.integers(len(SKINS)))])
+        self._shade, self._skin = rng.uniform(0.85, 1.15), SKINS[int(rng.integers(len(SKINS)))]
 
     def add(self, piece: Piece) -> None:
         """Add a piece with its mirror images and repetitions; parts that are optional come or stay away together."""
@@ -205,12 +204,14 @@ class _Build:
                 low = min(start[2], end[2])
                 vertices = vertices + np.outer(np.maximum(vertices[:, 2] - low, 0) * self._lean, [0, 1, 0])
             shown = color if own is None else own
-            self.mesh.add((vertices, triangles), part or piece.part, self._color(part) if part and own is None else shown)
+            self.mesh.add(
+                (vertices, triangles), part or piece.part, self._color(part) if part and own is None else shown
+            )
 
     def _color(self, part: str) -> np.ndarray:
         if part in VARIED:
             return material(self._rng, "paint").rgb
-        if part in self._colors:
-            return self._colors[part]
+        if part in COLORS or part == "head":
+            return np.clip(np.array(COLORS.get(part, self._skin)) * self._shade, 0, 1)
         paint = self._frame if part in FRAME else self._cover
         return paint.shade(self._rng.uniform(0.94, 1.05))

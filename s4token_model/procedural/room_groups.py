@@ -1,4 +1,4 @@
-"""Groups of things in rooms: clutter on furniture and floor, tables with chairs, workplaces, beds, sofas around a table."""
+"""Groups of things in rooms: clutter on furniture and floor, tables with chairs, workplaces, beds, sofas."""
 
 from __future__ import annotations
 

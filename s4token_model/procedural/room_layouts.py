@@ -1,4 +1,4 @@
-"""What stands where in a bedroom, a lounge, an office, a hall ...: functions that furnish a Site, and the table of all."""
+"""What stands where in a bedroom, a lounge, an office, a hall: functions that furnish a Site, and their table."""
 
 from __future__ import annotations
 
@@ -178,7 +178,9 @@ def storage_room(site: Site, density: float) -> None:
             site.against(name, gap=0.01)
         else:
             site.middle(name, 0.5, angle=float(rng.choice([0, np.pi / 2])))
-    _some(site, ("printer", 0.25), ("table", 0.25), ("washing machine", 0.25), ("washing machine", 0.25), ("piano", 0.25))
+    _some(
+        site, ("printer", 0.25), ("table", 0.25), ("washing machine", 0.25), ("washing machine", 0.25), ("piano", 0.25)
+    )
     clutter_floor(site, 5 * density, ("box", "box", "box", "suitcase", "bag", "chair", "stool", "fan"))
 
 

@@ -49,11 +49,19 @@ def part_bounds(thing: Thing, *parts: str) -> tuple[np.ndarray, np.ndarray]:
 
 def surface(thing: Thing, xy: np.ndarray) -> np.ndarray:
     """The height (n,) m of a thing's highest surface at points xy (n, 2) of its frame; -inf beside it."""
-    a, b, c = (thing.vertices[thing.triangles[:, k]].astype(np.float64)[:, None] for k in range(3))
+    x, y = thing.vertices[:, 0][thing.triangles], thing.vertices[:, 1][thing.triangles]
+    (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
+    below = (x.min(axis=1) <= x1) & (x.max(axis=1) >= x0) & (y.min(axis=1) <= y1) & (y.max(axis=1) >= y0)
+    if not below.any():
+        return np.full(len(xy), -np.inf)
+    a, b, c = (thing.vertices[thing.triangles[below, k]].astype(np.float64)[:, None] for k in range(3))
     p, u, v = xy[None] - a[..., :2], b - a, c - a
     area = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
     area = np.where(np.abs(area) < 1e-9, np.inf, area)
-    s, t = (p[..., 0] * v[..., 1] - p[..., 1] * v[..., 0]) / area, (u[..., 0] * p[..., 1] - u[..., 1] * p[..., 0]) / area
+    s, t = (
+        (p[..., 0] * v[..., 1] - p[..., 1] * v[..., 0]) / area,
+        (u[..., 0] * p[..., 1] - u[..., 1] * p[..., 0]) / area,
+    )
     inside = (s >= 0) & (t >= 0) & (s + t <= 1) & np.isfinite(area)
     return np.where(inside, a[..., 2] + s * u[..., 2] + t * v[..., 2], -np.inf).max(axis=0)
 
@@ -177,9 +185,7 @@ class Site:
                 return placed
         return None
 
-    def middle(
-        self, name: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None
-    ) -> Placed | None:
+    def middle(self, name: Thing | str, pad: float = 0.1, tries: int = 20, angle: float | None = None) -> Placed | None:
         """Place a thing anywhere on the floor, mostly parallel to the walls."""
         rng, thing = self.rng, self.make(name)
         for _ in range(tries):

@@ -108,15 +108,17 @@ class ShapeBank:
         triangles = self._triangles[row.triangles].astype(np.int32)
         part = self._part[row.triangles]
         color = self._color[row.triangles].astype(np.float32) / 255
-        keep = _kept(part, rng) & (doubled_areas(vertices, triangles) > 1e-7)
-        vertices, triangles = _compact(vertices, triangles[keep])
-        part, color = part[keep], color[keep]
+        keep = _kept(part, rng)
+        if not keep.all():
+            vertices, triangles = _compact(vertices, triangles[keep])
+            part, color = part[keep], color[keep]
         if rng.random() < 0.5:
             vertices, triangles = vertices * [-1, 1, 1], triangles[:, ::-1]
         area = doubled_areas(vertices, triangles)
         if rng.random() < RECOLORED:
             color = _recolored(color, area, rng)
-        used, part = np.unique(part, return_inverse=True)
+        used = np.flatnonzero(np.bincount(part))
+        part = np.searchsorted(used, part)
         words = (*size_words(np.ptp(vertices, axis=0), self._typical[name]), *_color_words(color, area))
         names = tuple(PARTS[k] for k in used)
         return centered(
@@ -151,8 +153,8 @@ def _factors(name: str, rng: np.random.Generator) -> np.ndarray:
 
 def _kept(part: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Which triangles (T,) stay: parts that a thing can do without are left out now and then."""
-    missing = [k for k in np.unique(part) if PARTS[k] in SPARE_PARTS and rng.random() < LEFT_OUT]
-    keep = ~np.isin(part, missing)
+    spare = [k for k in np.flatnonzero(np.bincount(part)) if PARTS[k] in SPARE_PARTS]
+    keep = ~np.isin(part, [k for k in spare if rng.random() < LEFT_OUT])
     return keep if keep.mean() > 0.5 else np.ones(len(part), bool)
 
 
@@ -164,9 +166,8 @@ def _compact(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
 
 def _main_color(color: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The color (3,) of most of the surface, and the triangles (T,) that have it, brighter or darker."""
-    coarse, index = np.unique((color * 7.99).astype(np.int64) // 2, axis=0, return_inverse=True)
-    best = np.bincount(index.ravel(), area, len(coarse)).argmax()
-    mine = index.ravel() == best
+    coarse = (color * 3.99).astype(np.int64) @ [16, 4, 1]
+    mine = coarse == np.bincount(coarse, area).argmax()
     main = np.average(color[mine], axis=0, weights=area[mine])
     return main, np.linalg.norm(color - main, axis=1) < COLOR_DISTANCE
 

@@ -8,7 +8,7 @@ from s4token_model.procedural.materials import pick
 from s4token_model.procedural.street_buildings import building
 from s4token_model.procedural.street_placement import StreetSite
 from s4token_model.procedural.street_plan import REACH, Crossing, Patch
-from s4token_model.procedural.street_vegetation import bush, hedge, thicket, tree
+from s4token_model.procedural.street_vegetation import hedge, plant, thicket
 
 BIN = "trash can:wheelie"
 _WIDTHS = {"town": (10, 26), "village": (10, 20), "park": (14, 30), "country": (16, 30)}
@@ -133,7 +133,11 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
     if across:
         s, inner, outer = across
         length, middle = outer - inner, side * (inner + outer) / 2
-        things = hedge(rng, length, None, site.detail(s, middle)) if kind == "hedge" else site.make(style, (length, None, None))
+        things = (
+            hedge(rng, length, None, site.detail(s, middle))
+            if kind == "hedge"
+            else site.make(style, (length, None, None))
+        )
         site.put(things, s, middle, np.pi / 2, 0.0)
         return
     gate = rng.uniform(s0 + 1, max(s0 + 1.1, s1 - 4))
@@ -168,10 +172,10 @@ def _plant(site: StreetSite, side: int, area: tuple[float, float, float, float],
     trees, shrubs = (rng.poisson(min(size * rate * factor, 9)) for rate in _WILD[site.plan.kind])
     for _ in range(int(trees)):
         s, d = rng.uniform(s0, s1), rng.uniform(inner, outer)
-        site.put(tree(rng, site.detail(s, d)), s, side * d, rng.uniform(0, 6.28), 1.0)
+        site.put(plant("tree", rng, site.shapes, site.detail(s, d)), s, side * d, rng.uniform(0, 6.28), 1.0)
     for _ in range(int(shrubs)):
         s, d = rng.uniform(s0, s1), rng.uniform(inner, outer)
         for _ in range(int(rng.choice([1, 4, 9], p=(0.7, 0.2, 0.1)))):
             away = rng.normal(0, 0.8, 2)
             at = s + away[0] * 1.5, side * max(d + away[1], inner)
-            site.put(bush(rng, site.detail(*at)), *at, rng.uniform(0, 6.28), -0.3)
+            site.put(plant("bush", rng, site.shapes, site.detail(*at)), *at, rng.uniform(0, 6.28), -0.3)

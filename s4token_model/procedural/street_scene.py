@@ -11,7 +11,7 @@ from s4token_model.procedural.materials import pick
 from s4token_model.procedural.street_lots import BIN, add_background, add_fronts
 from s4token_model.procedural.street_placement import AHEAD, BACK, StreetSite
 from s4token_model.procedural.street_plan import Course, Crossing, Patch, Plan, Strip
-from s4token_model.procedural.street_vegetation import hedge, tree
+from s4token_model.procedural.street_vegetation import hedge, plant
 
 KINDS = ("town", "village", "park", "country")
 # Per kind: chance of a parking lane, of a green strip, of a sidewalk; width of the sidewalk and of the front garden, m.
@@ -159,7 +159,7 @@ def _row(site: StreetSite, side: int, name: str, d: float, step: float, full: fl
         if rng.random() < full and not site.on_crossing(s, side * d, 1.0):
             angle = site.facing(side) if turn is None else turn
             if name == "tree":
-                things = tree(rng, site.detail(s, d))
+                things = plant("tree", rng, site.shapes, site.detail(s, d))
             else:
                 things = hedge(rng, 5.5, None, 0.6) if name == "hedge" else site.make(name)
             site.put(things, s + rng.normal(0, 0.05 * step), side * d, angle, 0.3)
@@ -185,7 +185,9 @@ def people(site: StreetSite, side: int) -> None:
         s, many = rng.uniform(-40, 40), int(rng.choice([1, 1, 4]))
         for k in range(many):
             turn = site.facing(side) + rng.normal(0, 0.15) if many > 1 else rng.choice([AHEAD, BACK])
-            site.put(site.make("bicycle"), s + 0.65 * k, side * (walk[1] - (0.9 if many > 1 else 0.4)), float(turn), -0.1)
+            site.put(
+                site.make("bicycle"), s + 0.65 * k, side * (walk[1] - (0.9 if many > 1 else 0.4)), float(turn), -0.1
+            )
     if rng.random() < 0.2:
         site.put(site.make("motorcycle"), rng.uniform(-40, 40), side * (walk[0] + 0.6), AHEAD, 0.05)
     if rng.random() < 0.3:

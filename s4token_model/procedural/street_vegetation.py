@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from s4token_model.procedural.catalog import split
 from s4token_model.procedural.materials import pick
 from s4token_model.procedural.mesh import Mesh, Shape, path, tube
+from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.types import Thing
 
 _GREENS = ((0.16, 0.32, 0.12), (0.24, 0.38, 0.14), (0.33, 0.42, 0.16), (0.12, 0.26, 0.14), (0.42, 0.40, 0.16))
+
+
+CAD = 0.3  # fraction of the trees and bushes that come from a bank; a laser passes ours as it does real ones
+_LIMITS = {"tree": ((0.5, 0.5, 3.0), (12.0, 12.0, 15.0)), "bush": ((0.3, 0.3, 0.3), (3.0, 3.0, 2.5))}  # sizes, m
+
+
+def plant(kind: str, rng: np.random.Generator, shapes: ShapeBank | None, detail: float = 1.0) -> list[Thing]:
+    """A "tree" or a "bush", now and then from the bank `shapes`."""
+    cad = shapes.draw("vegetation", rng, limits=np.array(_LIMITS[kind])) if shapes and rng.random() < CAD else None
+    return split(cad) if cad else {"tree": tree, "bush": bush}[kind](rng, detail)
 
 
 def leaves(centers: np.ndarray, size: float, rng: np.random.Generator) -> Shape:
