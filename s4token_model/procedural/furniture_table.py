@@ -282,8 +282,8 @@ mirror 10 35-120 2-4 50-150 wood|metal
 
 OBJECTS = """
 lamp:table 40 20-40 = 35-70 paint/metal
-- base tube -35 35 -35 35 0 3c 40; pole tube -5 5 -5 5 2c 60; body shade -50 50 -50 50 60 100 60
-- base ball -32 32 -32 32 0 55; body shade -50 50 -50 50 55 100 70
+- base tube -35 35 -35 35 0 3c 40; pole tube -5 5 -5 5 2c 60; shade shade -50 50 -50 50 60 100 60
+- base ball -32 32 -32 32 0 55; shade shade -50 50 -50 50 55 100 70
 lamp:floor 30 28-52 = 135-180 white+beige+yellow+red/metal
 - #tall base tube -36 36 -36 36 0 3c 40; pole tube -3 3 -3 3 2c 85; shade shade -50 50 -50 50 80 100 60
 - #tall base tube -36 36 -36 36 0 3c 40; pole tube -3 3 -3 3 2c 92; shade shade -40 40 -40 40 88 100 180

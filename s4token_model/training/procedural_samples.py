@@ -18,6 +18,7 @@ from s4token_model.kernels.parallel import processors
 from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, one_window
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
+from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan, Scene
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.camera_poses import BUILDING
@@ -95,7 +96,7 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     """Build the sample of one seed; deterministic."""
     rng = np.random.default_rng([seed, 7])
     kind = "street" if is_street(seed, config) else str(rng.choice(KINDS, p=KIND_CHANCES))
-    scene = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)(seed)
+    scene = make_scene(kind, seed, config)
     # Scan it and cut the cloud into tokens, with a random partition and radius
     caster = Caster(scene)
     raw = _scan(scene, caster, kind, rng)
@@ -127,6 +128,12 @@ def draw_points(labels: np.ndarray, count: int, power: float, rng: np.random.Gen
     return rng.choice(len(labels), count, replace=len(labels) < count, p=chance / chance.sum())
 
 
+def make_scene(kind: str, seed: int, config: MiniConfig) -> Scene:
+    """Build an object, a street or, for any other kind, a room, from the bank of `config` if it names one."""
+    make = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)
+    return make(seed, shapes=open_bank(config.shapes))
+
+
 def is_street(seed: int, config: MiniConfig) -> bool:
     """Whether the scene of a seed is a street; drawn on its own, so that the other scenes stay as they are."""
     return config.street_share > 0 and np.random.default_rng([seed, 9]).random() < config.street_share
@@ -135,8 +142,9 @@ def is_street(seed: int, config: MiniConfig) -> bool:
 def make_pictures(seed: int, config: MiniConfig) -> Pictures:
     """Build the pictures of one seed; deterministic."""
     rng = np.random.default_rng([seed, 8])
-    scene = scenes.make_object(seed) if rng.random() < 0.25 else None
-    scene = scene or (scenes.make_street(seed) if is_street(seed, config) else scenes.make_room(seed))
+    scene = make_scene(
+        "object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room", seed, config
+    )
     fov = float(rng.uniform(40, 75))
     return labeled_pictures(scene, _render(scene, Caster(scene), config, _style(rng), fov, rng))
 

@@ -64,6 +64,7 @@ class MiniConfig:
     workers: int = option(0, "processes that make scenes; 0: one per processor", 0, 1024)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
     clip_scenes: int = option(1200, "further scenes, pictures only, to train the small CLIP on", 1, 1000000)
+    shapes: str = option("", "folder of a bank of CAD models (make shapes) that most things come from; empty: none")
     street_share: float = option(0.2, "fraction of the scenes that are streets, scanned by LiDAR", 0.0, 1.0)
     views: int = option(6, "pictures rendered per scene", 1, 64)
     view_pixels: int = option(128, "edge of a rendered picture, pixels", 32, 1024)

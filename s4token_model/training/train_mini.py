@@ -123,9 +123,10 @@ def _make_clip(given: MiniRun) -> None:
 def _save_settings(given: MiniRun) -> None:
     """Refuse to resume a folder begun with other settings of the data; lengths of training may change."""
     path = given.run / "settings.json"
-    fixed = {key: getattr(given.config, key) for key in ("seed", "views", "view_pixels", "points")}
+    fixed = {key: getattr(given.config, key) for key in ("seed", "views", "view_pixels", "points", "shapes")}
     fixed["pipeline"] = configs.to_dict(given.pipeline)
-    if path.is_file() and json.loads(path.read_text()) != json.loads(json.dumps(fixed)):
+    before = {"shapes": ""} | json.loads(path.read_text()) if path.is_file() else None
+    if before is not None and before != json.loads(json.dumps(fixed)):
         raise ValueError(f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it")
     with atomic.file(path) as file:
         file.write(json.dumps(fixed, indent=2).encode())

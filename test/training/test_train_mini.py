@@ -176,6 +176,8 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "tokenizer.safetensors").read_bytes() == before
     with pytest.raises(ValueError, match="begun with other settings"):
         train_mini.main([*arguments, "tokenizer.width=16"])
+    with pytest.raises(ValueError, match="begun with other settings"):
+        train_mini.main([*arguments, f"shapes={tmp_path}"])
     further = [f"start={tmp_path / 'out'}", "rate=1e-7", f"run={tmp_path / 'further'}", f"out={tmp_path / 'third'}"]
     train_mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
     pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
