@@ -142,9 +142,8 @@ def is_street(seed: int, config: MiniConfig) -> bool:
 def make_pictures(seed: int, config: MiniConfig) -> Pictures:
     """Build the pictures of one seed; deterministic."""
     rng = np.random.default_rng([seed, 8])
-    scene = make_scene(
-        "object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room", seed, config
-    )
+    kind = "object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room"
+    scene = make_scene(kind, seed, config)
     fov = float(rng.uniform(40, 75))
     return labeled_pictures(scene, _render(scene, Caster(scene), config, _style(rng), fov, rng))
 
