@@ -110,7 +110,9 @@ def encode_ids(model: open_clip.CLIP, ids: Tensor, lengths: tuple[int, ...]) -> 
         part = part[:, :length]
         hidden = model.token_embedding(part) + model.positional_embedding[:length]
         hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
-        rows.append(hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)])  # the end has the largest id
+        rows.append(
+            hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)]
+        )  # the end has the largest id
     return model.ln_final(torch.cat(rows)) @ model.text_projection
 
 
