@@ -140,11 +140,11 @@ case $level in
     run) ;;
     train | test | bench)
         step train "installing what offline work needs" requirements-train.txt -- pip_install -r requirements-train.txt
-        [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; }
         ;;&
-    test) step test "installing pytest" requirements-test.txt -- pip_install -r requirements-test.txt ;;
+    test) step test "installing pytest" requirements-test.txt -- pip_install -r requirements-test.txt ;;&
     bench) step bench "installing what the benchmark compares with" requirements-bench.txt \
-        -- pip_install -r requirements-bench.txt ;;
+        -- pip_install -r requirements-bench.txt ;;&
+    test | bench) [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; } ;;
     lint) step lint "installing ruff and mypy" requirements-lint.txt -- pip_install -r requirements-lint.txt ;;
     train) ;;
     *) fail "unknown set-up '$level': run, train, test, lint or bench" ;;

@@ -206,7 +206,7 @@ def test_what_a_command_reaches(start, below, never):
 
 def test_importing_the_segmenter_loads_nothing_offline():
     """The same for what third parties load: in a fresh interpreter."""
-    unwanted = {"open3d", "matplotlib", "rclpy"}
+    unwanted = {"embreex", "open3d", "matplotlib", "rclpy"}
     code = f"import sys, s4token_model.segmenter; print(*{unwanted}.intersection(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
