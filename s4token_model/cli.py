@@ -29,6 +29,7 @@ INSTALLED = {
     "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
 }
 
+BIN_COLUMNS = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
 TOPIC_HELP = "a PointCloud2 topic of the bag; needed if it has several, and may be repeated to label several"
 DATA_HELP = "the data in its release layout, or a common preprocessed one"
 
@@ -133,11 +134,15 @@ def _add_evaluate(commands: Any) -> None:
     about = "ScanObjectNN, zero-shot classification"
     _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
     _add_benchmark(add, "procedural", "held-out procedural rooms, by class names and synonyms", None, rooms=count)
+    _add_benchmark(add, "words", "everyday words in place of ScanNet's names, plurals and adjectives", None, rooms=count)
     _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
-    _add_benchmark(
-        add, "agreement", about, "a bag, a folder of clouds, or a cloud file", pictures=False, words=words, topic=topic
-    )
+    data = "a bag, a folder of clouds, or a cloud file"
+    _add_benchmark(add, "agreement", about, data, False, words=words, topic=topic, bin_columns=BIN_COLUMNS)
+    about = "the figures of the model card: rooms, streets, held-out scenes, samples, encoder"
+    baseline = {"metavar": "MODEL", "help": "another checkpoint to measure beside the model, e.g. the former one"}
+    counts = {key: {"metavar": "N", "type": int, "help": f"how many {key}"} for key in ("rooms", "streets")}
+    _add_benchmark(add, "card", about, None, root=folders, baseline=baseline, report=report, pictures=False, **counts)
     _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 
 
@@ -148,7 +153,7 @@ def _add_benchmark(
     if data:
         command.add_argument("--root", required=True, help=data)
     for flag, details in options.items():
-        command.add_argument(f"--{flag}", default=argparse.SUPPRESS, **details)
+        command.add_argument(f"--{flag.replace('_', '-')}", default=argparse.SUPPRESS, **details)
     if pictures:
         command.add_argument("--pictures", metavar="DIR", help="draw the result: predictions, confusions, curves")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -163,7 +168,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def _add_common(command: argparse.ArgumentParser) -> None:
     about = "draw N points on a mesh; 0 keeps its vertices (default: draw on CAD models, keep the vertices of scans)"
     command.add_argument("--mesh-points", type=int, metavar="N", help=about)
-    command.add_argument("--bin-columns", type=int, metavar="N", help="float32 per point of a .bin file (default: 4)")
+    command.add_argument("--bin-columns", **BIN_COLUMNS)
     about = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
     command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")

@@ -114,6 +114,7 @@ class TokenizerConfig:
     """The adapter that turns patches into tokens."""
 
     width: int = option(128, "channels of the first layer of the mini-PointNet; the others are multiples", 8, 1024)
+    maxima: int = option(2, "maxima of the mini-PointNet over a patch: 2 as in Point-BERT; 1 takes a third of it", 1, 2)
     features: str = option("none", "point features in addition to the offset", choices=("none", "rgb"))
     context: bool = option(True, "add a wide patch and a descriptor of the superpoint to each token")
     context_radius: float = option(4.0, "radius of the wide patch, in patch radii", 1.0, 100.0)

@@ -17,4 +17,4 @@ SCANNET20 = (
     "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
     "desk", "curtain", "refrigerator", "shower curtain", "toilet", "sink", "bathtub", "other furniture",
 )  # fmt: skip
-SAMPLE_ROOM = "sample"  # what the demo calls the sample room, in place of a file
+SAMPLE_ROOM, SAMPLE_STREET = "sample", "sample-street"  # what the demo calls the samples, in place of a file

@@ -7,8 +7,11 @@ import json
 import sys
 from typing import Any
 
+import numpy as np
+
 from s4token_model import config as configs
 from s4token_model.io import bags, files, label_files, labeled_bags
+from s4token_model.io.errors import error
 
 
 def label(arguments: argparse.Namespace) -> None:
@@ -39,10 +42,13 @@ def superpoints(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> files.Cloud:
-    """The input cloud, once it is certain that the output can hold its fields."""
+    """The input cloud, once it is certain that it has points to label and that the output can hold its fields."""
     if (count := arguments.mesh_points) is not None and count < 0:
         raise ValueError(f"--mesh-points {count}: give a number of points, or 0 for the vertices")
     cloud = files.read_cloud(arguments.input, count, arguments.bin_columns)
+    if not np.isfinite(cloud.xyz).all(axis=1).any():
+        found = f"none of its {len(cloud.xyz):,} points is finite, so there is nothing to write"
+        raise error(arguments.input, found, "check the sensor, or the program that wrote the file")
     files.check_writable(arguments.out, cloud)
     return cloud
 

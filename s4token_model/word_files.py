@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from pathlib import Path
+
+from s4token_model import bounded_files
 
 MAX_BYTES = 1 << 22  # of one file; 65,535 names are shorter
 SHOWN_FILES, SHOWN_LETTERS = 20, 80  # in an error
@@ -48,15 +49,8 @@ def read_text(path: Path) -> str:
 
     Other files, such as pipes and devices, are never waited for.
     """
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is not a regular file; copy its text into one")
-        if status.st_size > MAX_BYTES:
-            raise ValueError(f"{path} holds {status.st_size} bytes; at most {MAX_BYTES} are read")
-        content = file.read(status.st_size)
     try:
-        return content.decode("utf-8-sig")
+        return bounded_files.read_bytes(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text, from byte {error.start}; save it as UTF-8") from None
 

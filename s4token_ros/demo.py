@@ -1,4 +1,4 @@
-"""Label a sample room, or your own cloud or bag, live over ROS 2, and draw the results."""
+"""Label a sample room and street, or your own cloud or bag, live over ROS 2, and draw the results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s4token_model import command_line
-from s4token_model.constants import SAMPLE_ROOM
+from s4token_model.constants import SAMPLE_ROOM, SAMPLE_STREET
+from s4token_model.io import samples
 from s4token_model.word_lists import split_list
 
 if TYPE_CHECKING:  # everything of ROS is imported late, so that --help is instant and works without it
-    from s4token_ros.demo_client import DemoClient, LabeledCloud
-    from s4token_ros.demo_report import Report
+    from s4token_ros.demo_client import DemoClient, LabeledCloud, QueryResult
+    from s4token_ros.demo_report import Comparison, Report
     from s4token_ros.session import Session
 
 TOPIC = "/demo/points"
@@ -30,7 +31,7 @@ class Options:
     """What to show: a source (file, bag or "sample"), class names, queries, and where the results go."""
 
     source: str = SAMPLE_ROOM
-    vocabulary: tuple[str, ...] = ()  # empty: the default vocabulary, then ROOM_CLASSES
+    vocabulary: tuple[str, ...] = ()  # empty: the default vocabulary, then that of the sample or ROOM_CLASSES
     queries: tuple[str, ...] = ()
     out: Path = Path("out/demo")
     model: str = ""  # empty: the node's default
@@ -58,19 +59,22 @@ def run(options: Options) -> Report:
         first = client.wait_for_cloud(max(session.vocabularies))
         _measure(session, client, report)
         print(demo_report.latency_table(report))
-        # The same source in another vocabulary
-        changed = _change_vocabulary(client, report, options.vocabulary or ROOM_CLASSES)
+        # The same source in another vocabulary; that of the sample are its true names
+        sample = samples.load() if options.source == SAMPLE_ROOM and not options.vocabulary else None
+        changed = _change_vocabulary(client, report, sample.names if sample else options.vocabulary or ROOM_CLASSES)
         shown = [changed] if options.vocabulary else [first, changed]
         for result in shown:
             report.vocabularies.append(demo_report.vocabulary_summary(result))
             print(demo_report.class_table(result))
-        # Superpoints that match free texts
-        start_query = time.monotonic()
-        answer = client.query(options.queries or options.vocabulary[:3] or ROOM_QUERIES)
-        report.query_ms = 1e3 * (time.monotonic() - start_query)
-        report.matches = [demo_report.match_summary(match) for match in answer.matches]
+        answer = _query(client, report, options.queries or options.vocabulary[:3] or ROOM_QUERIES)
         print(demo_report.match_table(report))
-    report.files = demo_report.write_files(options.out, shown, answer)
+        # Prediction beside truth, of the room and of a street
+        compared = []
+        if sample:
+            compared = [demo_report.Comparison("room", changed, sample), _street(session, client, options.rate)]
+            report.accuracy = {one.name: one.accuracy for one in compared}
+            print(demo_report.accuracy_table(report))
+    report.files = demo_report.write_files(options.out, shown, answer, compared)
     report.total_s = time.monotonic() - start
     summary = options.out / "summary.json"
     summary.write_text(json.dumps(demo_report.as_json(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -97,6 +101,28 @@ def _change_vocabulary(client: DemoClient, report: Report, names: tuple[str, ...
     return result
 
 
+def _query(client: DemoClient, report: Report, texts: tuple[str, ...]) -> QueryResult:
+    """Ask for the superpoints that match free texts, and note them and the time."""
+    from s4token_ros.demo_report import match_summary
+
+    start = time.monotonic()
+    answer = client.query(texts)
+    report.query_ms = 1e3 * (time.monotonic() - start)
+    report.matches = [match_summary(match) for match in answer.matches]
+    return answer
+
+
+def _street(session: Session, client: DemoClient, rate: float) -> Comparison:
+    """Play the sample street instead of the room, and label it by its true names."""
+    from s4token_ros.demo_report import Comparison
+
+    sample = samples.load(samples.STREET)
+    session.stop_children("player")
+    session.start_player(SAMPLE_STREET, rate)
+    version = client.set_vocabulary(sample.names)
+    return Comparison("street", client.wait_for_cloud(version, len(sample.xyz)), sample)
+
+
 def comma_separated(text: str) -> tuple[str, ...]:
     """Split texts separated by commas or semicolons and drop repeats; ArgumentTypeError if there is none."""
     texts = tuple(dict.fromkeys(part.strip() for part in split_list(text) if part.strip()))
@@ -109,7 +135,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="s4token demo", description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--input", default=SAMPLE_ROOM, help="cloud file or ROS 2 bag (default: a sample room)")
+    add("--input", default=SAMPLE_ROOM, help="cloud file or ROS 2 bag (default: a sample room and street)")
     add("--vocabulary", type=comma_separated, default=(), metavar="A,B,C", help="class names to label the points with")
     add("--query", type=comma_separated, default=(), metavar="A,B,C", help="texts to search for")
     add("--out", type=Path, default=Options.out, help="folder for the results (default: %(default)s)")

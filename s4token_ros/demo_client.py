@@ -55,14 +55,15 @@ class DemoClient:
         subscribe(SceneClasses, f"{NODE}/classes", self._on_classes, clouds)
         subscribe(PointCloud2, f"{NODE}/similarity", self._on_similarity, clouds)
 
-    def wait_for_cloud(self, version: int) -> LabeledCloud:
-        """Wait for a cloud that only one vocabulary version has labeled."""
+    def wait_for_cloud(self, version: int, points: int | None = None) -> LabeledCloud:
+        """Wait for a cloud that only one vocabulary version has labeled, if given one of so many points."""
 
         def newest() -> LabeledCloud | None:
             vocabulary = self._session.vocabularies.get(version)
             for stamp, cloud in reversed(self._clouds.items()):
                 classes = self._classes.get(stamp, [])
-                if vocabulary and classes and {c.vocabulary_version for c in classes} == {version}:
+                wanted = points is None or cloud.width * cloud.height == points
+                if wanted and vocabulary and classes and {c.vocabulary_version for c in classes} == {version}:
                     return LabeledCloud(cloud, classes[-1], vocabulary)
             return None
 

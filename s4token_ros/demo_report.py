@@ -10,6 +10,8 @@ import numpy as np
 
 from s4token_interfaces.msg import Match
 from s4token_model.io.files import Cloud, write_cloud
+from s4token_model.io.samples import Sample
+from s4token_model.palette import index_colors, label_colors
 from s4token_model.pictures import figures
 from s4token_ros import cloud_messages
 from s4token_ros.demo_client import LabeledCloud, QueryResult
@@ -33,8 +35,28 @@ class Report:
     set_vocabulary_ms: float = 0.0
     query_ms: float = 0.0
     matches: list[dict] = field(default_factory=list)  # of match_summary
+    accuracy: dict[str, float] = field(default_factory=dict)  # fraction of the points, by sample
     files: list[str] = field(default_factory=list)
     total_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A sample as the node labeled it by its true names."""
+
+    name: str
+    result: LabeledCloud
+    sample: Sample
+
+    @property
+    def labels(self) -> np.ndarray:
+        """What the node says, (H,) in the order of the sample's points."""
+        return np.asarray(cloud_messages.decode(self.result.cloud).points["label"])
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the points that are right."""
+        return float((self.labels == self.sample.label).mean())
 
 
 def latency_table(report: Report) -> str:
@@ -77,6 +99,12 @@ def match_table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def accuracy_table(report: Report) -> str:
+    """Return which fraction of each sample's points is right."""
+    lines = [f"{name:<20}{100 * right:>8.1f} %" for name, right in report.accuracy.items()]
+    return "\n".join(["", "points that are right, by the true names", *lines])
+
+
 def vocabulary_summary(result: LabeledCloud) -> dict:
     """Return the result of one vocabulary for summary.json."""
     return {
@@ -101,19 +129,36 @@ def as_json(report: Report) -> dict:
     return {**rounded, "stages_ms": {k: round(v, 2) for k, v in report.stages_ms.items()}}
 
 
-def write_files(out: Path, results: Sequence[LabeledCloud], answer: QueryResult) -> list[str]:
-    """Write the first result's pictures and cloud, and a second one's labels_changed.png; return the file names."""
+def write_files(
+    out: Path, results: Sequence[LabeledCloud], answer: QueryResult, compared: Sequence[Comparison] = ()
+) -> list[str]:
+    """Write the pictures, and the first result's cloud; return the file names.
+
+    labels_changed.png is of a second result, and NAME.png of what is compared with its truth.
+    """
     cloud = cloud_messages.decode(results[0].cloud)
-    superpoints = np.asarray(cloud.points["superpoint"])
     fields = {name: np.asarray(cloud.points[name]) for name in cloud.points.dtype.names}
-    write_cloud(out / "labeled.ply", Cloud.from_fields(fields))
+    added = {name: fields.pop(name) for name in ("label", "superpoint")}
+    write_cloud(out / "labeled.ply", Cloud.from_fields(fields), added)
     raster = figures.trace(cloud.xyz, figures.SIZE)
-    figures.save_superpoints_picture(out / "superpoints.png", cloud.xyz, superpoints, raster=raster)
+    figures.save_superpoints_picture(out / "superpoints.png", cloud.xyz, added["superpoint"], raster=raster)
     pictures = ["labels.png", "labels_changed.png"][: len(results)]
     for name, result in zip(pictures, results, strict=True):
         _save_labels(out / name, result, raster if result is results[0] else None)
     _save_similarity(out / "similarity.png", answer)
-    return [*pictures, "superpoints.png", "similarity.png", "labeled.ply"]
+    for one in compared:
+        save_comparison(out / f"{one.name}.png", one)
+    return [*pictures, "superpoints.png", "similarity.png", *(f"{one.name}.png" for one in compared), "labeled.ply"]
+
+
+def save_comparison(path: Path, compared: Comparison) -> None:
+    """Draw the truth on the left and the prediction, with its accuracy, on the right."""
+    sample, labels = compared.sample, compared.labels
+    colors = index_colors(np.arange(len(sample.names)))
+    right = f"prediction: {100 * compared.accuracy:.0f} % of the points are right"
+    columns = [("truth", label_colors(sample.label, colors)), (right, label_colors(labels, colors))]
+    legend = figures.Legend(np.concatenate([sample.label, labels]), sample.names, colors)
+    figures.save_comparison(path, sample.xyz, columns, legend=legend)
 
 
 def _save_labels(path: Path, result: LabeledCloud, raster) -> None:

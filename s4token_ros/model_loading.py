@@ -47,16 +47,17 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
 
 
 def load(factory: SegmenterFactory, settings: Settings, trial: bool = False) -> Model:
-    """Return the model of the settings; with `trial`, label a small cloud, which tells whether they work."""
+    """Return the model of the settings; a `trial`, of a change while the node runs, labels one cloud with it.
+
+    So a start is warm, and a change that does not work is refused.
+    """
     config = parameter_changes.config_with_paths(settings)
-    segmenter = factory(settings.node.model, config, settings.node.device)
-    if settings.node.warm_up:
-        start = time.monotonic()
-        segmenter.segment(warm_up_cloud())  # compiles
-        if time.monotonic() - start < WARM_UP_S:
-            segmenter.segment(warm_up_cloud())  # settles allocator and caches
-    if trial:
-        segmenter.segment(warm_up_cloud(TRIED_POINTS))
+    segmenter, warm_up = factory(settings.node.model, config, settings.node.device), settings.node.warm_up
+    start = time.monotonic()
+    if warm_up or trial:
+        segmenter.segment(warm_up_cloud() if warm_up else warm_up_cloud(TRIED_POINTS))  # compiles
+    if warm_up and not trial and time.monotonic() - start < WARM_UP_S:
+        segmenter.segment(warm_up_cloud())  # settles allocator and caches
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits
     return Model(segmenter, segmenter.vocabulary)

@@ -1,4 +1,4 @@
-"""The demo's sensor: a process that publishes a cloud file, a bag or the sample room at a fixed rate."""
+"""The demo's sensor: a process that publishes a cloud file, a bag or a sample at a fixed rate."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from s4token_model import command_line
-from s4token_model.constants import SAMPLE_ROOM
-from s4token_model.io import bags, pointcloud2, sample_room
+from s4token_model.constants import SAMPLE_ROOM, SAMPLE_STREET
+from s4token_model.io import bags, pointcloud2, samples
 from s4token_model.io.files import read_cloud
 from s4token_ros import cloud_messages
 from s4token_ros.logs import init_arguments
 from s4token_ros.qos import cloud_qos
 
+SAMPLES = {SAMPLE_ROOM: samples.ROOM, SAMPLE_STREET: samples.STREET}
 MAX_CLOUDS = 100  # of a bag, held in memory and played in a loop
 
 
 def load(source: str, bag_topic: str | None = None) -> list[PointCloud2]:
-    """Return the clouds of "sample", a cloud file, or one PointCloud2 topic of a bag; ValueError says what is wrong."""
-    if source == SAMPLE_ROOM:
-        room = sample_room.load()
-        return [to_message(room.xyz, room.rgb)]
+    """Return the clouds of a sample, a cloud file, or one PointCloud2 topic of a bag; ValueError says what is wrong."""
+    if source in SAMPLES:
+        sample = samples.load(SAMPLES[source])
+        return [to_message(sample.xyz, sample.rgb)]
     if bags.is_bag(source):
         recorded = itertools.islice(bags.read_clouds(source, bag_topic), MAX_CLOUDS)
         clouds = []
@@ -79,7 +80,7 @@ def play(name: str, clouds: Iterator[PointCloud2], topic: str, rate: float) -> N
 def main(arguments: list[str] | None = None) -> int:
     """Load the source, then publish it until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m s4token_ros.replay", description=__doc__)
-    parser.add_argument("source", help=f"a cloud file, a bag, or {SAMPLE_ROOM!r} for the sample room")
+    parser.add_argument("source", help=f"a cloud file, a bag, or a sample: {', '.join(SAMPLES)}")
     parser.add_argument("--topic", default="points", help="topic to publish on")
     parser.add_argument("--bag-topic", help="topic to play from a bag that has several cloud topics")
     parser.add_argument("--rate", type=float, default=2.0, help="Hz (default: %(default)s)")

@@ -24,7 +24,7 @@ import numpy as np
 from s4token_model import command_line
 from s4token_model import config as configs
 from s4token_model.datasets import semantickitti
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.procedural import scenes as synthetic
 from s4token_model.segmenter import Segmenter
 from s4token_model.training import prepare, procedural_samples, token_samples, train, train_mini
@@ -74,7 +74,7 @@ def digest(*arrays: np.ndarray) -> str:
 
 def labels() -> Iterator[tuple[str, str]]:
     """Labels, confidence and superpoints of three clouds, by s4token-mini in its own precision and in fp32."""
-    clouds = {"room": lambda: sample_room.load().xyz}
+    clouds = {"room": lambda: samples.load().xyz}
     if DATA.is_dir():
         clouds["scannet"] = lambda: np.load(DATA / "scannet_full" / "scene0000_00_vert_all.npy")[:, :3]
         clouds["kitti"] = lambda: semantickitti.load_sweep(DATA / "semantickitti", "00/000000").xyz
@@ -111,7 +111,7 @@ def prepared() -> Iterator[tuple[str, str]]:
     settings = train_mini.parse([]).config
     for seed in range(3):
         yield from _arrays(f"procedural{seed}", procedural_samples.make_sample(seed, config, settings))
-    yield from _arrays("clouds", prepare.cloud_sample(sample_room.load().xyz, config, 1024, 7))
+    yield from _arrays("clouds", prepare.cloud_sample(samples.load().xyz, config, 1024, 7))
     if not DATA.is_dir():
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -27,24 +27,23 @@ apt_install() {
 }
 
 # step NAME TEXT FILES... -- COMMAND...: run the command unless it has already run with the same content of FILES.
-step() {
+step() { try_step "$@" || { tail -n 12 "$log" >&2; fail "could not finish: $2 (all of it: $log)"; }; }
+
+# optional NAME TEXT FILES... -- COMMAND...: a step that may fail; the next run tries it again.
+optional() { try_step "$@" || say "left out, not available now: $1"; }
+
+try_step() {
     local name=$1 text=$2 files=() before=$SECONDS sum
     shift 2
     while [ "$1" != -- ]; do files+=("$1"); shift; done
     shift
-    sum=$(cat "${files[@]}" /dev/null | sha256sum)
+    sum=$(cat "${files[@]}" /dev/null | sha256sum) || return 1
     [ "$(cat "$VENV/.s4token-$name" 2>/dev/null)" = "$sum" ] && return 0
     say "$text ..."
-    if ! "$@" >>"$log" 2>&1 </dev/null; then
-        tail -n 12 "$log" >&2
-        fail "could not finish: $text (all of it: $log)"
-    fi
+    "$@" >>"$log" 2>&1 </dev/null || return 1
     printf '%s\n' "$sum" >"$VENV/.s4token-$name"
     say "$text: done in $((SECONDS - before)) s"
 }
-
-# optional TEXT COMMAND...: run the command; what cannot be had on this machine is left out.
-optional() { local text=$1; shift; "$@" || printf 's4token: left out, not available here: %s\n' "$text" >&2; }
 
 suitable() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 
@@ -132,8 +131,8 @@ step torch "installing PyTorch and the rest (a few gigabytes and minutes the fir
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \
     -- pip_install --no-deps -e .
 case $level in
-    run | test | bench) step cut-pursuit "installing the other solver, if there is a wheel" requirements-cut-pursuit.txt \
-        -- optional cut-pursuit-py pip_install --only-binary :all: -r requirements-cut-pursuit.txt ;;
+    run | test | bench) optional cut-pursuit-py "installing the other solver, if there is a wheel" \
+        requirements-cut-pursuit.txt -- pip_install --only-binary :all: -r requirements-cut-pursuit.txt ;;
 esac
 mapfile -t sources < <(find s4token_interfaces -path '*/build' -prune -o -type f -print | LC_ALL=C sort)
 step interfaces "building the messages and services" "${sources[@]}" -- install_interfaces
@@ -141,11 +140,11 @@ case $level in
     run) ;;
     train | test | bench)
         step train "installing what offline work needs" requirements-train.txt -- pip_install -r requirements-train.txt
-        [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; }
         ;;&
-    test) step test "installing pytest" requirements-test.txt -- pip_install -r requirements-test.txt ;;
+    test) step test "installing pytest" requirements-test.txt -- pip_install -r requirements-test.txt ;;&
     bench) step bench "installing what the benchmark compares with" requirements-bench.txt \
-        -- pip_install -r requirements-bench.txt ;;
+        -- pip_install -r requirements-bench.txt ;;&
+    test | bench) [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; } ;;
     lint) step lint "installing ruff and mypy" requirements-lint.txt -- pip_install -r requirements-lint.txt ;;
     train) ;;
     *) fail "unknown set-up '$level': run, train, test, lint or bench" ;;

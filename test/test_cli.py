@@ -89,7 +89,8 @@ def test_label_writes_the_input_and_its_labels_and_prints_one_json_object(tmp_pa
     assert np.array_equal(again.xyz, read_cloud(tmp_path / "in.ply").xyz, equal_nan=True)
     assert np.array_equal(again.fields["input_label"], cloud.fields["label"])
     labels = again.fields["label"]
-    assert [labels.dtype, again.fields["confidence"].dtype, again.fields["superpoint"].dtype] == ["u4", "f4", "u4"]
+    kinds = [labels.dtype, again.fields["confidence"].dtype, again.fields["superpoint"].dtype]
+    assert kinds == ["i4" if suffix == ".ply" else "u4", "f4", "u4"]  # 4294967295 is no int32
     assert list(labels[[7, 8]]) == [65535] * 2 and list(again.fields["superpoint"][[7, 8]]) == [4294967295] * 2
     assert (np.delete(labels, [7, 8]) < 3).all() and len(np.unique(again.fields["superpoint"])) == result[
         "superpoints"
@@ -231,11 +232,17 @@ def test_errors_are_one_line_with_the_fix_and_exit_code_2(tmp_path, capsys, tiny
     write_cloud(tmp_path / "in.ply", room(300))
     make_bag(tmp_path / "bag", topics=("/front", "/rear"), clouds=1)
     (tmp_path / "cut.ply").write_bytes((tmp_path / "in.ply").read_bytes()[:-5])
+    nowhere = np.full((50, 3), np.nan, np.float32)
+    for name, xyz in (("nan.npy", nowhere), ("empty.npy", nowhere[:0])):
+        np.save(tmp_path / name, xyz)
     source, out = tmp_path / "in.ply", ["-o", tmp_path / "out.ply"]
     model, names = ["--model", tiny_model], ["--set", "vocabulary.names=floor,wall"]
     for words, fix in (
         (["label", tmp_path / "none.ply", *out, *model], "no such file"),
         (["label", tmp_path / "cut.ply", *out, *model], "truncated"),
+        (["label", tmp_path / "nan.npy", *out, *model], "nan.npy: none of its 50 points is finite"),
+        (["label", tmp_path / "empty.npy", *out, *model], "none of its 0 points is finite"),
+        (["superpoints", tmp_path / "nan.npy", *out], "none of its 50 points is finite"),
         (["label", source, "-o", tmp_path / "out.xyz", *model], "name the output .ply, .pcd, .npy"),
         (["label", source, "-o", tmp_path / "no" / "out.ply", *model], "mkdir -p"),
         (["label", source, *out, "--model", tmp_path / "none"], "no checkpoint"),

@@ -103,3 +103,38 @@ def test_training_on_a_gpu_has_the_losses_of_the_cpu(tiny_model, tmp_path):
     assert len(losses[0]) == 3
     np.testing.assert_allclose(*losses, rtol=1e-2)
     assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)
+
+
+def test_s4token_mini_trains_on_a_gpu_as_on_the_cpu(tiny_model, tmp_path):
+    """One step from the same weights, on all tokens and points as they are: the same loss and gradients."""
+    pytest.importorskip("embreex")
+    from fake_samples import fake_sample
+
+    from s4token_model.training import mini_tokenizer
+    from s4token_model.training.batches import DrawConfig
+    from s4token_model.training.scene_batches import SceneBatches
+    from s4token_model.training.settings import MiniConfig
+
+    pipeline = configs.replace(configs.Config(), {"tokenizer.width": 8, "sampling.tokens": 12})
+    config = configs.replace(
+        MiniConfig(), {"precision": "fp32", "steps": 3, "batch": 2, "tokens": 8, "step_points": 20}
+    )
+    clip_config, samples = (
+        ClipConfig(name=str(tiny_model / "clip"), pretrained=""),
+        [fake_sample(k, 32) for k in range(4)],
+    )
+    found = []
+    for device in ("cpu", "cuda"):
+        scenes = mini_tokenizer.TrainingScenes(SceneBatches(samples, device), None)
+        frozen = clip.load(clip_config, device=device)
+        weight = mini_tokenizer.class_weights(scenes, mini_tokenizer.class_names(config))
+        trainer = mini_tokenizer.MiniTrainer(frozen, pipeline, config, weight)
+        batch = scenes.rooms.draw(np.arange(4), DrawConfig(12, training=False))
+        names, text = trainer.draw_names(np.random.default_rng(0), False)
+        loss = trainer.compute_losses(batch, names, text)["text"]
+        gradient = torch.autograd.grad(loss, list(trainer.tokenizer.parameters()))
+        found.append([loss.detach().cpu(), batch.weights.cpu(), *(g.cpu() for g in gradient)])
+        trained = mini_tokenizer.train(scenes, scenes, frozen, pipeline, config, tmp_path / device)
+        assert all(torch.isfinite(p).all() and p.device.type == "cpu" for p in trained.parameters())
+    for cpu, gpu in zip(*found, strict=True):
+        torch.testing.assert_close(gpu, cpu, atol=1e-4, rtol=1e-3)

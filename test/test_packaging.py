@@ -199,18 +199,22 @@ def test_scripts_parse_and_run(script):
 
 def set_up(tmp_path: Path, level: str, processor: str = "", **environment: str) -> subprocess.CompletedProcess:
     """Run scripts/setup.sh on a copy that has no environment, without tools to install anything."""
+    copy, tools = tmp_path / "copy", tmp_path / "tools"
     for folder in ("scripts", "s4token_interfaces"):
-        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, ignore=shutil.ignore_patterns("build"))
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for tool in ("bash", "cat", "dirname", "find", "flock", "grep", "head", "id", "sha256sum", "sort", "tail", "uname"):
-        if (found := shutil.which(tool)) and not (processor and tool == "uname"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("build"), dirs_exist_ok=True)
+    for path in (*REQUIREMENTS, *(ROOT / name for name in ("setup.py", "setup.cfg", "package.xml", "pyproject.toml"))):
+        shutil.copy(path, copy)
+    tools.mkdir(exist_ok=True)
+    for tool in (
+        "bash", "cat", "dirname", "find", "flock", "grep", "head", "id", "rm", "sha256sum", "sort", "tail", "uname",
+    ):  # fmt: skip
+        if (found := shutil.which(tool)) and not (processor and tool == "uname") and not (tools / tool).exists():
             (tools / tool).symlink_to(found)
     if processor:
         (tools / "uname").write_text(f"#!{shutil.which('bash')}\necho {processor}\n")
         (tools / "uname").chmod(0o755)
     kept = {k: v for k, v in os.environ.items() if k in ("HOME", "LANG", "TMPDIR")}
-    command = ["bash", tmp_path / "copy" / "scripts" / "setup.sh", level]
+    command = ["bash", copy / "scripts" / "setup.sh", level]
     return subprocess.run(command, env={**kept, "PATH": str(tools), **environment}, capture_output=True, text=True)
 
 
@@ -233,6 +237,22 @@ def test_a_processor_without_ros_wheels_is_said_in_one_line(tmp_path):
     run = set_up(tmp_path, "run", processor="aarch64")
     assert run.returncode == 1 and "missing: ROS 2" in run.stderr and "source /opt/ros" in run.stderr
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_the_other_solver_that_could_not_be_downloaded_is_tried_again_by_the_next_run(tmp_path):
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    python, compiler, asked = tmp_path / "venv" / "bin" / "python", tmp_path / "tools" / "g++", tmp_path / "asked"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *cut-pursuit*) echo >>{asked}; exit "$NETWORK";; esac\n')
+    compiler.parent.mkdir()
+    compiler.write_text("#!/bin/sh\n")
+    for path in (python, compiler):
+        path.chmod(0o755)
+    for network, attempts in (("1", 1), ("1", 2), ("0", 3), ("1", 3)):
+        run = set_up(tmp_path, "run", processor="x86_64", VENV=str(tmp_path / "venv"), NETWORK=network)
+        assert run.returncode == 0, run.stderr
+        is_left_out = "left out, not available now: cut-pursuit-py" in run.stderr
+        assert is_left_out == (network == "1" and attempts < 3), run.stderr
+        assert len(asked.read_text().splitlines()) == attempts
 
 
 @pytest.mark.parametrize(

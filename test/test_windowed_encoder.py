@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model import checkpoint, config
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.segmenter import Segmenter
 from s4token_model.stage_timer import StageTimer
 
@@ -18,7 +18,7 @@ def mini():
 
 def rooms(columns: int, lines: int, points: int = 10_000):
     """Copies of the sample room side by side, as (xyz, labels)."""
-    room = sample_room.load()
+    room = samples.load()
     some = np.linspace(0, len(room.xyz) - 1, points).astype(int)
     offsets = [np.array([5.4 * i, 7.5 * j, 0]) for i in range(columns) for j in range(lines)]
     xyz = np.concatenate([room.xyz[some] + offset for offset in offsets])

@@ -17,9 +17,9 @@ RANDOM = "random:"  # model "random:ViT-B-16": an open_clip architecture with ra
 MIN_POINTS = 100
 
 
-def load_points(path: str | None, count: int | None) -> np.ndarray:
+def load_points(path: str | None, count: int | None, bin_columns: int | None = None) -> np.ndarray:
     """Finite points (H, 3) float32 of a file, or of a procedural room; at most `count`, drawn at random."""
-    xyz = _scan(0, count or 80000) if path is None else files.read_cloud(path).xyz
+    xyz = _scan(0, count or 80000) if path is None else files.read_cloud(path, bin_columns=bin_columns).xyz
     xyz = np.ascontiguousarray(xyz[np.isfinite(xyz).all(axis=1)], np.float32)
     if count is not None:
         xyz = subsample(xyz, count)

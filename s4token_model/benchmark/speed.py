@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from s4token_model import checkpoint, command_line
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError(f"--repeats {options.repeats} --points {options.points}: give at least 1")
     results = []
     for path in options.input or [None]:
-        results.append(run(path, options.points, options.model, options.tokens, options.repeats))
+        xyz = inputs.load_points(path, options.points, options.bin_columns)
+        results.append(
+            {"cloud": str(path or "procedural room")} | run(xyz, options.model, options.tokens, options.repeats)
+        )
         print(json.dumps(results[-1]) if options.json else report.text_table(results[-1]), flush=True)
     if options.report is not None:
         live = [json.loads(path.read_text(encoding="utf-8")) for path in options.live_figures]
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("s4token benchmark", description="Time every stage beside the paper's libraries.")
     add = parser.add_argument
     add("--input", action="append", help="a cloud file, may be repeated; default: a procedural room")
+    add("--bin-columns", type=int, metavar="N", help="float32 per point of a .bin file (default: 4)")
     add("--points", type=int, help="use this many points of the cloud, drawn at random")
     add("--model", default=checkpoint.MINI, help="a checkpoint, or random:ViT-B-16 for the time alone")
     add("--tokens", type=int, help="tokens per cloud; default: the model's")
@@ -59,9 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(path: str | None, points: int | None, model: str, tokens: int | None, repeats: int) -> dict[str, Any]:
+def run(xyz: np.ndarray, model: str, tokens: int | None, repeats: int) -> dict[str, Any]:
     """Measure one cloud and one model: medians of `repeats` runs, None where a peer's package is not installed."""
-    xyz, segmenter = inputs.load_points(path, points), inputs.load_model(model, tokens)
+    segmenter = inputs.load_model(model, tokens)
     config = segmenter.config
     segmenter.segment(xyz)
     ours_ms = comparisons.medians([segmenter.segment(xyz).stages_ms for _ in range(repeats)])
@@ -71,7 +76,6 @@ def run(path: str | None, points: int | None, model: str, tokens: int | None, re
         runs = [reference.stage_times(xyz, exact, exact.clip) for _ in range(max(2, repeats // 2))]
         reference_ms = comparisons.medians(runs[1:])
     return {
-        "cloud": str(path or "procedural room"),
         "points": len(xyz),
         "model": model,
         "tokens": config.sampling.tokens,

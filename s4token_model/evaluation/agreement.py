@@ -28,15 +28,16 @@ TEXT = "{clouds} clouds, {points:,} points: agreement {agreement:.4f}, chance {c
 
 
 def two_view_agreement(
-    setup: Setup, root: str | Path, words: Sequence[str] | None = None, topic: str | None = None
-) -> Result:
+    setup: Setup, root: str | Path, words: Sequence[str] | None = None, topic: str | None = None,
+    bin_columns: int | None = None,
+) -> Result:  # fmt: skip
     """Measure a model on the clouds of a bag (`topic`), a folder or a file; `words` replaces its class names."""
     if setup.out is not None:
         raise ValueError("evaluate agreement draws no pictures; leave --pictures out")
     segmenter = setup.labeler()
     vocabulary = segmenter.make_vocabulary(words) if words else segmenter.vocabulary
     counts = np.zeros((len(vocabulary.names),) * 2, np.int64)
-    clouds = list(clouds_of(root, topic))
+    clouds = list(clouds_of(root, topic, bin_columns))
     print(f"measuring {len(clouds)} clouds of {root}{f', topic {topic}' if topic else ''}", file=sys.stderr)
     for number, xyz in enumerate(tqdm(clouds, "clouds", disable=None)):
         first, second = label_two_views(xyz, segmenter, vocabulary, np.random.default_rng([number, 5]))
@@ -71,20 +72,23 @@ def agreement_figures(counts: np.ndarray) -> dict[str, Any]:
     return {"points": total, "agreement": agreement, "chance": chance, "kappa": kappa}
 
 
-def clouds_of(root: str | Path, topic: str | None = None) -> Iterator[np.ndarray]:
-    """Finite points (H, 3) float32 of up to MAX_CLOUDS clouds of a bag, a folder of cloud files, or one file."""
+def clouds_of(root: str | Path, topic: str | None = None, bin_columns: int | None = None) -> Iterator[np.ndarray]:
+    """Finite points (H, 3) float32 of up to MAX_CLOUDS clouds of a bag, a folder of cloud files, or one file.
+
+    A .bin file has `bin_columns` float32 per point.
+    """
     path = Path(root)
     if topic and not bags.is_bag(path):
         raise ValueError(f"--topic {topic}: {path} is no bag; leave --topic out")
     cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
     if cloud_files or (path.is_dir() and not any(path.iterdir())):
-        clouds = [files.read_cloud(cloud_files[k]) for k in _evenly_spaced(len(cloud_files))]
+        clouds = [files.read_one_of(cloud_files[k], bin_columns) for k in _evenly_spaced(len(cloud_files))]
     elif bags.is_bag(path):
         # Read the bag twice, so that only the clouds that are measured are in memory at once
         chosen = set(_evenly_spaced(sum(1 for _ in bags.read_clouds(path, topic))))
         clouds = [bags.cloud_of(record[2])[1] for k, record in enumerate(bags.read_clouds(path, topic)) if k in chosen]
     else:
-        clouds = [files.read_cloud(path)]
+        clouds = [files.read_cloud(path, bin_columns=bin_columns)]
     if not clouds:
         raise ValueError(f"{path} holds no clouds; give a bag, a cloud file or a folder of cloud files")
     for cloud in clouds:

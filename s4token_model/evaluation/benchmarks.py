@@ -9,7 +9,7 @@ from typing import Any
 
 from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
-from s4token_model.evaluation import agreement, calibration, classification, part_segmentation, prompts
+from s4token_model.evaluation import agreement, calibration, classification, everyday_words, part_segmentation, prompts
 from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
@@ -91,6 +91,13 @@ def temporal(setup: Setup, streets: int = 4) -> Result:
     return temporal_agreement.temporal_agreement(setup, streets)
 
 
+def card(setup: Setup, **options: Any) -> Result:
+    """All figures of the model card, see `model_card.model_card`."""
+    from s4token_model.evaluation import model_card  # the scene generator, of no use to real data
+
+    return model_card.model_card(setup, **options)
+
+
 # Name on the command line: function (setup, **options) -> (result, table).
 BENCHMARKS: dict[str, Callable[..., Result]] = {
     "scannet": scannet_rooms,
@@ -103,6 +110,8 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "calibration": calibration.confidence_calibration,
     "agreement": agreement.two_view_agreement,
     "temporal": temporal,
+    "words": everyday_words.everyday_words,
+    "card": card,
 }
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from s4token_model import bounded_files
 from s4token_model.word_files import config_roots
@@ -26,6 +26,14 @@ class Prompts:
         """The prompts' entries of a result."""
         entries = {"prompt_set": f"{self.benchmark} version {self.version}", "templates": list(self.templates)}
         return entries | {"prompts_sha256": digest(self.names, self.templates)}
+
+
+class EverydayWords(NamedTuple):
+    """Words that users say, for each class of a benchmark."""
+
+    version: int
+    words: dict[str, tuple[str, ...]]  # by class
+    templates: tuple[str, ...]
 
 
 def load(benchmark: str, classes: Sequence[str]) -> Prompts:
@@ -48,6 +56,15 @@ def load_parts(benchmark: str, part_counts: dict[str, int]) -> dict[str, Prompts
         raise ValueError(f"{path}: wrong words for {wrong[0]}; take the file of this version")
     filled = {category: tuple(template.replace("CATEGORY", category) for template in templates) for category in words}
     return {category: Prompts(benchmark, version, tuple(words[category]), filled[category]) for category in part_counts}
+
+
+def load_words(benchmark: str, classes: Sequence[str]) -> EverydayWords:
+    """Read several words for each of `classes`; ValueError if the file has other classes."""
+    path, content = _read(benchmark)
+    if list(content["words"]) != list(classes):
+        raise ValueError(f"{path}: its classes are not {list(classes)}; take the file of this version")
+    words = {name: tuple(map(str, found)) for name, found in content["words"].items()}
+    return EverydayWords(content["version"], words, tuple(content["templates"]))
 
 
 def parts_metadata(prompts: dict[str, Prompts]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from s4token_model.evaluation.disturbance_catalog import Disturbance
 from s4token_model.evaluation.memory import PeakMemory
 from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
 from s4token_model.evaluation.segmentation import LabeledCloud
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.segmenter import Segmentation, Segmenter
 from s4token_model.vocabulary import Vocabulary, read_names
 
@@ -67,7 +67,7 @@ def load_scenes(segmenter: Segmenter, root: Path | None = None) -> list[Scene]:
 
     The labels before are those of `segmenter`. ValueError if `root` has not both.
     """
-    room, rng = sample_room.load(), np.random.default_rng(0)
+    room, rng = samples.load(), np.random.default_rng(0)
     some = np.sort(rng.choice(len(room.xyz), ROOM_POINTS, replace=False))
     cloud = LabeledCloud("sample room", room.xyz[some], room.rgb[some], room.label[some])
     names = segmenter.make_vocabulary(room.names)

@@ -18,7 +18,7 @@ from s4token_model.datasets import semantickitti
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.procedural_rooms import FIRST_SEED
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.pipeline.voxel_map import VoxelMap, labels_of_points
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PROCEDURAL, SEMANTICKITTI_PROCEDURAL
@@ -48,7 +48,7 @@ class PosedCloud:
 
 def temporal_agreement(setup: Setup, streets: int = 4) -> Result:
     """Measure a model on `streets` simulated drives and on the sample room; times are those that smoothing adds."""
-    segmenter, room = setup.labeler(), sample_room.load()
+    segmenter, room = setup.labeler(), samples.load()
     if streets < 1:
         raise ValueError(f"streets={streets}; drive through at least one")
     outdoor = prompts.load("semantickitti", semantickitti.NAMES)
@@ -77,7 +77,7 @@ def drive(seed: int, sweeps: int = SWEEPS) -> Iterator[PosedCloud]:
         yield PosedCloud(((scan.xyz - eye) @ rotation).astype(np.float32), rotation, eye, truth[scan.label])
 
 
-def room_at_rest(room: sample_room.SampleRoom, frames: int = FRAMES) -> Iterator[PosedCloud]:
+def room_at_rest(room: samples.Sample, frames: int = FRAMES) -> Iterator[PosedCloud]:
     """The sample room, with new noise in each frame."""
     for k in range(frames):
         noise = np.random.default_rng(k).normal(0, NOISE_M, room.xyz.shape)

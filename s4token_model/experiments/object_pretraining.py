@@ -23,7 +23,7 @@ from s4token_model.procedural import scenes
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.raycast import Caster
-from s4token_model.training import pretrain, procedural_samples, targets
+from s4token_model.training import pretrain, scene_pictures, targets
 from s4token_model.training.batches import Sampler
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.token_samples import Targets, TokenSample
@@ -69,7 +69,7 @@ def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Ta
     patched = build_patches(shape.xyz, None, objects.pipeline("s4token"))
     size, views = (teacher_clip.EDGE, teacher_clip.EDGE), workspace.budget.views
     pictures = rgbd_views.render_views(scene, rng, views, size, teacher_clip.STYLE, Caster(scene), 50.0)
-    seen, images = procedural_samples.seen_pixels(patched, scan.xyz, pictures), np.stack([v.rgb for v in pictures])
+    seen, images = scene_pictures.seen_pixels(patched, scan.xyz, pictures), np.stack([v.rgb for v in pictures])
     return shape, targets.superpoint_features(images, seen, teacher_clip.load(workspace))
 
 

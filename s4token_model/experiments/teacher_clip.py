@@ -21,7 +21,7 @@ from s4token_model.procedural.catalog import THINGS
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.sensors import rgbd_views
 from s4token_model.sensors.raycast import Caster
-from s4token_model.training import mini_clip, procedural_samples, token_samples
+from s4token_model.training import mini_clip, procedural_samples, scene_pictures, token_samples
 from s4token_model.training.settings import MiniConfig
 from s4token_model.training.token_samples import Pictures
 
@@ -56,6 +56,6 @@ def _make(k: int, count: int) -> Pictures:
     seed = FIRST + k
     scene = scenes.make_room(seed) if k % 3 == 2 else scenes.make_object(seed, TAUGHT[k % len(TAUGHT)])
     views = rgbd_views.render_views(scene, np.random.default_rng(seed), count, (EDGE, EDGE), STYLE, Caster(scene), 50.0)
-    found = procedural_samples.labeled_pictures(scene, views)
+    found = scene_pictures.labeled_pictures(scene, views)
     known = np.append(np.isin(found.instance_label, [PROCEDURAL.index(name) for name in KNOWN]), False)
     return found._replace(region=np.where(known[found.region], found.region, -1).astype(np.int16))

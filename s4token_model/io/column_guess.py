@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from s4token_model.io.pointcloud2 import MAX_UNIT
+
 WIDTHS = range(3, 13)  # numbers of columns that are tried
 SAMPLES = 20_000  # pairs of values that are compared per width
 MIN_ROWS = 64  # fewer tell too little
@@ -68,4 +70,4 @@ def names_of_three(values: np.ndarray) -> list[str]:
         return ["normal_x", "normal_y", "normal_z"] if unit.mean() > 0.5 else []
     top, tops = values.max(), values.max(axis=0)
     are_levels = (values == np.rint(values)).all() and top <= 65535 or (tops > MIN_LEVEL).all() and top <= 255
-    return ["red", "green", "blue"] if top <= 1 or are_levels else []
+    return ["red", "green", "blue"] if top <= MAX_UNIT or are_levels else []

@@ -38,6 +38,13 @@ def fit(columns: Columns, suffix: str) -> tuple[dict[str, np.ndarray], tuple[str
     return dict(zip(new, (values for _, values in fitted), strict=True)), tuple(notes)
 
 
+def signed(columns: Columns) -> dict[str, np.ndarray]:
+    """Return columns with int32 in place of uint32 where the values fit; Open3D drops uint32 of a PLY silently."""
+    top = np.iinfo(np.int32).max
+    fits = {name: c.dtype == np.uint32 and c.max(initial=0) <= top for name, c in columns.items()}
+    return {name: c.astype(np.int32) if fits[name] else c for name, c in columns.items()}
+
+
 def _name(name: str, suffix: str) -> str:
     """Return a name that a header can hold: one word, and for PCD not that of padding."""
     if suffix == ".npy":

@@ -97,6 +97,11 @@ def read_cloud(path: str | Path, mesh_points: int | None = None, bin_columns: in
         raise ValueError(f"{path}: {reason}") from None
 
 
+def read_one_of(path: Path, bin_columns: int | None = None) -> Cloud:
+    """Read a cloud of a folder, whose .bin files have `bin_columns` float32 per point."""
+    return read_cloud(path, bin_columns=bin_columns if path.suffix.lower() == ".bin" else None)
+
+
 def _cloud(contents: Contents, mesh_points: int | None) -> Cloud:
     """Return the points with all their fields, or points drawn on the triangles, see read_cloud."""
     fields, width, height, frame_id, notes, comments, triangles = contents
@@ -144,12 +149,13 @@ def write_cloud(path: str | Path, cloud: Cloud, extra: Mapping[str, np.ndarray] 
     """Write a cloud with all its fields and the `extra` ones, each (H,), as .ply, .pcd or .npy (structured).
 
     An original field with the name of an extra one is kept as `input_<name>`. Colors are stored where viewers of the
-    format expect them: red, green, blue in PLY and NPY, packed rgb in PCD. Organized clouds stay organized, PLY keeps
-    faces. Returns what the format cannot hold, as check_writable does.
+    format expect them: red, green, blue in PLY and NPY, packed rgb in PCD; extra uint32 are int32 in PLY if they fit.
+    Organized clouds stay organized, PLY keeps faces. Returns what the format cannot hold, as check_writable does.
     """
     notes = check_writable(path, cloud)
     suffix = Path(path).suffix.lower()
     columns, extra = (native_colors(c, suffix == ".pcd") for c in (_columns(cloud), dict(extra or {})))
+    extra = column_types.signed(extra) if suffix == ".ply" else extra
     kept = pointcloud2.renamed(columns, extra)
     columns, _ = column_types.fit({new: columns[old] for old, new in kept.items()} | extra, suffix)
     for name, column in columns.items():

@@ -12,6 +12,7 @@ from s4token_model.io import laz_unpacker, limits
 from s4token_model.io.column_guess import likely_width, names_of_three
 from s4token_model.io.contents import Contents
 from s4token_model.io.errors import error, looks_like, truncated
+from s4token_model.io.pointcloud2 import MAX_UNIT
 
 MAX_COLUMNS = 64  # of an array with fewer points than that
 
@@ -45,7 +46,7 @@ def read_bin(path: Path, columns: int | None = None) -> Contents:
 def names_of_bin(values: np.ndarray, is_nuscenes: bool) -> list[str]:
     """Name the columns of a .bin file behind x, y and z: colors if three can only be these, else intensity first."""
     width = values.shape[1]
-    if width == 3 and names_of_three(values) == ["red", "green", "blue"] and np.nanmax(values) > 1:
+    if width == 3 and names_of_three(values) == ["red", "green", "blue"] and np.nanmax(values) > MAX_UNIT:
         return ["red", "green", "blue"]
     return ["intensity", "ring" if is_nuscenes else "column_4", *(f"column_{i}" for i in range(5, 3 + width))][:width]
 

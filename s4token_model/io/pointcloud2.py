@@ -15,6 +15,7 @@ from s4token_model.io import field_names, point_fields
 from s4token_model.io.point_fields import CODES, Field
 
 COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))  # any case
+MAX_UNIT = 1.01  # of float colors in [0, 1], which rounding and interpolation raise above 1
 
 
 def decode(
@@ -156,7 +157,7 @@ def unit_colors(colors: np.ndarray) -> np.ndarray:
     out = np.nan_to_num(colors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     top = float(out.max(initial=0.0))
     if colors.dtype.kind == "f":
-        scale = 255.0 if top > 1 else 1.0
+        scale = 255.0 if top > MAX_UNIT else 1.0
     else:  # 16 bits, or 8 bits in a wider type, which is common in LAS files
         scale = 255.0 if colors.dtype.itemsize == 1 or top <= 255 else 65535.0
     return np.clip(out / np.float32(scale), 0, 1)

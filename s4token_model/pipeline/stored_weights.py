@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from s4token_model import bounded_files
 
 Network = TypeVar("Network", bound=nn.Module)
 FLOATS = ("F16", "BF16", "F32", "F64")
 MAX_ITEM, MAX_ENTRY = 8, 4096  # bytes of a number, and of what the header says about a tensor
+RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_)
 LISTED = 2  # problems that an error lists
 
 
@@ -26,7 +28,7 @@ def load(make: Callable[[], Network], path: Path) -> Network:
     The shapes are compared before anything is allocated. ValueError if the file is damaged, does not fit, or holds
     numbers that are not finite.
     """
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"), _WithoutInitialValues():  # shapes without memory
         wanted = {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
     try:
         limit = sum(MAX_ITEM * prod(shape) + MAX_ENTRY for shape in wanted.values())
@@ -35,13 +37,24 @@ def load(make: Callable[[], Network], path: Path) -> Network:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error
-    network = make()
+    with _WithoutInitialValues():
+        network = make()
     network.load_state_dict(tensors)
     loaded = network.state_dict()  # in the network's precision, in which large float64 are infinite
-    broken = [name for name in tensors if not torch.isfinite(loaded[name]).all()]
+    suspects = [name for name in tensors if not torch.isfinite(loaded[name].sum())]  # the sum is quicker
+    broken = [name for name in suspects if not torch.isfinite(loaded[name]).all()]
     if broken:
         raise ValueError(f"{path} holds numbers that are not finite, e.g. in {broken[0]}; train again")
     return network
+
+
+class _WithoutInitialValues(TorchFunctionMode):
+    """Leave out the initial values of weights, random numbers that take longer than to read the file's."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in RANDOM or getattr(function, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def _check_fit(wanted: dict[str, tuple[int, ...]], path: Path) -> None:

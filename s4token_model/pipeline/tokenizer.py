@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -53,18 +54,43 @@ class PointNet(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
         """Points (..., M, channels), mask (..., M) bool -> (..., out); zero for a patch without a point."""
-        if torch.is_grad_enabled() or points.device.type != "cpu":
-            return self._pooled(points, mask)
-        # On a CPU, block by block: the features of all patches at once would go to memory and back.
-        blocks = zip(points.flatten(0, -3).split(PATCH_BLOCK), mask.flatten(0, -2).split(PATCH_BLOCK), strict=True)
-        return torch.cat([self._pooled(*block) for block in blocks]).unflatten(0, points.shape[:-2])
+        return _pooled_in_blocks(self._pooled, points, mask)
 
-    def _pooled(self, points: Tensor, mask: Tensor) -> Tensor:
-        points = self.local(_padded(points, mask))
+    def _pooled(self, points: Tensor) -> Tensor:
+        points = self.local(points)
         pooled = points.amax(dim=-2)
         # [pooled, own] W = pooled W1 + own W2, and the first product is the same for all points of a patch
-        points = self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2))
-        return points.amax(dim=-2).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+        return self.out(self.own(points) + self.pooled(pooled).unsqueeze(-2)).amax(dim=-2)
+
+
+class PlainPointNet(nn.Module):
+    """A PointNet with one maximum: (w, 2w, 4w) of every point, max-pool, LayerNorm, D of the patch.
+
+    A point costs 10 w^2 products in place of 10 w^2 + 4 w D, and no normalization: a third of the time.
+    """
+
+    def __init__(self, channels: int, width: int, out: int):
+        super().__init__()
+        layers = nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, 2 * width), nn.ReLU()
+        self.local = nn.Sequential(*layers, nn.Linear(2 * width, 4 * width))
+        self.out = nn.Sequential(nn.LayerNorm(4 * width), nn.ReLU(), nn.Linear(4 * width, out))
+
+    def forward(self, points: Tensor, mask: Tensor) -> Tensor:
+        """Points (..., M, channels), mask (..., M) bool -> (..., out); zero for a patch without a point."""
+        return _pooled_in_blocks(lambda patches: self.out(self.local(patches).amax(dim=-2)), points, mask)
+
+
+def _pooled_in_blocks(pool: Callable[[Tensor], Tensor], points: Tensor, mask: Tensor) -> Tensor:
+    """Pool the valid points of each patch, (..., M, channels) and (..., M) -> (..., out)."""
+
+    def pooled(points: Tensor, mask: Tensor) -> Tensor:
+        return pool(_padded(points, mask)).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+
+    if torch.is_grad_enabled() or points.device.type != "cpu":
+        return pooled(points, mask)
+    # On a CPU, block by block: the features of all patches at once would go to memory and back.
+    blocks = zip(points.flatten(0, -3).split(PATCH_BLOCK), mask.flatten(0, -2).split(PATCH_BLOCK), strict=True)
+    return torch.cat([pooled(*block) for block in blocks]).unflatten(0, points.shape[:-2])
 
 
 def _padded(points: Tensor, mask: Tensor) -> Tensor:
@@ -112,10 +138,11 @@ class Tokenizer(nn.Module):
     def __init__(self, config: TokenizerConfig, out: int):
         super().__init__()
         self.config = config
-        self.patch = PointNet(3 + 3 * (config.features == "rgb"), config.width, out)
+        pointnet = PointNet if config.maxima == 2 else PlainPointNet
+        self.patch = pointnet(3 + 3 * (config.features == "rgb"), config.width, out)
         self.position = PositionEmbedding(config.position_octaves, out) if config.position == "sincos" else None
         if config.context:
-            self.context = PointNet(CHANNELS, config.width, out)
+            self.context = pointnet(CHANNELS, config.width, out)
             wide = 2 * config.width
             first, last = nn.Linear(DESCRIPTOR_DIM, wide), nn.Linear(wide, out)
             self.shape = nn.Sequential(first, nn.LayerNorm(wide), nn.GELU(), last)

@@ -244,6 +244,8 @@ door 10 70-100 6-10 196-212 wood|wood|white+white+grey+blue/white+white+grey+bro
 - #tall frame box/x 46 52 -50 50 0 100; frame box -52 52 -50 50 98 102; door box -46 46 -30 20 1c 98;
   door?40 box -32 32 -38 -30 10 45; door?40 box -32 32 -38 -30 52 92; handle bar 38 38 -30 -80 102c 102c 1;
   handle bar 38 26 -80 -80 102c 102c 1
+- #tall frame box/x 46 52 -50 50 0 100; frame box -52 52 -50 50 98 102; door box -46 46 -30 20 1c 98;
+  handle bar 38 38 -30 -80 102c 102c 1; handle bar 38 26 -80 -80 102c 102c 1
 - #tall frame box/x 46 52 -50 50 0 100; frame box -52 52 -50 50 98 102; door box/x 30 46 -30 20 1c 98;
   door box -30 30 -30 20 1c 50; door box -30 30 -30 20 92 98; glass box -30 30 -10 0 50 92;
   handle bar 38 38 -30 -80 102c 102c 1; handle bar 38 26 -80 -80 102c 102c 1

@@ -121,6 +121,7 @@ def _until_a_death(
 
 def _start_worker(started: Any) -> None:
     """Compute in one thread, and end with the parent process, even if that is killed."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # which our kernels look at
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     started.set()

@@ -29,7 +29,7 @@ from s4token_model.training.loop import Progress, cosine_rate, optimizer_step
 from s4token_model.training.settings import MiniConfig
 from s4token_model.training.token_samples import Pictures, load_part
 
-VISION = {"image_size": 96, "layers": 6, "width": 192, "head_width": 64, "patch_size": 12, "pool_type": "avg"}
+VISION = {"image_size": 96, "layers": 2, "width": 192, "head_width": 64, "patch_size": 12, "pool_type": "avg"}
 # A small LayerScale: a tokenizer learns more slowly in front of blocks that change the residual stream much
 VISION["ls_init_value"] = 0.2
 ARCHITECTURE = {

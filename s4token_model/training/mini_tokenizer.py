@@ -20,6 +20,7 @@ from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
+from s4token_model.procedural.related_words import RELATED
 from s4token_model.training.batches import Batch, DrawConfig
 from s4token_model.training.loop import Progress, cosine_rate, descend, stop_on_nan
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
@@ -27,6 +28,7 @@ from s4token_model.training.procedural_samples import TrainingScenes
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
 
+NAME_CHANCE = 0.65  # that a class goes by its name in a step
 VALIDATION_BATCH = 8  # clouds
 SCHEDULE = 1_000_000  # steps of the learning rate from the first to the last step of the training
 STREET_NAMES = ("person", *STREET)
@@ -181,35 +183,37 @@ def class_names(config: MiniConfig) -> tuple[str, ...]:
 
 def class_weights(samples: TrainingScenes, classes: tuple[str, ...] = INDOOR) -> Tensor:
     """Weights of the classes and "other furniture": classes of streets are weighed among streets, the rest in rooms."""
-    rooms, streets = (label_counts(scenes, len(classes)) for scenes in samples)
+    rooms, streets = (label_counts(scenes, len(classes)) for scenes in (samples.rooms, samples.streets))
     other = rooms[[classes.index(name) for name in OTHER_FURNITURE]].sum()
     indoors = balanced_weights(torch.cat([rooms, other[None]]))
     if not streets.any():
         return indoors
-    outdoors = balanced_weights(torch.cat([streets, torch.zeros(1, dtype=streets.dtype)]))
+    outdoors = balanced_weights(torch.cat([streets, torch.zeros_like(other[None])]))
     return torch.where(torch.tensor([name in STREET for name in (*classes, "")]), outdoors, indoors)
 
 
 def label_counts(scenes: SceneBatches | None, classes: int) -> Tensor:
-    """How many points (C,) long of each class the scenes have."""
-    label = torch.zeros(0, dtype=torch.int16) if scenes is None else scenes.points.point_label.cpu()
-    return torch.bincount(label.flatten().long() + 1, minlength=classes + 1)[1:]
+    """How many points (C,) of each class the samples have."""
+    if scenes is None:
+        return torch.zeros(classes, dtype=torch.long)
+    return torch.bincount(scenes.points.point_label.cpu().flatten().long() + 1, minlength=classes + 1)[1:]
 
 
 def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:
-    """Text features of each class and of "other furniture": its name, then synonyms not held out for evaluation."""
+    """Text features of each class and of "other furniture": its name, synonyms that are not held out, and kinds."""
     templates = vocabulary.read_templates(pipeline.vocabulary.templates)
     features = []
     for name in (*classes, SCANNET20[19]):
         names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
+        names += RELATED.get(name, ())
         rows = vocabulary.encode_phrases(names, templates, clip.encode_text)
         features.append(torch.from_numpy(vocabulary.average_templates(rows)))
     return features
 
 
 def draw_synonyms(features: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """(C + 1, E): three times out of four the feature of the name itself, else of one of its synonyms."""
-    return torch.stack([rows[0 if rng.random() < 0.75 else int(rng.integers(len(rows)))] for rows in features])
+    """(C + 1, E): mostly the feature of the name itself, else of one of its synonyms and kinds."""
+    return torch.stack([rows[0 if rng.random() < NAME_CHANCE else int(rng.integers(len(rows)))] for rows in features])
 
 
 def draw_vocabulary(

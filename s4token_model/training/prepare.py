@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     written = prepare_clouds(bag_files, given.out, config, POINTS, encoder) if bag_files else []
     listed, folder = _scenes_in if given.kind == "scenes" else _files_in, given.out.resolve()
     found = [
-        (folder / f"{name}{token_samples.SUFFIX}", path.resolve(), given.kind, pipeline, given.every)
+        (folder / f"{name}{token_samples.SUFFIX}", path.resolve(), given.kind, pipeline, given.every, given.bin_columns)
         for source in given.input if source not in bag_files for name, path in listed(source)
     ]  # fmt: skip
     made = jobs.write_missing(prepare_one, found, "samples", given.workers, given.ray) if found else []
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare_one(out: Path, source: Path, kind: str, pipeline: tuple, every: int) -> list[str]:
+def prepare_one(out: Path, source: Path, kind: str, pipeline: tuple, every: int, bin_columns: int | None) -> list[str]:
     """Write the sample of one file or scene; returns a message if frames were left out or there is no sample."""
     try:
         config, encoder = _pipeline(*pipeline)
@@ -66,7 +66,7 @@ def prepare_one(out: Path, source: Path, kind: str, pipeline: tuple, every: int)
             patched, found, notes = targets_posed_rgbd.patch_scene(source, config, encoder, every)
             sample = dataclasses.replace(_sample(patched, config, POINTS, seed), targets=targets.to_half(found))
         else:
-            sample, notes = cloud_sample(read_xyz(source), config, POINTS, seed, encoder), []
+            sample, notes = cloud_sample(read_xyz(source, bin_columns), config, POINTS, seed, encoder), []
         token_samples.save_sample(out, sample)
     except (ValueError, OSError) as error:
         return [f"{out.stem} left out: {error}"]
@@ -127,11 +127,11 @@ def holds_bag(source: Path) -> bool:
     return bags.is_bag(source)
 
 
-def read_xyz(path: Path) -> np.ndarray:
-    """xyz (H, 3) of a file."""
+def read_xyz(path: Path, bin_columns: int | None = None) -> np.ndarray:
+    """xyz (H, 3) of a file; a .bin file has `bin_columns` float32 per point."""
     if path.parent.name == "shapenet_pc" and path.suffix == ".npy":
         return shapenet55.load_shape(path).xyz
-    return files.read_cloud(path).xyz
+    return files.read_one_of(path, bin_columns).xyz
 
 
 def _sample(patched: PatchedCloud, config: configs.Config, points: int, seed: int) -> token_samples.TokenSample:
@@ -174,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default=checkpoint.MINI, help="checkpoint whose pipeline and CLIP are used")
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="scenes: take each N-th frame (default: 1)")
+    parser.add_argument("--bin-columns", type=int, metavar="N", help="float32 per point of .bin files (default: 4)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine (default: 1)")
     parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster (auto, local, HOST:PORT); needs [cluster]")
     return parser

@@ -33,7 +33,7 @@ from s4token_model.training.batches import Batch, DrawConfig, Sampler
 from s4token_model.training.clustering import spatial_clusters
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch, reduce_losses
 from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
-from s4token_model.training.settings import TrainConfig
+from s4token_model.training.settings import STATE, TrainConfig
 
 VALIDATION_STEPS = 4
 
@@ -134,7 +134,7 @@ class Trainer:
         self.teacher = Teacher(tokenizer)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)
         state = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
-        self.progress = Progress(Path(config.run) / "state.pt", state, self.optimizer)
+        self.progress = Progress(Path(config.run) / STATE, state, self.optimizer)
         count = config.batch // processes
         self.positions = range(rank * count, (rank + 1) * count)  # of the clouds of this process in a batch
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,23 +12,22 @@ from scipy.ndimage import distance_transform_edt
 
 from s4token_model import config as configs
 from s4token_model.config import Config
-from s4token_model.io.depth_image import project
 from s4token_model.kernels.parallel import processors
-from s4token_model.pipeline.patched_cloud import PatchedCloud, build_patches, one_window
+from s4token_model.pipeline.patched_cloud import build_patches, one_window
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan, Scene
-from s4token_model.sensors import lidar_scans, rgbd_views, scans
+from s4token_model.sensors import lidar_scans, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
 from s4token_model.training import jobs, token_samples
 from s4token_model.training.scene_batches import SceneBatches
+from s4token_model.training.scene_pictures import draw_style, labeled_pictures, render, seen_pixels
 from s4token_model.training.settings import MiniConfig
 from s4token_model.training.token_samples import (
     SUFFIX,
     Pictures,
-    SeenPixels,
     TokenSample,
     load_sample,
     load_with_targets,
@@ -39,7 +37,6 @@ KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.str
 KIND_CHANCES = (0.78, 0.09, 0.08, 0.05)
 WINDOWED = 0.75  # fraction of the scenes that get the windows of inference if they are large; the rest have one
 ROOM_MAPS = 0.3  # fraction of the rooms scanned by LiDAR that several turns are merged of
-PIXELS_PER_SUPERPOINT = 48
 REGULARIZATIONS = (0.06, 0.7)  # lambda of the partition, drawn per scene
 # Factor on the radius r, drawn per scene: r grows with the extent of a scan, and beds stand in small rooms as well as
 # in flats scanned as a whole.
@@ -104,8 +101,8 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     regularization, factor = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REGULARIZATIONS, RADIUS_FACTORS))
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
     changes["patches.alpha"] = pipeline.patches.alpha * factor
-    most = pipeline.windows.maximum if rng.random() < WINDOWED else 1
-    patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, most)
+    limit = pipeline.windows.maximum if rng.random() < WINDOWED else 1
+    patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, limit)
     patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
     # Choose the points that the losses look at, and photograph the scene if its pictures are distilled
     labels = raw.label[patched.working.original_index[inside]]
@@ -113,7 +110,7 @@ def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
     sample = token_samples.make_sample(patched, pipeline, chosen, raw.label)
     if not config.distill_weight:
         return sample
-    views = _render(scene, caster, config, _style(rng), float(rng.uniform(50, 75)), rng)
+    views = render(scene, caster, config, draw_style(rng), float(rng.uniform(50, 75)), rng)
     seen = seen_pixels(patched, raw.xyz, views)
     return replace(sample, pictures=labeled_pictures(scene, views), seen=seen)
 
@@ -142,11 +139,10 @@ def is_street(seed: int, config: MiniConfig) -> bool:
 def make_pictures(seed: int, config: MiniConfig) -> Pictures:
     """Build the pictures of one seed; deterministic."""
     rng = np.random.default_rng([seed, 8])
-    scene = make_scene(
-        "object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room", seed, config
-    )
+    kind = "object" if rng.random() < 0.25 else "street" if is_street(seed, config) else "room"
+    scene = make_scene(kind, seed, config)
     fov = float(rng.uniform(40, 75))
-    return labeled_pictures(scene, _render(scene, Caster(scene), config, _style(rng), fov, rng))
+    return labeled_pictures(scene, render(scene, Caster(scene), config, draw_style(rng), fov, rng))
 
 
 def load_scenes(
@@ -182,42 +178,6 @@ def scene_weights(labels: list[np.ndarray], balance: float) -> np.ndarray:
     weights = has_class @ np.maximum(has_class.sum(axis=0), 1.0) ** -balance
     weights += weights.max() / len(weights) if weights.any() else 1.0  # scenes of other things are drawn now and then
     return weights / weights.sum()
-
-
-def labeled_pictures(scene: Scene, views: list) -> Pictures:
-    """The pictures of rendered views, and the classes and attributes of the instances that they show."""
-    index = {name: k for k, name in enumerate(scene.names)}
-    return Pictures(
-        np.stack([view.rgb for view in views]),
-        np.stack([view.instance for view in views]).astype(np.int16),
-        np.array([index[thing.name] for thing in scene.instances], np.int16),
-        np.array([json.dumps(thing.attributes) for thing in scene.instances]),
-    )
-
-
-def seen_pixels(patched: PatchedCloud, xyz: np.ndarray, views: list) -> SeenPixels:
-    """Pixels that show a few points of each superpoint, by a depth test; xyz (H, 3) in the frame of the scene."""
-    ids = patched.superpoints
-    order = np.argsort(ids, kind="stable")
-    rank = np.arange(len(ids)) - np.searchsorted(ids[order], ids[order])
-    size = np.bincount(ids)[ids[order]]
-    few = order[(rank * PIXELS_PER_SUPERPOINT) % np.maximum(size, 1) < PIXELS_PER_SUPERPOINT]
-    points = xyz[patched.working.original_index[few]]
-    rows: list[np.ndarray] = []
-    for number, view in enumerate(views):
-        pixels, depth = project(points, view.pose, view.intrinsics)
-        height, width = view.depth.shape
-        column, row = (np.floor(pixels[:, a]).astype(np.int64) for a in range(2))
-        inside = (depth > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        column, row, depth, index = column[inside], row[inside], depth[inside], few[inside]
-        seen = np.abs(view.depth[row, column] - depth) < 0.06 + 0.02 * depth
-        rows.append(np.stack([ids[index], np.full(len(index), number), row, column], axis=1)[seen])
-    return SeenPixels(*np.concatenate(rows).astype(np.int32).T)
-
-
-def _render(scene: Scene, caster: Caster, config: MiniConfig, style: str, fov: float, rng: np.random.Generator) -> list:
-    edge = config.view_pixels
-    return rgbd_views.render_views(scene, rng, config.views, (edge, edge), style, caster, fov)
 
 
 def _scan(scene: Scene, caster: Caster, kind: str, rng: np.random.Generator) -> Scan:
@@ -265,7 +225,3 @@ def _thin_evenly(scan: Scan, rng: np.random.Generator) -> Scan:
     """Now and then leave out points evenly: a fixed number of points is sparse in a large room."""
     fraction = rng.uniform(0.45, 1.0) if rng.random() < 0.25 else 1.0
     return scan.take(rng.random(len(scan.xyz)) < fraction)
-
-
-def _style(rng: np.random.Generator) -> str:
-    return "geometry" if rng.random() < 0.5 else "color"

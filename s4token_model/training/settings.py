@@ -14,7 +14,9 @@ from s4token_model import atomic, bounded_files, checkpoint, stored_config, toke
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
+STATE = "state.pt"  # in the folder of a run: what is resumed
 CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
+SAMPLED = ("task", "data", "points")  # what samples in the folder of a run depend on, beside the pipeline
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,19 @@ def pop_pipeline(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_config(folder: Path, config: TrainConfig, pipeline: Config) -> None:
-    """Write folder/config.yaml; ValueError if the run in that folder was begun with another config."""
-    path = folder / "config.yaml"
-    resolved = json.loads(json.dumps(configs.to_dict(pipeline) | dataclasses.asdict(config)))
-    if path.is_file():
+    """Write folder/config.yaml; ValueError if a state or samples in that folder were made with another config.
+
+    A run that failed before it made any may be repeated with other settings.
+    """
+    path, of_pipeline = folder / "config.yaml", configs.to_dict(pipeline)
+    resolved = json.loads(json.dumps(of_pipeline | dataclasses.asdict(config)))
+    bound = [*of_pipeline, *SAMPLED] if any((folder / "samples").rglob("*.safetensors")) else []
+    bound = [key for key in resolved if key not in CHANGEABLE] if (folder / STATE).is_file() else bound
+    if bound and path.is_file():
         # Keys that are newer than the run had their defaults
         defaults = configs.to_dict(Config()) | dataclasses.asdict(TrainConfig())
         before = defaults | (bounded_files.read_yaml(path) or {})
-        changed = [k for k in resolved if k not in CHANGEABLE and before.get(k) != resolved[k]]
+        changed = [k for k in bound if before.get(k) != resolved[k]]
         if changed:
             listed = ", ".join(f"{k}: {before.get(k)!r} -> {resolved[k]!r}" for k in changed[:4])
             raise ValueError(f"{folder} was begun with another config ({listed}); choose another run=DIR or delete it")

@@ -101,7 +101,7 @@ def train(model: PartModel, paths: list[Path], config: settings.TrainConfig) -> 
     """Train with AdamW and a cosine rate; a run resumes from its last saved state with the same draws."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, config.rate, weight_decay=config.weight_decay)
-    progress = Progress(Path(config.run) / "state.pt", model, optimizer)
+    progress = Progress(Path(config.run) / settings.STATE, model, optimizer)
     sampler = Sampler(paths)
     draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points, rotate=False)
     accuracy = 0.0

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from s4token_model import atomic, checkpoint, command_line, stored_config, word_files
+from s4token_model import atomic, checkpoint, command_line, segmenter, stored_config, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
 from s4token_model.procedural.synonyms import TRAINED_WORDS
@@ -55,6 +55,7 @@ def train(given: MiniRun) -> None:
     """Run all stages."""
     run, out, pipeline, config = given
     checkpoint.check_folder(out)
+    segmenter.checked_device(config.device)
     run.mkdir(parents=True, exist_ok=True)
     _save_settings(given)
     started = time.time()

@@ -10,7 +10,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_ros import cloud_messages
 from s4token_ros.replay import play
 
@@ -26,7 +26,7 @@ LAYOUTS = {  # fields beside x, y, z, and the type of the coordinates
 
 def clouds(low: int, high: int, seed: int = 0) -> Iterator[PointCloud2]:
     """Yield clouds of the sample room with `low` to `high` points, in all layouts; every fourth is organized."""
-    rng, room = np.random.default_rng(seed), sample_room.load().xyz
+    rng, room = np.random.default_rng(seed), samples.load().xyz
     while True:
         count = round(np.exp(rng.uniform(np.log(low), np.log(high))))
         xyz = room[rng.integers(0, len(room), count)] + rng.normal(0, NOISE, (count, 3))

@@ -148,3 +148,10 @@ def test_the_benchmark_runs_without_the_packages_of_the_reference(tiny_model, tm
 def test_the_live_benchmark_is_a_command_of_its_own():
     with pytest.raises(ValueError, match="s4token benchmark --live"):
         speed.main(["--live"])
+
+
+def test_a_bin_file_of_other_columns_is_read(tmp_path):
+    values = np.random.default_rng(0).random((500, 5)).astype("<f4")
+    values.tofile(tmp_path / "five.bin")
+    assert np.array_equal(inputs.load_points(str(tmp_path / "five.bin"), None, 5), values[:, :3])
+    assert speed._parser().parse_args(["--bin-columns", "5"]).bin_columns == 5

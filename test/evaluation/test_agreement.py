@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from s4token_model import constants
+from s4token_model import cli, constants
 from s4token_model.evaluation import agreement, benchmarks
 from s4token_model.io import files
 
@@ -71,3 +71,14 @@ def test_nothing_to_measure_is_said(tmp_path):
         agreement.agreement_figures(np.zeros((2, 2), np.int64))
     with pytest.raises(ValueError, match="--pictures"):
         benchmarks.run("agreement", root=tmp_path, segmenter=ByHeight(), out="x")
+
+
+def test_bin_columns_are_those_of_the_bin_files_of_a_folder(tmp_path, tiny_model, capsys):
+    values = np.random.default_rng(0).random((2000, 6)).astype("<f4")
+    values.tofile(clouds(tmp_path, 1) / "six.bin")
+    read = list(agreement.clouds_of(tmp_path, bin_columns=6))
+    assert len(read) == 2 and np.array_equal(read[1], values[:, :3])
+    with pytest.raises(ValueError, match="--bin-columns 6; give it for .bin files only"):
+        list(agreement.clouds_of(tmp_path / "0.ply", bin_columns=6))
+    words = ["agreement", "--root", str(tmp_path / "six.bin"), "--model", str(tiny_model), "--json"]
+    assert cli.main(["evaluate", *words, "--bin-columns", "6"]) == 0 and '"clouds": 1,' in capsys.readouterr().out

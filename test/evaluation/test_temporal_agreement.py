@@ -13,7 +13,7 @@ from s4token_model.config import Config
 from s4token_model.datasets import semantickitti
 from s4token_model.evaluation import temporal_agreement
 from s4token_model.evaluation.temporal_agreement import PosedCloud, agreement_of, voxel_labels
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 
 
 class Alternating:
@@ -79,7 +79,7 @@ def test_sweeps_of_a_drive_meet_in_the_fixed_frame():
 
 
 def test_a_room_at_rest_differs_by_its_noise():
-    room = sample_room.load()
+    room = samples.load()
     frames = list(temporal_agreement.room_at_rest(room, frames=2))
     assert 0 < np.abs(frames[0].xyz - frames[1].xyz).std() < 2 * temporal_agreement.NOISE_M
 

@@ -154,7 +154,7 @@ class Peer:
     """A node in the test's process, spun by a thread, that publishes clouds and collects what comes back."""
 
     def __init__(self, domain: int, name: str = "peer") -> None:
-        self.domain = domain
+        self.domain, self.clients = domain, {}
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node(name, context=self.context)
@@ -217,14 +217,11 @@ class Peer:
         return self.collect(DiagnosticArray, "/diagnostics", 10)
 
     def call(self, kind, name: str, timeout: float = 30.0, **request):
-        client = self.node.create_client(kind, name)
-        try:
-            assert client.wait_for_service(timeout), f"no service {name}"
-            future = client.call_async(kind.Request(**request))
-            wait_for(future.done, timeout, f"an answer of {name}")
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+        client = self.clients.get(name) or self.clients.setdefault(name, self.node.create_client(kind, name))
+        assert client.wait_for_service(timeout), f"no service {name}"
+        future = client.call_async(kind.Request(**request))
+        wait_for(future.done, timeout, f"an answer of {name}")
+        return future.result()
 
     def set_vocabulary(self, *names: str, **more) -> SetVocabulary.Response:
         return self.call(SetVocabulary, "/s4token/set_vocabulary", names=list(names), **more)

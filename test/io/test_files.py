@@ -48,7 +48,8 @@ def test_extra_fields_join_and_push_none_of_the_input_out(tmp_path, suffix):
     extra |= {name: np.full(count, level, np.uint8) for name, level in (("red", 9), ("green", 8), ("blue", 7))}
     write_cloud(path, cloud, extra)
     again = read_cloud(path)
-    assert np.array_equal(again.fields["label"], extra["label"]) and again.fields["label"].dtype == np.uint32
+    assert np.array_equal(again.fields["label"], extra["label"])
+    assert again.fields["label"].dtype == (np.int32 if suffix == ".ply" else np.uint32)
     assert np.array_equal(again.fields["input_label"], cloud.fields["label"])
     assert np.allclose(again.rgb * 255, [9, 8, 7])
     for _ in range(2):  # labeled again and again, it does not grow without end
@@ -108,11 +109,13 @@ def test_open3d_reads_what_is_written(tmp_path, suffix):
     o3d = pytest.importorskip("open3d", exc_type=ImportError)
     cloud = make_cloud()
     extra = {"confidence": np.linspace(0, 1, len(cloud.xyz), dtype=np.float32)}
+    extra |= {"label": np.where(extra["confidence"] > 0.5, 65535, 3).astype(np.uint32)}
     write_cloud(tmp_path / f"c{suffix}", cloud, extra)
     oracle = o3d.t.io.read_point_cloud(str(tmp_path / f"c{suffix}"))
     assert np.array_equal(oracle.point.positions.numpy(), cloud.xyz, equal_nan=True)
     assert np.array_equal(oracle.point.colors.numpy(), np.rint(cloud.rgb * 255))
-    assert np.array_equal(oracle.point["confidence"].numpy()[:, 0], extra["confidence"])
+    for name, values in extra.items():
+        assert np.array_equal(oracle.point[name].numpy()[:, 0], values)
 
 
 def test_big_endian_and_ascii_ply(tmp_path):

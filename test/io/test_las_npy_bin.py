@@ -159,6 +159,7 @@ def test_columns_without_names_are_colors_or_normals_only_if_they_can_be(tmp_pat
     levels, other = rng.integers(0, 256, (3000, 3)), scan(6)[:, 3:]
     for values, names in (
         (levels, ["red", "green", "blue"]), (levels / 255, ["red", "green", "blue"]), (levels * 257, ["red"]),
+        (levels / 254.9, ["red", "green", "blue"]),
         (normals, ["normal_x", "normal_y", "normal_z"]), (other, ["column_3", "column_4", "column_5"]),
         (100 * normals, ["column_3"]), (levels + 0.5, ["column_3"]),
     ):  # fmt: skip

@@ -116,6 +116,12 @@ def test_colors_are_finite_and_in_range_whatever_the_sensor_sends():
     assert np.allclose(rgb(points)[:, 0], [0, 0, 0.5, 0])
 
 
+def test_float_colors_that_rounding_raised_above_1_are_not_divided_by_255():
+    points = {n: np.array([0, 0.5, 1.0000001], np.float32) for n in ("r", "g", "b")}
+    assert points["r"].max() > 1 and np.array_equal(rgb(points)[:, 0], np.float32([0, 0.5, 1]))
+    assert np.array_equal(rgb({"rgb": np.float64([[0, 0.5, 1.004]])}), np.float32([[0, 0.5, 1]]))
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_appended_fields_leave_the_old_bytes_alone(order):
     rng = np.random.default_rng(2)

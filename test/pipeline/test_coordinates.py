@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from s4token_model.checkpoint import read_config
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.pipeline.patched_cloud import build_patches
 
 
 @pytest.fixture(scope="module")
 def room() -> np.ndarray:
-    return sample_room.load().xyz[::2].astype(np.float64)
+    return samples.load().xyz[::2].astype(np.float64)
 
 
 def warnings(xyz: np.ndarray) -> tuple[str, ...]:

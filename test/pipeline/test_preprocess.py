@@ -7,7 +7,7 @@ import pytest
 
 from s4token_model import config as configs
 from s4token_model.config import Config
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.pipeline import preprocess
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors.depth_noise import rotations
@@ -125,7 +125,7 @@ def test_the_turn_is_a_rotation_that_takes_the_axis_to_z():
 
 def test_tokens_of_a_tilted_scan_see_a_level_floor():
     """Heights above the floor, which the descriptors hold, agree with those of the untilted scan."""
-    scan = sample_room.load()
+    scan = samples.load()
     pick = np.random.default_rng(0).choice(len(scan.xyz), 20000, replace=False)
     changed = configs.replace(Config(), {"input.level": 25.0, "sampling.tokens": 128})
     turn = rotations(np.radians([[9.0, 6.0, 0.0]]))[0]

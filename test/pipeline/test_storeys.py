@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from s4token_model import checkpoint
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.pipeline import windows
 from s4token_model.pipeline.patched_cloud import build_patches
 from s4token_model.pipeline.storeys import storey_bounds
@@ -10,7 +10,7 @@ from s4token_model.segmenter import Segmenter
 
 
 def room():
-    found = sample_room.load()
+    found = samples.load()
     return found.xyz[::4].astype(np.float64), found.label[::4], found.names
 
 

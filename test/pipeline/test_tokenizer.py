@@ -12,7 +12,14 @@ from s4token_model.config import PatchConfig, TokenizerConfig
 from s4token_model.pipeline import geometry, token_context
 from s4token_model.pipeline.patches import group
 from s4token_model.pipeline.sampling import farthest_points
-from s4token_model.pipeline.tokenizer import PointNet, PositionEmbedding, TokenInput, Tokenizer, token_input
+from s4token_model.pipeline.tokenizer import (
+    PlainPointNet,
+    PointNet,
+    PositionEmbedding,
+    TokenInput,
+    Tokenizer,
+    token_input,
+)
 
 
 def make(config: TokenizerConfig, out: int = 24) -> Tokenizer:
@@ -35,7 +42,11 @@ def random_input(seed: int = 0, features: int = 0) -> TokenInput:
     )
 
 
-CONFIGS = [TokenizerConfig(width=16), TokenizerConfig(width=16, context=False, position="none")]
+CONFIGS = [
+    TokenizerConfig(width=16),
+    TokenizerConfig(width=16, context=False, position="none"),
+    TokenizerConfig(width=16, maxima=1),
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -97,6 +108,19 @@ def test_a_patch_without_points_is_zero_and_its_neighbors_do_not_notice():
         out, alone = net(points, mask), net(points[9:10, :2], mask[9:10, :2])
     assert (out[7] == 0).all() and (out[8] != 0).any()
     torch.testing.assert_close(out[9:10], alone)
+
+
+def test_a_plain_pointnet_is_one_maximum_between_two_networks():
+    net, points, mask = PlainPointNet(3, 8, 5).eval(), torch.randn(6, 7, 3), torch.ones(6, 7, dtype=torch.bool)
+    mask[2, 3:], mask[4] = False, False
+    with torch.no_grad():
+        one, two, three = (net.local[k] for k in (0, 2, 4))
+        local = three(torch.relu(two(torch.relu(one(points))))).masked_fill(~mask[..., None], -torch.inf)
+        normed = torch.nn.functional.layer_norm(local.amax(dim=1), (32,))
+        expected = torch.relu(normed) @ net.out[2].weight.T + net.out[2].bias
+        found = net(points, mask)
+    torch.testing.assert_close(found[mask.any(dim=1)], expected[mask.any(dim=1)])
+    assert not found[4].any()
 
 
 def test_inference_in_parts_is_what_training_computes():

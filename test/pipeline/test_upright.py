@@ -7,7 +7,7 @@ import pytest
 
 from s4token_model import config as configs
 from s4token_model.checkpoint import read_config
-from s4token_model.io import sample_room
+from s4token_model.io import samples
 from s4token_model.pipeline import upright
 from s4token_model.pipeline.floor import MIN_SUPERPOINTS, floor_off_z
 from s4token_model.pipeline.preprocess import rotate_up
@@ -23,7 +23,7 @@ def build(xyz: np.ndarray, up: str, **options):
 
 @pytest.fixture(scope="module")
 def room() -> np.ndarray:
-    return sample_room.load().xyz[::4]
+    return samples.load().xyz[::4]
 
 
 @pytest.fixture(scope="module")

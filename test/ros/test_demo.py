@@ -7,18 +7,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from s4token_model.constants import SAMPLE_ROOM
-from s4token_model.io import pointcloud2
+from s4token_model.io import pointcloud2, samples
 from s4token_model.io.files import read_cloud
 from s4token_ros import demo
 
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces.msg")
+
+from std_msgs.msg import Header  # noqa: E402
 
 from s4token_ros import cloud_messages, demo_report, replay  # noqa: E402
 
@@ -150,6 +153,27 @@ def test_the_player_reads_bags(tmp_path):
         writer.write(connection, 5, store.serialize_cdr(recorded, kind))
     (message,) = replay.load(str(tmp_path / "bag"))
     assert message.header.frame_id == "lidar" and bytes(message.data) == points.tobytes()
+
+
+def test_the_player_plays_both_samples():
+    for name, path in replay.SAMPLES.items():
+        (message,) = replay.load(name)
+        np.testing.assert_array_equal(cloud_messages.decode(message).xyz, samples.load(path).xyz)
+
+
+def test_a_prediction_is_drawn_beside_its_truth(tmp_path):
+    sample = samples.load()
+    labels = np.where(np.arange(len(sample.xyz)) % 4 == 0, 65535, sample.label).astype(np.uint16)
+    columns = {name: sample.xyz[:, i].copy() for i, name in enumerate("xyz")} | {"label": labels}
+    cloud = cloud_messages.encode(pointcloud2.structured(columns), Header(frame_id="map"))
+    compared = demo_report.Comparison("room", SimpleNamespace(cloud=cloud), sample)
+    assert compared.accuracy == pytest.approx(0.75, abs=1e-4)
+    demo_report.save_comparison(tmp_path / "room.png", compared)
+    with Image.open(tmp_path / "room.png") as picture:
+        width, height = picture.size
+        assert width > 2 * height > 1000
+    report = demo_report.Report("sample", accuracy={"room": compared.accuracy})
+    assert "75.0 %" in demo_report.accuracy_table(report) and json.dumps(demo_report.as_json(report))
 
 
 def test_tables_hold_what_came():

@@ -162,6 +162,15 @@ def data(tmp_path_factory, tiny_model):
     return out
 
 
+def test_bin_files_of_other_columns_are_prepared(tmp_path, tiny_model):
+    np.hstack([room(0), room(1)]).astype("<f4").tofile(tmp_path / "six.bin")
+    np.save(tmp_path / "beside.npy", room(0))
+    words = ["clouds", str(tmp_path), "--model", str(tiny_model), "--bin-columns", "6", "--out"]
+    assert prepare.main([*words, str(tmp_path / "out")]) == 0
+    one, other = (load_sample(tmp_path / "out" / f"{name}.safetensors") for name in ("six", "beside"))
+    assert np.array_equal(one.position, other.position)
+
+
 def arguments(data, run, tiny_model, *more: str) -> list[str]:
     given = {
         "data": data, "run": run, "init": tiny_model, "steps": 6, "batch": 4, "tokens": 16, "points": 128,
@@ -247,6 +256,27 @@ def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
         train.main(arguments(data, tmp_path / "r", tiny_model, "accumulate=3"))
     with pytest.raises(ValueError, match="no prepared samples"):
         split([], 0.1)
+
+
+def test_a_run_that_failed_before_it_saved_anything_may_be_repeated_with_other_settings(data, tmp_path, tiny_model):
+    run = tmp_path / "r"
+    with pytest.raises(ValueError, match="cannot be split"):
+        train.main(arguments(data, run, tiny_model, "accumulate=3"))
+    assert train.main(arguments(data, run, tiny_model, "accumulate=2", "steps=1", "save_every=1")) == 0
+    with pytest.raises(ValueError, match="begun with another config .accumulate: 2 -> 1"):
+        train.main(arguments(data, run, tiny_model, "steps=1", "save_every=1"))
+
+
+def test_samples_that_a_run_has_prepared_bind_the_settings_that_shaped_them(tmp_path, data, tiny_model):
+    run = tmp_path / "r"
+    words = arguments(data, run, tiny_model)
+    settings.save_config(run, *settings.read(words[0], words[1:]))
+    (run / "samples" / "train").mkdir(parents=True)
+    (run / "samples" / "train" / "a.safetensors").touch()
+    settings.save_config(run, *settings.read(words[0], ["rate=1e-3"]))
+    for changed in ("superpoints.regularization=0.7", "points=64"):
+        with pytest.raises(ValueError, match=changed.split("=")[0]):
+            settings.save_config(run, *settings.read(words[0], [changed]))
 
 
 def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):

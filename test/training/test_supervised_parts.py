@@ -101,6 +101,7 @@ def test_a_run_begun_before_a_setting_existed_goes_on(release, tmp_path, tiny_mo
     config, pipeline = supervised_parts.settings.read(given[0], given[1:])
     supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
     path = tmp_path / "r" / "config.yaml"
+    (tmp_path / "r" / "state.pt").touch()
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("tune_clip")))
     supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
     other, _ = supervised_parts.settings.read(given[0], [*given[1:], "tune_clip=true"])

@@ -1,0 +1,122 @@
+"""The figures of a model card in one run: real rooms and streets, held-out scenes, the samples, the encoder's time.
+
+Several models are measured on the same clouds, so that two checkpoints can be compared, and their encoders run in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from s4token_model.datasets import scannet, semantickitti
+from s4token_model.evaluation import model_card_report, procedural_rooms, prompts
+from s4token_model.evaluation.encoder_time import encoder_times, ratio
+from s4token_model.evaluation.loading import Result, SampleLoader, Setup
+from s4token_model.evaluation.prompts import Prompts
+from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
+from s4token_model.evaluation.segmentation import ORACLE, LabeledCloud, evaluate
+from s4token_model.io import samples
+
+ROOMS, STREETS = 24, 12
+VIEWS = {"sweep": "SemanticKITTI", "image64": "SemanticKITTI, range images", "image32": "SemanticKITTI, 32 beams"}
+SAMPLES = {"sample room": samples.ROOM, "sample street": samples.STREET}
+
+
+@dataclass(frozen=True)
+class CloudSet:
+    """Clouds that are scored together, and the names of their classes."""
+
+    name: str
+    names: tuple[str, ...]
+    clouds: list[LabeledCloud]
+    prompts: Prompts | None = None
+
+
+def model_card(
+    setup: Setup, root: str | Path | None = None, baseline: str | None = None, rooms: int = ROOMS,
+    streets: int = STREETS, report: str | Path | None = None,
+) -> Result:  # fmt: skip
+    """Measure a model, and a `baseline` beside it, on the data below `root`, held-out scenes and the samples.
+
+    `report`: a Markdown file to write.
+    """
+    models = [str(setup.model), *([str(baseline)] if baseline else [])]
+    segmenters = [replace(setup, model=model).labeler() for model in models]
+    found = [*(real_sets(Path(root)) if root else []), *held_out_sets(rooms, streets), *sample_sets()]
+    sets = {
+        one.name: [summary(evaluate(one.clouds, one.names, s, one.prompts, rules=None)) for s in segmenters]
+        for one in tqdm(found, "sets", disable=None)
+    }
+    times = encoder_times(models)
+    result = {"task": "model card", "models": models, "sets": sets, "encoder_ms": medians(times)}
+    result["encoder_ratio"] = {p: ratio(t, 0, 1) for p, t in times.items()} if baseline else None
+    if report is not None:
+        model_card_report.write(Path(report), result)
+    return result, model_card_report.text(result)
+
+
+def real_sets(root: Path) -> list[CloudSet]:
+    """ScanNet rooms and SemanticKITTI sweeps, and what other LiDARs would have seen of them, as far as they exist."""
+    if not any((root / name).is_dir() for name in (SCANNET, SEMANTICKITTI)):
+        raise ValueError(f"{root} has neither {SCANNET}/ nor {SEMANTICKITTI}/; pass the folder that holds them")
+    found = []
+    if (folder := root / SCANNET).is_dir():
+        rooms = SampleLoader(scannet.list_rooms(folder), lambda name: scannet.load_room(folder, name), "rooms")
+        clouds = [LabeledCloud(room.name, room.xyz, room.rgb, room.label) for room in rooms]
+        found.append(CloudSet("ScanNet", scannet.NAMES, clouds, prompts.load("scannet20", scannet.NAMES)))
+    if (folder := root / SEMANTICKITTI).is_dir():
+        words = prompts.load("semantickitti", semantickitti.NAMES)
+        names = semantickitti.list_sweeps(folder)
+        sweeps = list(SampleLoader(names, lambda name: semantickitti.load_sweep(folder, name), "sweeps"))
+        for view, title in VIEWS.items():
+            clouds = [_seen(sweep, view) for sweep in sweeps]
+            found.append(CloudSet(title, semantickitti.NAMES, clouds, words))
+    return found
+
+
+def _seen(sweep: semantickitti.Sweep, view: str) -> LabeledCloud:
+    from s4token_model.sensors.spinning_lidar import view_of_sweep  # the other benchmarks need no generator
+
+    seen = view_of_sweep(sweep.xyz, view)
+    return LabeledCloud(f"{sweep.name} {view}", sweep.xyz[seen], None, sweep.label[seen])
+
+
+def held_out_sets(rooms: int, streets: int) -> list[CloudSet]:
+    """Procedural rooms and streets that training never draws."""
+    sources: dict[str, tuple[Callable, Sequence[str], int]] = {
+        "procedural rooms": (procedural_rooms.held_out_clouds, procedural_rooms.NAMES, rooms),
+        "procedural streets": (procedural_rooms.held_out_streets, procedural_rooms.STREET_NAMES, streets),
+    }
+    return [
+        CloudSet(title, tuple(names), list(tqdm(draw(count), title, count, disable=None)))
+        for title, (draw, names, count) in sources.items()
+        if count
+    ]
+
+
+def sample_sets() -> list[CloudSet]:
+    """The samples of the demo, by their true names."""
+    found = [(title, samples.load(path)) for title, path in SAMPLES.items()]
+    return [CloudSet(name, s.names, [LabeledCloud(name, s.xyz, s.rgb, s.label.astype(np.uint32))]) for name, s in found]
+
+
+def summary(result: dict[str, Any]) -> dict[str, Any]:
+    """Scores of `segmentation.evaluate` for the card, JSON-ready, and the walls that are called door."""
+    model, oracle = result["methods"]["model"], result["methods"][ORACLE]
+    found = {key: model[key] for key in ("miou", "accuracy", "iou", "class_accuracy")}
+    found |= {"oracle_miou": oracle["miou"], "oracle_accuracy": oracle["accuracy"], "share": result["share"]}
+    classes, confusion = result["classes"], np.array(result["confusion"])
+    if {"wall", "door"} <= set(classes):
+        wall = confusion[classes.index("wall")]
+        found["wall_as_door"] = float(wall[classes.index("door")] / max(wall.sum(), 1))
+    return found
+
+
+def medians(times: dict[str, list[list[float]]]) -> dict[str, list[float]]:
+    """Median milliseconds {precision: (models,)}."""
+    return {precision: [float(np.median(t)) for t in runs] for precision, runs in times.items()}

@@ -1,0 +1,120 @@
+"""Teach the text tower of a small CLIP what words mean: python -m s4token_model.training.text_tower WORDS --out DIR
+
+WORDS is a file of taught words (docs/train.md says how it is made). The image tower stays as it is, and so do, as far
+as angles allow, the features of the class names: the taught features are turned to where the tower had them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch.optim import AdamW
+from tqdm import tqdm
+
+from s4token_model import checkpoint, command_line
+from s4token_model.pipeline import clip, clip_config, known_words
+from s4token_model.procedural.classes import PROCEDURAL
+from s4token_model.procedural.synonyms import TRAINED_WORDS
+from s4token_model.training import bag_of_tokens, word_texts
+from s4token_model.training.loop import cosine_rate, prefetch
+from s4token_model.training.word_texts import TaughtWords
+
+TEMPLATE = "a photo of a {}"
+START_TEXTS = 100_000  # that the first tokens are fitted to
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the words and write a CLIP with the taught text tower."""
+    parser = argparse.ArgumentParser(prog="text_tower", description=__doc__.splitlines()[0])
+    parser.add_argument("words", type=Path, metavar="WORDS", help="file of taught words")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new CLIP")
+    parser.add_argument("--clip", type=Path, help="folder of the CLIP to start from (default: that of s4token-mini)")
+    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps (default: 4000)")
+    parser.add_argument("--batch", type=int, default=1024, help="texts per step (default: 1024)")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate (default: 0.002)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn texts (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    options = parser.parse_args(arguments)
+    source = options.clip or checkpoint.resolve(checkpoint.MINI) / "clip"
+    frozen = clip.load_directory(source, device=options.device)
+    taught = word_texts.read(options.words, frozen.dim)
+    taught = turned(taught, frozen)
+    model = frozen.model
+    teach(model, taught, options)
+    tensors = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    clip_config.save_directory(options.out, clip_config.read(source), {k: v.cpu() for k, v in tensors.items()})
+    known_words.save(options.out, known_words.encode(TRAINED_WORDS, clip.load_directory(options.out).encode_text))
+
+
+def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
+    """Turn the taught features such that class names come as close as a rotation can bring them to where they were.
+
+    So an image tower and a tokenizer that were trained with the former text tower stay of use.
+    """
+    known = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
+    names = [name for name in PROCEDURAL if name in known]
+    if not names:
+        return taught
+    before = frozen.encode_text([TEMPLATE.replace("{}", name) for name in names])
+    left, _, right = np.linalg.svd(taught.features[[known[name] for name in names]].T @ before)
+    rotation = (left @ right).astype(np.float32)
+    return taught._replace(features=taught.features @ rotation, unknown=taught.unknown @ rotation)
+
+
+def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespace) -> None:
+    """Train the text tower of `model` to give texts their features, by the cosine; the image tower is not touched."""
+    torch.manual_seed(options.seed)
+    tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), model.context_length)
+    start = word_texts.draw(taught, tables, model.context_length, START_TEXTS, np.random.default_rng(options.seed))
+    bag_of_tokens.write(model, bag_of_tokens.token_features(start, model.token_embedding.num_embeddings))
+    weights = [value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit"))]
+    for weight in weights:
+        weight.requires_grad_(True)
+    optimizer = AdamW(weights, options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    device, bf16 = model.text_projection.device, clip.resolve_precision("auto", options.device) == "bf16"
+
+    def draw(step: int) -> word_texts.TextBatch:
+        rng = np.random.default_rng([options.seed, step])
+        return word_texts.draw(taught, tables, model.context_length, options.batch, rng)
+
+    bar = tqdm(prefetch(draw, range(options.steps)), "text tower", options.steps, disable=None)
+    for step, batch, _ in bar:
+        cosine_rate(optimizer, options.rate, step, options.steps)
+        ids, target = (torch.from_numpy(array).to(device, non_blocking=True) for array in batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            features = encode_ids(model, ids, batch.lengths())
+        loss = 1 - (normalize(features.float(), dim=-1) * target).sum(dim=1).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        if step % 100 == 99:  # reading the loss waits for the GPU
+            bar.set_postfix(cosine=round(1 - loss.item(), 3))
+    model.requires_grad_(False)
+
+
+def encode_ids(model: open_clip.CLIP, ids: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """What model.encode_text gives for ids (B, L), shortest texts first: (B, E).
+
+    The rows are encoded in as many equal parts as there are `lengths`, the longest text of each: attention is causal,
+    so what stands behind the end does not matter.
+    """
+    rows = []
+    for part, length in zip(ids.tensor_split(len(lengths)), lengths, strict=True):
+        part = part[:, :length]
+        hidden = model.token_embedding(part) + model.positional_embedding[:length]
+        hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
+        rows.append(
+            hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)]
+        )  # the end has the largest id
+    return model.ln_final(torch.cat(rows)) @ model.text_projection
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line.guard("text_tower", main))

@@ -1,0 +1,95 @@
+"""Which words of WordNet the text tower is taught, in which of their senses, and how often each is drawn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from s4token_model.procedural.classes import PROCEDURAL
+from s4token_model.procedural.related_words import RELATED
+from s4token_model.procedural.synonyms import HYPERNYMS, SYNONYMS
+from scripts.words.wordnet import ARTIFACT, PHYSICAL, Nouns
+
+# Which sense a class name has, where it is not the first one of a thing; counted from 1
+SENSES = {"toilet": 2, "plant": 2, "television": 3, "monitor": 4, "column": 7, "person": 1, "vegetation": 1, "lamp": 2}
+SENSES |= {"radiator": 2, "ottoman": 3}
+MAX_WORDS = 3  # of a noun
+MAX_DEFINITION = 14  # words
+OTHERS_MAX_WORDS = 2  # of what is no artifact
+
+
+class Selection(NamedTuple):
+    """Words with what they stand for."""
+
+    words: tuple[str, ...]  # K, class names and their synonyms first
+    definitions: dict[int, str]  # "lemma: definition" by synset
+    synsets: tuple[int, ...]  # all that the words and definitions are of
+    classes: dict[str, str]  # the class of every synonym and kind
+    weights: np.ndarray  # (K,) how often each word is drawn
+    domain_weights: np.ndarray  # (K,) how much each counts for what the joint space shows
+
+
+def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
+    """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
+    classes = {word: name for table in (RELATED, SYNONYMS) for name, words in table.items() for word in words}
+    words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture"])
+    synsets = {}
+    for key, synset in nouns.synsets.items():
+        limit = MAX_WORDS if synset.file == ARTIFACT else OTHERS_MAX_WORDS if synset.file in PHYSICAL else 1
+        lemmas = [lemma for lemma in synset.lemmas if _is_plain(lemma) and len(lemma.split()) <= limit]
+        if synset.file not in PHYSICAL:
+            lemmas = [lemma for lemma in lemmas if lemma in nouns.frequent]
+        words |= dict.fromkeys(lemma for lemma in lemmas if lemma not in left_out)
+        if lemmas:
+            synsets[key] = synset
+    definitions = {
+        key: f"{synset.lemmas[0]}: {synset.gloss}" for key, synset in synsets.items() if synset.file == ARTIFACT
+    }
+    domain = _domain(nouns)
+    weights = [30.0 if word in classes else 4.0 if _is_of(nouns, word, domain) else 1.0 for word in words]
+    artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
+    counts = [
+        8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
+        for word in words
+    ]
+    return Selection(tuple(words), definitions, tuple(synsets), classes, np.array(weights), np.array(counts))
+
+
+def class_sense(nouns: Nouns, name: str) -> int | None:
+    """The synset of a class name; None if WordNet does not have it."""
+    senses = nouns.senses.get(name, ())
+    if name in SENSES:
+        return senses[SENSES[name] - 1]
+    return next((key for key in senses if nouns.synsets[key].file == ARTIFACT), senses[0] if senses else None)
+
+
+def sense_weights(nouns: Nouns, word: str) -> dict[int, float]:
+    """Weights of a word's synsets: of a class name the one that is meant, else things before ideas, frequent first."""
+    if word in PROCEDURAL:
+        key = class_sense(nouns, word)
+        return {} if key is None else {key: 1.0}
+    found = {}
+    for rank, key in enumerate(nouns.senses.get(word, ()), start=1):
+        file = nouns.synsets[key].file
+        found[key] = (4.0 if file == ARTIFACT else 1.0 if file in PHYSICAL else 0.25) / rank
+    return found
+
+
+def _domain(nouns: Nouns) -> set[int]:
+    """Synsets of what stands in rooms and on streets: the kinds of the classes, but few of people and plants."""
+    found: set[int] = set()
+    for name in PROCEDURAL:
+        key = class_sense(nouns, name)
+        if key is not None and name not in ("person", "plant"):
+            found |= set(nouns.descendants(key))
+    return found
+
+
+def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:
+    return any(key in keys for key in nouns.senses.get(word, ())[:3])
+
+
+def _is_plain(lemma: str) -> bool:
+    """Whether a lemma is written in small letters, blanks and hyphens."""
+    return lemma == lemma.lower() and lemma.replace(" ", "").replace("-", "").replace("'", "").isalpha()

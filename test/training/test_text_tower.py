@@ -1,0 +1,106 @@
+"""The text tower is taught: texts as users write them, features by cosine, and the image tower stays as it is."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from s4token_model.pipeline import clip, known_words
+from s4token_model.procedural.classes import PROCEDURAL
+from s4token_model.training import text_tower, word_texts
+from s4token_model.training.word_texts import TaughtWords
+
+NOUNS = ("chair", "sofa", "wall", "door", "office lamp")
+TEXTS = (*NOUNS, "a seat for one person")
+DIM = 32  # of the tiny CLIP
+
+
+@pytest.fixture(autouse=True)
+def little_nonsense(monkeypatch):
+    monkeypatch.setattr(word_texts, "NONSENSE_TEXTS", 40)
+
+
+@pytest.fixture(scope="module")
+def taught() -> TaughtWords:
+    """Five nouns at right angles, a description of the first, and a direction for nonsense."""
+    rows = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0].astype(np.float32)
+    return TaughtWords(TEXTS, len(NOUNS), np.ones(len(TEXTS), np.float32), rows[[0, 1, 2, 3, 4, 0]], rows[5])
+
+
+@pytest.fixture
+def frozen(tiny_model) -> clip.FrozenClip:
+    return clip.load_directory(tiny_model / "clip")
+
+
+def test_drawn_texts_hold_their_noun_and_end_where_clip_looks(taught):
+    tokenizer, length = open_clip.SimpleTokenizer(), 16
+    tables = word_texts.make_tables(taught, tokenizer, length)
+    batch = word_texts.draw(taught, tables, length, 400, np.random.default_rng(1))
+    assert batch.ids.shape[1] <= length and (np.diff((batch.ids > 0).sum(axis=1)) >= 0).all()
+    found = set()
+    for ids, feature in zip(batch.ids, batch.features, strict=True):
+        end = ids.argmax()
+        assert ids[0] == word_texts.START and ids[end] == word_texts.END and not ids[end + 1 :].any()
+        text = tokenizer.decode(ids[1:end].tolist()).strip()
+        expected = [noun for noun, row in zip(TEXTS, taught.features, strict=True) if np.array_equal(row, feature)]
+        assert any(noun in text for noun in expected) or np.array_equal(feature, taught.unknown)
+        found.add(text)
+    assert {"a seat for one person", "chair", "the sofa", "a photo of a door"} <= found
+    assert any("doors" in text for text in found) and any("red " in text for text in found)
+    assert max(batch.lengths()) == batch.ids.shape[1] and len(batch.lengths()) == word_texts.PARTS
+
+
+def test_cut_batches_are_encoded_as_clip_encodes_them(taught, frozen):
+    tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), 16)
+    batch = word_texts.draw(taught, tables, 16, 22, np.random.default_rng(1))
+    found = text_tower.encode_ids(frozen.model, torch.from_numpy(batch.ids), batch.lengths())
+    padded = torch.from_numpy(np.pad(batch.ids, ((0, 0), (0, 16 - batch.ids.shape[1]))))
+    torch.testing.assert_close(found, frozen.model.encode_text(padded), atol=1e-5, rtol=1e-5)
+
+
+def test_a_taught_tower_gives_the_features_in_every_form_and_leaves_the_images_alone(taught, frozen):
+    before = {name: value.clone() for name, value in frozen.model.visual.state_dict().items()}
+    options = argparse.Namespace(steps=150, batch=64, rate=5e-3, seed=0, device="cpu")
+    text_tower.teach(frozen.model, taught, options)
+    for form in ("{}", "a photo of a {}", "the red {}", "a {} in a room"):
+        cosines = frozen.encode_text([form.format(noun) for noun in NOUNS]) @ taught.features[: len(NOUNS)].T
+        assert cosines.argmax(axis=1).tolist() == list(range(len(NOUNS))) and np.diagonal(cosines).min() > 0.8, form
+    assert float((frozen.encode_text(["the sofas"]) @ taught.features[1]).item()) > 0.8
+    assert all(torch.equal(before[name], value) for name, value in frozen.model.visual.state_dict().items())
+
+
+def test_taught_features_are_turned_to_where_the_class_names_were(frozen):
+    names = PROCEDURAL[:40]
+    before = frozen.encode_text([text_tower.TEMPLATE.replace("{}", name) for name in names])
+    rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(DIM, DIM)))[0].astype(np.float32)
+    given = TaughtWords(names, len(names), np.ones(len(names), np.float32), before @ rotation, rotation[0])
+    found = text_tower.turned(given, frozen)
+    np.testing.assert_allclose(found.features, before, atol=1e-3)
+    assert np.linalg.norm(found.unknown) == pytest.approx(1, abs=1e-4)
+
+
+def test_taught_words_survive_their_file_and_a_wrong_one_is_named(taught, tmp_path):
+    path = tmp_path / "words.safetensors"
+    word_texts.save(path, taught)
+    found = word_texts.read(path, DIM)
+    assert found.texts == taught.texts and found.nouns == taught.nouns
+    np.testing.assert_allclose(found.features, taught.features, atol=0.01)
+    np.testing.assert_array_equal(found.unknown, taught.unknown)
+    with pytest.raises(ValueError, match="the CLIP has 128 dimensions"):
+        word_texts.read(path, 128)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(ValueError, match=r"docs/train\.md"):
+        word_texts.read(path, DIM)
+
+
+def test_the_command_writes_a_clip_with_its_known_words(taught, tiny_model, tmp_path):
+    word_texts.save(tmp_path / "words.safetensors", taught)
+    arguments = [str(tmp_path / "words.safetensors"), "--clip", str(tiny_model / "clip"), "--out", str(tmp_path / "new")]
+    text_tower.main([*arguments, "--steps", "2", "--batch", "8"])
+    written = clip.load_directory(tmp_path / "new")
+    assert written.known_words is not None and written.known_words.threshold == known_words.THRESHOLD
+    assert np.isfinite(written.encode_text(["a chair"])).all()
