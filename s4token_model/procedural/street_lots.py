@@ -17,7 +17,7 @@ _BUILT = {"town": 0.93, "village": 0.85, "park": 0.35, "country": 0.15}
 # Chance that open land ends in a belt of shrubs at the sidewalk.
 _BELT = {"town": 0.6, "village": 0.6, "park": 0.55, "country": 0.45}
 # How dense open land is with trees and shrubs, per 100 m2.
-_WILD = {"town": (0.8, 2.0), "village": (1.0, 3.2), "park": (1.5, 3.6), "country": (0.8, 2.6)}
+_WILD = {"town": (1.2, 3.0), "village": (1.5, 4.8), "park": (2.0, 5.4), "country": (1.2, 4.0)}
 
 
 def add_fronts(site: StreetSite, side: int) -> None:

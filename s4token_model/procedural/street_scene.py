@@ -103,12 +103,12 @@ def drive(site: StreetSite) -> None:
 def park(site: StreetSite, side: int) -> None:
     """Vehicles in the parking lane, or at the kerb where there is none."""
     plan, rng = site.plan, site.rng
-    lane, full = plan.strip(side, "parking"), rng.choice([0.25, 0.55, 0.9])
+    lane, full = plan.strip(side, "parking"), rng.choice([0.15, 0.4, 0.8])
     turn = AHEAD if side < 0 else BACK
     if lane is None:
         if plan.kind == "country" or rng.random() < 0.45 or plan.lane < 2.6:
             return
-        full, lane = rng.uniform(0.1, 0.6), (plan.half - 1.75, plan.half + (0.35 if rng.random() < 0.3 else 0.1))
+        full, lane = rng.uniform(0.05, 0.45), (plan.half - 1.75, plan.half + (0.35 if rng.random() < 0.3 else 0.1))
     wide = lane[1] - lane[0]
     square = wide > 4
     s = -70.0 + rng.uniform(0, 4)
