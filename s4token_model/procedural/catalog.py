@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from s4token_model.procedural.classes import INDOOR, PARTS, STRUCTURE
-from s4token_model.procedural.furniture_table import TABLES_OF_ROOMS
 from s4token_model.procedural.mesh import centered
 from s4token_model.procedural.pieces import Maker
 from s4token_model.procedural.shape_bank import ShapeBank
-from s4token_model.procedural.street_table import TABLES_OF_STREETS
 from s4token_model.procedural.types import Size, Thing
 
 THINGS = tuple(name for name in INDOOR if name not in STRUCTURE)
@@ -26,7 +25,7 @@ PARTS_OF_OTHERS = {
 @cache
 def tables() -> Maker:
     """The tables of rooms and streets, parsed once."""
-    return Maker(*TABLES_OF_ROOMS, *TABLES_OF_STREETS)
+    return Maker(*(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("rooms.txt", "streets.txt")))
 
 
 def make_thing(

@@ -179,14 +179,11 @@ def turn(shape: Shape, angle: float, axis: str = "z", pivot=(0.0, 0.0, 0.0)) -> 
     return out + np.asarray(pivot, dtype=np.float64), shape[1]
 
 
-def _middle(vertices: np.ndarray) -> np.ndarray:
-    low, high = vertices.min(0), vertices.max(0)
-    return np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
-
-
 def centered(thing: Thing) -> Thing:
     """The thing moved so that its base is at z = 0 and its bounds are centered in x and y."""
-    return replace(thing, vertices=(thing.vertices - _middle(thing.vertices)).astype(np.float32))
+    low, high = thing.vertices.min(0), thing.vertices.max(0)
+    middle = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
+    return replace(thing, vertices=(thing.vertices - middle).astype(np.float32))
 
 
 def doubled_areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -220,8 +217,8 @@ class Mesh:
         """Add an axis-aligned box."""
         self.add(box((x0, y0, z0), (x1, y1, z1)), part, color)
 
-    def thing(self, name: str, attributes: tuple[str, ...] = (), centered: bool = True) -> Thing:
-        """The finished thing without zero-area triangles, by default centered in x and y with its base at z = 0."""
+    def thing(self, name: str, attributes: tuple[str, ...] = ()) -> Thing:
+        """The finished thing without zero-area triangles."""
         vertices = np.concatenate(self._vertices)
         count = np.array([len(t) for t in self._triangles])
         start = np.cumsum([0] + [len(v) for v in self._vertices[:-1]])
@@ -232,8 +229,6 @@ class Mesh:
             if c.ndim == 2:
                 color[end[k] - count[k] : end[k]] = c
         keep = doubled_areas(vertices, triangles) > 1e-7
-        if centered:
-            vertices = vertices - _middle(vertices)
         return Thing(
             name,
             tuple(dict.fromkeys(attributes)),

@@ -1,12 +1,12 @@
-"""Things made of pieces: boxes, cushions, bars, bowls, as listed in the texts of furniture_table and street_table.
+"""Things made of pieces: boxes, cushions, bars, bowls, as listed in rooms.txt and streets.txt.
 
-A table is a list of groups: headers, then alternatives. A header is a line
+A table is a list of groups: headers, then alternatives; "# " begins a comment. A header is a line
 
     class:kind weight width depth height [level] materials
 
 with ranges in cm, such as 38-52, = for "as wide", s41-49 for a level such as that of a seat, and the materials of the
 cover and, after a slash, of the frame; a class is written with _ for a space. Each alternative starts with "-" and is a
-list of pieces, separated by semicolons, on one line or several:
+list of pieces, separated by semicolons:
 
     part shape x0 x1 y0 y1 z0 z1 [numbers of the shape]
 
@@ -48,19 +48,19 @@ class Header(NamedTuple):
     name: str
     kind: str
     weight: float
-    ranges: tuple[tuple[float, float], ...]  # width, depth, height, m; a depth of (0, 0) is the width
+    ranges: np.ndarray  # (3, 2) m, of width, depth, height; a depth of 0 is the width
     level: tuple[float, float]  # m
     materials: str
 
 
 class Piece(NamedTuple):
-    """One line of an alternative, parsed."""
+    """One piece of an alternative, parsed."""
 
     part: str
     chance: float
     shape: str
     leans: bool
-    mirror: str
+    mirrors: list[tuple[int, int, int]]  # factors of x, y, z
     count: tuple[int, int]
     step: float  # m between repetitions, in place of their count; 0: none
     axis: int
@@ -77,15 +77,12 @@ class Group(NamedTuple):
 
 
 def parse(table: str) -> list[Group]:
-    """The groups of a text table. ValueError names a line that is none."""
+    """The groups of a text table. ValueError names a piece that is none."""
     groups: list[Group] = []
-    joined = re.sub(r";\s*\n", "; ", table)
-    for line in filter(None, (line.strip() for line in joined.splitlines())):
+    for line in filter(None, (line.partition("# ")[0].strip() for line in table.splitlines())):
         if line.startswith("- "):
-            tokens = [text.strip() for text in line[2:].split(";")]
-            words = [word[1:] for text in tokens for word in text.split() if word.startswith("#")]
-            bare = [" ".join(word for word in text.split() if not word.startswith("#")) for text in tokens]
-            groups[-1].alternatives.append(([_piece(text) for text in bare if text], words))
+            bare, words = re.sub(r"#\w+", "", line[2:]), re.findall(r"#(\w+)", line)
+            groups[-1].alternatives.append(([_piece(text) for text in bare.split(";") if text.strip()], words))
         else:
             if not groups or groups[-1].alternatives:
                 groups.append(Group([], []))
@@ -93,17 +90,16 @@ def parse(table: str) -> list[Group]:
     return groups
 
 
-def _range(text: str, unit: float = 0.01) -> tuple[float, float]:
-    low, _, high = text.partition("-")
-    return float(low) * unit, float(high or low) * unit
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.replace("=", "0").partition("-")
+    return float(low) * 0.01, float(high or low) * 0.01
 
 
 def _header(line: str) -> Header:
     name, weight, *rest = line.split()
     name, _, kind = name.replace("_", " ").partition(":")
-    ranges = tuple((0.0, 0.0) if text == "=" else _range(text) for text in rest[:3])
-    level = _range(rest[3][1:]) if rest[3][0] == "s" and rest[3][1:2].isdigit() else (0.0, 0.0)
-    return Header(name, kind, float(weight), ranges, level, rest[-1])
+    level = _range(rest[3][1:]) if re.match(r"s\d", rest[3]) else (0.0, 0.0)
+    return Header(name, kind, float(weight), np.array([_range(text) for text in rest[:3]]), level, rest[-1])
 
 
 def _piece(text: str) -> Piece:
@@ -112,16 +108,19 @@ def _piece(text: str) -> Piece:
     found, terms = _SHAPE.match(shape), [_TERM.match(term) for term in rest[:6]]
     if not found or len(terms) < 6 or not all(terms) or found[1] not in SHAPES:
         raise ValueError(f"no piece: {text!r}; write part shape x0 x1 y0 y1 z0 z1, see procedural/pieces.py")
+    name, leans, mirror, every, low, high, axis, thick = found.groups("")
     corners = np.array([[float(t[1] or 0) / 100, float(bool(t[2])), float(t[3] or 0) / 100] for t in terms])
-    count, step = (int(found[5] or 1), int(found[6] or found[5] or 1)), float(found[5] or 0) / 100 if found[4] else 0.0
-    axis, thick = "xyz".index(found[7] or "x"), float(found[8] or 0) / 100
-    likely = (float(chance or 50) / 100) if asked else 1.0
-    numbers = tuple(float(number) for number in rest[6:])
-    return Piece(part, likely, found[1], bool(found[2]), found[3] or "", count, step, axis, thick, corners, numbers)
+    mirrors = [(x, y, 1) for x in (1, -1)[: 1 + ("x" in mirror)] for y in (1, -1)[: 1 + ("y" in mirror)]]
+    count, step = (int(low or 1), int(high or low or 1)), float(low) / 100 if every else 0.0
+    likely, numbers = float(chance or 50) / 100 if asked else 1.0, tuple(map(float, rest[6:]))
+    index = "xyz".index(axis or "x")
+    return Piece(
+        part, likely, name, bool(leans), mirrors, count, step, index, float(thick or 0) / 100, corners, numbers
+    )
 
 
 class Maker:
-    """Draws the things of parsed tables."""
+    """Draws the things of tables."""
 
     def __init__(self, *tables: str) -> None:
         self._groups: dict[str, list[tuple[Header, Group]]] = {}
@@ -148,19 +147,22 @@ class Maker:
         build = _Build(extent, rng.uniform(*header.level), look, material(rng, frame) if frame else look, rng)
         for piece in pieces:
             build.add(piece)
-        return build.mesh.thing(name, (*look.words, *words, *size_words(extent, self._typical(name))), centered=False)
+        return build.mesh.thing(name, (*look.words, *words, *size_words(extent, self._typical(name))))
 
     def limits(self, name: str, kind: str = "") -> np.ndarray | None:
         """Smallest and largest size (2, 3) m of a kind, or of all that come unasked; None if there is no such kind."""
         headers = [h for h, _ in self._groups.get(name, []) if (h.kind == kind if kind else h.weight > 0)]
-        ranges = np.array([[w, d if d[1] else w, t] for w, d, t in (h.ranges for h in headers)])
+        ranges = np.array([_with_depth(h.ranges) for h in headers])
         return np.stack([ranges[..., 0].min(axis=0), ranges[..., 1].max(axis=0)]) if headers else None
 
     @cache  # noqa: B019  the makers live as long as the process
     def _typical(self, name: str) -> np.ndarray:
-        ranges = np.array([header.ranges for header, _ in self._groups[name]]).mean(axis=2)
-        ranges[:, 1] = np.where(ranges[:, 1] > 0, ranges[:, 1], ranges[:, 0])
-        return np.median(ranges, axis=0)
+        return np.median([_with_depth(header.ranges).mean(axis=1) for header, _ in self._groups[name]], axis=0)
+
+
+def _with_depth(ranges: np.ndarray) -> np.ndarray:
+    """Ranges (3, 2) whose depth is the width where it is 0."""
+    return ranges if ranges[1, 1] else ranges[[0, 0, 2]]
 
 
 class _Build:
@@ -178,35 +180,31 @@ class _Build:
             return
         scale, shift = piece.corners[:, 0] * np.repeat(self._extent, 2), piece.corners[:, 2]
         ends = (scale + piece.corners[:, 1] * self._level + shift).reshape(3, 2).T
-        for start, end in self._repeated(piece, ends):
-            for sx in (1, -1) if "x" in piece.mirror else (1,):
-                for sy in (1, -1) if "y" in piece.mirror else (1,):
-                    self._emit(piece, start * [sx, sy, 1], end * [sx, sy, 1])
+        for pair in self._repeated(piece, ends):
+            for mirror in piece.mirrors:
+                self._emit(piece, pair * mirror)
 
-    def _repeated(self, piece: Piece, ends: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _repeated(self, piece: Piece, ends: np.ndarray) -> list[np.ndarray]:
         if piece.count == (1, 1):
-            return [(ends[0], ends[1])]
+            return [ends]
         low, high = np.sort(ends[:, piece.axis])
         count = int(self._rng.integers(piece.count[0], piece.count[1] + 1))
         count = max(2, round((high - low) / piece.step)) if piece.step else count
         thick = piece.thick or (high - low) / count
-        pairs = []
-        for start in np.linspace(low, high - thick, count) if count > 1 else [(low + high - thick) / 2]:
-            pair = ends.copy()
-            pair[:, piece.axis] = start, start + thick
-            pairs.append((pair[0], pair[1]))
-        return pairs
+        pairs = np.repeat(ends[None], count, axis=0)
+        pairs[:, 0, piece.axis] = np.linspace(low, high - thick, count) if count > 1 else (low + high - thick) / 2
+        pairs[:, 1, piece.axis] = pairs[:, 0, piece.axis] + thick
+        return list(pairs)
 
-    def _emit(self, piece: Piece, start: np.ndarray, end: np.ndarray) -> None:
-        color = self._color(piece.part)
-        for (vertices, triangles), part, own in SHAPES[piece.shape](start, end, piece.numbers, self._rng):
+    def _emit(self, piece: Piece, ends: np.ndarray) -> None:
+        color, low = self._color(piece.part), ends[:, 2].min()
+        corners = ends if piece.shape == "bar" else np.sort(ends, axis=0)
+        made = SHAPES[piece.shape](*corners, piece.numbers, self._rng)
+        for (vertices, triangles), part, own in made if isinstance(made, list) else [(made, None, None)]:
             if piece.leans:
-                low = min(start[2], end[2])
                 vertices = vertices + np.outer(np.maximum(vertices[:, 2] - low, 0) * self._lean, [0, 1, 0])
-            shown = color if own is None else own
-            self.mesh.add(
-                (vertices, triangles), part or piece.part, self._color(part) if part and own is None else shown
-            )
+            shown = own if own is not None else self._color(part) if part else color
+            self.mesh.add((vertices, triangles), part or piece.part, shown)
 
     def _color(self, part: str) -> np.ndarray:
         if part in VARIED:

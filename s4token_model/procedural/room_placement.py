@@ -1,6 +1,4 @@
-"""Putting things into a room: against walls, into the middle, onto, beside and in front of each other, without
-collisions.
-"""
+"""Putting things into a room without collisions: against walls, into the middle, onto and beside each other."""
 
 from __future__ import annotations
 
@@ -58,10 +56,8 @@ def surface(thing: Thing, xy: np.ndarray) -> np.ndarray:
     p, u, v = xy[None] - a[..., :2], b - a, c - a
     area = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
     area = np.where(np.abs(area) < 1e-9, np.inf, area)
-    s, t = (
-        (p[..., 0] * v[..., 1] - p[..., 1] * v[..., 0]) / area,
-        (u[..., 0] * p[..., 1] - u[..., 1] * p[..., 0]) / area,
-    )
+    s, t = (q[..., 0] * r[..., 1] - q[..., 1] * r[..., 0] for q, r in ((p, v), (u, p)))
+    s, t = s / area, t / area
     inside = (s >= 0) & (t >= 0) & (s + t <= 1) & np.isfinite(area)
     return np.where(inside, a[..., 2] + s * u[..., 2] + t * v[..., 2], -np.inf).max(axis=0)
 
@@ -99,18 +95,9 @@ class Site:
         return not hit.any()
 
     def put(
-        self,
-        thing: Thing,
-        xy,
-        angle: float,
-        z: float = 0.0,
-        ignore: Placed | None = None,
-        force: bool = False,
-        pad: float = 0.0,
+        self, thing: Thing, xy, angle: float, z: float = 0.0, ignore: Placed | None = None, force=False, pad=0.0
     ) -> Placed | None:
-        """Place a thing at xy if that is free; `pad` m of its surroundings must be free as well; `force` skips the
-        test of things.
-        """
+        """Place a thing at xy if that is free, or in any case with `force`; `pad` m around it must be free, too."""
         low, high = bounds(thing)
         c, s = np.cos(angle), np.sin(angle)
         corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])]) @ np.array([[c, s], [-s, c]])
@@ -118,11 +105,11 @@ class Site:
         lo, hi = np.array([*corners.min(0), low[2]]) + offset, np.array([*corners.max(0), high[2]]) + offset
         grow = np.array([pad, pad, 0.0])
         if force:
-            if not self.plan.inside(lo[:2], hi[:2]) or hi[2] > self.plan.height + 1e-6:
-                return None
-        elif not self.is_free(lo - grow, hi + grow, ignore) and (
-            pad == 0 or not self.is_free(lo, hi, ignore) or self.rng.random() < 0.7
-        ):
+            free = self.plan.inside(lo[:2], hi[:2]) and hi[2] <= self.plan.height + 1e-6
+        else:
+            free = self.is_free(lo - grow, hi + grow, ignore)
+            free = free or (pad > 0 and self.is_free(lo, hi, ignore) and self.rng.random() >= 0.7)
+        if not free:
             return None
         placed = Placed(thing, angle, offset, lo, hi)
         self.placed.append(placed)
@@ -142,14 +129,7 @@ class Site:
                 return
 
     def at_wall(
-        self,
-        thing: Thing,
-        wall: Wall,
-        s: float,
-        gap: float = 0.0,
-        z: float = 0.0,
-        jitter: float = 0.0,
-        force: bool = False,
+        self, thing: Thing, wall: Wall, s: float, gap: float = 0.0, z: float = 0.0, jitter=0.0, force=False
     ) -> Placed | None:
         """Place a thing with its back to a wall, its middle s m along it."""
         high = bounds(thing)[1]
@@ -197,27 +177,14 @@ class Site:
         return None
 
     def near(
-        self,
-        host: Placed,
-        name: Thing | str,
-        x: float,
-        y: float,
-        turned: float = 0.0,
-        z: float = 0.0,
-        overlap: bool = False,
+        self, host: Placed, name: Thing | str, x: float, y: float, turned: float = 0.0, z: float = 0.0, overlap=False
     ) -> Placed | None:
         """Place a thing at (x, y) of another one's frame, turned relative to it."""
         ignore = host if overlap else None
         return self.put(self.make(name), host.world(x, y), host.angle + turned, z + host.offset[2], ignore)
 
     def on(
-        self,
-        host: Placed | None,
-        name: Thing | str,
-        back: bool = False,
-        tries: int = 3,
-        turned: float | None = None,
-        x: float | None = None,
+        self, host: Placed | None, name: Thing | str, back=False, tries: int = 3, turned=None, x=None
     ) -> Placed | None:
         """Place a thing on the top, seat or highest surface of another one, where that is even.
 

@@ -103,7 +103,7 @@ def _window(assembly: Assembly, site: Site, wall: Wall, o: Opening) -> None:
     """A window in its opening, with curtains, blinds or nothing before it and perhaps a radiator below."""
     rng = site.rng
     middle, w, h = (o.s0 + o.s1) / 2, o.s1 - o.s0, o.z1 - o.z0
-    thing = site.make("window", size=(w, None, h))
+    thing = site.make("window", size=(w, rng.uniform(0.07, site.plan.thickness), h))
     behind = max(site.plan.thickness - 2 * bounds(thing)[1][1], 0.0)
     _set_into(assembly, thing, wall, o, rng.uniform(-behind, 0.03))
     cover = rng.random()

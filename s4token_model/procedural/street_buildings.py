@@ -40,7 +40,7 @@ def building(rng: np.random.Generator, width: float, depth: float, kind: str = "
     roof = np.array(pick(rng, _ROOFS)) * rng.uniform(0.8, 1.2)
     _add_roof(m, width, depth, top, kind, roof, cover.rgb, rng)
     size = "tall" if top > 9 else "low" if top < 4 else "large" if width > 14 else "small"
-    return [m.thing("building", (size, *cover.words), centered=False)]
+    return [m.thing("building", (size, *cover.words))]
 
 
 def _draw(rng: np.random.Generator, kind: str) -> _Style:

@@ -59,7 +59,7 @@ def tree(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     if kind == "bare":
         for tip in tips:
             m.add(path([tip + rng.normal(0, 0.15, 3), tip + rng.normal(0, 0.5, 3)], 0.015, 3), "stem", wood)
-    trunk = m.thing("tree trunk", ("tall",) if height > 9 else (), centered=False)
+    trunk = m.thing("tree trunk", ("tall",) if height > 9 else ())
     crown = Mesh()
     count = int({"bare": 250, "young": 1000, "column": 1600}.get(kind, rng.uniform(2200, 4200)))
     size = {"bare": 0.12, "young": 0.17, "conifer": 0.24}.get(kind, rng.uniform(0.2, 0.34))
@@ -68,7 +68,7 @@ def tree(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     centers = tips[rng.integers(len(tips), size=count)] + rng.normal(0, 1, (count, 3)) * [spread, spread, spread * 0.8]
     centers = centers[centers[:, 2] > clear * 0.85]
     crown.add(leaves(centers, size, rng), "leaf", _foliage(rng, len(centers)))
-    return [trunk, crown.thing("vegetation", ("green",), centered=False)]
+    return [trunk, crown.thing("vegetation", ("green",))]
 
 
 def _tips(kind: str, fork, clear: float, height: float, wide: float, rng: np.random.Generator) -> np.ndarray:
@@ -98,7 +98,7 @@ def bush(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     m = Mesh()
     m.add(leaves(centers, rng.uniform(0.1, 0.2) / detail**0.5, rng), "leaf", _foliage(rng, count))
     m.add(tube((0, 0, -0.1), (0, 0, radius[2]), 0.04, 4, 0.02), "leaf", (0.25, 0.2, 0.12))
-    return [m.thing("vegetation", ("green", "small" if radius[2] < 0.6 else "large"), centered=False)]
+    return [m.thing("vegetation", ("green", "small" if radius[2] < 0.6 else "large"))]
 
 
 def hedge(rng: np.random.Generator, length: float, height: float | None = None, detail: float = 1.0) -> list[Thing]:
@@ -122,7 +122,7 @@ def hedge(rng: np.random.Generator, length: float, height: float | None = None, 
     inset = 0.12 + shaggy
     end = min(0.4, 0.3 * length)
     m.box(end - length / 2, length / 2 - end, inset - w / 2, w / 2 - inset, -0.2, h - inset, "leaf", (0.12, 0.18, 0.08))
-    return [m.thing("vegetation", ("green", "tall" if h > 1.5 else "low"), centered=False)]
+    return [m.thing("vegetation", ("green", "tall" if h > 1.5 else "low"))]
 
 
 def thicket(rng: np.random.Generator, length: float, detail: float = 0.25) -> list[Thing]:
@@ -137,7 +137,7 @@ def thicket(rng: np.random.Generator, length: float, detail: float = 0.25) -> li
     m = Mesh()
     m.add(leaves(centers, rng.uniform(0.17, 0.25) / detail**0.5, rng), "leaf", _foliage(rng, count))
     m.box(0.8 - length / 2, length / 2 - 0.8, -0.1, 0.1, -0.5, 0.5 * h, "leaf", (0.10, 0.16, 0.07))
-    return [m.thing("vegetation", ("green", "tall", "large"), centered=False)]
+    return [m.thing("vegetation", ("green", "tall", "large"))]
 
 
 def _foliage(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -130,7 +130,7 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 HYPERNYMS: dict[str, tuple[str, ...]] = {
     "piece of furniture": (
         "cabinet", "bed", "chair", "sofa", "table", "bookshelf", "desk", "nightstand", "stool", "bench", "dresser",
-        "shelf", "ottoman",
+        "shelf", "ottoman"
     ),
     "furniture": ("cabinet", "bed", "chair", "sofa", "table", "bookshelf", "desk", "nightstand", "dresser"),
     "seat": ("chair", "sofa", "stool", "bench", "ottoman"),
