@@ -57,6 +57,16 @@ class MiniTrainer:
         self.text = synonym_features(clip, pipeline, self.classes)
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
 
+    def step(
+        self, optimizer: torch.optim.Optimizer, batch: Batch, step: int, outdoors: bool, skip_blocks: bool
+    ) -> dict[str, Tensor]:
+        """Take one step on a batch of rooms or of streets, and return its losses."""
+        names, text = self.draw_names(np.random.default_rng([self.config.seed, 17, step]), outdoors)
+        losses = self.compute_losses(batch, names, text, skip_blocks)
+        descend(optimizer, losses)
+        self.mean.update_parameters(self.tokenizer)
+        return losses
+
     def draw_names(self, rng: np.random.Generator, outdoors: bool) -> tuple[StepVocabulary, Tensor]:
         """Draw the class names of a step, and the text features (C + 1, E) of the classes and "other furniture"."""
         names, text = draw_vocabulary(rng, self.classes, outdoors), draw_synonyms(self.text, rng)
@@ -135,13 +145,9 @@ def train(
     done = finished()
     while done < 1:
         step, skip_blocks = progress.step, done < config.skip_share  # frozen blocks slow the first learning down
-        batch = draw(samples, step, done, pipeline, config)
-        rng = np.random.default_rng([config.seed, 17, step])
-        names, text = trainer.draw_names(rng, is_street_step(step, samples, config))
         cosine_rate(optimizer, config.rate, round(done * SCHEDULE), SCHEDULE, config.last_rate)
-        losses = trainer.compute_losses(batch, names, text, skip_blocks)
-        descend(optimizer, losses)
-        trainer.mean.update_parameters(trainer.tokenizer)
+        batch = draw(samples, step, done, pipeline, config)
+        losses = trainer.step(optimizer, batch, step, is_street_step(step, samples, config), skip_blocks)
         # A loss is read only here: on a GPU, reading one would wait for all steps before
         values: dict[str, Any] = {name: loss.detach() for name, loss in losses.items()}
         progress.step = step + 1
