@@ -4,7 +4,7 @@
 #   make soak [ARGS="--minutes 60"]    make hostile [ARGS="--minutes 10"]    make signals
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 #   make fuzz [ARGS="clouds files --count 20000 --seed 0"]
-#   make test-floors    make lock [ARGS=-U]    make platforms
+#   make test-floors    make lock [ARGS=-U]    make platforms    make shapes [ARGS="--source NAME=PATH"]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench mini-model results robustness calibration gpu-check fuzz soak hostile signals test-floors lock platforms
+.PHONY: help demo test lint bench shapes mini-model results robustness calibration gpu-check fuzz soak hostile signals test-floors lock platforms
 help:
 	@sed -n '2,8s/^# *//p' Makefile
 
@@ -31,6 +31,11 @@ lint:
 bench:
 	@scripts/setup.sh bench
 	@$(RUN) -m s4token_model.cli benchmark $(ARGS)
+
+# CAD models of open licenses as the shapes of procedural scenes; see docs/train.md.
+shapes:
+	@scripts/setup.sh shapes
+	@$(RUN) -m scripts.shapes $(ARGS)
 
 mini-model:
 	@scripts/setup.sh train

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install into the virtual environment what a make target needs; a step that has already run is skipped.
-#   scripts/setup.sh run | train | test | lint | bench
+#   scripts/setup.sh run | train | shapes | test | lint | bench
 # Environment: VENV (default .venv, or .venv-$ROS_DISTRO if ROS 2 is sourced), PYTHON (interpreter of a new environment),
 # TORCH_INDEX (package index for torch and torchvision, for example PyTorch's CPU index).
 set -euo pipefail
@@ -138,14 +138,17 @@ mapfile -t sources < <(find s4token_interfaces -path '*/build' -prune -o -type f
 step interfaces "building the messages and services" "${sources[@]}" -- install_interfaces
 case $level in
     run) ;;
-    train | test | bench)
+    train | shapes | test | bench)
         step train "installing what offline work needs" requirements-train.txt -- pip_install -r requirements-train.txt
+        ;;&
+    shapes | test)
+        step shapes "installing the readers of CAD files" requirements-shapes.txt -- pip_install -r requirements-shapes.txt
         ;;&
     test) step test "installing pytest" requirements-test.txt -- pip_install -r requirements-test.txt ;;&
     bench) step bench "installing what the benchmark compares with" requirements-bench.txt \
         -- pip_install -r requirements-bench.txt ;;&
-    test | bench) [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; } ;;
+    shapes | test | bench) [ -e "$VENV/.s4token-libraries" ] || { need_open3d_libraries && touch "$VENV/.s4token-libraries"; } ;;
     lint) step lint "installing ruff and mypy" requirements-lint.txt -- pip_install -r requirements-lint.txt ;;
-    train) ;;
-    *) fail "unknown set-up '$level': run, train, test, lint or bench" ;;
+    train | shapes) ;;
+    *) fail "unknown set-up '$level': run, train, shapes, test, lint or bench" ;;
 esac

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model import atomic
-from scripts.shapes import foliage, frames, meshes, parts, repair
+from scripts.shapes import attribution, foliage, frames, meshes, parts, repair
 from scripts.shapes.catalogs import Entry
 from scripts.shapes.sources import Model, Source
 
@@ -39,7 +39,7 @@ def build_shape(source: Source, model: Model, entry: Entry, triangles: int) -> S
     if entry.rotation is not None:
         rotation = rotation @ entry.rotation
     rotation = frames.turn(model.turn) @ rotation
-    # Scaled before it is decimated, so that errors are measured in meters, and again, as edges that collapse move hulls.
+    # Scaled before it is decimated, so that errors are in meters, and again, as edges that collapse move hulls.
     size = frames.parse_size(model.size) or _turned(entry.size, model.turn)
     mesh = mesh._replace(vertices=frames.placed(mesh.vertices, rotation, size))
     extent = tuple(np.ptp(mesh.vertices, axis=0))
@@ -72,43 +72,46 @@ def _turned(size: tuple[float, ...], degrees: float) -> tuple[float, ...]:
 
 
 def write_bank(folder: Path, sources: Iterable[Source], shapes: list[Shape]) -> None:
-    """Write manifest.json and shapes.npz; the folder appears complete or not at all.
+    """Write manifest.json, shapes.npz and ATTRIBUTION.md; the folder appears complete or not at all.
 
     shapes.npz: vertices (V, 3) float32 m, triangles (T, 3) int32 with indices local to the shape, color (T, 3) uint8,
     part (T,) int16 index into classes.PARTS. manifest.json: "sources", and of each shape its class, license, creator,
     size, rows of these arrays ("vertices", "triangles": [start, stop]), tags, and the elevation at which it hangs.
     """
+    manifest = _manifest(sources, shapes)
+    with atomic.folder(folder) as partial:
+        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        (partial / "manifest.json").write_text(text, encoding="utf-8")
+        (partial / "ATTRIBUTION.md").write_text(attribution.page(manifest), encoding="utf-8")
+        columns = {key: [getattr(shape, key) for shape in shapes] for key in ("vertices", "triangles", "color", "part")}
+        np.savez_compressed(partial / "shapes.npz", **{key: np.concatenate(rows) for key, rows in columns.items()})
+
+
+def _manifest(sources: Iterable[Source], shapes: list[Shape]) -> dict:
     used = [source for source in sources if any(shape.model.source == source.name for shape in shapes)]
     names = [source.name for source in used]
-    vertex = np.cumsum([0] + [len(shape.vertices) for shape in shapes])
-    triangle = np.cumsum([0] + [len(shape.triangles) for shape in shapes])
-    manifest = {
-        "version": VERSION,
-        "sources": [
-            {k: v for k, v in source._asdict().items() if k not in ("creator", "up", "meters")} for source in used
-        ],
-        "shapes": [
+    vertex = np.cumsum([0] + [len(shape.vertices) for shape in shapes]).tolist()
+    triangle = np.cumsum([0] + [len(shape.triangles) for shape in shapes]).tolist()
+    rows = []
+    for k, shape in enumerate(shapes):
+        source = names.index(shape.model.source)
+        rows.append(
             {
                 "id": f"{shape.model.source}/{shape.model.model}",
                 "class": shape.model.label,
-                "source": names.index(shape.model.source),
-                "creator": shape.entry.creator or used[names.index(shape.model.source)].creator,
+                "source": source,
+                "creator": shape.entry.creator or used[source].creator,
                 "license": shape.license,
                 "size": [round(float(s), 3) for s in np.ptp(shape.vertices, axis=0)],
                 "elevation": round(shape.entry.elevation, 3),
-                "vertices": [int(vertex[k]), int(vertex[k + 1])],
-                "triangles": [int(triangle[k]), int(triangle[k + 1])],
+                "vertices": vertex[k : k + 2],
+                "triangles": triangle[k : k + 2],
                 "tags": list(shape.entry.tags),
             }
-            for k, shape in enumerate(shapes)
-        ],
-    }
-    with atomic.folder(folder) as partial:
-        (partial / "manifest.json").write_text(
-            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        columns = {key: [getattr(shape, key) for shape in shapes] for key in ("vertices", "triangles", "color", "part")}
-        np.savez_compressed(partial / "shapes.npz", **{key: np.concatenate(rows) for key, rows in columns.items()})
+    keys = ("name", "version", "sha256", "license", "url", "attribution")
+    listed = [{key: getattr(source, key) for key in keys} for source in used]
+    return {"version": VERSION, "sources": listed, "shapes": rows}
 
 
 def count_table(shapes: Iterable[Shape]) -> str:

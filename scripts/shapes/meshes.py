@@ -18,7 +18,7 @@ WITHOUT_TRIMESH = {".fbx"}  # formats that Open3D reads, by assimp, and trimesh 
 
 
 class Mesh(NamedTuple):
-    """Triangles with a color each: vertices (V, 3) float64, triangles (T, 3) int64, color (T, 3) uint8, glass (T,) bool."""
+    """Triangles: vertices (V, 3) float64, triangles (T, 3) int64, color (T, 3) uint8, glass (T,) bool."""
 
     vertices: np.ndarray
     triangles: np.ndarray

@@ -83,9 +83,9 @@ def decimated(mesh: Mesh, wanted: int) -> Mesh:
         return mesh
     for cell in CELLS:
         coarse = clustered(mesh, cell) if cell else mesh
-        vertices, triangles = fast_simplification.simplify(
-            coarse.vertices.astype(np.float32), coarse.triangles.astype(np.int32), target_count=wanted
-        )
+        vertices, triangles = coarse.vertices.astype(np.float32), coarse.triangles.astype(np.int32)
+        if len(triangles) > wanted:
+            vertices, triangles = fast_simplification.simplify(vertices, triangles, target_count=wanted)
         if len(triangles) <= ENOUGH * wanted:
             break
     centers = cKDTree(mesh.vertices[mesh.triangles].mean(axis=1))

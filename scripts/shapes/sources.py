@@ -12,6 +12,7 @@ from s4token_model.procedural.classes import PROCEDURAL
 from scripts.shapes.frames import UP, parse_size
 
 FOLDER = Path(__file__).resolve().parent
+BESIDE = (".bin", ".mtl")  # of the same name: buffers of glTF, materials of OBJ
 # Licenses that let derived weights be shipped. All of their texts were read; another one is a decision.
 LICENSES = frozenset({"CC0-1.0", "CC-BY-3.0", "MIT-0", "Apache-2.0", "BSD-3-Clause"})
 
@@ -88,21 +89,18 @@ def _check(path: Path, name: str, column: str, value: str, known: Iterable[str])
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of one file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:  # Python 3.10
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 def files_sha256(root: Path, names: Iterable[str]) -> str:
-    """SHA-256 over the sorted names of files below `root` and their contents; files that are absent do not count."""
+    """SHA-256 over the sorted names and the contents of files below `root` and of their BESIDE; not of absent ones."""
     digest = hashlib.sha256()
-    for name in sorted(names):
+    beside = {Path(name).with_suffix(suffix).as_posix() for name in names for suffix in BESIDE}
+    for name in sorted({*names, *beside}):
         if (root / name).is_file():
             digest.update(f"{name}\0{file_sha256(root / name)}\n".encode())
     return digest.hexdigest()
