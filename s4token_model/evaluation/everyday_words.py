@@ -5,13 +5,13 @@ The words are those of config/prompts/everyday_words.yaml, for ScanNet's classes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from s4token_model import constants, metrics, vocabulary
+from s4token_model import constants, metrics
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.segmentation import LabeledCloud

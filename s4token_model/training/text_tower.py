@@ -103,16 +103,14 @@ def encode_ids(model: open_clip.CLIP, ids: Tensor, lengths: tuple[int, ...]) -> 
     """What model.encode_text gives for ids (B, L), shortest texts first: (B, E).
 
     The rows are encoded in as many equal parts as there are `lengths`, the longest text of each: attention is causal,
-    so what stands behind the end does not matter.
+    so what stands behind the end, which has the largest id, does not matter.
     """
     rows = []
     for part, length in zip(ids.tensor_split(len(lengths)), lengths, strict=True):
         part = part[:, :length]
         hidden = model.token_embedding(part) + model.positional_embedding[:length]
         hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
-        rows.append(
-            hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)]
-        )  # the end has the largest id
+        rows.append(hidden[torch.arange(len(part), device=ids.device), part.argmax(dim=1)])
     return model.ln_final(torch.cat(rows)) @ model.text_projection
 
 

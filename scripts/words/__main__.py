@@ -1,4 +1,4 @@
-"""Make the file that teaches the text tower of s4token-mini: python -m scripts.words --wordnet DIR --minilm DIR --out FILE
+"""Make the file that teaches the text tower: python -m scripts.words --wordnet DIR --minilm DIR --out FILE
 
 Nouns of WordNet get the features of a small sentence encoder, smoothed over WordNet's graph; docs/train.md says where
 both come from. Nothing of this is needed to run s4token, or to train it with the text tower that it comes with.

@@ -11,7 +11,7 @@ import torch
 
 from s4token_model.pipeline import clip, known_words
 from s4token_model.procedural.classes import PROCEDURAL
-from s4token_model.training import text_tower, word_texts
+from s4token_model.training import bag_of_tokens, text_tower, word_texts
 from s4token_model.training.word_texts import TaughtWords
 
 NOUNS = ("chair", "sofa", "wall", "door", "office lamp")
@@ -22,6 +22,7 @@ DIM = 32  # of the tiny CLIP
 @pytest.fixture(autouse=True)
 def little_nonsense(monkeypatch):
     monkeypatch.setattr(word_texts, "NONSENSE_TEXTS", 40)
+    monkeypatch.setattr(text_tower, "START_TEXTS", 300)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_cut_batches_are_encoded_as_clip_encodes_them(taught, frozen):
 
 def test_a_taught_tower_gives_the_features_in_every_form_and_leaves_the_images_alone(taught, frozen):
     before = {name: value.clone() for name, value in frozen.model.visual.state_dict().items()}
-    options = argparse.Namespace(steps=150, batch=64, rate=5e-3, seed=0, device="cpu")
+    options = argparse.Namespace(steps=15, batch=32, rate=1e-3, seed=0, device="cpu")
     text_tower.teach(frozen.model, taught, options)
     for form in ("{}", "a photo of a {}", "the red {}", "a {} in a room"):
         cosines = frozen.encode_text([form.format(noun) for noun in NOUNS]) @ taught.features[: len(NOUNS)].T
@@ -83,6 +84,24 @@ def test_taught_features_are_turned_to_where_the_class_names_were(frozen):
     assert np.linalg.norm(found.unknown) == pytest.approx(1, abs=1e-4)
 
 
+def test_the_start_is_the_sum_of_the_tokens_of_a_text(taught, frozen):
+    tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), 16)
+    batch = word_texts.draw(taught, tables, 16, 300, np.random.default_rng(1))
+    vocabulary = frozen.model.token_embedding.num_embeddings
+    tokens = bag_of_tokens.token_features(batch, vocabulary)
+    used = [ids[(ids > 0) & (ids != word_texts.END)] for ids in batch.ids]
+    # Least squares: at the minimum, no token can be changed for the better
+    columns = np.unique(np.concatenate(used))
+    bags = np.stack([np.bincount(ids, minlength=vocabulary)[columns] for ids in used])
+    kept = tokens[columns]
+    np.testing.assert_allclose(bags.T @ (batch.features - bags @ kept), bag_of_tokens.RIDGE * kept, atol=1e-2)
+    bag_of_tokens.write(frozen.model, tokens)
+    sums = np.stack([tokens[ids].sum(axis=0) for ids in used])
+    found = text_tower.encode_ids(frozen.model, torch.from_numpy(batch.ids), batch.lengths()).numpy()
+    cosine = (sums * found).sum(axis=1) / np.linalg.norm(sums, axis=1) / np.linalg.norm(found, axis=1)
+    assert cosine.mean() > 0.95
+
+
 def test_taught_words_survive_their_file_and_a_wrong_one_is_named(taught, tmp_path):
     path = tmp_path / "words.safetensors"
     word_texts.save(path, taught)
@@ -99,7 +118,13 @@ def test_taught_words_survive_their_file_and_a_wrong_one_is_named(taught, tmp_pa
 
 def test_the_command_writes_a_clip_with_its_known_words(taught, tiny_model, tmp_path):
     word_texts.save(tmp_path / "words.safetensors", taught)
-    arguments = [str(tmp_path / "words.safetensors"), "--clip", str(tiny_model / "clip"), "--out", str(tmp_path / "new")]
+    arguments = [
+        str(tmp_path / "words.safetensors"),
+        "--clip",
+        str(tiny_model / "clip"),
+        "--out",
+        str(tmp_path / "new"),
+    ]
     text_tower.main([*arguments, "--steps", "2", "--batch", "8"])
     written = clip.load_directory(tmp_path / "new")
     assert written.known_words is not None and written.known_words.threshold == known_words.THRESHOLD
