@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,5 +41,14 @@ def held_out_streets(streets: int, seed: int = FIRST_SEED) -> Iterator[LabeledCl
         [STREET_NAMES.index(name) if name in STREET_NAMES else UNLABELED for name in PROCEDURAL], np.uint32
     )
     for number in range(seed, seed + streets):
-        scan = scans.scan(scenes.make_street(number), np.random.default_rng(number), "lidar")
+        rng = np.random.default_rng(number)
+        scan = scans.augment(scans.scan_street(scenes.make_street(number), rng), rng)
         yield LabeledCloud(f"street{number}", scan.xyz, None, np.where(scan.label < 0, UNLABELED, index[scan.label]))
+
+
+def in_scannet20(clouds: Iterable[LabeledCloud]) -> Iterator[LabeledCloud]:
+    """Yield rooms with labels that index ScanNet's 20 names; what these do not name is unlabeled."""
+    ids = np.array([k if k >= 0 else UNLABELED for k in SCANNET20_IDS], np.uint32)
+    for cloud in clouds:
+        known = (cloud.label >= 0) & (cloud.label < len(ids))
+        yield replace(cloud, label=np.where(known, ids[np.where(known, cloud.label, 0)], UNLABELED))
