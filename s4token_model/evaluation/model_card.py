@@ -41,7 +41,7 @@ class CloudSet:
 
 def model_card(
     setup: Setup, root: str | Path | None = None, baseline: str | None = None, rooms: int = 24,
-    streets: int = 12, report: str | Path | None = None,
+    streets: int = 12, shapes: str = "", report: str | Path | None = None,
 ) -> Result:  # fmt: skip
     """Measure a model, and a `baseline` beside it, on the data below `root`, held-out scenes and the samples.
 
@@ -49,7 +49,7 @@ def model_card(
     """
     models = [str(setup.model), *([str(baseline)] if baseline else [])]
     segmenters = [replace(setup, model=model).labeler() for model in models]
-    found = [*(real_sets(Path(root)) if root else []), *held_out_sets(rooms, streets), *sample_sets()]
+    found = [*(real_sets(Path(root)) if root else []), *held_out_sets(rooms, streets, shapes), *sample_sets()]
     sets = {
         one.name: [summary(evaluate(one.clouds, one.names, s, one.prompts, rules=None)) for s in segmenters]
         for one in tqdm(found, "sets", disable=None)
@@ -88,14 +88,14 @@ def _seen(sweep: semantickitti.Sweep, view: str) -> LabeledCloud:
     return LabeledCloud(f"{sweep.name} {view}", sweep.xyz[seen], None, sweep.label[seen])
 
 
-def held_out_sets(rooms: int, streets: int) -> list[CloudSet]:
-    """Procedural rooms and streets that training never draws."""
+def held_out_sets(rooms: int, streets: int, shapes: str = "") -> list[CloudSet]:
+    """Procedural rooms and streets that training never draws; most things of a bank of CAD models, if given."""
     sources: dict[str, tuple[Callable, Sequence[str], int]] = {
         ROOMS: (procedural_rooms.held_out_clouds, procedural_rooms.NAMES, rooms),
         STREETS: (procedural_rooms.held_out_streets, procedural_rooms.STREET_NAMES, streets),
     }
     return [
-        CloudSet(title, tuple(names), list(tqdm(draw(count), title, count, disable=None)))
+        CloudSet(title, tuple(names), list(tqdm(draw(count, shapes=shapes), title, count, disable=None)))
         for title, (draw, names, count) in sources.items()
         if count
     ]

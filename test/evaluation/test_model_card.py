@@ -21,7 +21,7 @@ def quick(monkeypatch) -> None:
     xyz = np.random.default_rng(0).random((400, 3), np.float32)
     cloud = LabeledCloud("scene", xyz, None, np.zeros(400, np.uint32))
     for name in ("held_out_clouds", "held_out_streets"):
-        monkeypatch.setattr(procedural_rooms, name, lambda count: iter([cloud] * count))
+        monkeypatch.setattr(procedural_rooms, name, lambda count, shapes="": iter([cloud] * count))
     monkeypatch.setattr(encoder_time, "ROUNDS", 1)
 
 
