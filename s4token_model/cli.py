@@ -141,8 +141,9 @@ def _add_evaluate(commands: Any) -> None:
     _add_benchmark(add, "agreement", about, data, False, words=words, topic=topic, bin_columns=BIN_COLUMNS)
     about = "the figures of the model card: rooms, streets, held-out scenes, samples, encoder"
     baseline = {"metavar": "MODEL", "help": "another checkpoint to measure beside the model, e.g. the former one"}
-    counts = {key: {"metavar": "N", "type": int, "help": f"how many {key}"} for key in ("rooms", "streets")}
-    _add_benchmark(add, "card", about, None, root=folders, baseline=baseline, report=report, pictures=False, **counts)
+    card = {key: {"metavar": "N", "type": int, "help": f"how many procedural {key}"} for key in ("rooms", "streets")}
+    card |= {"root": folders, "baseline": baseline, "report": report, "shapes": {"help": "CAD models for these"}}
+    _add_benchmark(add, "card", about, None, pictures=False, **card)
     _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 
 

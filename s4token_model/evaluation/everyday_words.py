@@ -6,7 +6,6 @@ The words are those of config/prompts/everyday_words.yaml, for ScanNet's classes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -103,7 +102,7 @@ def figures(segmenter: Segmenter, clouds: Iterable[LabeledCloud]) -> dict[str, A
     found = label_as_spoken(segmenter, clouds)
     by_names = metrics.scores(found.names).miou
     by_words = float(np.mean([metrics.scores(counts).miou for counts in found.words]))
-    miou = {"names": by_names, "words": by_words, "ratio": by_words / by_names}
+    miou = {"names": by_names, "words": by_words, "ratio": by_words / max(by_names, 1e-9)}
     return {"text": right_by_text(segmenter), "miou": miou, "agreement": found.forms}
 
 
@@ -111,8 +110,7 @@ def everyday_words(setup: Setup, rooms: int = 20) -> Result:
     """Everyday words and forms of the names, by text features and on held-out procedural rooms."""
     from s4token_model.evaluation import procedural_rooms as held_out  # the scene generator
 
-    ids = np.array([k if k >= 0 else constants.UNLABELED for k in held_out.SCANNET20_IDS])
-    clouds = (replace(cloud, label=_renumbered(cloud.label, ids)) for cloud in held_out.held_out_clouds(rooms))
+    clouds = held_out.in_scannet20(held_out.held_out_clouds(rooms))
     result = {"task": "words", "model": str(setup.model), "rooms": rooms} | figures(setup.labeler(), clouds)
     return result, table(result)
 
@@ -125,9 +123,3 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"mIoU by names {100 * miou['names']:.1f} %, by words {100 * miou['words']:.1f} %: {miou['ratio']:.2f}"]
     lines += [f"labels as under the names, {form}: {100 * same:.1f} %" for form, same in result["agreement"].items()]
     return "\n".join(lines)
-
-
-def _renumbered(label: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Labels (H,) as `ids` (C,) numbers them; labels of no class stay unlabeled."""
-    known = (label >= 0) & (label < len(ids))
-    return np.where(known, ids[np.where(known, label, 0)], constants.UNLABELED)

@@ -1,4 +1,4 @@
-"""The figures of a model card in one run: real rooms and streets, held-out scenes, the samples, the encoder's time.
+"""The figures of a model card in one run: real and held-out rooms and streets, the samples, words, the encoder's time.
 
 Several models are measured on the same clouds, so that two checkpoints can be compared, and their encoders run in turn.
 """
@@ -14,15 +14,17 @@ import numpy as np
 from tqdm import tqdm
 
 from s4token_model.datasets import scannet, semantickitti
-from s4token_model.evaluation import model_card_report, procedural_rooms, prompts
+from s4token_model.evaluation import everyday_words, model_card_report, procedural_rooms, prompts
+from s4token_model.evaluation.calibration import finite
 from s4token_model.evaluation.encoder_time import encoder_times, ratio
 from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
 from s4token_model.evaluation.segmentation import ORACLE, LabeledCloud, evaluate
 from s4token_model.io import samples
+from s4token_model.sensors.spinning_lidar import view_of_sweep
 
-ROOMS, STREETS = 24, 12
+ROOMS, STREETS = "procedural rooms", "procedural streets"
 VIEWS = {"sweep": "SemanticKITTI", "image64": "SemanticKITTI, range images", "image32": "SemanticKITTI, 32 beams"}
 SAMPLES = {"sample room": samples.ROOM, "sample street": samples.STREET}
 
@@ -38,8 +40,8 @@ class CloudSet:
 
 
 def model_card(
-    setup: Setup, root: str | Path | None = None, baseline: str | None = None, rooms: int = ROOMS,
-    streets: int = STREETS, report: str | Path | None = None,
+    setup: Setup, root: str | Path | None = None, baseline: str | None = None, rooms: int = 24,
+    streets: int = 12, shapes: str = "", report: str | Path | None = None,
 ) -> Result:  # fmt: skip
     """Measure a model, and a `baseline` beside it, on the data below `root`, held-out scenes and the samples.
 
@@ -47,13 +49,15 @@ def model_card(
     """
     models = [str(setup.model), *([str(baseline)] if baseline else [])]
     segmenters = [replace(setup, model=model).labeler() for model in models]
-    found = [*(real_sets(Path(root)) if root else []), *held_out_sets(rooms, streets), *sample_sets()]
+    found = [*(real_sets(Path(root)) if root else []), *held_out_sets(rooms, streets, shapes), *sample_sets()]
     sets = {
         one.name: [summary(evaluate(one.clouds, one.names, s, one.prompts, rules=None)) for s in segmenters]
         for one in tqdm(found, "sets", disable=None)
     }
+    heard = next((one.clouds for one in found if one.name == ROOMS), [])
+    words = [everyday_words.figures(s, procedural_rooms.in_scannet20(heard)) if heard else None for s in segmenters]
     times = encoder_times(models)
-    result = {"task": "model card", "models": models, "sets": sets, "encoder_ms": medians(times)}
+    result = {"task": "model card", "models": models, "sets": sets, "words": words, "encoder_ms": medians(times)}
     result["encoder_ratio"] = {p: ratio(t, 0, 1) for p, t in times.items()} if baseline else None
     if report is not None:
         model_card_report.write(Path(report), result)
@@ -80,20 +84,18 @@ def real_sets(root: Path) -> list[CloudSet]:
 
 
 def _seen(sweep: semantickitti.Sweep, view: str) -> LabeledCloud:
-    from s4token_model.sensors.spinning_lidar import view_of_sweep  # the other benchmarks need no generator
-
     seen = view_of_sweep(sweep.xyz, view)
     return LabeledCloud(f"{sweep.name} {view}", sweep.xyz[seen], None, sweep.label[seen])
 
 
-def held_out_sets(rooms: int, streets: int) -> list[CloudSet]:
-    """Procedural rooms and streets that training never draws."""
+def held_out_sets(rooms: int, streets: int, shapes: str = "") -> list[CloudSet]:
+    """Procedural rooms and streets that training never draws; most things of a bank of CAD models, if given."""
     sources: dict[str, tuple[Callable, Sequence[str], int]] = {
-        "procedural rooms": (procedural_rooms.held_out_clouds, procedural_rooms.NAMES, rooms),
-        "procedural streets": (procedural_rooms.held_out_streets, procedural_rooms.STREET_NAMES, streets),
+        ROOMS: (procedural_rooms.held_out_clouds, procedural_rooms.NAMES, rooms),
+        STREETS: (procedural_rooms.held_out_streets, procedural_rooms.STREET_NAMES, streets),
     }
     return [
-        CloudSet(title, tuple(names), list(tqdm(draw(count), title, count, disable=None)))
+        CloudSet(title, tuple(names), list(tqdm(draw(count, shapes=shapes), title, count, disable=None)))
         for title, (draw, names, count) in sources.items()
         if count
     ]
@@ -108,8 +110,9 @@ def sample_sets() -> list[CloudSet]:
 def summary(result: dict[str, Any]) -> dict[str, Any]:
     """Scores of `segmentation.evaluate` for the card, JSON-ready, and the walls that are called door."""
     model, oracle = result["methods"]["model"], result["methods"][ORACLE]
-    found = {key: model[key] for key in ("miou", "accuracy", "iou", "class_accuracy")}
-    found |= {"oracle_miou": oracle["miou"], "oracle_accuracy": oracle["accuracy"], "share": result["share"]}
+    found = {key: finite(model[key]) for key in ("miou", "accuracy")}
+    found |= {f"oracle_{key}": finite(oracle[key]) for key in ("miou", "accuracy")}
+    found |= {"iou": model["iou"], "class_accuracy": model["class_accuracy"], "share": result["share"]}
     classes, confusion = result["classes"], np.array(result["confusion"])
     if {"wall", "door"} <= set(classes):
         wall = confusion[classes.index("wall")]

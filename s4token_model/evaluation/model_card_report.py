@@ -15,7 +15,7 @@ Figures = dict[str, Any]
 def tables(result: Figures) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Title, header and rows of every table."""
     models = result["models"]
-    yield "Figures", ["figure", *models], [*_scores(result), *_times(result)]
+    yield "Figures", ["figure", *models], [*_scores(result), *_words(result), *_times(result)]
     for name, found in result["sets"].items():
         shares = found[0]["share"]
         present = sorted((c for c in shares if shares[c]), key=lambda c: -shares[c])
@@ -46,6 +46,17 @@ def _scores(result: Figures) -> Iterator[list[str]]:
             yield [f"{name}: walls called door", *(_percent(one["wall_as_door"]) for one in found)]
         oracle = [f"{_percent(one['oracle_miou'])} / {_percent(one['oracle_accuracy'])}" for one in found]
         yield [f"{name}: oracle, mIoU / accuracy", *oracle]
+
+
+def _words(result: Figures) -> Iterator[list[str]]:
+    found = [one for one in result["words"] if one]
+    if found:
+        right = [_percent(one["text"]["right"] / one["text"]["words"]) for one in found]
+        yield [f"{found[0]['text']['words']} everyday words: right class by text features", *right]
+        title = "procedural rooms by everyday words: mIoU, of that by ScanNet's names"
+        yield [title, *(f"{_percent(one['miou']['words'])}, {_percent(one['miou']['ratio'])}" for one in found)]
+        for form in found[0]["agreement"]:
+            yield [f"labels as by the name: {form}", *(_percent(one["agreement"][form]) for one in found)]
 
 
 def _times(result: Figures) -> Iterator[list[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.procedural import scenes
 from s4token_model.procedural.captions import HELD_OUT
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET, scannet20_ids
+from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan
 from s4token_model.sensors import scans
 
@@ -22,23 +24,39 @@ SYNONYMS = tuple(HELD_OUT[name][0] if HELD_OUT.get(name) else name for name in N
 SCANNET20_IDS = tuple(scannet20_ids(missing=-1)[: len(NAMES)])  # of each name among ScanNet's 20
 
 
-def held_out_scans(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[tuple[int, Scan]]:
-    """Yield seed and scan, with instances, of `rooms` procedural rooms; `kind` as in `sensors.scans.scan`."""
+def held_out_scans(
+    rooms: int, kind: str = "depth", seed: int = FIRST_SEED, shapes: str = ""
+) -> Iterator[tuple[int, Scan]]:
+    """Yield seed and scan, with instances, of `rooms` procedural rooms.
+
+    `kind` is as in `sensors.scans.scan`; most things come from the bank of CAD models in the folder `shapes`, if given.
+    """
     for number in range(seed, seed + rooms):
-        yield number, scans.scan(scenes.make_room(number), np.random.default_rng(number), kind)
+        scene = scenes.make_room(number, open_bank(shapes))
+        yield number, scans.scan(scene, np.random.default_rng(number), kind)
 
 
-def held_out_clouds(rooms: int, kind: str = "depth", seed: int = FIRST_SEED) -> Iterator[LabeledCloud]:
+def held_out_clouds(
+    rooms: int, kind: str = "depth", seed: int = FIRST_SEED, shapes: str = ""
+) -> Iterator[LabeledCloud]:
     """Yield the clouds of `held_out_scans`, the same for the same seed."""
-    for number, scan in held_out_scans(rooms, kind, seed):
+    for number, scan in held_out_scans(rooms, kind, seed, shapes):
         yield LabeledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)
 
 
-def held_out_streets(streets: int, seed: int = FIRST_SEED) -> Iterator[LabeledCloud]:
+def held_out_streets(streets: int, seed: int = FIRST_SEED, shapes: str = "") -> Iterator[LabeledCloud]:
     """Yield `streets` procedural streets as LiDARs see them, labeled by STREET_NAMES; the same for the same seed."""
-    index = np.array(
-        [STREET_NAMES.index(name) if name in STREET_NAMES else UNLABELED for name in PROCEDURAL], np.uint32
-    )
+    known = {name: index for index, name in enumerate(STREET_NAMES)}
+    index = np.array([known.get(name, UNLABELED) for name in PROCEDURAL], np.uint32)
     for number in range(seed, seed + streets):
-        scan = scans.scan(scenes.make_street(number), np.random.default_rng(number), "lidar")
+        rng = np.random.default_rng(number)
+        scan = scans.augment(scans.scan_street(scenes.make_street(number, open_bank(shapes)), rng), rng)
         yield LabeledCloud(f"street{number}", scan.xyz, None, np.where(scan.label < 0, UNLABELED, index[scan.label]))
+
+
+def in_scannet20(clouds: Iterable[LabeledCloud]) -> Iterator[LabeledCloud]:
+    """Yield rooms with labels that index ScanNet's 20 names; what these do not name is unlabeled."""
+    ids = np.array([k if k >= 0 else UNLABELED for k in SCANNET20_IDS], np.uint32)
+    for cloud in clouds:
+        known = (cloud.label >= 0) & (cloud.label < len(ids))
+        yield replace(cloud, label=np.where(known, ids[np.where(known, cloud.label, 0)], UNLABELED))
