@@ -28,22 +28,15 @@ def encoder_times(models: Sequence[str | Path], rounds: int = ROUNDS) -> dict[st
     torch.set_num_threads(1)
     try:
         precisions = dict.fromkeys((resolve_precision("auto"), "fp32"))
-        return {precision: _in_turn([_load(model, precision) for model in models], rounds) for precision in precisions}
+        return {
+            precision: encoders_in_turn([_load(model, precision) for model in models], rounds)
+            for precision in precisions
+        }
     finally:
         torch.set_num_threads(threads)
 
 
-def ratio(times: Sequence[Sequence[float]], model: int, baseline: int) -> float:
-    """Median over the rounds of the time of one model over that of another."""
-    return float(np.median(np.divide(times[model], times[baseline])))
-
-
-def _load(model: str | Path, precision: str) -> Segmenter:
-    changes = {"clip.precision": precision, "sampling.tokens": TOKENS, "windows.maximum": 1}
-    return Segmenter.load(model, configs.replace(checkpoint.read_config(model), changes))
-
-
-def _in_turn(segmenters: Sequence[Segmenter], rounds: int) -> list[list[float]]:
+def encoders_in_turn(segmenters: Sequence[Segmenter], rounds: int) -> list[list[float]]:
     """Milliseconds (models, rounds); in every round each model runs once."""
     xyz = samples.load().xyz
     prepared = [(one.encoder, one.build_patches(xyz)) for one in segmenters]
@@ -55,3 +48,13 @@ def _in_turn(segmenters: Sequence[Segmenter], rounds: int) -> list[list[float]]:
             if number >= WARM_UP:
                 found.append(1000 * (time.process_time() - begin))
     return times
+
+
+def ratio(times: Sequence[Sequence[float]], model: int, baseline: int) -> float:
+    """Median over the rounds of the time of one model over that of another."""
+    return float(np.median(np.divide(times[model], times[baseline])))
+
+
+def _load(model: str | Path, precision: str) -> Segmenter:
+    changes = {"clip.precision": precision, "sampling.tokens": TOKENS, "windows.maximum": 1}
+    return Segmenter.load(model, configs.replace(checkpoint.read_config(model), changes))
