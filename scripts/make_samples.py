@@ -30,7 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9 ]{1,15}")  # what the classification lookup table
 def make(kind: str, seed: int, points: int = MAX_POINTS) -> Sample:
     """Build a procedural scene from `seed` and scan it, with at most `points` points."""
     from s4token_model.procedural import scenes
-    from s4token_model.sensors import scans, spinning_lidar
+    from s4token_model.sensors import lidar_scans, scans, spinning_lidar
 
     rng = np.random.default_rng(seed)
     if kind == "room":
@@ -39,7 +39,7 @@ def make(kind: str, seed: int, points: int = MAX_POINTS) -> Sample:
         xyz, rgb = scan.xyz, scan.rgb
     else:
         scene, eye = scenes.make_street(seed), np.array([0.0, 0.0, 1.8])
-        scan = scans.scan_lidar(scene, rng, spinning_lidar.HDL64, eye)
+        scan = lidar_scans.scan_lidar(scene, rng, spinning_lidar.HDL64, eye)
         near = np.flatnonzero(np.hypot(*scan.xyz[:, :2].T) < REACH)
         scan = scan.take(np.sort(rng.choice(near, min(points, len(near)), replace=False)))
         xyz, rgb = scan.xyz - eye.astype(np.float32), None

@@ -14,7 +14,7 @@ from s4token_model.procedural.captions import HELD_OUT
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan
-from s4token_model.sensors import scans
+from s4token_model.sensors import lidar_scans, scans
 
 FIRST_SEED = 1_900_000_000  # far above every seed that training counts up from
 NAMES = INDOOR
@@ -50,7 +50,7 @@ def held_out_streets(streets: int, seed: int = FIRST_SEED, shapes: str = "") -> 
     index = np.array([known.get(name, UNLABELED) for name in PROCEDURAL], np.uint32)
     for number in range(seed, seed + streets):
         rng = np.random.default_rng(number)
-        scan = scans.augment(scans.scan_street(scenes.make_street(number, open_bank(shapes)), rng), rng)
+        scan = scans.augment(lidar_scans.scan_street(scenes.make_street(number, open_bank(shapes)), rng), rng)
         yield LabeledCloud(f"street{number}", scan.xyz, None, np.where(scan.label < 0, UNLABELED, index[scan.label]))
 
 
