@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s4token_model.constants import SAMPLE_ROOM
+from s4token_model.constants import SAMPLE_ROOM, SAMPLE_STREET
 from s4token_model.io import pointcloud2, samples
 from s4token_model.io.files import read_cloud
 from s4token_ros import demo
@@ -24,6 +24,7 @@ pytest.importorskip("s4token_interfaces.msg")
 from std_msgs.msg import Header  # noqa: E402
 
 from s4token_ros import cloud_messages, demo_report, replay  # noqa: E402
+from s4token_ros.demo_client import DemoClient  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -159,6 +160,22 @@ def test_the_player_plays_both_samples():
     for name, path in replay.SAMPLES.items():
         (message,) = replay.load(name)
         np.testing.assert_array_equal(cloud_messages.decode(message).xyz, samples.load(path).xyz)
+
+
+def test_the_street_follows_the_room_and_is_told_from_it_by_its_points():
+    calls, street = [], samples.load(samples.STREET)
+    sizes = {1: 5, 2: len(street.xyz), 3: 5}  # points of clouds by stamp
+    session = SimpleNamespace(vocabularies={7: "words"}, wait=lambda done, seconds, what: done())
+    session.node = SimpleNamespace(create_subscription=lambda *arguments: None)
+    session.stop_children, session.start_player = (lambda *a, n=n: calls.append((n, *a)) for n in ("stop", "start"))
+    client = DemoClient(session)
+    client.set_vocabulary = lambda names: calls.append(("words", *names)) or 7
+    client._clouds = {stamp: SimpleNamespace(width=size, height=1) for stamp, size in sizes.items()}
+    client._classes = {stamp: [SimpleNamespace(vocabulary_version=7)] for stamp in sizes}
+    found = demo._street(session, client, 2.0)
+    assert calls == [("stop", "player"), ("start", SAMPLE_STREET, 2.0), ("words", *street.names)]
+    assert found.name == "street" and found.result.cloud is client._clouds[2]
+    assert client.wait_for_cloud(7).cloud is client._clouds[3] and client.wait_for_cloud(7, 6) is None
 
 
 def test_a_prediction_is_drawn_beside_its_truth(tmp_path):
