@@ -59,7 +59,7 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
 def class_sense(nouns: Nouns, name: str) -> int | None:
     """The synset of a class name; None if WordNet does not have it."""
     senses = nouns.senses.get(name, ())
-    if name in SENSES:
+    if senses and name in SENSES:
         return senses[SENSES[name] - 1]
     return next((key for key in senses if nouns.synsets[key].file == ARTIFACT), senses[0] if senses else None)
 
