@@ -75,7 +75,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ALSO: dict[str, tuple[str, ...]] = {
     **{
         f"training.{name}": GENERATOR
-        for name in ("train_mini", "mini_clip", "mini_tokenizer", "procedural_samples", "scene_pictures")
+        for name in (
+            "train_mini",
+            "mini_clip",
+            "text_tower",
+            "word_texts",
+            "mini_tokenizer",
+            "procedural_samples",
+            "scene_pictures",
+        )
     },
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,

@@ -71,7 +71,9 @@ def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespac
     """Train the text tower of `model` to give texts their features, by the cosine; the image tower is not touched."""
     torch.manual_seed(options.seed)
     tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), model.context_length)
-    start = word_texts.draw(taught, tables, model.context_length, START_TEXTS, np.random.default_rng(options.seed))
+    # Start at the sum of the tokens, fitted to every text once and to drawn ones
+    drawn = word_texts.draw(taught, tables, model.context_length, START_TEXTS, np.random.default_rng(options.seed))
+    start = word_texts.appended(word_texts.taught_batch(taught, tables), drawn)
     bag_of_tokens.write(model, bag_of_tokens.token_features(start, model.token_embedding.num_embeddings))
     weights = [value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit"))]
     for weight in weights:

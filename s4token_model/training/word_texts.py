@@ -155,6 +155,19 @@ def draw(taught: TaughtWords, tables: TextTables, length: int, size: int, rng: n
     return TextBatch(ids[order], features[order])
 
 
+def taught_batch(taught: TaughtWords, tables: TextTables) -> TextBatch:
+    """Every taught text once, as it is."""
+    count = len(taught.texts)
+    return TextBatch(joined([(tables.texts, np.arange(count))], count), taught.features)
+
+
+def appended(first: TextBatch, second: TextBatch) -> TextBatch:
+    """The texts of two batches, in no order of their lengths."""
+    length = max(batch.ids.shape[1] for batch in (first, second))
+    ids = [np.pad(batch.ids, ((0, 0), (0, length - batch.ids.shape[1]))) for batch in (first, second)]
+    return TextBatch(np.concatenate(ids), np.concatenate([first.features, second.features]))
+
+
 def joined(parts: list[tuple[Pieces, np.ndarray]], size: int) -> np.ndarray:
     """Token ids (B, L) of the given rows of pieces, one after another, between those of start and end."""
     counts = sum(pieces.count[rows] for pieces, rows in parts)

@@ -47,7 +47,7 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
         key: f"{synset.lemmas[0]}: {synset.gloss}" for key, synset in synsets.items() if synset.file == ARTIFACT
     }
     domain = _domain(nouns)
-    weights = [30.0 if word in classes else 4.0 if _is_of(nouns, word, domain) else 1.0 for word in words]
+    weights = [80.0 if word in classes else 6.0 if _is_of(nouns, word, domain) else 1.0 for word in words]
     artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
     counts = [
         8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
@@ -59,7 +59,7 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
 def class_sense(nouns: Nouns, name: str) -> int | None:
     """The synset of a class name; None if WordNet does not have it."""
     senses = nouns.senses.get(name, ())
-    if name in SENSES:
+    if senses and name in SENSES:
         return senses[SENSES[name] - 1]
     return next((key for key in senses if nouns.synsets[key].file == ARTIFACT), senses[0] if senses else None)
 
