@@ -13,6 +13,8 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> int:
+    import torch  # noqa: F401  # now, while a signal still ends the process at once
+
     from s4token_ros import node
 
     return node.main(words)

@@ -16,8 +16,22 @@ from s4token_model import config as configs
 from s4token_model.pipeline.tokenizer import Tokenizer
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked `cuda` on a machine without a GPU."""
+ROS_FILES = ("test_real_data.py",)  # beside the folder ros: they start a node
+
+
+def starts_nodes(path: Path) -> bool:
+    """Whether a file of tests starts nodes."""
+    return path.parent.name == "ros" or path.name in ROS_FILES
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests marked `cuda` on a machine without a GPU; where processes run the tests, each file stays in one.
+
+    The files that start nodes stay in one together: they mostly wait, and look at the shared memory that nodes leave.
+    """
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group("ros" if starts_nodes(item.path) else str(item.path)))
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("cuda"):
@@ -25,9 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def shared_memory_of_ended_processes() -> Iterator[None]:
+def shared_memory_of_ended_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove what killed nodes leave in /dev/shm, 70 MB each; Fast DDS holds a lock on that of living ones."""
     yield
+    if not starts_nodes(request.path):
+        return
     for lock in Path("/dev/shm").glob("fastdds_*_el"):
         with contextlib.suppress(OSError), lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

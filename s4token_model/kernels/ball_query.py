@@ -82,7 +82,8 @@ def _spread(found, start, total, jitter, out):
     """Write found[start:start + total] to `out`, or one entry of each of len(out) equal parts if that is longer."""
     width = len(out)
     if total <= width:
-        out[:total] = found[start : start + total]
+        for j in range(total):  # a slice into a slice would compile for seconds, with the text of an error
+            out[j] = found[start + j]
         return
     last = -1
     for j in range(width):  # an entry that two parts share goes to the first

@@ -34,8 +34,8 @@ def _sample(index, weights, first, count):
     groups = (blocks + size - 1) // size
     # Per point: squared distance to the nearest sample; padding has weight 0
     squared, weight = np.zeros((blocks, BLOCK), np.float32), np.zeros((blocks, BLOCK), np.float32)
-    squared.reshape(-1)[:points] = np.inf
-    weight.reshape(-1)[:points] = weights[order]
+    for i in range(points):
+        squared[i // BLOCK, i % BLOCK], weight[i // BLOCK, i % BLOCK] = np.inf, weights[order[i]]
     points_of = xyz.reshape((3, blocks, BLOCK))
     # Per bucket and per group: largest squared distance, best score, sorted point that has it
     bucket_dist, group_dist = np.full(blocks, np.inf, np.float32), np.full(groups, np.inf, np.float32)

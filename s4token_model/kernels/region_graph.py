@@ -192,7 +192,8 @@ def _adjacency(ends, weights, base, wanted):
             if ends[e, 0] != ends[e, 1] and 0 <= row < count:
                 degree[row] += wanted[row]
     start = np.zeros(count + 1, np.int32)
-    start[1:] = np.cumsum(degree)
+    for row in range(count):
+        start[row + 1] = start[row] + degree[row]
     # 2. Fill the rows in the order of the edges
     cursor = start[:-1].copy()
     neighbor, weight = np.empty(start[-1], np.int32), np.empty(start[-1], np.float32)

@@ -172,7 +172,8 @@ def _blend(begin, end, table, cells, scores, past, margin, smoothed, best):
     half, classes = np.float32(0.5), scores.shape[1]
     for i in range(begin, end):
         voxel, s, row, label = past.voxels[i], cells.superpoint[i], smoothed[i], NONE
-        row[:] = scores[s]
+        for c in range(classes):
+            row[c] = scores[s, c]
         if voxel != NONE:
             rate = past.weights[i] / (past.weights[i] + 1)
             for c in range(classes):

@@ -10,7 +10,6 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from s4token_model import constants
 from s4token_model.kernels import voxel_votes
@@ -110,8 +109,9 @@ class VoxelMap:
         return self._decision
 
     def _vote(self, sweep: Sweep) -> tuple[np.ndarray, np.ndarray]:
+        import torch  # late, since that takes seconds; the threads of numpy's BLAS would keep spinning afterwards
+
         text, temperature = self._query
-        # torch, since the threads of numpy's BLAS keep spinning afterwards
         scores = (torch.from_numpy(sweep.features).float() @ torch.from_numpy(text).T).numpy()
         when = sweep.stamp, self.half_life
         margin = np.float32(self.margin * temperature)
