@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from s4token_model.procedural import captions, synonyms
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.procedural.types import Instance
+from s4token_model.training import captions, synonyms
 
 
 def thing(name, low, high, attributes=()):
