@@ -135,5 +135,5 @@ def test_same_seed_same_caption():
 
 
 def test_an_unknown_class_is_refused_with_the_fix():
-    with pytest.raises(ValueError, match=r"'unicorn'.*words\.py"):
+    with pytest.raises(ValueError, match=r"'unicorn'.*synonyms\.py"):
         captions.caption("unicorn", (), np.random.default_rng(0))
