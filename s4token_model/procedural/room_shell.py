@@ -79,7 +79,7 @@ def swung(thing: Thing, angle: float) -> Thing:
     ids = np.unique(thing.triangles[np.isin(thing.part, moving)])
     vertices, leaf = thing.vertices.copy(), thing.vertices[ids].astype(np.float64)
     hinge = leaf[:, 0].min() if angle > 0 else leaf[:, 0].max()
-    vertices[ids] = turn((leaf, thing.triangles[:0]), -angle, "z", (hinge, 0.0, 0.0))[0]
+    vertices[ids] = turn((leaf, thing.triangles[:0]), -angle, (hinge, 0.0))[0]
     words = tuple(word for word in thing.attributes if word != "closed")
     return replace(thing, vertices=vertices, attributes=(*words, "open"))
 
