@@ -42,6 +42,12 @@ class Assembly:
         shape = vertices + np.asarray(offset), thing.triangles
         self.add(thing.name, thing.attributes, shape, ids[thing.part], thing.color)
 
+    def with_all(self, other: Assembly) -> Assembly:
+        """This assembly, with everything of another one after its own."""
+        self.instances += other.instances
+        self._pieces += other._pieces
+        return self
+
     def scene(self, kind: str, seed: int) -> Scene:
         """Everything as one Scene."""
         pieces = self._pieces
