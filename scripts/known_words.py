@@ -19,7 +19,7 @@ from s4token_model.constants import SCANNET20
 from s4token_model.evaluation import prompts
 from s4token_model.pipeline import clip, known_words
 from s4token_model.pipeline.known_words import THRESHOLD, KnownWords
-from s4token_model.procedural.synonyms import SYNONYMS, TRAINED_WORDS
+from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 
 FOREIGN = (
     "Stuhl Tisch Wand Boden Decke Fenster Schrank Regal chaise mur plancher fenêtre armoire étagère silla mesa pared "

@@ -73,18 +73,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 # The modules that may import more than their folder.
 ALSO: dict[str, tuple[str, ...]] = {
-    **{
-        f"training.{name}": GENERATOR
-        for name in (
-            "train_mini",
-            "mini_clip",
-            "text_tower",
-            "word_texts",
-            "mini_tokenizer",
-            "procedural_samples",
-            "scene_pictures",
-        )
-    },
+    **{f"training.{name}": GENERATOR for name in ("captions", "text_tower", "word_texts", "train_mini", "mini_clip")},
+    **{f"training.{name}": GENERATOR for name in ("mini_tokenizer", "procedural_samples", "scene_pictures")},
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
     "evaluation.temporal_agreement": GENERATOR,

@@ -8,7 +8,7 @@ import pytest
 from s4token_model import checkpoint, vocabulary
 from s4token_model.config import VocabularyConfig
 from s4token_model.pipeline import clip, known_words
-from s4token_model.procedural.synonyms import TRAINED_WORDS
+from s4token_model.training.synonyms import TRAINED_WORDS
 
 
 def letters(texts: list[str]) -> np.ndarray:

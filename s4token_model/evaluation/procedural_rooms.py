@@ -10,11 +10,11 @@ import numpy as np
 from s4token_model.constants import UNLABELED
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.procedural import scenes
-from s4token_model.procedural.captions import HELD_OUT
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
 from s4token_model.procedural.types import Scan
 from s4token_model.sensors import lidar_scans, scans
+from s4token_model.training.captions import HELD_OUT
 
 FIRST_SEED = 1_900_000_000  # far above every seed that training counts up from
 NAMES = INDOOR

@@ -55,11 +55,9 @@ def make_outdoors(
 
 def split(thing: Thing) -> list[Thing]:
     """A thing and, before it, those of its parts that are of another class: the pole of a sign, the trunk of a tree."""
-    return [
-        _some(thing, np.isin(thing.part, mine), other)
-        for other, mine in _owners(thing).items()
-        if np.isin(thing.part, mine).any()
-    ]
+    others = PARTS_OF_OTHERS.get(thing.name, {})
+    owner = np.array([others.get(part, thing.name) for part in thing.parts])[thing.part]
+    return [_some(thing, owner == name, name) for name in (*others.values(), thing.name) if (owner == name).any()]
 
 
 def _draw(name: str, rng: np.random.Generator, shapes: ShapeBank | None, kind: str, size: Size | None) -> Thing:
@@ -67,15 +65,6 @@ def _draw(name: str, rng: np.random.Generator, shapes: ShapeBank | None, kind: s
     if shapes and kind not in OWN_KINDS:
         thing = shapes.draw(name, rng, kind, size, tables().limits(name, kind) if size is None else None)
     return thing or tables().draw(name, rng, kind, size)
-
-
-def _owners(thing: Thing) -> dict[str, list[int]]:
-    """The parts of each class that a thing is made of, its own last."""
-    others = PARTS_OF_OTHERS.get(thing.name, {})
-    owners: dict[str, list[int]] = {}
-    for k, part in enumerate(thing.parts):
-        owners.setdefault(others.get(part, thing.name), []).append(k)
-    return dict(sorted(owners.items(), key=lambda item: item[0] == thing.name))
 
 
 def _some(thing: Thing, keep: np.ndarray, name: str) -> Thing:
@@ -89,12 +78,7 @@ def _some(thing: Thing, keep: np.ndarray, name: str) -> Thing:
 def _joined(name: str, first: Thing, second: Thing) -> Thing:
     """Two things as one of class `name`, with the words of the first."""
     ids = [np.array([PARTS.index(part) for part in thing.parts], np.int16)[thing.part] for thing in (first, second)]
-    return Thing(
-        name,
-        first.attributes,
-        PARTS,
-        np.concatenate([first.vertices, second.vertices]),
-        np.concatenate([first.triangles, second.triangles + len(first.vertices)]).astype(np.int32),
-        np.concatenate(ids),
-        np.concatenate([first.color, second.color]),
-    )
+    vertices = np.concatenate([first.vertices, second.vertices])
+    triangles = np.concatenate([first.triangles, second.triangles + len(first.vertices)]).astype(np.int32)
+    color = np.concatenate([first.color, second.color])
+    return Thing(name, first.attributes, PARTS, vertices, triangles, np.concatenate(ids), color)

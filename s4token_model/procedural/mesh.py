@@ -1,11 +1,8 @@
-"""Triangle primitives and the growing mesh that every procedural thing is made of.
-
-A shape is a pair (vertices (V, 3) float64 m, triangles (T, 3) int32). Everything is vectorized numpy without global
-state.
-"""
+"""Triangle primitives, as pairs (vertices (V, 3) float64 m, triangles (T, 3) int32), and a mesh that grows by them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import hypot
@@ -54,25 +51,19 @@ def _unit_cube(n: int) -> Shape:
 
 
 def soft_box(low, high, radius: float, puff: float = 0.0, rough: float = 0.0, phase: float = 0.0, n: int = 5) -> Shape:
-    """A cushion: a box with rounded edges of `radius`, faces bulging by `puff` and surface waves of height `rough`
-    (all m).
+    """A cushion: a box with edges rounded by `radius`, faces bulging by `puff` and waves of height `rough` (all m).
 
     `phase` moves the waves, so that each cushion differs; n is the number of cells along each edge.
     """
-    low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     unit, triangles = _unit_cube(n)
     half = (high - low) / 2
     inner = half - np.minimum(radius, half * 0.95)
-    p = unit * half
-    core = np.clip(p, -inner, inner)
-    rest = p - core
-    length = np.linalg.norm(rest / (half - inner), axis=1, keepdims=True)
-    p = core + rest / np.maximum(length, 1e-9)
+    core = np.clip(unit * half, -inner, inner)
+    rest = unit * half - core
+    p = core + rest / np.maximum(np.linalg.norm(rest / (half - inner), axis=1, keepdims=True), 1e-9)
     if puff:
-        square = 1 - unit**2
         thin = int(np.argmin(half))
-        bulge = np.prod(np.delete(square, thin, axis=1), axis=1)
-        p[:, thin] += puff * bulge * np.sign(unit[:, thin])
+        p[:, thin] += puff * np.prod(np.delete(1 - unit**2, thin, axis=1), axis=1) * np.sign(unit[:, thin])
     if rough:
         wave = np.sin(p @ np.array([17.0, 11.0, 13.0]) + phase) + np.sin(p @ np.array([-9.0, 21.0, 8.0]) + 2.1 * phase)
         p *= 1 + rough * wave[:, None] / 2 / half.min()
@@ -94,13 +85,9 @@ def loft(rings, power: float = 2.0, n: int = 20) -> Shape:
 
     A concave basin is one loft: up the outside, over the rim, down the inside and to a point.
     """
-    rings = np.array(rings, dtype=np.float64)
+    z, rx, ry, cx, cy = np.array(rings, dtype=np.float64).T[..., None]
     x, y = _circle(float(power), n)
-    points = np.empty((len(rings), n + 1, 3))
-    points[..., 0] = rings[:, 1:2] * x + rings[:, 3:4]
-    points[..., 1] = rings[:, 2:3] * y + rings[:, 4:5]
-    points[..., 2] = rings[:, :1]
-    return points.reshape(-1, 3), grid_triangles(len(rings), n + 1)
+    return sheet(np.stack([rx * x + cx, ry * y + cy, np.broadcast_to(z, (len(z), n + 1))], axis=-1))
 
 
 def tube(start, end, radius: float, n: int = 7, end_radius: float | None = None) -> Shape:
@@ -118,19 +105,13 @@ def tube(start, end, radius: float, n: int = 7, end_radius: float | None = None)
     points[:2], points[2:] = start, end
     points[1] += radius * ring
     points[2] += (radius if end_radius is None else end_radius) * ring
-    return points.reshape(-1, 3), grid_triangles(4, n + 1)
-
-
-def path(points, radius: float, n: int = 6) -> Shape:
-    """A bent bar through several points."""
-    return join([tube(a, b, radius, n) for a, b in zip(points[:-1], points[1:], strict=True)])
+    return sheet(points)
 
 
 def prism(outline, z0: float, z1: float) -> Shape:
     """An upright prism over an outline (K, 2) that is star-shaped about its mean."""
-    outline = np.asarray(outline, dtype=np.float64)
-    ring = np.concatenate([outline, outline[:1]])
-    middle = np.broadcast_to(outline.mean(0), ring.shape)
+    ring = np.array([*outline, outline[0]], dtype=np.float64)
+    middle = np.broadcast_to(ring[:-1].mean(0), ring.shape)
     levels = [(middle, z0), (ring, z0), (ring, z1), (middle, z1)]
     return sheet(np.stack([np.column_stack([xy, np.full(len(xy), z)]) for xy, z in levels]))
 
@@ -156,27 +137,18 @@ def rumple(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, height: float
     return height * total / 2
 
 
-def join(shapes: list[Shape]) -> Shape:
+def join(shapes: Sequence[Shape]) -> Shape:
     """Several shapes as one."""
     start = np.cumsum([0] + [len(v) for v, _ in shapes])
     triangles = [t + s for (_, t), s in zip(shapes, start, strict=False)]
     return np.concatenate([v for v, _ in shapes]), np.concatenate(triangles).astype(np.int32)
 
 
-def move(shape: Shape, offset) -> Shape:
-    """A shape moved by `offset` (3,) m."""
-    return shape[0] + np.asarray(offset, dtype=np.float64), shape[1]
-
-
-def turn(shape: Shape, angle: float, axis: str = "z", pivot=(0.0, 0.0, 0.0)) -> Shape:
-    """A shape turned by `angle` rad about an axis through `pivot`."""
+def turn(shape: Shape, angle: float, pivot=(0.0, 0.0)) -> Shape:
+    """A shape turned by `angle` rad about the vertical through `pivot` (2,)."""
     c, s = np.cos(angle), np.sin(angle)
-    i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
-    p = shape[0] - np.asarray(pivot, dtype=np.float64)
-    out = p.copy()
-    out[:, i] = c * p[:, i] - s * p[:, j]
-    out[:, j] = s * p[:, i] + c * p[:, j]
-    return out + np.asarray(pivot, dtype=np.float64), shape[1]
+    (x, y), z = (shape[0][:, :2] - pivot).T, shape[0][:, 2]
+    return np.stack([c * x - s * y + pivot[0], s * x + c * y + pivot[1], z], axis=1), shape[1]
 
 
 def centered(thing: Thing) -> Thing:
@@ -198,20 +170,11 @@ class Mesh:
     """A growing triangle mesh with a part name and a color per triangle."""
 
     def __init__(self) -> None:
-        self._vertices: list[np.ndarray] = []
-        self._triangles: list[np.ndarray] = []
-        self._parts: list[int] = []
-        self._colors: list[np.ndarray] = []
-        self._names: list[str] = []
+        self._pieces: list[tuple[Shape, str, np.ndarray]] = []
 
     def add(self, shape: Shape, part: str, color) -> None:
         """Add a shape; color is (3,) or (T, 3) in [0, 1]."""
-        if part not in self._names:
-            self._names.append(part)
-        self._vertices.append(shape[0])
-        self._triangles.append(shape[1])
-        self._parts.append(self._names.index(part))
-        self._colors.append(np.asarray(color))
+        self._pieces.append((shape, part, np.broadcast_to(color, (len(shape[1]), 3))))
 
     def box(self, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, part: str, color) -> None:
         """Add an axis-aligned box."""
@@ -219,22 +182,11 @@ class Mesh:
 
     def thing(self, name: str, attributes: tuple[str, ...] = ()) -> Thing:
         """The finished thing without zero-area triangles."""
-        vertices = np.concatenate(self._vertices)
-        count = np.array([len(t) for t in self._triangles])
-        start = np.cumsum([0] + [len(v) for v in self._vertices[:-1]])
-        triangles = np.concatenate(self._triangles) + np.repeat(start, count)[:, None]
-        color = np.repeat(np.array([c if c.ndim == 1 else (0, 0, 0) for c in self._colors], np.float32), count, axis=0)
-        end = np.cumsum(count)
-        for k, c in enumerate(self._colors):
-            if c.ndim == 2:
-                color[end[k] - count[k] : end[k]] = c
+        shapes, parts, colors = zip(*self._pieces, strict=True)
+        vertices, triangles = join(shapes)
+        names = tuple(dict.fromkeys(parts))
+        part = np.repeat(np.array([names.index(p) for p in parts], np.int16), [len(t) for _, t in shapes])
+        color = np.concatenate(colors).astype(np.float32)
         keep = doubled_areas(vertices, triangles) > 1e-7
-        return Thing(
-            name,
-            tuple(dict.fromkeys(attributes)),
-            tuple(self._names),
-            vertices.astype(np.float32),
-            triangles[keep].astype(np.int32),
-            np.repeat(np.array(self._parts, np.int16), count)[keep],
-            color[keep],
-        )
+        words = tuple(dict.fromkeys(attributes))
+        return Thing(name, words, names, vertices.astype(np.float32), triangles[keep], part[keep], color[keep])

@@ -53,8 +53,8 @@ def chairs_around(site: Site, host: Placed, chance: float, kind: str = "") -> No
         for _ in range(2):
             out = rng.uniform(-0.2, 0.2) + bounds(chair)[1][1] + (rng.uniform(0, 0.4) if rng.random() < 0.15 else 0)
             turn = turned + rng.normal(0, 0.15 if rng.random() < 0.8 else 0.6)
-            placed = site.near(host, chair, x + dx * out + rng.normal(0, 0.04), y + dy * out, turn, overlap=True)
-            if placed:
+            at = x + dx * out + rng.normal(0, 0.04), y + dy * out
+            if placed := site.near(host, chair, *at, turn, overlap=True):
                 if rng.random() < 0.08:
                     site.on(placed, pick(rng, SEAT_CLUTTER), tries=1)
                 break
@@ -64,8 +64,7 @@ def dining(site: Site, density: float) -> None:
     """A table with chairs and things on it."""
     rng, table = site.rng, site.make("table:dining")
     placed = site.middle(table, 0.45, 14) if rng.random() < 0.8 else None
-    placed = placed or site.against(table)
-    if placed:
+    if placed := placed or site.against(table):
         chairs_around(site, placed, rng.uniform(0.5, 1.0))
         clutter_on(site, placed, TABLE_CLUTTER, 3.0 * density)
         if rng.random() < 0.3:
@@ -92,8 +91,7 @@ def workplace(site: Site, density: float, in_room: bool = False) -> None:
         y = low[1] - bounds(chair)[1][1] + rng.uniform(-0.1, 0.28)
         for k in range(3):
             turn = np.pi + rng.normal(0, 0.5)
-            seat = site.near(placed, chair, rng.normal(0, 0.15), y - 0.1 * k, turn, overlap=True)
-            if seat:
+            if seat := site.near(placed, chair, rng.normal(0, 0.15), y - 0.1 * k, turn, overlap=True):
                 if rng.random() < 0.12:
                     site.on(seat, pick(rng, SEAT_CLUTTER), tries=1)
                 break

@@ -21,10 +21,9 @@ def kitchen(site: Site, density: float) -> None:
         runs += _run(site, wall, top, depth, density, runs == 0)
         if runs >= (2 if rng.random() < 0.5 else 1):
             break
-    if rng.random() < 0.35:
-        island = site.middle("counter", 0.6)
+    if rng.random() < 0.35 and (island := site.middle("counter", 0.6)):
         clutter_on(site, island, _CLUTTER, 2 * density)
-        for x in (-0.5, 0.1, 0.6) if island else ():
+        for x in (-0.5, 0.1, 0.6):
             site.near(island, "stool", x, -bounds(island.thing)[1][1] - 0.25, np.pi)
     if rng.random() < 0.4:
         site.against("trash can")
@@ -52,8 +51,8 @@ def _unit(site: Site, kind: str, top: float, depth: float):
     if kind == "tall":
         high = min(rng.uniform(1.95, 2.4), site.plan.height - 0.02)
         return site.make("cabinet:unit", size=(rng.uniform(0.4, 0.7), depth, high))
-    width = rng.uniform(0.4, 0.95) if kind == "base" else rng.uniform(0.7, 0.95)
-    return site.make("cabinet:unit" if kind == "base" else "cabinet:hollow", size=(width, depth, top - 0.04))
+    name, low = ("cabinet:unit", 0.4) if kind == "base" else ("cabinet:hollow", 0.7)
+    return site.make(name, size=(rng.uniform(low, 0.95), depth, top - 0.04))
 
 
 def _run(site: Site, wall: Wall, top: float, depth: float, density: float, main: bool) -> int:
@@ -88,8 +87,7 @@ def _run(site: Site, wall: Wall, top: float, depth: float, density: float, main:
 
 
 def _hang_unit(site: Site, wall: Wall, s: float, width: float, z: float, tall: float) -> None:
-    tall = min(tall, site.plan.height - z - 0.02)
-    if tall > 0.2:
+    if (tall := min(tall, site.plan.height - z - 0.02)) > 0.2:
         unit = site.make("cabinet:hung", size=(width, site.rng.uniform(0.3, 0.38), tall))
         site.at_wall(unit, wall, s + width / 2, 0.005, z)
 
@@ -99,14 +97,12 @@ def _worktop(site: Site, wall: Wall, s: float, width: float, top: float, depth: 
     rng, sunk = site.rng, density < 0
     plate = site.make("counter:opened" if sunk else "counter:worktop", size=(width, depth + 0.02, 0.04))
     placed = site.at_wall(plate, wall, s + width / 2, 0.0, top - 0.04, force=True)
-    if placed is None:
-        return
-    if sunk:
+    if sunk and placed:
         basin = site.make("sink:basin", size=(0.87 * width, 0.74 * depth, 0.2))
         rim = part_bounds(basin, "basin")[1][2]
         site.put(basin, placed.world(0.0, -0.01), placed.angle, top + 0.008 - rim, force=True)
     clutter_on(site, placed, _CLUTTER, 0.8 * -density if sunk else 2.4 * density)
-    if not sunk and width > 0.55 and rng.random() < 0.35:
+    if placed and not sunk and width > 0.55 and rng.random() < 0.35:
         site.on(placed, "microwave", back=True, turned=0.0)
 
 
@@ -122,18 +118,13 @@ def bathroom(site: Site, density: float) -> None:
         site.near(toilet, "trash can", rng.choice([-1, 1]) * 0.38, 0.1)
     if rng.random() < 0.6:
         _vanity(site, density)
-    else:
-        sink = site.against("sink", gap=0.005, tries=20, corner=0.05)
-        if sink:
-            site.near(sink, "mirror", 0.0, bounds(sink.thing)[1][1] - 0.025, 0.0, 1.15)
+    elif sink := site.against("sink", gap=0.005, tries=20, corner=0.05):
+        site.near(sink, "mirror", 0.0, bounds(sink.thing)[1][1] - 0.025, 0.0, 1.15)
     for _ in range(int(rng.poisson(1.2))):
         site.hang("towel", rng.uniform(0.7, 1.1))
-    if rng.random() < 0.25:
-        site.against("washing machine")
-    if rng.random() < 0.35:
-        site.lay("rug:bath")
-    if rng.random() < 0.35:
-        site.against("cabinet:chest")
+    for name, chance in (("washing machine", 0.25), ("rug:bath", 0.35), ("cabinet:chest", 0.35)):
+        if rng.random() < chance:
+            (site.lay if name == "rug:bath" else site.against)(name)
     clutter_floor(site, 0.8 * density, ("bottle", "trash can", "towel", "clothes", "shoes", "box"))
 
 
@@ -153,16 +144,14 @@ def _tub(site: Site, density: float) -> None:
         if wall.length < 1.42:
             continue
         tub = site.make("bathtub", size=(wall.length - 0.01 if fits else None, None, None))
-        half = bounds(tub)[1]
-        ends = [wall.length / 2] if fits else [half[0] + 0.005, wall.length - half[0] - 0.005]
-        placed = site.at_wall(tub, wall, ends[0]) or site.at_wall(tub, wall, ends[-1])
-        if placed is None:
-            continue
-        if rng.random() < 0.8:
-            _curtain(site, placed, rng.uniform(-0.06, 0.08), rng.uniform(0.08, 0.35))
-        for _ in range(int(rng.poisson(1.0 * density))):
-            site.on(placed, "bottle", back=True, tries=2)
-        return
+        edge = bounds(tub)[1][0] + 0.005
+        ends = [wall.length / 2] if fits else [edge, wall.length - edge]
+        if placed := site.at_wall(tub, wall, ends[0]) or site.at_wall(tub, wall, ends[-1]):
+            if rng.random() < 0.8:
+                _curtain(site, placed, rng.uniform(-0.06, 0.08), rng.uniform(0.08, 0.35))
+            for _ in range(int(rng.poisson(1.0 * density))):
+                site.on(placed, "bottle", back=True, tries=2)
+            return
 
 
 def _shower(site: Site) -> None:
@@ -172,8 +161,7 @@ def _shower(site: Site) -> None:
         return
     tray = site.make("bathtub:tray", size=(rng.uniform(0.8, 1.0), rng.uniform(0.75, 0.95), 0.1))
     half = bounds(tray)[1][0] + 0.002
-    placed = site.at_wall(tray, wall, float(rng.choice([half, wall.length - half])))
-    if placed:
+    if placed := site.at_wall(tray, wall, float(rng.choice([half, wall.length - half]))):
         _curtain(site, placed, 0.06, 0.14)
 
 

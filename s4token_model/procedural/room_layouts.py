@@ -6,20 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from s4token_model.procedural import room_groups as groups
 from s4token_model.procedural.materials import pick
-from s4token_model.procedural.room_groups import (
-    TABLE_CLUTTER,
-    TOP_CLUTTER,
-    bedside,
-    ceiling_thing,
-    chairs_around,
-    clutter_floor,
-    clutter_on,
-    dining,
-    lobby_group,
-    sofa_group,
-    workplace,
-)
 from s4token_model.procedural.room_kitchen_bath import bathroom, kitchen
 from s4token_model.procedural.room_placement import Site
 
@@ -43,14 +31,21 @@ def _some(site: Site, *choices: tuple[str, float], gap: float | None = None) -> 
             site.against(name, gap=gap)
 
 
+def _also(site: Site, density: float, *choices: tuple[Callable[[Site, float], None], float]) -> None:
+    """Furnish a room with each of (what furnishes it, probability)."""
+    for furnish, chance in choices:
+        if site.rng.random() < chance:
+            furnish(site, density)
+
+
 def sleeping(site: Site, density: float) -> None:
     """One or two beds, a dresser, a wardrobe."""
     rng = site.rng
     for _ in range(1 if rng.random() < 0.82 else 2):
-        bedside(site, density)
+        groups.bedside(site, density)
     if rng.random() < 0.65:
         placed = site.against("dresser")
-        clutter_on(site, placed, TOP_CLUTTER, 2.0 * density)
+        groups.clutter_on(site, placed, groups.TOP_CLUTTER, 2.0 * density)
         if rng.random() < 0.5:
             site.on(placed, "television", back=True, turned=0.0)
     _some(site, ("cabinet:wardrobe", 0.65), gap=0.005)
@@ -60,44 +55,38 @@ def lounge(site: Site, density: float) -> None:
     """Sofas and armchairs around a coffee table, a television on a low cabinet, bookshelves."""
     rng = site.rng
     _some(site, ("piano", 0.1))
-    sofa_group(site, density)
+    groups.sofa_group(site, density)
     if rng.random() < 0.55:
         placed = site.against("cabinet:low")
         site.on(placed, "television", back=True, turned=0.0)
-        clutter_on(site, placed, TOP_CLUTTER, 1.0 * density)
+        groups.clutter_on(site, placed, groups.TOP_CLUTTER, 1.0 * density)
     _some(site, ("bookshelf", 0.3), ("lamp:floor", 0.4), ("chair:armchair", 0.5))
 
 
 def studio(site: Site, density: float) -> None:
     """One room to live in: a kitchen run, a bed, a desk, a sofa and a table."""
-    for furnish, chance in ((kitchen, 0.6), (sleeping, 1.0), (workplace, 0.7), (lounge, 0.6), (dining, 0.5)):
-        if site.rng.random() < chance:
-            furnish(site, density)
+    _also(site, density, (kitchen, 0.6), (sleeping, 1), (groups.workplace, 0.7), (lounge, 0.6), (groups.dining, 0.5))
 
 
 def bedroom(site: Site, density: float) -> None:
-    """A bedroom or dormitory room, often with a workplace."""
+    """A bedroom or dormitory room, often with a groups.workplace."""
     sleeping(site, density)
-    if site.rng.random() < 0.65:
-        workplace(site, density)
+    _also(site, density, (groups.workplace, 0.65))
     _some(site, ("bookshelf", 0.27), ("cabinet", 0.18), gap=0.01)
     _some(site, ("chair", 0.3))
 
 
 def living_room(site: Site, density: float) -> None:
-    """A lounge, often with a dining place or a desk."""
+    """A lounge, often with a groups.dining place or a desk."""
     lounge(site, density)
-    if site.rng.random() < 0.45:
-        dining(site, density)
-    if site.rng.random() < 0.3:
-        workplace(site, density)
+    _also(site, density, (groups.dining, 0.45), (groups.workplace, 0.3))
 
 
 def eat_in_kitchen(site: Site, density: float) -> None:
     """A kitchen, with a table and chairs where there is space."""
     kitchen(site, density)
     if site.rng.random() < 0.65 and site.plan.area > 6:
-        dining(site, density)
+        groups.dining(site, density)
 
 
 def corridor(site: Site, density: float) -> None:
@@ -110,7 +99,7 @@ def office(site: Site, density: float) -> None:
     """One to six workplaces, file cabinets, bookshelves, a whiteboard, a printer."""
     rng = site.rng
     for k in range(int(np.clip(site.plan.area / rng.uniform(4, 7.5), 1, 8))):
-        workplace(site, density, in_room=k > 1 and rng.random() < 0.4)
+        groups.workplace(site, density, in_room=k > 1 and rng.random() < 0.4)
     for name in ("cabinet:file", "bookshelf"):
         for _ in range(int(rng.poisson(1.0))):
             site.against(name, gap=0.02)
@@ -127,10 +116,10 @@ def conference(site: Site, density: float) -> None:
     table = site.middle("table:conference", 0.6, tries=14)
     if table:
         kind = pick(rng, ("office", "cantilever", "dining", "shell"))
-        chairs_around(site, table, rng.uniform(0.6, 1.0), kind)
-        clutter_on(site, table, TABLE_CLUTTER, 2 * density)
+        groups.chairs_around(site, table, rng.uniform(0.6, 1.0), kind)
+        groups.clutter_on(site, table, groups.TABLE_CLUTTER, 2 * density)
     else:
-        dining(site, density)
+        groups.dining(site, density)
     for _ in range(int(rng.integers(1, 3))):
         site.hang("whiteboard", rng.uniform(0.75, 1.0))
     if rng.random() < 0.5:
@@ -143,12 +132,11 @@ def lobby(site: Site, density: float) -> None:
     rng = site.rng
     couch, seat = site.make("sofa:small"), site.make("chair:armchair")
     for _ in range(int(np.clip(site.plan.area / rng.uniform(6, 11), 1, 6))):
-        lobby_group(site, density, couch, seat)
+        groups.lobby_group(site, density, couch, seat)
     _some(site, ("sofa", 0.4), ("plant", 0.5), ("bench", 0.2), ("bookshelf", 0.25), ("cabinet", 0.25))
     if rng.random() < 0.2:
         site.against(site.make("column", size=(None, None, site.plan.height - 0.002)))
-    if rng.random() < 0.3:
-        dining(site, density)
+    _also(site, density, (groups.dining, 0.3))
 
 
 def study_hall(site: Site, density: float) -> None:
@@ -158,8 +146,8 @@ def study_hall(site: Site, density: float) -> None:
     for _ in range(int(np.clip(site.plan.area / rng.uniform(5, 10), 1, 6))):
         table = site.middle(pick(rng, ("table:dining", "table:dining", "table:coffee")), 0.5)
         if table:
-            chairs_around(site, table, rng.uniform(0.3, 0.9), kind)
-            clutter_on(site, table, TABLE_CLUTTER, 1.2 * density)
+            groups.chairs_around(site, table, rng.uniform(0.3, 0.9), kind)
+            groups.clutter_on(site, table, groups.TABLE_CLUTTER, 1.2 * density)
     for _ in range(int(rng.poisson(1.5))):
         site.against("sofa" if rng.random() < 0.4 else "chair:armchair")
     if rng.random() < 0.6:
@@ -181,7 +169,7 @@ def storage_room(site: Site, density: float) -> None:
     _some(
         site, ("printer", 0.25), ("table", 0.25), ("washing machine", 0.25), ("washing machine", 0.25), ("piano", 0.25)
     )
-    clutter_floor(site, 5 * density, ("box", "box", "box", "suitcase", "bag", "chair", "stool", "fan"))
+    groups.clutter_floor(site, 5 * density, ("box", "box", "box", "suitcase", "bag", "chair", "stool", "fan"))
 
 
 def finish(site: Site, density: float) -> None:
@@ -192,7 +180,7 @@ def finish(site: Site, density: float) -> None:
     for name, chance in (("mirror", 0.12), ("shelf", 0.4), ("whiteboard", 0.04)):
         if rng.random() < chance:
             placed = site.hang(name)
-            clutter_on(site, placed if name == "shelf" else None, TOP_CLUTTER, 2.0 * density)
+            groups.clutter_on(site, placed if name == "shelf" else None, groups.TOP_CLUTTER, 2.0 * density)
     _some(site, *_EXTRAS)
     if rng.random() < 0.25:
         site.lay("rug")
@@ -200,19 +188,19 @@ def finish(site: Site, density: float) -> None:
         site.middle("person", 0.05)
     # Furniture wherever there is space, with things on it
     for _ in range(int(rng.poisson(plan.area / 4 * density))):
-        clutter_on(site, site.against(pick(rng, _FILLERS), tries=16), TOP_CLUTTER, 1.0 * density)
+        groups.clutter_on(site, site.against(pick(rng, _FILLERS), tries=16), groups.TOP_CLUTTER, 1.0 * density)
     for _ in range(int(rng.poisson(plan.area / 6 * density))):
         host = site.middle(pick(rng, _STANDING), 0.05, tries=16)
-        clutter_on(site, host if host and "top" in host.thing.parts else None, TOP_CLUTTER, 1.0 * density)
+        groups.clutter_on(site, host if host and "top" in host.thing.parts else None, groups.TOP_CLUTTER, 1.0 * density)
     if rng.random() < 0.25:
         xy = rng.uniform([plan.xs[0], plan.ys[0]], [plan.xs[-1], plan.ys[-1]])
-        ceiling_thing(site, "lamp:ceiling" if rng.random() < 0.75 else "fan:ceiling", xy)
+        groups.ceiling_thing(site, "lamp:ceiling" if rng.random() < 0.75 else "fan:ceiling", xy)
     # Clutter
     for host in [p for p in site.placed if p.thing.name in _CLUTTERED][:8]:
-        clutter_on(site, host, TOP_CLUTTER, 0.7 * density)
+        groups.clutter_on(site, host, groups.TOP_CLUTTER, 0.7 * density)
     for _ in range(int(rng.poisson(1.5 * density))):
         site.hang(pick(rng, _WALL_CLUTTER), float(rng.uniform(0.7, 1.7)))
-    clutter_floor(site, 3.0 * density)
+    groups.clutter_floor(site, 3.0 * density)
 
 
 def next_door(rng: np.random.Generator, area: float) -> Callable[[Site, float], None]:
@@ -221,7 +209,7 @@ def next_door(rng: np.random.Generator, area: float) -> Callable[[Site, float], 
         return corridor
     if area < 6:
         return bathroom if rng.random() < 0.6 else storage_room
-    return pick(rng, (lounge, sleeping, dining, office, eat_in_kitchen))
+    return pick(rng, (lounge, sleeping, groups.dining, office, eat_in_kitchen))
 
 
 # furnishing, weight, floor area m2

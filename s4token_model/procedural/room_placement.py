@@ -160,8 +160,7 @@ class Site:
                 s = edge if rng.random() < 0.5 else w.length - edge
             loose = rng.random()
             turned = rng.normal(0, 0.15) if loose < 0.07 else rng.normal(0, 0.02) if loose < 0.5 else 0.0
-            placed = self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, 0.0, turned)
-            if placed:
+            if placed := self.at_wall(thing, w, s, rng.uniform(0, 0.05) if gap is None else gap, 0.0, turned):
                 return placed
         return None
 
@@ -171,8 +170,7 @@ class Site:
         for _ in range(tries):
             loose = rng.normal(0, 0.1) if rng.random() < 0.7 else rng.uniform(0, 1.5)
             turned = rng.integers(4) * np.pi / 2 + loose if angle is None else angle
-            placed = self.put(thing, self._anywhere(), turned, pad=pad)
-            if placed:
+            if placed := self.put(thing, self._anywhere(), turned, pad=pad):
                 return placed
         return None
 
@@ -213,8 +211,7 @@ class Site:
             found = np.isfinite(z)
             if not found[0] or found.sum() < (2 if soft else 4) or np.ptp(z[found]) > _UNEVEN * (5 if soft else 1):
                 continue
-            placed = self.put(thing, host.world(*xy), host.angle + a, host.offset[2] + z[found].max(), ignore=host)
-            if placed:
+            if placed := self.put(thing, host.world(*xy), host.angle + a, host.offset[2] + z[found].max(), ignore=host):
                 return placed
         return None
 
@@ -229,8 +226,9 @@ class Site:
             if w is None or w.length < half * 2 + 0.05:
                 continue
             at = s if s is not None else rng.uniform(half + 0.02, w.length - half - 0.02)
-            placed = self.at_wall(thing, w, at, 0.0, max(rng.uniform(1.35, 1.75) - top / 2, 0.3) if z is None else z)
-            if placed:
+            if placed := self.at_wall(
+                thing, w, at, 0.0, max(rng.uniform(1.35, 1.75) - top / 2, 0.3) if z is None else z
+            ):
                 return placed
         return None
 

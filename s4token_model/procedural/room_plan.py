@@ -1,7 +1,7 @@
-"""Floor plans, their walls with real openings, and free camera positions.
+"""Floor plans and their walls with real openings.
 
-A plan is a rectilinear region: a mask over the cells of a grid with uneven breaks. So L-shapes, alcoves, closets and
-corridors are all the same thing, and walls are the borders of the mask.
+A plan is a rectilinear region: a mask over the cells of a grid with uneven breaks. So L-shapes, alcoves and closets are
+all the same thing, and walls are the borders of the mask.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ class Opening:
 
 @dataclass
 class Wall:
-    """One straight wall seen from inside: start (2,), unit direction along (2,), unit normal into the room (2,),
-    length m.
-    """
+    """One straight wall: start (2,), unit direction along (2,), unit normal into the room (2,), length m."""
 
     start: np.ndarray
     along: np.ndarray
@@ -91,39 +89,30 @@ def plan_of(add, remove, height: float, thickness: float) -> Plan:
 def _borders(plan: Plan) -> list[Wall]:
     """The walls of a plan, merged along straight runs."""
     walls = []
-    padded = np.pad(plan.mask, 1)
+    padded = np.pad(plan.mask, 1).astype(int)
     for axis in (0, 1):
         cells = padded if axis == 0 else padded.T
         across, along = (plan.xs, plan.ys) if axis == 0 else (plan.ys, plan.xs)
-        step = cells[1:, 1:-1].astype(int) - cells[:-1, 1:-1].astype(int)
-        for i, row in enumerate(step):
-            j = 0
-            while j < len(row):
-                k = j
-                while k < len(row) and row[k] == row[j]:
-                    k += 1
+        for x, row in zip(across, cells[1:, 1:-1] - cells[:-1, 1:-1], strict=True):
+            ends = np.flatnonzero(np.diff(row, prepend=9, append=9))
+            for j, k in zip(ends[:-1], ends[1:], strict=True):
                 if row[j] != 0:
                     start, direction, normal = (np.zeros(2) for _ in range(3))
-                    start[axis], start[1 - axis] = across[i], along[j]
+                    start[axis], start[1 - axis] = x, along[j]
                     direction[1 - axis], normal[axis] = 1.0, float(row[j])
                     walls.append(Wall(start, direction, normal, float(along[k] - along[j])))
-                j = k
     return walls
 
 
 def make_plan(rng: np.random.Generator, area: tuple[float, float]) -> Plan:
     """A plan of about area[0]..area[1] m2: rectangle, L, T, U, with an alcove, closet or chimney."""
-    size = rng.uniform(*area)
-    aspect = rng.uniform(1.0, 1.9)
-    w, d = np.sqrt(size * aspect), np.sqrt(size / aspect)
-    if rng.random() < 0.5:
-        w, d = d, w
-    w, d = float(np.clip(w, 1.6, 9.0)), float(np.clip(d, 1.6, 9.0))
+    size, aspect = rng.uniform(*area), rng.uniform(1.0, 1.9)
+    sides = np.clip([np.sqrt(size * aspect), np.sqrt(size / aspect)], 1.6, 9.0).tolist()
+    w, d = sides[::-1] if rng.random() < 0.5 else sides
     height, thickness = float(rng.uniform(2.3, 3.2)), float(rng.uniform(0.1, 0.25))
     add, remove = [(0.0, w, 0.0, d)], []
     kind = rng.choice(["plain", "L", "alcove", "closet", "T", "U"], p=(0.36, 0.22, 0.16, 0.14, 0.06, 0.06))
-    small = min(w, d)
-    if small > 2.4:
+    if min(w, d) > 2.4:
         a, b = rng.uniform(0.25, 0.55) * w, rng.uniform(0.25, 0.55) * d
         if kind == "L":
             remove.append((0.0, a, 0.0, b))
@@ -172,49 +161,36 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
     return other
 
 
-def _plate(wall: Wall, s0: float, s1: float, z0: float, z1: float, out: float = 0.0) -> Shape:
-    a, b = wall.point(s0, out), wall.point(s1, out)
-    return np.array([[*a, z0], [*b, z0], [*b, z1], [*a, z1]]), np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+def quads(corners) -> Shape:
+    """Two triangles for each of the quads (Q, 4, 3)."""
+    vertices = np.asarray(corners, dtype=np.float64).reshape(-1, 3)
+    first = np.arange(len(vertices) // 4)[:, None] * 4
+    return vertices, np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
 
 
 def wall_shape(wall: Wall, height: float) -> Shape | None:
     """The wall's surface around its openings, or None when nothing is left."""
-    pieces, s = [], 0.0
+    spans, s = [], 0.0
     for o in sorted(wall.openings, key=lambda o: o.s0):
-        if o.s0 > s + 1e-3:
-            pieces.append(_plate(wall, s, o.s0, 0, height))
-        if o.z0 > 1e-3:
-            pieces.append(_plate(wall, o.s0, o.s1, 0, o.z0))
-        if o.z1 < height - 1e-3:
-            pieces.append(_plate(wall, o.s0, o.s1, o.z1, height))
+        spans += [(s, o.s0, 0, height), (o.s0, o.s1, 0, o.z0), (o.s0, o.s1, o.z1, height)]
         s = o.s1
-    if s < wall.length - 1e-3:
-        pieces.append(_plate(wall, s, wall.length, 0, height))
-    return join(pieces) if pieces else None
+    spans = [x for x in [*spans, (s, wall.length, 0, height)] if x[1] > x[0] + 1e-3 and x[3] > x[2] + 1e-3]
+    corners = [[[*wall.point(s), z] for s, z in ((a, c), (b, c), (b, d), (a, d))] for a, b, c, d in spans]
+    return join([quads(quad) for quad in corners]) if corners else None
 
 
-def reveal_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
+def reveal_shape(wall: Wall, o: Opening, depth: float) -> Shape:
     """The inner faces of an opening through a wall `depth` m thick, without its lower face when that is the floor."""
-    quads = []
-    for s in (opening.s0, opening.s1):
-        a, b = wall.point(s), wall.point(s, -depth)
-        quads.append([[*a, opening.z0], [*b, opening.z0], [*b, opening.z1], [*a, opening.z1]])
-    for z in (opening.z0, opening.z1):
-        if z > 1e-3:
-            ends = ((opening.s0, 0.0), (opening.s1, 0.0), (opening.s1, -depth), (opening.s0, -depth))
-            corners = [wall.point(s, out) for s, out in ends]
-            quads.append([[*c, z] for c in corners])
-    vertices = np.array(quads).reshape(-1, 3)
-    first = np.arange(len(quads))[:, None] * 4
-    return vertices, np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
+    upright = [[(s, 0.0, o.z0), (s, -depth, o.z0), (s, -depth, o.z1), (s, 0.0, o.z1)] for s in (o.s0, o.s1)]
+    level = [[(o.s0, 0.0, z), (o.s1, 0.0, z), (o.s1, -depth, z), (o.s0, -depth, z)] for z in (o.z0, o.z1) if z > 1e-3]
+    return quads([[[*wall.point(s, out), z] for s, out, z in quad] for quad in upright + level])
 
 
 def threshold_shape(wall: Wall, opening: Opening, depth: float) -> Shape:
     """The floor in the doorway of a wall `depth` m thick."""
     a, b = wall.point(opening.s0), wall.point(opening.s1, -depth)
     (x0, y0), (x1, y1) = np.minimum(a, b), np.maximum(a, b)
-    corners = np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]])
-    return corners, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+    return quads([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]])
 
 
 def baseboard_shape(wall: Wall, height: float, out: float) -> Shape | None:
@@ -234,6 +210,4 @@ def slab_shape(plan: Plan, z: float) -> Shape:
     i, j = np.nonzero(plan.mask)
     x0, x1, y0, y1 = plan.xs[i], plan.xs[i + 1], plan.ys[j], plan.ys[j + 1]
     flat = np.full(len(i), z)
-    corners = np.stack([np.stack([x, y, flat], 1) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], 1)
-    first = np.arange(len(i))[:, None] * 4
-    return corners.reshape(-1, 3), np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
+    return quads(np.stack([np.stack([x, y, flat], 1) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], 1))

@@ -1,10 +1,9 @@
-"""The shell of a room: doors, windows and what covers them, partitions, closets, walls, floors, ceilings, rooms
-next door.
-"""
+"""The shell of a room: doors, windows and what covers them, partitions, walls, floors, ceilings, rooms next door."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from s4token_model.procedural.scene_builder import Assembly
 from s4token_model.procedural.types import Thing
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """Colors of a whole scene; board: height and depth (m) of the skirting boards or None."""
 
     wall: Paint
@@ -41,16 +39,14 @@ def cut_openings(assembly: Assembly, site: Site) -> None:
             site.open_wall(rng.uniform(0.9, 2.4), 0.0, rng.uniform(2.0, 2.3), "passage")
             continue
         width, height = rng.uniform(0.72, 0.98), rng.uniform(1.95, 2.1)
-        cut = site.open_wall(width, 0.0, height, "door")
-        if cut:
+        if cut := site.open_wall(width, 0.0, height, "door"):
             _door(assembly, site, *cut)
     broad, longest = rng.random() < 0.25, max(wall.length for wall in plan.walls) - 0.4
     for _ in range(int(rng.poisson(1.5))):
         sill = rng.uniform(0.55, 1.15) if rng.random() < (0.5 if broad else 0.8) else rng.choice([0.06, 1.5])
         top = min(sill + rng.uniform(0.5 if sill > 1.4 else 0.7, 1.6), plan.height - 0.12)
         width = min(rng.uniform(2.0, 7.0), longest) if broad else rng.uniform(0.6, 2.2)
-        cut = site.open_wall(width, sill, top, "window")
-        if cut:
+        if cut := site.open_wall(width, sill, top, "window"):
             _window(assembly, site, *cut)
     if rng.random() < 0.22:
         _closet(site)
@@ -79,7 +75,7 @@ def swung(thing: Thing, angle: float) -> Thing:
     ids = np.unique(thing.triangles[np.isin(thing.part, moving)])
     vertices, leaf = thing.vertices.copy(), thing.vertices[ids].astype(np.float64)
     hinge = leaf[:, 0].min() if angle > 0 else leaf[:, 0].max()
-    vertices[ids] = turn((leaf, thing.triangles[:0]), -angle, "z", (hinge, 0.0, 0.0))[0]
+    vertices[ids] = turn((leaf, thing.triangles[:0]), -angle, (hinge, 0.0))[0]
     words = tuple(word for word in thing.attributes if word != "closed")
     return replace(thing, vertices=vertices, attributes=(*words, "open"))
 
@@ -173,8 +169,7 @@ def rooms_next_door(assembly: Assembly, site: Site, density: float) -> list[Plan
         for o in [o for o in wall.openings if o.kind in ("door", "passage")]:
             if rng.random() > (0.95 if o.kind == "passage" else 0.6):
                 continue
-            plan = room_plan.beyond(rng, site.plan, wall, o, taken)
-            if plan is None:
+            if (plan := room_plan.beyond(rng, site.plan, wall, o, taken)) is None:
                 continue
             plans.append(plan)
             other = Site(plan, rng, site.shapes)

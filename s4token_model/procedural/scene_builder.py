@@ -32,22 +32,21 @@ class Assembly:
         vertices, triangles = shape
         triangles = triangles[doubled_areas(vertices, triangles) > 1e-6]
         if len(triangles):
-            count = len(triangles)
-            self.add(
-                name,
-                attributes,
-                (vertices, triangles),
-                np.zeros(count, np.int16),
-                np.broadcast_to(np.asarray(color, np.float32), (count, 3)),
-            )
+            color = np.broadcast_to(np.asarray(color, np.float32), (len(triangles), 3))
+            self.add(name, attributes, (vertices, triangles), np.zeros(len(triangles), np.int16), color)
 
     def thing(self, thing: Thing, angle: float = 0.0, offset=(0.0, 0.0, 0.0)) -> None:
         """Add a thing turned by `angle` rad about z and moved."""
         vertices, _ = turn((thing.vertices.astype(np.float64), thing.triangles), angle)
         ids = np.array([_PART[p] for p in thing.parts], dtype=np.int16)
-        self.add(
-            thing.name, thing.attributes, (vertices + np.asarray(offset), thing.triangles), ids[thing.part], thing.color
-        )
+        shape = vertices + np.asarray(offset), thing.triangles
+        self.add(thing.name, thing.attributes, shape, ids[thing.part], thing.color)
+
+    def with_all(self, other: Assembly) -> Assembly:
+        """This assembly, with everything of another one after its own."""
+        self.instances += other.instances
+        self._pieces += other._pieces
+        return self
 
     def scene(self, kind: str, seed: int) -> Scene:
         """Everything as one Scene."""

@@ -7,8 +7,6 @@ index `classes.PROCEDURAL`, parts index `classes.PARTS`.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from s4token_model.procedural import room_layouts, room_plan, room_shell, street_scene
@@ -57,7 +55,7 @@ def make_room(seed: int, shapes: ShapeBank | None = None) -> Scene:
     with_ceiling = rng.random() < 0.3
     for plan in plans:
         room_shell.add_shell(shell, plan, style, with_ceiling, rng)
-    return merge([shell.scene("room", seed), *([things.scene("room", seed)] if things.instances else [])])
+    return shell.with_all(things).scene("room", seed)
 
 
 def make_street(seed: int, shapes: ShapeBank | None = None) -> Scene:
@@ -70,27 +68,4 @@ def make_street(seed: int, shapes: ShapeBank | None = None) -> Scene:
     street_scene.furnish(site)
     ground = Assembly()
     add_ground(ground, site.plan, rng)
-    return merge([ground.scene("street", seed), site.things.scene("street", seed)])
-
-
-def merge(scenes: list[Scene]) -> Scene:
-    """Several scenes in one, with the kind and seed of the first; class and part names must agree (ValueError
-    otherwise).
-    """
-    if not scenes:
-        raise ValueError("nothing to merge: pass at least one scene")
-    first = scenes[0]
-    if any(s.names != first.names or s.part_names != first.part_names for s in scenes):
-        raise ValueError("scenes with different class or part names cannot be merged; remap their labels first")
-    at = np.cumsum([0] + [len(s.vertices) for s in scenes])
-    item = np.cumsum([0] + [len(s.instances) for s in scenes])
-    return replace(
-        first,
-        instances=tuple(i for s in scenes for i in s.instances),
-        vertices=np.concatenate([s.vertices for s in scenes]),
-        triangles=np.concatenate([s.triangles + k for s, k in zip(scenes, at, strict=False)]).astype(np.int32),
-        label=np.concatenate([s.label for s in scenes]),
-        instance=np.concatenate([s.instance + k for s, k in zip(scenes, item, strict=False)]).astype(np.int32),
-        part=np.concatenate([s.part for s in scenes]),
-        color=np.concatenate([s.color for s in scenes]),
-    )
+    return ground.with_all(site.things).scene("street", seed)

@@ -58,7 +58,6 @@ class ShapeBank:
             with np.load(Path(folder) / "shapes.npz", allow_pickle=False) as arrays:
                 self._vertices, self._triangles = arrays["vertices"], arrays["triangles"]
                 self._color, self._part = arrays["color"], arrays["part"]
-            self._unit = float(manifest.get("unit", 1.0))  # m of one step, where vertices are integers
             self._rows: dict[str, list[Row]] = {}
             for item in manifest["shapes"]:
                 self._add(item)
@@ -84,15 +83,9 @@ class ShapeBank:
         return {name: len(rows) for name, rows in self._rows.items()}
 
     def draw(
-        self,
-        name: str,
-        rng: np.random.Generator,
-        kind: str = "",
-        size: Size | None = None,
-        limits: np.ndarray | None = None,
+        self, name: str, rng: np.random.Generator, kind="", size: Size | None = None, limits: np.ndarray | None = None
     ) -> Thing | None:
-        """A random variation of a shape of class `name`; None if no shape is of that kind and can have that
-        size, and now and then, the more often the fewer there are.
+        """A random variation of a shape of class `name`; None if none fits, and the more often the fewer do.
 
         Axes of `size` that are not None are met exactly; else shapes are about within `limits` (2, 3) m, smallest and
         largest. Those tagged with the `kind` come first.
@@ -104,26 +97,24 @@ class ShapeBank:
         scale = _factors(name, rng)
         for axis, length in enumerate(size or ()):
             scale[axis] = scale[axis] if length is None else length / row.size[axis]
-        vertices = self._vertices[row.vertices] * (self._unit * scale)
-        triangles = self._triangles[row.triangles].astype(np.int32)
-        part = self._part[row.triangles]
+        vertices = self._vertices[row.vertices] * scale
+        triangles, part = self._triangles[row.triangles].astype(np.int32), self._part[row.triangles]
         color = self._color[row.triangles].astype(np.float32) / 255
+        # Leave out parts, mirror, paint
         keep = _kept(part, rng)
         if not keep.all():
-            vertices, triangles = _compact(vertices, triangles[keep])
+            used, index = np.unique(triangles[keep], return_inverse=True)
+            vertices, triangles = vertices[used], index.reshape(-1, 3).astype(np.int32)
             part, color = part[keep], color[keep]
         if rng.random() < 0.5:
             vertices, triangles = vertices * [-1, 1, 1], triangles[:, ::-1]
         area = doubled_areas(vertices, triangles)
         if rng.random() < RECOLORED:
             color = _recolored(color, area, rng)
-        used = np.flatnonzero(np.bincount(part))
-        part = np.searchsorted(used, part)
         words = (*size_words(np.ptp(vertices, axis=0), self._typical[name]), *_color_words(color, area))
-        names = tuple(PARTS[k] for k in used)
-        return centered(
-            Thing(name, words, names, vertices, np.ascontiguousarray(triangles), part.astype(np.int16), color)
-        )
+        used = np.flatnonzero(np.bincount(part))
+        names, part = tuple(PARTS[k] for k in used), np.searchsorted(used, part).astype(np.int16)
+        return centered(Thing(name, words, names, vertices, np.ascontiguousarray(triangles), part, color))
 
     def _fitting(self, name: str, kind: str, size: Size | None, limits: np.ndarray | None) -> list[Row]:
         hung = name in HANGING or kind in HANGING_KINDS
@@ -156,12 +147,6 @@ def _kept(part: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     spare = [k for k in np.flatnonzero(np.bincount(part)) if PARTS[k] in SPARE_PARTS]
     keep = ~np.isin(part, [k for k in spare if rng.random() < LEFT_OUT])
     return keep if keep.mean() > 0.5 else np.ones(len(part), bool)
-
-
-def _compact(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh without vertices that no triangle uses."""
-    used, index = np.unique(triangles, return_inverse=True)
-    return vertices[used], index.reshape(-1, 3).astype(np.int32)
 
 
 def _main_color(color: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

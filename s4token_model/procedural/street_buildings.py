@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ _ROOFS = ((0.45, 0.22, 0.16), (0.30, 0.28, 0.28), (0.38, 0.25, 0.2), (0.22, 0.22
 _DEEP = -0.5  # the lowest part of a wall goes into the ground, which may slope
 
 
-@dataclass(frozen=True)
-class _Style:
+class _Style(NamedTuple):
     stories: int
     story: float
     bay: float
@@ -70,15 +69,13 @@ def _add_facade(
     level[:, row == -2] = style.cornice
     door = np.zeros(level.shape, bool)
     if side == 0:
-        columns = np.flatnonzero(is_window)
+        columns, ground = np.flatnonzero(is_window), np.flatnonzero(row == 0)[-1] + 1
         column = int(pick(rng, columns))
-        door[column, : np.flatnonzero(row == 0)[-1] + 1] = True
-        if kind == "shed":
-            door[columns, : np.flatnonzero(row == 0)[-1] + 1] = True
+        door[columns if kind == "shed" else column, :ground] = True
         level[door], glass = -style.recess, glass & ~door
-    if style.shop and side == 0:
-        shop = is_window[:, None] & (np.arange(len(row)) <= np.flatnonzero(row == 0)[-1])[None] & ~door
-        level[shop], glass = -style.recess * 1.5, glass | shop
+        if style.shop:
+            shop = is_window[:, None] & (np.arange(len(row)) < ground)[None] & ~door
+            level[shop], glass = -style.recess * 1.5, glass | shop
     tops, cell, sides, _ = relief(u, v, level, lambda a, b, out: np.stack([a, -out, b], axis=-1))
     for part, mask, shade in (("glass", glass, _GLASS), ("door", door, np.array((0.5, 0.4, 0.3)) * style.dark)):
         if mask.any():
@@ -143,11 +140,9 @@ def _add_roof(m: Mesh, w: float, d: float, top: float, kind: str, color, wall, r
     a, b, z0 = span / 2 + over, length / 2 + over, top - pitch * over
     slopes = np.array([[-a, -b, z0], [-a, b, z0], [0, b, ridge], [0, -b, ridge], [a, -b, z0], [a, b, z0]])
     roof = slopes, np.array([[0, 2, 1], [0, 3, 2], [3, 4, 5], [3, 5, 2]], np.int32)
-    gables = [[-span / 2, y, top] for y in (-length / 2, length / 2)] + [
-        [span / 2, y, top] for y in (-length / 2, length / 2)
-    ]
-    gables += [[0, y, ridge - 0.02] for y in (-length / 2, length / 2)]
-    walls = np.array(gables, dtype=np.float64), np.array([[0, 2, 4], [1, 5, 3]], np.int32)
+    feet = ((-span / 2, top), (span / 2, top), (0, ridge - 0.02))
+    gables = np.array([[x, y, z] for x, z in feet for y in (-length / 2, length / 2)], dtype=np.float64)
+    walls = gables, np.array([[0, 2, 4], [1, 5, 3]], np.int32)
     for shape, part, shade in ((roof, "top", color), (walls, "body", wall)):
         turned = shape if across else turn(shape, np.pi / 2)
         m.add((turned[0] + [0, d / 2, 0], turned[1]), part, shade)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from s4token_model.procedural.mesh import Shape, sheet
+from s4token_model.procedural.mesh import Shape, join, sheet
 from s4token_model.procedural.scene_builder import Assembly
 from s4token_model.procedural.street_plan import GROUND, Plan
 
@@ -61,12 +61,8 @@ def add_ground(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> None
         count = [len(t) for _, t in pieces]
         if sum(count):
             shades = color * rng.uniform(0.93, 1.07, (sum(count), 1)) * np.repeat([1.0, 0.85], count)[:, None]
-            shape = (
-                np.concatenate([v for v, _ in pieces]),
-                np.concatenate([pieces[0][1], pieces[1][1] + len(tops[0])]),
-            )
             part = np.zeros(sum(count), np.int16)
-            assembly.add(name, _WORDS.get(name, ()), _compact(shape), part, shades.astype(np.float32))
+            assembly.add(name, _WORDS.get(name, ()), _compact(join(pieces)), part, shades.astype(np.float32))
     _add_markings(assembly, plan, rng)
 
 
@@ -98,12 +94,7 @@ def _add_markings(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> N
             z = plan.course.rise(s, side, plan.start) + 0.008
             shapes.append(sheet(np.concatenate([plan.course.flat(s, side), z[..., None]], axis=-1)))
     if shapes:
-        at = np.cumsum([0] + [len(v) for v, _ in shapes[:-1]])
-        joined = (
-            np.concatenate([v for v, _ in shapes]),
-            np.concatenate([t + k for (_, t), k in zip(shapes, at, strict=True)]),
-        )
-        assembly.surface("road", joined, _PAINT, ("white",))
+        assembly.surface("road", join(shapes), _PAINT, ("white",))
 
 
 def _quads(corners: np.ndarray) -> Shape:

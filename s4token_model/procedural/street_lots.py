@@ -7,7 +7,7 @@ import numpy as np
 from s4token_model.procedural.materials import pick
 from s4token_model.procedural.street_buildings import building
 from s4token_model.procedural.street_placement import StreetSite
-from s4token_model.procedural.street_plan import REACH, Crossing, Patch
+from s4token_model.procedural.street_plan import REACH, Patch
 from s4token_model.procedural.street_vegetation import hedge, plant, thicket
 
 BIN = "trash can:wheelie"
@@ -27,12 +27,13 @@ def add_fronts(site: StreetSite, side: int) -> None:
     s, terraced = -REACH[0] + 1, plan.kind == "town" and rng.random() < 0.6
     while s < REACH[0] - 6:
         width = rng.uniform(*_WIDTHS[plan.kind])
-        blocked = min((c for c in plan.crossings if side in c.sides and _meets(s, s + width, c)), key=_s, default=None)
-        if blocked:
-            reach = blocked.half + blocked.walk + 0.3
-            if blocked.s - reach - s > 6:
-                _add_lot(site, side, s, blocked.s - reach, inner, line, terraced)
-            s = max(blocked.s + reach, s) + 0.01
+        spans = [
+            (c.s - reach, c.s + reach) for c in plan.crossings if side in c.sides for reach in [c.half + c.walk + 0.3]
+        ]
+        if blocked := sorted(x for x in spans if s + width > x[0] and s < x[1]):
+            if blocked[0][0] - s > 6:
+                _add_lot(site, side, s, blocked[0][0], inner, line, terraced)
+            s = max(blocked[0][1], s) + 0.01
             continue
         if s + width > REACH[0] - 1:
             break
@@ -47,9 +48,8 @@ def add_background(site: StreetSite) -> None:
     for side in (1, -1):
         for s in np.arange(8 - REACH[0], REACH[0] - 6, 12.0):
             if rng.random() < 0.85 and not site.on_crossing(s, side, 7.0):
-                site.put(
-                    thicket(rng, rng.uniform(10, 13)), s, side * (edge + rng.uniform(0, 2)), rng.normal(0, 0.1), -0.5
-                )
+                things = thicket(rng, rng.uniform(10, 13))
+                site.put(things, s, side * (edge + rng.uniform(0, 2)), rng.normal(0, 0.1), -0.5)
         for end in (1, -1):
             for d in np.arange(half + 6, edge - 3, 11.0):
                 if rng.random() < 0.85:
@@ -61,15 +61,6 @@ def add_background(site: StreetSite) -> None:
             site.put(things, s, 0.0, turn, -0.5)
 
 
-def _s(crossing: Crossing) -> float:
-    return crossing.s
-
-
-def _meets(s0: float, s1: float, crossing: Crossing) -> bool:
-    reach = crossing.half + crossing.walk + 0.3
-    return s1 > crossing.s - reach and s0 < crossing.s + reach
-
-
 def _add_lot(site: StreetSite, side: int, s0: float, s1: float, inner: float, line: float, terraced: bool) -> None:
     plan, rng = site.plan, site.rng
     depth = line - inner
@@ -79,9 +70,8 @@ def _add_lot(site: StreetSite, side: int, s0: float, s1: float, inner: float, li
         gap = 0.0 if terraced else rng.uniform(0.5, 3.5)
         wide = min(s1 - s0 - 2 * gap, 24.0)
         deep = rng.uniform(8, 13)
-        kind = str(
-            rng.choice(["house", "block", "shed"], p=(0.35, 0.6, 0.05) if plan.kind == "town" else (0.82, 0.1, 0.08))
-        )
+        kinds = (0.35, 0.6, 0.05) if plan.kind == "town" else (0.82, 0.1, 0.08)
+        kind = str(rng.choice(["house", "block", "shed"], p=kinds))
         front = line + (rng.uniform(0, 0.6) if plan.kind == "town" else rng.uniform(0, 3.0))
         if wide > 4 and _put_building(site, side, (s0 + s1) / 2, front, wide, deep, kind):
             back = front + deep
@@ -133,12 +123,8 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
     if across:
         s, inner, outer = across
         length, middle = outer - inner, side * (inner + outer) / 2
-        things = (
-            hedge(rng, length, None, site.detail(s, middle))
-            if kind == "hedge"
-            else site.make(style, (length, None, None))
-        )
-        site.put(things, s, middle, np.pi / 2, 0.0)
+        made = site.make(style, (length, None, None)) if kind != "hedge" else None
+        site.put(made or hedge(rng, length, None, site.detail(s, middle)), s, middle, np.pi / 2, 0.0)
         return
     gate = rng.uniform(s0 + 1, max(s0 + 1.1, s1 - 4))
     height = rng.uniform(0.7, 2.2)
@@ -146,14 +132,8 @@ def _add_edge(site: StreetSite, side: int, s0: float, s1: float, d: float, chanc
         pieces = max(1, round((b - a) / 8))
         for k in range(pieces if b - a > 0.8 else 0):
             start, end = a + (b - a) * k / pieces, a + (b - a) * (k + 1) / pieces
-            middle, on = (
-                (start + end) / 2,
-                any(
-                    p.box[0] < end and p.box[1] > start and p.box[2] < side * (d + 0.3) < p.box[3]
-                    for p in site.plan.patches
-                ),
-            )
-            if on:
+            middle, off = (start + end) / 2, side * (d + 0.3)
+            if any(x[0] < end and x[1] > start and x[2] < off < x[3] for x in (p.box for p in site.plan.patches)):
                 continue
             if kind != "hedge":
                 site.put(site.make(style, (end - start, None, None)), middle, side * d, 0.0, 0.0)

@@ -44,16 +44,7 @@ class StreetSite:
         """How finely plants are made there: 1 near whoever scans, down to 0.2 far away."""
         return float(np.clip(16.0 / (np.hypot(s, d) + 0.1), 0.2, 1.0))
 
-    def put(
-        self,
-        things: list[Thing],
-        s: float,
-        d: float,
-        turn: float,
-        gap: float = 0.15,
-        force: bool = False,
-        z: float = 0.0,
-    ) -> bool:
+    def put(self, things: list[Thing], s: float, d: float, turn: float, gap: float = 0.15) -> bool:
         """Stand things that share a frame at (s, d), turned against the road; False when there is no space.
 
         `turn` is one of AHEAD, BACK, LEFT, RIGHT or another angle in radians.
@@ -64,11 +55,11 @@ class StreetSite:
         c, sn = np.cos(turn), np.sin(turn)
         mid = (low + high)[:2] / 2 if half[2] else np.zeros(2)
         at = (s + c * mid[0] - sn * mid[1], d + sn * mid[0] + c * mid[1])
-        if not force and not self.is_free(*at, half[:2], gap):
+        if not self.is_free(*at, half[:2], gap):
             return False
         self._taken.append((at[0] - half[0], at[0] + half[0], at[1] - half[1], at[1] + half[1]))
         heading = float(self.plan.course.heading(s))
-        offset = (*self.plan.course.flat(np.array(s), np.array(d)), self.plan.ground(s, d) + z)
+        offset = (*self.plan.course.flat(np.array(s), np.array(d)), self.plan.ground(s, d))
         for thing in things:
             self.things.thing(thing, heading + turn, offset)
         return True

@@ -7,6 +7,7 @@ frame has its origin on the road, x ahead. A plan says for every (s, d) what lie
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,11 +24,8 @@ class Course:
         swing, length, phase = rng.choice([0.0, 1.0]) * rng.uniform(0, 0.12), rng.uniform(15, 40), rng.uniform(0, 6.28)
         swing = min(swing, 0.006 * length)
         heading = bend * s + swing * (np.sin(s / length + phase) - np.sin(phase))
-        step = np.stack([np.cos(heading), np.sin(heading)], axis=1) * 0.5
-        line = np.cumsum(step, axis=0)
-        origin = line[np.argmin(np.abs(s))]
-        self._s, self._heading = s, heading
-        self._line = line - origin - [0.0, ego]
+        line = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1) * 0.5, axis=0)
+        self._s, self._heading, self._line = s, heading, line - line[np.argmin(np.abs(s))] - [0.0, ego]
         self._grade, self._round = rng.normal(0, 0.012), rng.normal(0, 0.00012)
         self._waves = rng.uniform(0.02, 0.16, 3), rng.normal(0, 0.05, (3, 2)), rng.uniform(0, 6.28, 3)
         self._fall = rng.uniform(0.012, 0.03)
@@ -63,8 +61,7 @@ def _bank(rng: np.random.Generator) -> float:
     return float(rng.choice([0.0, rng.uniform(0.03, 0.3), -rng.uniform(0.03, 0.3)], p=(0.5, 0.28, 0.22)))
 
 
-@dataclass(frozen=True)
-class Strip:
+class Strip(NamedTuple):
     """What lies beside the road from the last strip's edge up to `edge` m off its center line, `level` m higher."""
 
     name: str
@@ -72,8 +69,7 @@ class Strip:
     level: float
 
 
-@dataclass(frozen=True)
-class Crossing:
+class Crossing(NamedTuple):
     """A side street at s, `half` m to either side of it, with sidewalks `walk` m wide, towards `sides` (1 is left)."""
 
     s: float
@@ -82,8 +78,7 @@ class Crossing:
     sides: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(NamedTuple):
     """A rectangle (s0, s1, d0, d1) of another cover: a drive, a yard, a car park, a traffic island."""
 
     box: tuple[float, float, float, float]
@@ -113,12 +108,9 @@ class Plan:
 
     def strip(self, side: int, name: str) -> tuple[float, float] | None:
         """Inner and outer edge of the first strip of that name beside the road, None when there is none."""
-        inner = 0.0
-        for item in self.strips(side):
-            if item.name == name:
-                return inner, item.edge
-            inner = item.edge
-        return None
+        strips = self.strips(side)
+        inner = (0.0, *(item.edge for item in strips))
+        return next(((inner[k], item.edge) for k, item in enumerate(strips) if item.name == name), None)
 
     @property
     def half(self) -> float:
@@ -136,7 +128,15 @@ class Plan:
             kind[mine] = np.array([GROUND.index(x.name) for x in strips])[at[mine]]
             level[mine] = np.array([x.level for x in strips])[at[mine]]
         for crossing in self.crossings:
-            _lay_crossing(crossing, self, s, d, kind, level)
+            away = np.abs(s - crossing.s)
+            for side in crossing.sides:
+                beside = side * d > self.half
+                walk = beside & (away < crossing.half + crossing.walk) & (away >= crossing.half)
+                # Sidewalks turn the corner only where a kerb begins: never across a parking lane of the main road.
+                walk &= kind != GROUND.index("parking")
+                kind[walk], level[walk] = GROUND.index("sidewalk"), self.kerb
+                road = beside & (away < crossing.half)
+                kind[road], level[road] = GROUND.index("road"), 0.0
         for patch in self.patches:
             s0, s1, d0, d1 = patch.box
             inside = (s > s0) & (s < s1) & (d > d0) & (d < d1)
@@ -155,29 +155,13 @@ class Plan:
 
     def breaks(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the cells of the ground begin and end, along s and d: at every edge, and finer near the origin."""
-        s = [
-            -REACH[0],
-            REACH[0],
-            *(c.s + k for c in self.crossings for h in (c.half, c.half + c.walk) for k in (h, -h)),
-        ]
+        s = [c.s + k for c in self.crossings for h in (c.half, c.half + c.walk) for k in (h, -h)]
+        s += [-REACH[0], REACH[0]]
         d = [-REACH[1], REACH[1], 0.0, *(x.edge for x in self.left), *(-x.edge for x in self.right)]
         for patch in self.patches:
             s += patch.box[:2]
             d += patch.box[2:]
         return _refined(s, REACH[0], (1.0, 2.5), 25.0), _refined(d, REACH[1], (0.8, 2.5), 16.0)
-
-
-def _lay_crossing(crossing: Crossing, plan: Plan, s, d, kind: np.ndarray, level: np.ndarray) -> None:
-    """Write a side street and its sidewalks into covers."""
-    away = np.abs(s - crossing.s)
-    for side in crossing.sides:
-        beside = side * d > plan.half
-        walk = beside & (away < crossing.half + crossing.walk) & (away >= crossing.half)
-        # Sidewalks turn the corner only where a kerb begins: never across a parking lane of the main road.
-        walk &= kind != GROUND.index("parking")
-        kind[walk], level[walk] = GROUND.index("sidewalk"), plan.kerb
-        road = beside & (away < crossing.half)
-        kind[road], level[road] = GROUND.index("road"), 0.0
 
 
 def _refined(edges: list[float], reach: float, steps: tuple[float, float], near: float) -> np.ndarray:

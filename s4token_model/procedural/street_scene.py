@@ -39,8 +39,7 @@ def draw_plan(rng: np.random.Generator) -> Plan:
     if lane > 2.9 and rng.random() < 0.3:
         s, half = rng.choice([-1, 1]) * rng.uniform(9, 40), rng.uniform(0.4, 0.6)
         length = rng.uniform(3, 14)
-        clear = all(abs(s + length / 2 - c.s) > c.half + length / 2 for c in plan.crossings)
-        if clear:
+        if all(abs(s + length / 2 - c.s) > c.half + length / 2 for c in plan.crossings):
             plan.patches.append(Patch((s, s + length, -half, half), "traffic island", kerb))
     return plan
 
@@ -109,8 +108,7 @@ def park(site: StreetSite, side: int) -> None:
         if plan.kind == "country" or rng.random() < 0.45 or plan.lane < 2.6:
             return
         full, lane = rng.uniform(0.05, 0.45), (plan.half - 1.75, plan.half + (0.35 if rng.random() < 0.3 else 0.1))
-    wide = lane[1] - lane[0]
-    square = wide > 4
+    square = lane[1] - lane[0] > 4
     s = -70.0 + rng.uniform(0, 4)
     while s < 70:
         if rng.random() < full and not site.on_crossing(s, side * lane[1], 4.0):
@@ -185,9 +183,8 @@ def people(site: StreetSite, side: int) -> None:
         s, many = rng.uniform(-40, 40), int(rng.choice([1, 1, 4]))
         for k in range(many):
             turn = site.facing(side) + rng.normal(0, 0.15) if many > 1 else rng.choice([AHEAD, BACK])
-            site.put(
-                site.make("bicycle"), s + 0.65 * k, side * (walk[1] - (0.9 if many > 1 else 0.4)), float(turn), -0.1
-            )
+            d = side * (walk[1] - (0.9 if many > 1 else 0.4))
+            site.put(site.make("bicycle"), s + 0.65 * k, d, float(turn), -0.1)
     if rng.random() < 0.2:
         site.put(site.make("motorcycle"), rng.uniform(-40, 40), side * (walk[0] + 0.6), AHEAD, 0.05)
     if rng.random() < 0.3:

@@ -9,13 +9,11 @@ import numpy as np
 
 from s4token_model.procedural.catalog import split
 from s4token_model.procedural.materials import pick
-from s4token_model.procedural.mesh import Mesh, Shape, path, tube
+from s4token_model.procedural.mesh import Mesh, Shape, tube
 from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.types import Thing
 
 _GREENS = ((0.16, 0.32, 0.12), (0.24, 0.38, 0.14), (0.33, 0.42, 0.16), (0.12, 0.26, 0.14), (0.42, 0.40, 0.16))
-
-
 CAD = 0.3  # fraction of the trees and bushes that come from a bank; a laser passes ours as it does real ones
 _LIMITS = {"tree": ((0.5, 0.5, 3.0), (12.0, 12.0, 15.0)), "bush": ((0.3, 0.3, 0.3), (3.0, 3.0, 2.5))}  # sizes, m
 
@@ -53,12 +51,11 @@ def tree(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     wide = min(wide, 4.5)
     tips = _tips(kind, fork, clear, height, wide, rng)
     for tip in tips[: 14 if kind == "bare" else 8]:
-        m.add(
-            tube(fork if kind != "conifer" else (*lean * 0.5, tip[2]), tip, girth * 0.35, 5, girth * 0.12), "stem", wood
-        )
+        start = fork if kind != "conifer" else (*lean * 0.5, tip[2])
+        m.add(tube(start, tip, girth * 0.35, 5, girth * 0.12), "stem", wood)
     if kind == "bare":
         for tip in tips:
-            m.add(path([tip + rng.normal(0, 0.15, 3), tip + rng.normal(0, 0.5, 3)], 0.015, 3), "stem", wood)
+            m.add(tube(tip + rng.normal(0, 0.15, 3), tip + rng.normal(0, 0.5, 3), 0.015, 3), "stem", wood)
     trunk = m.thing("tree trunk", ("tall",) if height > 9 else ())
     crown = Mesh()
     count = int({"bare": 250, "young": 1000, "column": 1600}.get(kind, rng.uniform(2200, 4200)))

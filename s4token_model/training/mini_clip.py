@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from s4token_model import metrics
 from s4token_model.pipeline import clip_config
-from s4token_model.procedural import captions
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL
+from s4token_model.training import captions
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step
 from s4token_model.training.settings import MiniConfig
 from s4token_model.training.token_samples import Pictures, load_part

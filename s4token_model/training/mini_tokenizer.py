@@ -18,13 +18,13 @@ from s4token_model.config import Config
 from s4token_model.constants import SCANNET20
 from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import Tokenizer
-from s4token_model.procedural.captions import HELD_OUT, SYNONYMS
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
-from s4token_model.procedural.related_words import RELATED
 from s4token_model.training.batches import Batch, DrawConfig
+from s4token_model.training.captions import HELD_OUT, SYNONYMS
 from s4token_model.training.loop import Progress, cosine_rate, descend, stop_on_nan
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
 from s4token_model.training.procedural_samples import TrainingScenes
+from s4token_model.training.related_words import RELATED
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
 

@@ -20,9 +20,9 @@ from tqdm import tqdm
 from s4token_model import checkpoint, command_line
 from s4token_model.pipeline import clip, clip_config, known_words
 from s4token_model.procedural.classes import PROCEDURAL
-from s4token_model.procedural.synonyms import TRAINED_WORDS
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
+from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"

@@ -23,8 +23,8 @@ import torch
 from s4token_model import atomic, checkpoint, command_line, segmenter, stored_config, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
-from s4token_model.procedural.synonyms import TRAINED_WORDS
 from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, settings, targets
+from s4token_model.training.synonyms import TRAINED_WORDS
 
 YAML = "mini.yaml"  # in config/
 HELD_OUT_SCENES = 48

@@ -16,8 +16,8 @@ import safetensors
 import safetensors.numpy
 
 from s4token_model import atomic, bounded_files
-from s4token_model.procedural.captions import TEMPLATES
-from s4token_model.procedural.synonyms import plural
+from s4token_model.training.captions import TEMPLATES
+from s4token_model.training.synonyms import plural
 
 LIMIT = 256 << 20  # bytes of a file of taught words
 STEPS = 127  # of a component in [0, 1] in the file

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.procedural.classes import PROCEDURAL
-from s4token_model.procedural.related_words import RELATED
-from s4token_model.procedural.synonyms import HYPERNYMS, SYNONYMS
+from s4token_model.training.related_words import RELATED
+from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS
 from scripts.words.wordnet import ARTIFACT, PHYSICAL, Nouns
 
 # Which sense a class name has, where it is not the first one of a thing; counted from 1

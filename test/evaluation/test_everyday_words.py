@@ -10,8 +10,8 @@ import pytest
 from s4token_model import constants, words
 from s4token_model.evaluation import everyday_words, prompts
 from s4token_model.evaluation.segmentation import LabeledCloud
-from s4token_model.procedural.related_words import RELATED
-from s4token_model.procedural.synonyms import SYNONYMS, TRAINED_WORDS
+from s4token_model.training.related_words import RELATED
+from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 
 FROZEN = "53412c2786eae2bb5df684900914d9093eeebbe1dedab012e6bb99aec5dfc3db"
 

@@ -12,6 +12,7 @@ from s4token_model.procedural import scenes as synthetic
 from s4token_model.procedural.classes import INDOOR, PARTS, PROCEDURAL, SCANNET20, STRUCTURE
 from s4token_model.procedural.mesh import box, doubled_areas, loft, soft_box, tube
 from s4token_model.procedural.room_placement import Site
+from s4token_model.procedural.scene_builder import Assembly
 
 SEEDS = range(25)
 
@@ -153,16 +154,20 @@ def test_plans_close_around_their_cells():
             assert plan.inside(p - 1e-4, p + 1e-4) and not plan.inside(p - 0.02 * w.normal, p - 0.02 * w.normal + 1e-4)
 
 
-def test_merging_keeps_labels_and_bounds():
-    a, b = synthetic.make_object(1, "chair"), synthetic.make_object(2, "table")
-    both = synthetic.merge([a, b])
-    assert [i.name for i in both.instances] == ["chair", "table"]
-    assert len(both.triangles) == len(a.triangles) + len(b.triangles)
-    assert both.instance.max() == 1
-    for merged, alone in zip(both.instances, (a.instances[0], b.instances[0]), strict=True):
-        assert np.allclose(merged.low, alone.low) and np.allclose(merged.high, alone.high)
-    with pytest.raises(ValueError, match="nothing to merge"):
-        synthetic.merge([])
+def test_putting_assemblies_together_keeps_labels_and_bounds():
+    parts = []
+    for name in ("chair", "table"):
+        assembly = Assembly()
+        assembly.thing(catalog.make_thing(name, np.random.default_rng(1)), 0.3, (1.0, 2.0, 0.0))
+        parts.append(assembly)
+    alone = [assembly.scene("room", 0) for assembly in parts]
+    both = parts[0].with_all(parts[1]).scene("room", 0)
+    assert [i.name for i in both.instances] == ["chair", "table"] and both.instance.max() == 1
+    assert len(both.triangles) == sum(len(scene.triangles) for scene in alone)
+    for joined, scene in zip(both.instances, alone, strict=True):
+        assert np.allclose(joined.low, scene.instances[0].low) and np.allclose(joined.high, scene.instances[0].high)
+    second = both.vertices[both.triangles[both.instance == 1]]
+    assert np.array_equal(second, alone[1].vertices[alone[1].triangles])
 
 
 def test_primitives_have_the_area_they_should():
@@ -172,5 +177,5 @@ def test_primitives_have_the_area_they_should():
     )
     sphere = loft([(np.sin(t), np.cos(t), np.cos(t), 0, 0) for t in np.linspace(-np.pi / 2, np.pi / 2, 40)], 2.0, 60)
     assert np.isclose(doubled_areas(*sphere).sum() / 2, 4 * np.pi, rtol=0.01)
-    vertices, _ = soft_box((-1, -1, 0), (1, 1, 0.5), 0.1)
+    vertices, _ = soft_box(np.array([-1, -1, 0]), np.array([1, 1, 0.5]), 0.1)
     assert np.allclose(vertices.min(0), (-1, -1, 0)) and np.allclose(vertices.max(0), (1, 1, 0.5))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from s4token_model.datasets import semantickitti
-from s4token_model.procedural import captions, street_buildings, street_scene, street_vegetation
 from s4token_model.procedural import scenes as synthetic
+from s4token_model.procedural import street_buildings, street_scene, street_vegetation
 from s4token_model.procedural.catalog import make_outdoors
 from s4token_model.procedural.classes import GROUND, INDOOR, PARTS, PROCEDURAL, SEMANTICKITTI_PROCEDURAL, STREET
 from s4token_model.procedural.mesh import doubled_areas
@@ -20,6 +20,7 @@ from s4token_model.sensors import scans as sensors
 from s4token_model.sensors.camera_poses import street_positions
 from s4token_model.sensors.raycast import Caster
 from s4token_model.sensors.spinning_lidar import HDL64
+from s4token_model.training import captions
 from s4token_model.training.settings import MiniConfig
 
 SEEDS = (0, 1, 7, 11, 12)

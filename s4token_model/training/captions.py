@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from s4token_model.procedural.classes import GROUND, STREET
-from s4token_model.procedural.synonyms import (
+from s4token_model.procedural.types import Instance
+from s4token_model.training.synonyms import (
     HELD_OUT,
     HYPERNYMS,
     MASS,
@@ -18,7 +19,6 @@ from s4token_model.procedural.synonyms import (
     plural,
     with_article,
 )
-from s4token_model.procedural.types import Instance
 
 __all__ = ["HELD_OUT", "HYPERNYMS", "SYNONYMS", "TEMPLATES", "caption", "noun_phrase", "relation", "scene_caption"]
 
@@ -189,7 +189,7 @@ def _plain(a: Instance) -> str:
 def _word(name: str, rng: np.random.Generator, synonyms: float, hypernyms: float) -> str:
     """A word for a class: its name, a synonym, or a general term."""
     if name not in SYNONYMS:
-        raise ValueError(f"no words are known for the class {name!r}; add it to SYNONYMS in words.py")
+        raise ValueError(f"no words are known for the class {name!r}; add it to SYNONYMS in synonyms.py")
     chance = rng.random()
     general = [word for word, members in HYPERNYMS.items() if name in members] if chance < hypernyms else []
     if general:

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from s4token_model.procedural import captions, synonyms
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.procedural.types import Instance
+from s4token_model.training import captions, synonyms
 
 
 def thing(name, low, high, attributes=()):
@@ -135,5 +135,5 @@ def test_same_seed_same_caption():
 
 
 def test_an_unknown_class_is_refused_with_the_fix():
-    with pytest.raises(ValueError, match=r"'unicorn'.*words\.py"):
+    with pytest.raises(ValueError, match=r"'unicorn'.*synonyms\.py"):
         captions.caption("unicorn", (), np.random.default_rng(0))
