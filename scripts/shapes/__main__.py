@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from s4token_model import atomic
@@ -30,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     atomic.check_folder(options.out)
     with tempfile.TemporaryDirectory() as scratch:
         jobs = list(_jobs(known, models, folders, Path(scratch)))
-        shapes = _built([(*job, options.triangles) for job in jobs], options.workers)
+        built = bank.build_shapes([(*job, options.triangles) for job in jobs], options.workers)
+    shapes = [shape for shape in built if not isinstance(shape, str)]
+    print(*(reason for reason in built if isinstance(reason, str)), sep="\n")
     if not shapes:
         print("make shapes: no source is there; install sweethome3d-furniture or give --source NAME=PATH")
         return 1
@@ -93,26 +93,6 @@ def _library(source, root: Path, scratch: Path) -> tuple[dict[str, catalogs.Entr
     if not library.is_file():
         return {}, ""
     return catalogs.library_entries(library, scratch / name), sources.file_sha256(library)
-
-
-def _built(jobs: list[tuple], workers: int) -> list[bank.Shape]:
-    """The shapes of the jobs, without those that cannot be read, which get a line."""
-    if workers == 1:
-        built = list(map(_shape_or_reason, jobs))
-    else:  # spawned: Open3D's threads do not survive a fork
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            built = list(pool.map(_shape_or_reason, jobs))
-    for reason in built:
-        if isinstance(reason, str):
-            print(reason)
-    return [shape for shape in built if not isinstance(shape, str)]
-
-
-def _shape_or_reason(job: tuple) -> bank.Shape | str:
-    try:
-        return bank.build_shape(*job)
-    except ValueError as error:
-        return f"{job[0].name}: {job[1].model} skipped: {error}"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +56,22 @@ def build_shape(source: Source, model: Model, entry: Entry, triangles: int) -> S
         mesh.color,
         parts.part_ids(mesh, model.label),
     )
+
+
+def build_shapes(jobs: list[tuple], workers: int) -> list[Shape | str]:
+    """For each of the arguments of build_shape, the shape, or a line that says why there is none."""
+    if workers == 1:
+        return [_shape_or_reason(job) for job in jobs]
+    # Spawned: Open3D's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_shape_or_reason, jobs))
+
+
+def _shape_or_reason(job: tuple) -> Shape | str:
+    try:
+        return build_shape(*job)
+    except ValueError as error:
+        return f"{job[0].name}: {job[1].model} skipped: {error}"
 
 
 def _fewer(mesh: meshes.Mesh, label: str, triangles: int) -> meshes.Mesh:
