@@ -103,6 +103,15 @@ def test_the_rotation_of_the_catalogue_and_that_of_the_table_are_applied(library
     assert back_of(quarter)[0] < -0.12 and np.allclose(np.ptp(quarter.vertices, axis=0), [0.44, 0.40, 0.90], atol=2e-3)
 
 
+def test_processes_build_the_same_shapes_and_say_why_there_is_none(library, tmp_path):
+    entry = catalogs.library_entries(library, tmp_path / "out")["chair"]
+    model = sources.Model(SOURCE.name, "chair", "chair", 0.0, "", "", "")
+    jobs = [(SOURCE, model, entry, 1500), (SOURCE, model, entry._replace(path=tmp_path / "gone.obj"), 1500)]
+    for workers in (1, 2):
+        shape, reason = bank.build_shapes(jobs, workers)
+        assert np.array_equal(shape.vertices, shape_of(library, tmp_path).vertices) and "gone.obj" in reason
+
+
 def test_the_upward_side_of_the_seat_is_named(library, tmp_path):
     shape = shape_of(library, tmp_path)
     seat = shape.triangles[shape.part == PARTS.index("seat")]

@@ -30,7 +30,9 @@ def page(manifest: dict) -> str:
         if creators != {source["attribution"]}:
             text += ". Models by " + ", ".join(sorted(creators, key=str.lower))
         names.append(
-            textwrap.fill(text + ".", 118, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
+            textwrap.fill(
+                text.rstrip(".") + ".", 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+            )
         )
     return "\n".join(
         [
