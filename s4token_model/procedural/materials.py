@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ _WOODS = (("brown", (0.45, 0.29, 0.16)), ("brown", (0.31, 0.18, 0.10)), ("brown"
           ("brown", (0.50, 0.33, 0.20)), ("white", (0.90, 0.88, 0.84)), ("black", (0.12, 0.09, 0.08)))  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Paint:
+class Paint(NamedTuple):
     """A color rgb (3,) float64 in [0, 1] with the true words for it, e.g. ("brown", "wooden")."""
 
     rgb: np.ndarray
@@ -34,9 +33,7 @@ def pick(rng: np.random.Generator, options):
 
 
 def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS), *words: str) -> Paint:
-    """A slightly varied color out of `names` (a tuple or one string separated by spaces), described by it and
-    `words`.
-    """
+    """A slightly varied color out of `names` (or one string separated by spaces), described by it and `words`."""
     name = pick(rng, names.split() if isinstance(names, str) else names)
     rgb = np.array(COLORS[name]) * rng.uniform(0.82, 1.12) + rng.normal(0, 0.02, 3)
     return Paint(np.clip(rgb, 0.02, 0.98), (name, *words))
@@ -45,9 +42,8 @@ def paint(rng: np.random.Generator, names: str | tuple[str, ...] = tuple(COLORS)
 def wood(rng: np.random.Generator) -> Paint:
     """A color of natural or painted wood."""
     name, rgb = pick(rng, _WOODS)
-    return Paint(
-        np.clip(np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3), 0.02, 0.98), (name, "wooden")
-    )
+    rgb = np.array(rgb) * rng.uniform(0.85, 1.12) + rng.normal(0, 0.012, 3)
+    return Paint(np.clip(rgb, 0.02, 0.98), (name, "wooden"))
 
 
 _PALETTES = {

@@ -15,19 +15,15 @@ Size = tuple["float | None", "float | None", "float | None"]  # width, depth, he
 
 @dataclass(frozen=True)
 class Thing:
-    """One object before it is placed: base at z = 0, centered in x and y, its front facing -y.
-
-    vertices (V, 3) float32 m, triangles (T, 3) int32, part (T,) int16 index into `parts`, color (T, 3) float32 in [0,
-    1].
-    """
+    """One object before it is placed: base at z = 0, centered in x and y, its front facing -y."""
 
     name: str  # class name, e.g. "chair"
     attributes: tuple[str, ...]  # true adjectives, e.g. ("red", "wooden", "round")
     parts: tuple[str, ...]  # e.g. ("seat", "back", "leg")
-    vertices: np.ndarray
-    triangles: np.ndarray
-    part: np.ndarray
-    color: np.ndarray
+    vertices: np.ndarray  # (V, 3) float32 m
+    triangles: np.ndarray  # (T, 3) int32
+    part: np.ndarray  # (T,) int16 index into `parts`
+    color: np.ndarray  # (T, 3) float32 in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -42,38 +38,30 @@ class Instance:
 
 @dataclass(frozen=True)
 class Scene:
-    """Triangles of a whole scene with their labels.
-
-    vertices (V, 3) float32 m; triangles (T, 3) int32; label (T,) int16 index into `names`; instance (T,) int32 index
-    into `instances`; part (T,) int16 index into `part_names`; color (T, 3) float32 in [0, 1].
-    """
+    """Triangles of a whole scene with their labels."""
 
     kind: str  # "room", "object", "street"
     seed: int
     names: tuple[str, ...]
     part_names: tuple[str, ...]
     instances: tuple[Instance, ...]
-    vertices: np.ndarray
-    triangles: np.ndarray
-    label: np.ndarray
-    instance: np.ndarray
-    part: np.ndarray
-    color: np.ndarray
+    vertices: np.ndarray  # (V, 3) float32 m
+    triangles: np.ndarray  # (T, 3) int32
+    label: np.ndarray  # (T,) int16 index into `names`
+    instance: np.ndarray  # (T,) int32 index into `instances`
+    part: np.ndarray  # (T,) int16 index into `part_names`
+    color: np.ndarray  # (T, 3) float32 in [0, 1]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A point cloud of a scene as a sensor sees it.
+    """A point cloud of a scene as a sensor sees it, with indices as in `Scene`."""
 
-    xyz (H, 3) float32 m; rgb (H, 3) float32 in [0, 1]; label (H,) int16; instance (H,) int32; part (H,) int16, indices
-    as in `Scene`.
-    """
-
-    xyz: np.ndarray
-    rgb: np.ndarray
-    label: np.ndarray
-    instance: np.ndarray
-    part: np.ndarray
+    xyz: np.ndarray  # (H, 3) float32 m
+    rgb: np.ndarray  # (H, 3) float32 in [0, 1]
+    label: np.ndarray  # (H,) int16
+    instance: np.ndarray  # (H,) int32
+    part: np.ndarray  # (H,) int16
 
     def take(self, which: np.ndarray) -> Scan:
         """The points of a mask or of indices."""
@@ -82,13 +70,11 @@ class Scan:
 
 @dataclass(frozen=True)
 class View:
-    """One posed RGB-D frame: rgb (h, w, 3) uint8; depth (h, w) float32 m along the optical axis, 0 = none; label (h, w)
-    int16 and instance (h, w) int32, -1 = none; pose (4, 4) float64 camera-to-world; intrinsics (3, 3) float64
-    pixels."""
+    """One posed RGB-D frame."""
 
-    rgb: np.ndarray
-    depth: np.ndarray
-    label: np.ndarray
-    instance: np.ndarray
-    pose: np.ndarray
-    intrinsics: np.ndarray
+    rgb: np.ndarray  # (h, w, 3) uint8
+    depth: np.ndarray  # (h, w) float32 m along the optical axis, 0 = none
+    label: np.ndarray  # (h, w) int16, -1 = none
+    instance: np.ndarray  # (h, w) int32, -1 = none
+    pose: np.ndarray  # (4, 4) float64 camera-to-world
+    intrinsics: np.ndarray  # (3, 3) float64 pixels

@@ -5,24 +5,17 @@ Everything works on stacks of images: depth (n, h, w) float32 meters along the o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 # Share of measurements that materials swallow: light passes glass, leaves mirrors, and is lost on black screens.
 SWALLOWED = {
-    "window": 0.6,
-    "mirror": 0.7,
-    "television": 0.45,
-    "monitor": 0.4,
-    "bottle": 0.3,
-    "oven": 0.2,
-    "curtain": 0.05,
-}
+    "window": 0.6, "mirror": 0.7, "television": 0.45, "monitor": 0.4, "bottle": 0.3, "oven": 0.2, "curtain": 0.05,
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class DepthSensor:
+class DepthSensor(NamedTuple):
     """The quality of one scan. Lengths in meters, angles in degrees, the rest shares."""
 
     far: float  # nothing beyond
@@ -58,14 +51,7 @@ class DepthSensor:
         )
 
 
-def measure(
-    depth: np.ndarray,
-    incidence: np.ndarray,
-    luma: np.ndarray,
-    swallowed: np.ndarray,
-    sensor: DepthSensor,
-    rng: np.random.Generator,
-) -> np.ndarray:
+def measure(depth, incidence, luma, swallowed, sensor: DepthSensor, rng: np.random.Generator) -> np.ndarray:
     """The depth (n, h, w) float32 a sensor reports for true `depth` (inf = nothing); 0 where it reports nothing.
 
     incidence: |cos| between ray and normal; luma: brightness in [0, 1]; swallowed: share lost to the material; all

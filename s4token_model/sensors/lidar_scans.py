@@ -16,11 +16,7 @@ IMAGES, MAPS = 0.45, 0.1  # fractions of the scans of streets
 
 
 def scan_lidar(
-    scene: Scene,
-    rng: np.random.Generator,
-    lidar: Lidar | None = None,
-    eye: np.ndarray | None = None,
-    caster: Caster | None = None,
+    scene: Scene, rng: np.random.Generator, lidar: Lidar | None = None, eye=None, caster: Caster | None = None
 ) -> Scan:
     """One turn of a spinning LiDAR, by default KITTI's on streets and a robot's of 16 to 64 beams elsewhere.
 

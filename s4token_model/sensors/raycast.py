@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ def _spread_directions(count: int) -> np.ndarray:
 AROUND = _spread_directions(128)
 
 
-@dataclass(frozen=True)
-class Hits:
+class Hits(NamedTuple):
     """What rays met: distance (...,) in lengths of the ray's direction, inf = nothing; triangle (...,) int64, -1."""
 
     distance: np.ndarray
@@ -106,12 +105,6 @@ def world_rays(poses: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.nda
     return poses[:, None, None, :3, 3].astype(np.float32), local @ turn
 
 
-def unproject(depth: np.ndarray, pose: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (h, w, 3) float64 in the scene's frame of a depth image (h, w) in meters; depth 0 gives the camera."""
-    local = pixel_rays(matrix, depth.shape) * np.asarray(depth, dtype=np.float64)[..., None]
-    return local @ pose[:3, :3].T + pose[:3, 3]
-
-
 def look_at(eye: np.ndarray, target: np.ndarray, roll: float | np.ndarray = 0.0) -> np.ndarray:
     """Camera-to-world poses (..., 4, 4) at `eye` (..., 3) facing `target` (..., 3), level but for `roll` radians.
 
@@ -127,21 +120,13 @@ def look_at(eye: np.ndarray, target: np.ndarray, roll: float | np.ndarray = 0.0)
     right /= np.linalg.norm(right, axis=-1, keepdims=True)
     down = np.cross(forward, right)
     cosine, sine = np.cos(roll)[..., None], np.sin(roll)[..., None]
+    columns = cosine * right + sine * down, cosine * down - sine * right, forward, np.broadcast_to(eye, forward.shape)
     pose = np.zeros((*forward.shape[:-1], 4, 4))
-    pose[..., :3, 0] = cosine * right + sine * down
-    pose[..., :3, 1] = cosine * down - sine * right
-    pose[..., :3, 2] = forward
-    pose[..., :3, 3] = eye
-    pose[..., 3, 3] = 1
+    pose[..., :3, :], pose[..., 3, 3] = np.stack(columns, axis=-1), 1
     return pose
 
 
 def as_scan(scene: Scene, xyz: np.ndarray, rgb: np.ndarray, triangle: np.ndarray) -> Scan:
     """Points with the labels of the triangles they lie on."""
-    return Scan(
-        xyz.astype(np.float32),
-        np.clip(rgb, 0, 1).astype(np.float32),
-        scene.label[triangle].astype(np.int16),
-        scene.instance[triangle].astype(np.int32),
-        scene.part[triangle].astype(np.int16),
-    )
+    colors = np.clip(rgb, 0, 1).astype(np.float32)
+    return Scan(xyz.astype(np.float32), colors, scene.label[triangle], scene.instance[triangle], scene.part[triangle])

@@ -17,13 +17,7 @@ STYLES = ("color", "geometry")
 
 
 def render_views(
-    scene: Scene,
-    rng: np.random.Generator,
-    n: int,
-    size: tuple[int, int] = (240, 320),
-    style: str = "color",
-    caster: Caster | None = None,
-    fov: float = 60.0,
+    scene: Scene, rng: np.random.Generator, n: int, size=(240, 320), style="color", caster=None, fov: float = 60.0
 ) -> list[View]:
     """n pictures of `size` (h, w) with depth, labels and poses; `fov` is the horizontal field of view in degrees.
 
@@ -97,23 +91,15 @@ def look_at_instance(
     score = (scene.instance[hits.triangle] == instance).mean(1)
     away = np.linalg.norm(eyes - center, axis=1)
     scale = 1.5 if scene.kind != "street" else 6.0
-    score = np.where(
-        (score > 0) & (away > 0.4), (score + 0.2) * np.exp(-np.abs(away - max(1.0, 1.2 * extent)) / scale), 0
-    )
+    near = np.exp(-np.abs(away - max(1.0, 1.2 * extent)) / scale)
+    score = np.where((score > 0) & (away > 0.4), (score + 0.2) * near, 0)
     if not score.any():
         return None
     eye = eyes[rng.choice(len(eyes), p=score / score.sum())]
     return look_at(eye, center + rng.normal(0, 0.08 + 0.05 * extent, 3), rng.normal(0, 0.03))
 
 
-def render(
-    caster: Caster,
-    pose: np.ndarray,
-    matrix: np.ndarray,
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    style: str = "color",
-) -> View:
+def render(caster: Caster, pose, matrix, size: tuple[int, int], rng: np.random.Generator, style="color") -> View:
     """One picture of `size` (h, w) from camera-to-world `pose` (4, 4) with `matrix` (3, 3) in pixels."""
     if style not in STYLES:
         raise ValueError(f"unknown style {style!r}; use one of {', '.join(STYLES)}")
@@ -190,8 +176,7 @@ def _background(size: tuple[int, int], rng: np.random.Generator, sky: bool = Fal
     """A plain wall of light with a soft gradient, or a sky, (h, w, 3)."""
     top, bottom = rng.uniform(0.05, 1.0) + rng.normal(0, 0.06, (2, 3))
     if sky:
-        top, bottom = np.array([[0.45, 0.62, 0.85], [0.82, 0.86, 0.9]]) * rng.uniform(0.6, 1.05) + rng.normal(
-            0, 0.04, 3
-        )
+        blue = np.array([[0.45, 0.62, 0.85], [0.82, 0.86, 0.9]])
+        top, bottom = blue * rng.uniform(0.6, 1.05) + rng.normal(0, 0.04, 3)
     mix = np.linspace(0, 1, size[0])[:, None, None]
     return np.broadcast_to(top * (1 - mix) + bottom * mix, (*size, 3))

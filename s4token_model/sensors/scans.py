@@ -43,11 +43,7 @@ def augment(scan: Scan, rng: np.random.Generator, tilt: float = 1.5, bend: float
 
 
 def scan_depth(
-    scene: Scene,
-    rng: np.random.Generator,
-    points: int = 50000,
-    caster: Caster | None = None,
-    sensor: DepthSensor | None = None,
+    scene: Scene, rng: np.random.Generator, points: int = 50000, caster: Caster | None = None, sensor=None
 ) -> Scan:
     """A room as a fused RGB-D reconstruction such as ScanNet's: at most `points` vertices, unseen regions missing.
 
@@ -166,9 +162,8 @@ def _mesh_like(
     names = [thing.name for thing in scene.instances]
     roughness = surface_roughness.amplitudes(names, rng, rng.uniform(0.4, 1.3))
     xyz = surface_roughness.roughen(xyz[keep] @ turn, instance, roughness, rng)
-    xyz = surface_roughness.bulge(
-        xyz, instance, surface_roughness.amplitudes(names, rng, rng.uniform(0.4, 1.3), lumps=True), rng
-    )
+    lumps = surface_roughness.amplitudes(names, rng, rng.uniform(0.4, 1.3), lumps=True)
+    xyz = surface_roughness.bulge(xyz, instance, lumps, rng)
     return as_scan(scene, xyz, rgb[keep], example[code[keep]])
 
 

@@ -15,21 +15,11 @@ LUMP_SHARE = 0.45  # of the surface, about, that is not as it should be
 # Roughness in m, rms, log-uniform per instance, by class; so that the thickness of 20 neighboring points is that of
 # ScanNet's: floors 2 mm, walls and doors 5, cabinets, sofas and beds 7, chairs 9, tables 11.
 ROUGHNESS = {
-    "floor": (0.0, 0.001),
-    "wall": (0.0006, 0.006),
-    "ceiling": (0.0006, 0.006),
-    "whiteboard": (0.0006, 0.003),
-    "door": (0.0006, 0.005),
-    "picture": (0.0006, 0.004),
-    "window": (0.004, 0.016),
-    "cabinet": (0.0008, 0.012),
-    "refrigerator": (0.0006, 0.005),
-    "desk": (0.004, 0.018),
-    "table": (0.004, 0.018),
-    "bed": (0.003, 0.01),
-    "chair": (0.004, 0.012),
-    "sofa": (0.002, 0.01),
-}
+    "floor": (0.0, 0.001), "wall": (0.0006, 0.006), "ceiling": (0.0006, 0.006), "whiteboard": (0.0006, 0.003),
+    "door": (0.0006, 0.005), "picture": (0.0006, 0.004), "window": (0.004, 0.016), "cabinet": (0.0008, 0.012),
+    "refrigerator": (0.0006, 0.005), "desk": (0.004, 0.018), "table": (0.004, 0.018), "bed": (0.003, 0.01),
+    "chair": (0.004, 0.012), "sofa": (0.002, 0.01),
+}  # fmt: skip
 OTHERS = (0.002, 0.012)  # everything else
 # The same of lumps, where they are.
 LUMPS = {"floor": (0.005, 0.03), "wall": (0.015, 0.08), "ceiling": (0.015, 0.08), "door": (0.01, 0.06)}

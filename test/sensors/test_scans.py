@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("embreex", reason="embreex, which has wheels for x86_64, is needed to cast rays")
 
-from s4token_model.io.depth_image import project
+from s4token_model.io.depth_image import project, unproject
 from s4token_model.kernels import voxel_fusion
 from s4token_model.procedural.types import Instance, Scene
 from s4token_model.sensors import camera_poses, depth_noise, rgbd_views, scans
-from s4token_model.sensors.raycast import Caster, intrinsics, look_at, unproject
+from s4token_model.sensors.raycast import Caster, intrinsics, look_at
 
 NAMES = ("wall", "floor", "ceiling", "table", "cabinet", "window")
 SIZE = np.array([5.0, 4.0, 2.6])
@@ -76,7 +76,7 @@ def test_depth_of_an_empty_room_is_analytic():
     scene = box_scene([("wall", (0, 0, 0), SIZE, slice(None))])
     eye, matrix, size = np.array([2.0, 1.5, 1.2]), intrinsics((48, 64), 70.0), (48, 64)
     view = rgbd_views.render(Caster(scene), look_at(eye, [4.0, 3.0, 1.0]), matrix, size, np.random.default_rng(0))
-    rays = unproject(np.ones(size), view.pose, matrix) - eye
+    rays = unproject(np.ones(size), matrix, view.pose) - eye
     with np.errstate(divide="ignore"):
         exits = np.where(rays > 0, (SIZE - eye) / rays, -eye / rays)
     np.testing.assert_allclose(view.depth, exits.min(-1), rtol=1e-4)
@@ -100,7 +100,7 @@ def test_rays_meet_the_nearest_triangle_or_nothing(room, caster):
 def test_projecting_unprojected_depth_gives_the_pixels_back():
     matrix, rng = intrinsics((20, 30), 60.0), np.random.default_rng(0)
     pose, depth = look_at(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 0.0]), 0.2), rng.uniform(0.5, 4, (20, 30))
-    pixels, back = project(unproject(depth, pose, matrix).reshape(-1, 3), pose, matrix)
+    pixels, back = project(unproject(depth, matrix, pose).reshape(-1, 3), pose, matrix)
     np.testing.assert_allclose(back.reshape(20, 30), depth, atol=1e-9)
     v, u = np.mgrid[:20, :30]
     np.testing.assert_allclose(pixels, np.stack([u.ravel(), v.ravel()], 1), atol=1e-6)
@@ -235,7 +235,7 @@ def test_cameras_stand_in_free_space(room, caster):
 def test_views_agree_with_the_scene(room, caster, style):
     for view in rgbd_views.render_views(room, np.random.default_rng(0), 3, (60, 80), style, caster):
         assert view.rgb.shape == (60, 80, 3) and view.rgb.dtype == np.uint8 and view.depth.dtype == np.float32
-        xyz = unproject(view.depth, view.pose, view.intrinsics)
+        xyz = unproject(view.depth, view.intrinsics, view.pose)
         hit = view.depth > 0
         assert hit.all()
         assert surface_distance(room, xyz[hit]).min(1).max() < 1e-3
