@@ -28,9 +28,7 @@ def tables() -> Maker:
     return Maker(*(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("rooms.txt", "streets.txt")))
 
 
-def make_thing(
-    name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind: str = "", size: Size | None = None
-) -> Thing:
+def make_thing(name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind="", size=None) -> Thing:
     """A random thing of class `name`, base at z = 0, centered in x and y, its front facing -y.
 
     It is of a `kind` and a size (width, depth, height) m, where these are given. Most are of the bank `shapes`, if
@@ -42,7 +40,7 @@ def make_thing(
 
 
 def make_outdoors(
-    name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind: str = "", size: Size | None = None
+    name: str, rng: np.random.Generator, shapes: ShapeBank | None = None, kind="", size: Size | None = None
 ) -> list[Thing]:
     """What stands on a street as one: a car, a sign and its pole, somebody on a bicycle; the base at z = 0."""
     if name in CYCLES:

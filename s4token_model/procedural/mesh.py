@@ -108,12 +108,11 @@ def tube(start, end, radius: float, n: int = 7, end_radius: float | None = None)
     return sheet(points)
 
 
-def prism(outline, z0: float, z1: float) -> Shape:
-    """An upright prism over an outline (K, 2) that is star-shaped about its mean."""
-    ring = np.array([*outline, outline[0]], dtype=np.float64)
-    middle = np.broadcast_to(ring[:-1].mean(0), ring.shape)
-    levels = [(middle, z0), (ring, z0), (ring, z1), (middle, z1)]
-    return sheet(np.stack([np.column_stack([xy, np.full(len(xy), z)]) for xy, z in levels]))
+def quads(corners) -> Shape:
+    """Two triangles for each of the quads (Q, 4, 3)."""
+    vertices = np.asarray(corners, dtype=np.float64).reshape(-1, 3)
+    first = np.arange(0, len(vertices), 4)[:, None, None]
+    return vertices, (first + [[0, 1, 2], [0, 2, 3]]).reshape(-1, 3).astype(np.int32)
 
 
 def blob(radius, rng: np.random.Generator, lumps: float = 0.25, n: int = 10) -> Shape:

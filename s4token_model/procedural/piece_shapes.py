@@ -133,12 +133,6 @@ def _cover(low, high, numbers, rng: np.random.Generator) -> Shape:
     return sheet(np.stack([x, y, high[2] + np.where(hang > 0, -hang, np.maximum(folds, -0.01) + 0.03)], -1))
 
 
-def _mat(low, high, numbers, rng: np.random.Generator) -> Shape:
-    """A rug with slight waves."""
-    x, y = np.meshgrid(np.linspace(low[0], high[0], 12), np.linspace(low[1], high[1], 12), indexing="ij")
-    return sheet(np.stack([x, y, 0.012 + np.maximum(rumple(x, y, rng, 0.008, 0.8), -0.006)], -1))
-
-
 def _leaves(low, high, numbers, rng: np.random.Generator) -> Rows:
     """The leaves of a potted plant, bent outwards from the middle of the box's bottom."""
     count, h = int(rng.integers(12, 45)), high[2] - low[2]
@@ -155,11 +149,6 @@ def _leaves(low, high, numbers, rng: np.random.Generator) -> Rows:
     return [(join([sheet(leaf) for leaf in points]), None, np.clip(shades, 0, 1))]
 
 
-def _colorful(boxes: list[Shape], rng: np.random.Generator) -> Rows:
-    """Boxes, each of a color of its own."""
-    return [(join(boxes), None, np.repeat([paint(rng).rgb for _ in boxes], 12, axis=0))] if boxes else []
-
-
 def _books(low, high, numbers, rng: np.random.Generator) -> Rows:
     """Standing books from the left of the box, numbers[0] percent of it (100), backs to the front."""
     limit, x, shapes = low[0] + (high[0] - low[0]) * (numbers[0] / 100 if numbers else 1.0), low[0], []
@@ -168,16 +157,7 @@ def _books(low, high, numbers, rng: np.random.Generator) -> Rows:
         front = high[1] - (high[1] - low[1]) * rng.uniform(0.6, 0.95)
         shapes.append(box((x, front, low[2]), (x + t, high[1], low[2] + h)))
         x += t + (rng.uniform(0.02, 0.15) if rng.random() < 0.08 else 0.002)
-    return _colorful(shapes, rng)
-
-
-def _stack(low, high, numbers, rng: np.random.Generator) -> Rows:
-    """Lying books, one on the other."""
-    edges, shapes = np.linspace(low[2], high[2], int(rng.integers(1, 7)) + 1), []
-    for z0, z1 in zip(edges[:-1], edges[1:], strict=True):
-        inset = rng.uniform(0, 0.15, (2, 2)) * (high - low)[:2]
-        shapes.append(box((*(low[:2] + inset[0]), z0), (*(high[:2] - inset[1]), z1)))
-    return _colorful(shapes, rng)
+    return [(join(shapes), None, np.repeat([paint(rng).rgb for _ in shapes], 12, axis=0))] if shapes else []
 
 
 def _bookcase(low, high, numbers, rng: np.random.Generator) -> Rows:
@@ -292,7 +272,7 @@ def _plate(low, high, numbers, rng: np.random.Generator) -> Shape:
 
 SHAPES: dict[str, Callable[..., Shape | Rows]] = {
     "box": _box, "soft": _soft, "tube": _tube, "shade": _shade, "bowl": _bowl, "tub": _tub, "ball": _ball, "bar": _bar,
-    "wheel": _wheel, "star": _star, "cloth": _cloth, "heap": _heap, "cover": _cover, "mat": _mat, "leaves": _leaves,
-    "books": _books, "stack": _stack, "bookcase": _bookcase, "fronts": _fronts, "cabin": _cabin, "hull": _hull,
+    "wheel": _wheel, "star": _star, "cloth": _cloth, "heap": _heap, "cover": _cover, "leaves": _leaves,
+    "books": _books, "bookcase": _bookcase, "fronts": _fronts, "cabin": _cabin, "hull": _hull,
     "plate": _plate,
 }  # fmt: skip

@@ -113,10 +113,8 @@ def _piece(text: str) -> Piece:
     mirrors = [(x, y, 1) for x in (1, -1)[: 1 + ("x" in mirror)] for y in (1, -1)[: 1 + ("y" in mirror)]]
     count, step = (int(low or 1), int(high or low or 1)), float(low) / 100 if every else 0.0
     likely, numbers = float(chance or 50) / 100 if asked else 1.0, tuple(map(float, rest[6:]))
-    index = "xyz".index(axis or "x")
-    return Piece(
-        part, likely, name, bool(leans), mirrors, count, step, index, float(thick or 0) / 100, corners, numbers
-    )
+    index, thick = "xyz".index(axis or "x"), float(thick or 0) / 100
+    return Piece(part, likely, name, bool(leans), mirrors, count, step, index, thick, corners, numbers)
 
 
 class Maker:
@@ -127,11 +125,6 @@ class Maker:
         for group in (group for table in tables for group in parse(table)):
             for header in group.headers:
                 self._groups.setdefault(header.name, []).append((header, group))
-
-    @property
-    def classes(self) -> frozenset[str]:
-        """The classes that it can draw."""
-        return frozenset(self._groups)
 
     def draw(self, name: str, rng: np.random.Generator, kind: str = "", size: Size | None = None) -> Thing:
         """A random thing, not centered: its origin is the middle of its base. KeyError for another class."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s4token_model.procedural.mesh import Shape, box, join
+from s4token_model.procedural.mesh import Shape, box, join, quads
 
 
 @dataclass
@@ -159,13 +159,6 @@ def beyond(rng: np.random.Generator, plan: Plan, wall: Wall, opening: Opening, t
             half = (opening.s1 - opening.s0) / 2
             w.openings.append(Opening(s - half, s + half, opening.z0, opening.z1, "shared"))
     return other
-
-
-def quads(corners) -> Shape:
-    """Two triangles for each of the quads (Q, 4, 3)."""
-    vertices = np.asarray(corners, dtype=np.float64).reshape(-1, 3)
-    first = np.arange(len(vertices) // 4)[:, None] * 4
-    return vertices, np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
 
 
 def wall_shape(wall: Wall, height: float) -> Shape | None:

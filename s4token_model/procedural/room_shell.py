@@ -9,7 +9,7 @@ import numpy as np
 
 from s4token_model.procedural import room_layouts, room_plan
 from s4token_model.procedural.materials import Paint, material
-from s4token_model.procedural.mesh import box, join, prism, turn
+from s4token_model.procedural.mesh import box, join, quads, turn
 from s4token_model.procedural.room_placement import Site, bounds
 from s4token_model.procedural.room_plan import Opening, Plan, Wall
 from s4token_model.procedural.scene_builder import Assembly
@@ -151,7 +151,7 @@ def build_in(assembly: Assembly, site: Site, style: Style) -> None:
         x, y = plan.xs[[0, -1]][int(rng.integers(2))], plan.ys[[0, -1]][int(rng.integers(2))]
         a = (1 if x == plan.xs[0] else -1) * rng.uniform(0.3, 1.1)
         b = (1 if y == plan.ys[0] else -1) * rng.uniform(0.3, 1.1)
-        corner = prism([(x, y), (x + a, y), (x, y + b)], 0.0, plan.height)
+        corner = quads([[x + a, y, 0.0], [x, y + b, 0.0], [x, y + b, plan.height], [x + a, y, plan.height]])
         if site.is_free(corner[0].min(axis=0), corner[0].max(axis=0)):
             add(corner)
     if rng.random() < 0.2 and (wall := site.pick_wall(1.0)):

@@ -77,11 +77,6 @@ class ShapeBank:
         row = Row(np.array(item["size"], float), item.get("elevation", 0.0) > HUNG, tags, vertices, triangles)
         self._rows.setdefault(item["class"], []).append(row)
 
-    @property
-    def classes(self) -> dict[str, int]:
-        """The number of shapes of each class."""
-        return {name: len(rows) for name, rows in self._rows.items()}
-
     def draw(
         self, name: str, rng: np.random.Generator, kind="", size: Size | None = None, limits: np.ndarray | None = None
     ) -> Thing | None:

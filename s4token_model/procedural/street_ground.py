@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from s4token_model.procedural.mesh import Shape, join, sheet
+from s4token_model.procedural.mesh import Shape, join, quads, sheet
 from s4token_model.procedural.scene_builder import Assembly
 from s4token_model.procedural.street_plan import GROUND, Plan
 
@@ -31,18 +31,18 @@ def relief(
     i, j = (g.ravel() for g in np.indices(level.shape))
     corner = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
     tops = np.stack([place(a[p], b[q], level[i, j] + offset[p, q]) for p, q in corner], axis=1)
-    quads, owners = [], []
+    sides, owners = [], []
     for axis in (0, 1):
         first, second = (level[:-1], level[1:]) if axis == 0 else (level[:, :-1], level[:, 1:])
         p, q = np.nonzero(np.abs(first - second) > 1e-4)
         start, end = ((p + 1, q), (p + 1, q + 1)) if axis == 0 else ((p, q + 1), (p + 1, q + 1))
         one, two = first[p, q], second[p, q]
         ends = [(start, one), (end, one), (end, two), (start, two)]
-        quads.append(np.stack([place(a[u], b[v], at + offset[u, v]) for (u, v), at in ends], axis=1))
+        sides.append(np.stack([place(a[u], b[v], at + offset[u, v]) for (u, v), at in ends], axis=1))
         other = (p + 1, q) if axis == 0 else (p, q + 1)
         owners.append(np.ravel_multi_index(np.where(one > two, (p, q), other), level.shape))
     cells = np.arange(level.size)
-    return _quads(tops), np.repeat(cells, 2), _quads(np.concatenate(quads)), np.repeat(np.concatenate(owners), 2)
+    return quads(tops), np.repeat(cells, 2), quads(np.concatenate(sides)), np.repeat(np.concatenate(owners), 2)
 
 
 def add_ground(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> None:
@@ -95,12 +95,6 @@ def _add_markings(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> N
             shapes.append(sheet(np.concatenate([plan.course.flat(s, side), z[..., None]], axis=-1)))
     if shapes:
         assembly.surface("road", join(shapes), _PAINT, ("white",))
-
-
-def _quads(corners: np.ndarray) -> Shape:
-    """Two triangles per quad (Q, 4, 3)."""
-    first = np.arange(len(corners))[:, None, None] * 4
-    return corners.reshape(-1, 3), (first + [[0, 1, 2], [0, 2, 3]]).reshape(-1, 3).astype(np.int32)
 
 
 def _some(shape: Shape, keep: np.ndarray) -> Shape:

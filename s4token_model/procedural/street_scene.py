@@ -33,7 +33,8 @@ def draw_plan(rng: np.random.Generator) -> Plan:
     sides = {side: _draw_side(kind, lane * lanes, kerb, rng) for side in (1, -1)}
     course = Course(rng, ego, lane * lanes)
     plan = Plan(course, kind, ego, lane, lanes, kerb, sides[1][0], sides[-1][0], {k: v[1] for k, v in sides.items()})
-    for s in _crossing_places(rng):
+    places = [float(rng.uniform(-50, 50)) for _ in range(int(rng.choice([0, 1, 2], p=(0.35, 0.4, 0.25))))]
+    for s in places if len(places) < 2 or abs(places[0] - places[1]) > 28 else places[:1]:
         both = pick(rng, ((1, -1), (1, -1), (1,), (-1,)))
         plan.crossings.append(Crossing(s, rng.uniform(2.2, 4.5), rng.uniform(1.2, 3.0), both))
     if lane > 2.9 and rng.random() < 0.3:
@@ -59,12 +60,6 @@ def _draw_side(kind: str, half: float, kerb: float, rng: np.random.Generator) ->
     beyond = "terrain" if kind != "town" else str(rng.choice(["terrain", "sidewalk", "parking"], p=(0.4, 0.35, 0.25)))
     strips.append(Strip(beyond, 999.0, kerb + (rng.uniform(-0.02, 0.06) if beyond == "terrain" else 0.0)))
     return strips, front
-
-
-def _crossing_places(rng: np.random.Generator) -> list[float]:
-    count = int(rng.choice([0, 1, 2], p=(0.35, 0.4, 0.25)))
-    places = [float(rng.uniform(-50, 50)) for _ in range(count)]
-    return places if count < 2 or abs(places[0] - places[1]) > 28 else places[:1]
 
 
 def furnish(site: StreetSite) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from s4token_model.procedural.catalog import split
 from s4token_model.procedural.materials import pick
-from s4token_model.procedural.mesh import Mesh, Shape, tube
+from s4token_model.procedural.mesh import Mesh, Shape, box, tube
 from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.types import Thing
 
@@ -92,10 +92,8 @@ def bush(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     lumps = 1 + 0.22 * np.sin(ball @ rng.normal(0, 3, (3, 3)) + rng.uniform(0, 6, 3)).mean(axis=1, keepdims=True)
     centers = ball * radius * lumps + [0, 0, radius[2] * 0.85]
     centers[:, 2] = np.abs(centers[:, 2])
-    m = Mesh()
-    m.add(leaves(centers, rng.uniform(0.1, 0.2) / detail**0.5, rng), "leaf", _foliage(rng, count))
-    m.add(tube((0, 0, -0.1), (0, 0, radius[2]), 0.04, 4, 0.02), "leaf", (0.25, 0.2, 0.12))
-    return [m.thing("vegetation", ("green", "small" if radius[2] < 0.6 else "large"))]
+    stem = tube((0, 0, -0.1), (0, 0, radius[2]), 0.04, 4, 0.02)
+    return _shrub(centers, rng.uniform(0.1, 0.2) / detail**0.5, rng, stem, "small" if radius[2] < 0.6 else "large")
 
 
 def hedge(rng: np.random.Generator, length: float, height: float | None = None, detail: float = 1.0) -> list[Thing]:
@@ -114,12 +112,9 @@ def hedge(rng: np.random.Generator, length: float, height: float | None = None, 
     wave = 0.5 * shaggy * np.sin(centers[:, 0] * rng.uniform(1, 4) + rng.uniform(0, 6))
     centers += rng.normal(0, shaggy, (count, 3)) * [0.3, 1, 0.8] + np.stack([0 * wave, wave, np.abs(wave)], axis=1)
     centers[:, 2] = np.abs(centers[:, 2])
-    m = Mesh()
-    m.add(leaves(centers, rng.uniform(0.1, 0.18) / detail**0.5, rng), "leaf", _foliage(rng, count))
-    inset = 0.12 + shaggy
-    end = min(0.4, 0.3 * length)
-    m.box(end - length / 2, length / 2 - end, inset - w / 2, w / 2 - inset, -0.2, h - inset, "leaf", (0.12, 0.18, 0.08))
-    return [m.thing("vegetation", ("green", "tall" if h > 1.5 else "low"))]
+    inset, end = 0.12 + shaggy, min(0.4, 0.3 * length) - length / 2
+    core = box((end, inset - w / 2, -0.2), (-end, w / 2 - inset, h - inset))
+    return _shrub(centers, rng.uniform(0.1, 0.18) / detail**0.5, rng, core, "tall" if h > 1.5 else "low")
 
 
 def thicket(rng: np.random.Generator, length: float, detail: float = 0.25) -> list[Thing]:
@@ -131,10 +126,16 @@ def thicket(rng: np.random.Generator, length: float, detail: float = 0.25) -> li
     lumps = 0.5 * np.sin(x * rng.uniform(0.8, 2.0) + rng.uniform(0, 6)) + 0.5 * np.sin(x * 0.7 + z * 1.3)
     y = rng.normal(0, 0.22 * deep, count) + 0.3 * lumps * rng.choice([-1, 1], count)
     centers = np.stack([x, y, z * (0.85 + 0.15 * lumps)], axis=1)
+    core = box((0.8 - length / 2, -0.1, -0.5), (length / 2 - 0.8, 0.1, 0.5 * h))
+    return _shrub(centers, rng.uniform(0.17, 0.25) / detail**0.5, rng, core, "tall", "large")
+
+
+def _shrub(centers: np.ndarray, size: float, rng: np.random.Generator, core: Shape, *words: str) -> list[Thing]:
+    """Leaves about a core that nothing passes."""
     m = Mesh()
-    m.add(leaves(centers, rng.uniform(0.17, 0.25) / detail**0.5, rng), "leaf", _foliage(rng, count))
-    m.box(0.8 - length / 2, length / 2 - 0.8, -0.1, 0.1, -0.5, 0.5 * h, "leaf", (0.10, 0.16, 0.07))
-    return [m.thing("vegetation", ("green", "tall", "large"))]
+    m.add(leaves(centers, size, rng), "leaf", _foliage(rng, len(centers)))
+    m.add(core, "leaf", (0.12, 0.18, 0.08))
+    return [m.thing("vegetation", ("green", *words))]
 
 
 def _foliage(rng: np.random.Generator, count: int) -> np.ndarray:
