@@ -55,7 +55,9 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["s4token_ros", "s4token_ros.*", "s4token_model", "s4token_model.*"]),
     package_data={
-        "s4token_model": package_files("s4token_model", "weights") + package_files("s4token_model", "samples")
+        "s4token_model": package_files("s4token_model", "weights")
+        + package_files("s4token_model", "samples")
+        + ["procedural/*.txt"]
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

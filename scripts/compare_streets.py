@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from s4token_model import checkpoint
 from s4token_model.datasets import semantickitti
+from s4token_model.evaluation import sweep_views
 from s4token_model.evaluation.temporal_agreement import semantickitti_labels
 from s4token_model.pipeline import windows
 from s4token_model.pipeline.patched_cloud import build_patches
@@ -45,7 +46,7 @@ def real(view: str) -> Iterator[Cloud]:
     """The real sweeps as `view` shows them."""
     for name in semantickitti.list_sweeps(DATA):
         sweep = semantickitti.load_sweep(DATA, name)
-        seen = spinning_lidar.view_of_sweep(sweep.xyz, view)
+        seen = sweep_views.view_of_sweep(sweep.xyz, view)
         yield Cloud(sweep.xyz[seen], sweep.label[seen])
 
 
@@ -114,5 +115,5 @@ def compare(view: str, streets: int) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[2:] or spinning_lidar.VIEWS:
+    for chosen in sys.argv[2:] or sweep_views.VIEWS:
         compare(chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 8)

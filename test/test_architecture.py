@@ -77,6 +77,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     **{f"training.{name}": GENERATOR for name in ("mini_tokenizer", "procedural_samples", "scene_pictures")},
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
+    "evaluation.sweep_views": GENERATOR,  # the sensors that real sweeps are thinned to
     "evaluation.temporal_agreement": GENERATOR,
     "evaluation.model_card": GENERATOR,  # the rows of held-out scenes and of LiDARs
     "s4token_ros.demo": ("pictures",),

@@ -59,14 +59,14 @@ def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) ->
 def semantickitti_sweeps(
     setup: Setup, root: str | Path, sequences: Sequence[str] | None = None, view: str = "sweep"
 ) -> Result:
-    """The labeled LiDAR sweeps of some sequences, default all; as one of `spinning_lidar.VIEWS`."""
-    from s4token_model.sensors import spinning_lidar  # the other benchmarks need no generator
+    """The labeled LiDAR sweeps of some sequences, default all; as one of `sweep_views.VIEWS`."""
+    from s4token_model.evaluation import sweep_views  # the other benchmarks need no generator
 
     found = semantickitti.list_sweeps(root, sequences)
 
     def load(name: str) -> LabeledCloud:
         sweep = semantickitti.load_sweep(root, name)
-        seen = spinning_lidar.view_of_sweep(sweep.xyz, view)
+        seen = sweep_views.view_of_sweep(sweep.xyz, view)
         return LabeledCloud(name, sweep.xyz[seen], None, sweep.label[seen])
 
     clouds, rules = SampleLoader(found, load, "sweeps"), ("road", "building", "vegetation")

@@ -21,8 +21,8 @@ from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
 from s4token_model.evaluation.segmentation import ORACLE, LabeledCloud, evaluate
+from s4token_model.evaluation.sweep_views import view_of_sweep
 from s4token_model.io import samples
-from s4token_model.sensors.spinning_lidar import view_of_sweep
 
 ROOMS, STREETS = "procedural rooms", "procedural streets"
 VIEWS = {"sweep": "SemanticKITTI", "image64": "SemanticKITTI, range images", "image32": "SemanticKITTI, 32 beams"}

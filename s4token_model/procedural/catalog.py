@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model.procedural.classes import INDOOR, PARTS, STRUCTURE
-from s4token_model.procedural.mesh import centered
+from s4token_model.procedural.mesh import centered, join
 from s4token_model.procedural.pieces import Maker
 from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.types import Size, Thing
@@ -46,8 +46,11 @@ def make_outdoors(
     if name in CYCLES:
         cycle = _draw(CYCLES[name], rng, shapes, "", None)
         width, depth, height = np.ptp(cycle.vertices, axis=0).tolist()
-        rider = tables().draw(name, rng, "", (width, depth, height))
-        return [_joined(name, rider, cycle)]
+        pair = tables().draw(name, rng, "", (width, depth, height)), cycle
+        parts = [np.array([PARTS.index(part) for part in t.parts], np.int16)[t.part] for t in pair]
+        vertices, triangles = join([(t.vertices, t.triangles) for t in pair])
+        color = np.concatenate([t.color for t in pair])
+        return [Thing(name, pair[0].attributes, PARTS, vertices, triangles, np.concatenate(parts), color)]
     return split(_draw(name, rng, shapes, kind, size))
 
 
@@ -71,12 +74,3 @@ def _some(thing: Thing, keep: np.ndarray, name: str) -> Thing:
     words = thing.attributes if name == thing.name else ()
     triangles = index.reshape(-1, 3).astype(np.int32)
     return Thing(name, words, thing.parts, thing.vertices[used], triangles, thing.part[keep], thing.color[keep])
-
-
-def _joined(name: str, first: Thing, second: Thing) -> Thing:
-    """Two things as one of class `name`, with the words of the first."""
-    ids = [np.array([PARTS.index(part) for part in thing.parts], np.int16)[thing.part] for thing in (first, second)]
-    vertices = np.concatenate([first.vertices, second.vertices])
-    triangles = np.concatenate([first.triangles, second.triangles + len(first.vertices)]).astype(np.int32)
-    color = np.concatenate([first.color, second.color])
-    return Thing(name, first.attributes, PARTS, vertices, triangles, np.concatenate(ids), color)

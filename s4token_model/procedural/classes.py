@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s4token_model.constants import SCANNET20
 
-# The classes that `synthetic.make_room` builds. The first 19 are ScanNet's; "other furniture" cannot be modeled.
+# The classes of rooms. The first 19 are ScanNet's; "other furniture" cannot be modeled.
 INDOOR = SCANNET20[:19] + (
     "ceiling", "lamp", "nightstand", "box", "plant", "television", "monitor", "trash can", "pillow", "person",
     "backpack", "bag", "stool", "bench", "column", "radiator", "whiteboard", "dresser", "mirror", "books", "clothes",
@@ -12,7 +12,7 @@ INDOOR = SCANNET20[:19] + (
     "ottoman", "piano", "printer", "fan", "stairs", "blinds", "suitcase", "rug",
 )  # fmt: skip
 
-# What `synthetic.make_street` builds besides persons, trash cans and other things of INDOOR.
+# The classes of streets, beside persons, trash cans and other things of INDOOR.
 STREET = (
     "road", "parking", "sidewalk", "terrain", "traffic island", "building", "fence", "car", "truck", "bus", "trailer",
     "bicycle", "motorcycle", "bicyclist", "motorcyclist", "vegetation", "tree trunk", "pole", "traffic sign",
@@ -38,7 +38,7 @@ SEMANTICKITTI_PROCEDURAL = {
 # Furniture of PROCEDURAL that ScanNet's benchmark calls "other furniture".
 OTHER_FURNITURE = ("nightstand", "dresser", "shelf", "stool", "bench", "ottoman", "piano")
 
-# What a room is made of; the rest of INDOOR are things that `shapes.make_thing` builds.
+# What a room is made of; the rest of INDOOR are things that `catalog.make_thing` builds.
 STRUCTURE = ("wall", "floor", "ceiling")
 
 # Part names of every Thing, in the fixed order of their ids in a Scene.

@@ -175,10 +175,6 @@ class Mesh:
         """Add a shape; color is (3,) or (T, 3) in [0, 1]."""
         self._pieces.append((shape, part, np.broadcast_to(color, (len(shape[1]), 3))))
 
-    def box(self, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, part: str, color) -> None:
-        """Add an axis-aligned box."""
-        self.add(box((x0, y0, z0), (x1, y1, z1)), part, color)
-
     def thing(self, name: str, attributes: tuple[str, ...] = ()) -> Thing:
         """The finished thing without zero-area triangles."""
         shapes, parts, colors = zip(*self._pieces, strict=True)

@@ -15,10 +15,6 @@ from s4token_model.procedural.mesh import Shape, blob, box, grid_triangles, join
 Rows = list[tuple[Shape, "str | None", "np.ndarray | None"]]
 
 
-def _box(low, high, numbers, rng: np.random.Generator) -> Shape:
-    return box(low, high)
-
-
 def _soft(low, high, numbers, rng: np.random.Generator) -> Shape:
     """A cushion with edges rounded by numbers[0] cm (5)."""
     half = (high - low) / 2
@@ -225,8 +221,9 @@ def _cabin(low, high, numbers, rng: np.random.Generator) -> Rows:
     length, x, z = high[1] - low[1], (high[0] - low[0]) / 2, low[2]
     y0, y1, top, eave = low[1], high[1], x * (1 - inset / 100), high[2] - 0.04
     a, b = y0 + front / 100 * length, y1 - rear / 100 * length
-    rows = window_panel([(-x, y0, z), (x, y0, z), (top, a, eave), (-top, a, eave)], [0, 0.06, 0.94, 1], _ENDS, [1])
-    rows += window_panel([(x, y1, z), (-x, y1, z), (-top, b, eave), (top, b, eave)], [0, 0.08, 0.92, 1], _ENDS, [1])
+    us, vs = [0, 0.07, 0.93, 1], [0, 0.1, 0.93, 1]
+    rows = window_panel([(-x, y0, z), (x, y0, z), (top, a, eave), (-top, a, eave)], us, vs, [1])
+    rows += window_panel([(x, y1, z), (-x, y1, z), (-top, b, eave), (top, b, eave)], us, vs, [1])
     breaks = np.linspace(0, 1, int(panes) + 1)
     us = np.sort(np.concatenate([[0], breaks[:-1] + 0.2 / panes, breaks[1:] - 0.12 / panes, [1]]))
     for side in (x, -x):
@@ -236,9 +233,6 @@ def _cabin(low, high, numbers, rng: np.random.Generator) -> Rows:
     s, v = np.linspace(-1, 1, 5), np.linspace(a, b, 4)
     roof = [[(k * top, y, eave + (high[2] - eave) * (1 - k**4) ** 0.5) for k in s] for y in v]
     return [*rows, (sheet(np.array(roof)), "top", None)]
-
-
-_ENDS = [0, 0.1, 0.93, 1]  # of the windscreen and the rear window, from below
 
 
 def _hull(low, high, numbers, rng: np.random.Generator) -> Shape:
@@ -271,8 +265,8 @@ def _plate(low, high, numbers, rng: np.random.Generator) -> Shape:
 
 
 SHAPES: dict[str, Callable[..., Shape | Rows]] = {
-    "box": _box, "soft": _soft, "tube": _tube, "shade": _shade, "bowl": _bowl, "tub": _tub, "ball": _ball, "bar": _bar,
-    "wheel": _wheel, "star": _star, "cloth": _cloth, "heap": _heap, "cover": _cover, "leaves": _leaves,
-    "books": _books, "bookcase": _bookcase, "fronts": _fronts, "cabin": _cabin, "hull": _hull,
-    "plate": _plate,
+    "box": lambda low, high, *_: box(low, high), "soft": _soft, "tube": _tube, "shade": _shade, "bowl": _bowl,
+    "tub": _tub, "ball": _ball, "bar": _bar, "wheel": _wheel, "star": _star, "cloth": _cloth, "heap": _heap,
+    "cover": _cover, "leaves": _leaves, "books": _books, "bookcase": _bookcase, "fronts": _fronts, "cabin": _cabin,
+    "hull": _hull, "plate": _plate,
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from s4token_model.procedural.materials import pick
@@ -12,19 +14,17 @@ TABLE_CLUTTER = ("books", "cup", "bottle", "box", "plant", "laptop", "bag", "cup
 TOP_CLUTTER = ("books", "box", "plant", "lamp:table", "bottle", "bag", "clothes", "books")
 SEAT_CLUTTER = ("clothes", "bag", "backpack", "pillow", "books")
 BED_CLUTTER = ("clothes", "pillow", "bag", "backpack", "books", "laptop")
-FLOOR_CLUTTER = tuple(
-    "box bag backpack shoes clothes books suitcase bottle plant pillow stool box bag chair box".split()
-)
+FLOOR_CLUTTER = "box bag backpack shoes clothes books suitcase bottle plant pillow stool box bag chair box".split()
 MESS = 3.0  # a quarter of the points of ScanNet's rooms are of things that its classes do not name
 
 
-def clutter_on(site: Site, host: Placed | None, names: tuple[str, ...], count: float) -> None:
+def clutter_on(site: Site, host: Placed | None, names: Sequence[str], count: float) -> None:
     """Scatter about `count` * MESS small things over a placed thing."""
     for _ in range(int(site.rng.poisson(MESS * count)) if host else 0):
         site.on(host, pick(site.rng, names))
 
 
-def clutter_floor(site: Site, count: float, names: tuple[str, ...] = FLOOR_CLUTTER) -> None:
+def clutter_floor(site: Site, count: float, names: Sequence[str] = FLOOR_CLUTTER) -> None:
     """Leave about `count` * MESS things on the floor, half of them along the walls."""
     for _ in range(int(site.rng.poisson(MESS * count))):
         name = pick(site.rng, names)

@@ -44,10 +44,9 @@ def _units(rng: np.random.Generator, length: float, main: bool) -> list[str]:
 
 def _unit(site: Site, kind: str, top: float, depth: float):
     rng = site.rng
-    if kind == "fridge":
-        return site.make("refrigerator", size=(None, None, rng.uniform(1.5, 1.95)))
-    if kind == "oven":
-        return site.make("oven", size=(None, None, top))
+    if kind in ("fridge", "oven"):
+        name, high = ("oven", top) if kind == "oven" else ("refrigerator", rng.uniform(1.5, 1.95))
+        return site.make(name, size=(None, None, high))
     if kind == "tall":
         high = min(rng.uniform(1.95, 2.4), site.plan.height - 0.02)
         return site.make("cabinet:unit", size=(rng.uniform(0.4, 0.7), depth, high))

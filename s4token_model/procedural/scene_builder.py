@@ -25,10 +25,8 @@ class Assembly:
         low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
         self.instances.append(Instance(name, attributes, low, high))
 
-    def surface(self, name: str, shape: Shape | None, color, attributes: tuple[str, ...] = ()) -> None:
+    def surface(self, name: str, shape: Shape, color, attributes: tuple[str, ...] = ()) -> None:
         """Add a structural surface, dropping triangles without area."""
-        if shape is None:
-            return
         vertices, triangles = shape
         triangles = triangles[doubled_areas(vertices, triangles) > 1e-6]
         if len(triangles):

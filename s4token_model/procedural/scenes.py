@@ -1,8 +1,6 @@
-"""Procedural labeled scenes: furnished rooms, streets and single objects, the same for the same seed.
+"""Procedural labeled scenes: furnished rooms, streets and single objects, the same for the same seed and bank.
 
-`make_room` draws a floor plan, cuts doors and windows, furnishes it by its kind and puts the triangles of everything
-together; `make_street` does so with a road and what lies along it; `make_object` is one thing alone. Labels
-index `classes.PROCEDURAL`, parts index `classes.PARTS`.
+Labels index `classes.PROCEDURAL`, parts index `classes.PARTS`.
 """
 
 from __future__ import annotations

@@ -22,8 +22,6 @@ from s4token_model.procedural.types import Size, Thing
 USED = 0.75  # fraction of the things that come from a bank with many shapes that fit, and half of it with FEW
 FEW = 3
 RECOLORED = 0.3  # fraction of the things that get another main color
-LEFT_OUT = 0.15  # chance of each part that a thing can do without to be missing
-SPARE_PARTS = frozenset({"arm", "pillow", "handle", "books", "content", "pot"})
 # Factors per axis, drawn log-uniformly; x and y of what is made to measure vary more, bodies and vehicles less.
 SCALES = ((0.85, 1.2), (0.85, 1.2), (0.87, 1.15))
 MADE_TO_MEASURE = frozenset({"table", "desk", "cabinet", "bookshelf", "counter", "shelf", "dresser", "rug", "bench"})
@@ -95,12 +93,7 @@ class ShapeBank:
         vertices = self._vertices[row.vertices] * scale
         triangles, part = self._triangles[row.triangles].astype(np.int32), self._part[row.triangles]
         color = self._color[row.triangles].astype(np.float32) / 255
-        # Leave out parts, mirror, paint
-        keep = _kept(part, rng)
-        if not keep.all():
-            used, index = np.unique(triangles[keep], return_inverse=True)
-            vertices, triangles = vertices[used], index.reshape(-1, 3).astype(np.int32)
-            part, color = part[keep], color[keep]
+        # Mirror and paint
         if rng.random() < 0.5:
             vertices, triangles = vertices * [-1, 1, 1], triangles[:, ::-1]
         area = doubled_areas(vertices, triangles)
@@ -135,13 +128,6 @@ def _factors(name: str, rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(0.93, 1.07) * rng.uniform(0.97, 1.03, 3)
     low, high = np.log(MEASURE_SCALES if name in MADE_TO_MEASURE else SCALES).T
     return np.exp(rng.uniform(low, high))
-
-
-def _kept(part: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Which triangles (T,) stay: parts that a thing can do without are left out now and then."""
-    spare = [k for k in np.flatnonzero(np.bincount(part)) if PARTS[k] in SPARE_PARTS]
-    keep = ~np.isin(part, [k for k in spare if rng.random() < LEFT_OUT])
-    return keep if keep.mean() > 0.5 else np.ones(len(part), bool)
 
 
 def _main_color(color: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -108,16 +108,10 @@ def _story_breaks(style: _Style) -> tuple[np.ndarray, np.ndarray]:
 def _add_balconies(m: Mesh, style: _Style, u, v, windows, side: int, size, color, rng: np.random.Generator) -> None:
     if style.balcony == 0 or side % 2:
         return
-    out, solid = rng.uniform(0.8, 1.5), rng.random() < 0.5
-    rail = np.asarray(color) * rng.uniform(0.6, 1.0)
+    out, rail = rng.uniform(0.8, 1.5), np.asarray(color) * rng.uniform(0.6, 1.0)
     for i, j in np.argwhere(windows & (rng.random(windows.shape) < style.balcony)):
         x0, x1, z = u[i] - 0.5, u[i + 1] + 0.5, v[j] - 0.75
-        pieces = [box((x0, -out, z), (x1, 0, z + 0.15))]
-        if solid:
-            pieces.append(box((x0, -out, z), (x1, -out + 0.06, z + 1.0)))
-        else:
-            pieces += [box((x, -out, z), (x + 0.03, -out + 0.03, z + 1.0)) for x in np.arange(x0, x1, 0.2)]
-            pieces.append(box((x0, -out, z + 0.97), (x1, -out + 0.04, z + 1.0)))
+        pieces = [box((x0, -out, z), (x1, 0, z + 0.15)), box((x0, -out, z), (x1, -out + 0.06, z + 1.0))]
         m.add(_placed(join(pieces), side, size), "panel", rail)
 
 
@@ -132,7 +126,7 @@ def _placed(shape: Shape, side: int, size: tuple[float, float]) -> Shape:
 def _add_roof(m: Mesh, w: float, d: float, top: float, kind: str, color, wall, rng: np.random.Generator) -> None:
     """A flat roof with a parapet, or a gable along the street or across it."""
     if kind == "block" and rng.random() < 0.6 or kind == "shed" or rng.random() < 0.1:
-        m.box(-w / 2 - 0.1, w / 2 + 0.1, -0.1, d + 0.1, top, top + rng.uniform(0.15, 0.5), "top", color)
+        m.add(box((-w / 2 - 0.1, -0.1, top), (w / 2 + 0.1, d + 0.1, top + rng.uniform(0.15, 0.5))), "top", color)
         return
     over, pitch, across = rng.uniform(0.2, 0.6), rng.uniform(0.4, 1.0), rng.random() < 0.35
     span, length = (w, d) if across else (d, w)
@@ -148,4 +142,5 @@ def _add_roof(m: Mesh, w: float, d: float, top: float, kind: str, color, wall, r
         m.add((turned[0] + [0, d / 2, 0], turned[1]), part, shade)
     if rng.random() < 0.5:
         x = rng.uniform(-0.3, 0.3) * w
-        m.box(x - 0.35, x + 0.35, d * 0.4, d * 0.4 + 0.7, top, ridge + 0.8, "top", np.asarray(wall) * 0.7)
+        chimney = box((x - 0.35, d * 0.4, top), (x + 0.35, d * 0.4 + 0.7, ridge + 0.8))
+        m.add(chimney, "top", np.asarray(wall) * 0.7)

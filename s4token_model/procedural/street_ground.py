@@ -57,7 +57,8 @@ def add_ground(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> None
     tops, top_cell, sides, side_cell = relief(a, b, level, place, rise)
     for number, name in enumerate(GROUND):
         color = np.clip(np.array(_COLORS[name]) * rng.uniform(0.8, 1.2) + rng.normal(0, 0.02, 3), 0.05, 0.95)
-        pieces = [_some(tops, kind.ravel()[top_cell] == number), _some(sides, kind.ravel()[side_cell] == number)]
+        shapes = (tops, top_cell), (sides, side_cell)
+        pieces = [(vertices, triangles[kind.ravel()[cell] == number]) for (vertices, triangles), cell in shapes]
         count = [len(t) for _, t in pieces]
         if sum(count):
             shades = color * rng.uniform(0.93, 1.07, (sum(count), 1)) * np.repeat([1.0, 0.85], count)[:, None]
@@ -95,10 +96,6 @@ def _add_markings(assembly: Assembly, plan: Plan, rng: np.random.Generator) -> N
             shapes.append(sheet(np.concatenate([plan.course.flat(s, side), z[..., None]], axis=-1)))
     if shapes:
         assembly.surface("road", join(shapes), _PAINT, ("white",))
-
-
-def _some(shape: Shape, keep: np.ndarray) -> Shape:
-    return shape[0], shape[1][keep]
 
 
 def _compact(shape: Shape) -> Shape:

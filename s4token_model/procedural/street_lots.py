@@ -73,8 +73,12 @@ def _add_lot(site: StreetSite, side: int, s0: float, s1: float, inner: float, li
         kinds = (0.35, 0.6, 0.05) if plan.kind == "town" else (0.82, 0.1, 0.08)
         kind = str(rng.choice(["house", "block", "shed"], p=kinds))
         front = line + (rng.uniform(0, 0.6) if plan.kind == "town" else rng.uniform(0, 3.0))
-        if wide > 4 and _put_building(site, side, (s0 + s1) / 2, front, wide, deep, kind):
-            back = front + deep
+        # A long straight front beside a bend must not reach onto the sidewalk
+        s = (s0 + s1) / 2
+        bend = abs(float(plan.course.heading(s + wide / 2) - plan.course.heading(s - wide / 2))) * wide / 8
+        if wide > 4 and front + bend + deep <= REACH[1] - 1:
+            if site.put(building(rng, wide, deep, kind), s, side * (front + bend), site.facing(side), 0.0):
+                back = front + deep
     if depth > 2.0 and rng.random() < (0.55 if built else 0.2):
         _add_drive(site, side, s0, s1, inner, line)
     if depth > 0.8 or not built:
@@ -86,15 +90,6 @@ def _add_lot(site: StreetSite, side: int, s0: float, s1: float, inner: float, li
     _plant(site, side, (s0, s1, back + 1.0, min(back + 22, REACH[1] - 2)), 0.6 if built else 1.0)
     if rng.random() < 0.4 and depth > 3:
         _add_edge(site, side, 0, 0, 0, 1.0, across=(s0 + 0.2, inner + 0.6, line))
-
-
-def _put_building(site: StreetSite, side: int, s: float, front: float, wide: float, deep: float, kind: str) -> bool:
-    plan = site.plan
-    # A long straight front beside a bend must not reach onto the sidewalk.
-    bend = abs(float(plan.course.heading(s + wide / 2) - plan.course.heading(s - wide / 2))) * wide / 8
-    if front + bend + deep > REACH[1] - 1:
-        return False
-    return site.put(building(site.rng, wide, deep, kind), s, side * (front + bend), site.facing(side), 0.0)
 
 
 def _add_drive(site: StreetSite, side: int, s0: float, s1: float, inner: float, line: float) -> None:

@@ -29,7 +29,11 @@ class Course:
         self._grade, self._round = rng.normal(0, 0.012), rng.normal(0, 0.00012)
         self._waves = rng.uniform(0.02, 0.16, 3), rng.normal(0, 0.05, (3, 2)), rng.uniform(0, 6.28, 3)
         self._fall = rng.uniform(0.012, 0.03)
-        self._banks = {side: (rng.uniform(0, 8), _bank(rng)) for side in (1, -1)}
+        # The land beside the road is mostly level, else it goes up or down
+        self._banks = {}
+        for side in (1, -1):
+            offset, slopes = rng.uniform(0, 8), [0.0, rng.uniform(0.03, 0.3), -rng.uniform(0.03, 0.3)]
+            self._banks[side] = offset, float(rng.choice(slopes, p=(0.5, 0.28, 0.22)))
         self._crown, self._zero = crown, 0.0
         self._zero = float(self.rise(np.array(0.0), np.array(ego)))
 
@@ -54,11 +58,6 @@ class Course:
             beyond = np.maximum(side * d - start - offset, 0)
             z = z + slope * np.minimum(beyond, 14.0)
         return z - self._zero
-
-
-def _bank(rng: np.random.Generator) -> float:
-    """Slope of the land beside the road: mostly level, else up or down."""
-    return float(rng.choice([0.0, rng.uniform(0.03, 0.3), -rng.uniform(0.03, 0.3)], p=(0.5, 0.28, 0.22)))
 
 
 class Strip(NamedTuple):

@@ -38,17 +38,15 @@ def tree(rng: np.random.Generator, detail: float = 1.0) -> list[Thing]:
     """A trunk with its main branches, and a crown: broad, columnar, conifer or bare."""
     kind = str(rng.choice(["broad", "young", "column", "conifer", "bare"], p=(0.45, 0.2, 0.1, 0.15, 0.1)))
     height = {"young": rng.uniform(3.5, 6), "conifer": rng.uniform(5, 14)}.get(kind, rng.uniform(6, 14))
-    clear = {"conifer": rng.uniform(0.2, 1.2), "young": rng.uniform(1.5, 2.2)}.get(
-        kind, float(rng.choice([rng.uniform(0.8, 1.6), rng.uniform(1.6, 3.4)], p=(0.3, 0.7)))
-    )
+    clear = {"conifer": rng.uniform(0.2, 1.2), "young": rng.uniform(1.5, 2.2)}
+    clear = clear.get(kind, float(rng.choice([rng.uniform(0.8, 1.6), rng.uniform(1.6, 3.4)], p=(0.3, 0.7))))
     girth = height * rng.uniform(0.012, 0.024)
     wood, lean = np.array([0.30, 0.24, 0.18]) * rng.uniform(0.7, 1.3), rng.normal(0, 0.02 * height, 2)
     fork = np.array([*lean, clear + 0.25 * (height - clear)])
     m = Mesh()
     m.add(tube((0, 0, -0.3), (0, 0, 0.25), girth * 1.6, 9, girth * 1.1), "stem", wood)
     m.add(tube((0, 0, 0.2), fork, girth * 1.1, 9, girth * 0.75), "stem", wood)
-    wide = {"column": 0.13, "conifer": 0.2, "young": 0.22}.get(kind, rng.uniform(0.24, 0.36)) * height
-    wide = min(wide, 4.5)
+    wide = min({"column": 0.13, "conifer": 0.2, "young": 0.22}.get(kind, rng.uniform(0.24, 0.36)) * height, 4.5)
     tips = _tips(kind, fork, clear, height, wide, rng)
     for tip in tips[: 14 if kind == "bare" else 8]:
         start = fork if kind != "conifer" else (*lean * 0.5, tip[2])

@@ -36,19 +36,12 @@ class DepthSensor(NamedTuple):
         """A random sensor and operator; quality varies as much between scans as it does between real ones."""
         sloppy = rng.random()  # one operator, one quality: errors of poses go together
         return cls(
-            far=rng.uniform(3.0, 5.0),
-            noise=_log_uniform(rng, 0.0002, 0.001),
-            wave=_log_uniform(rng, 0.0002, 0.001),
-            ripple=_log_uniform(rng, 0.0002, 0.0008),
-            grazing=rng.uniform(0.05, 0.25),
-            edge=rng.uniform(0.0, 0.5),
-            flying=rng.uniform(0.0, 0.06),
-            swallow=rng.uniform(0.2, 1.3),
-            dark=rng.uniform(0.0, 0.7),
+            far=rng.uniform(3.0, 5.0), noise=_log_uniform(rng, 0.0002, 0.001), wave=_log_uniform(rng, 0.0002, 0.001),
+            ripple=_log_uniform(rng, 0.0002, 0.0008), grazing=rng.uniform(0.05, 0.25), edge=rng.uniform(0.0, 0.5),
+            flying=rng.uniform(0.0, 0.06), swallow=rng.uniform(0.2, 1.3), dark=rng.uniform(0.0, 0.7),
             shift=0.001 + 0.010 * sloppy**3 * rng.uniform(0.4, 1.4),
-            turn=0.02 + 0.3 * sloppy**3 * rng.uniform(0.4, 1.4),
-            drift=0.004 * sloppy**3 * rng.uniform(0.0, 1.5),
-        )
+            turn=0.02 + 0.3 * sloppy**3 * rng.uniform(0.4, 1.4), drift=0.004 * sloppy**3 * rng.uniform(0.0, 1.5),
+        )  # fmt: skip
 
 
 def measure(depth, incidence, luma, swallowed, sensor: DepthSensor, rng: np.random.Generator) -> np.ndarray:

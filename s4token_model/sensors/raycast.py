@@ -8,15 +8,9 @@ import numpy as np
 
 from s4token_model.procedural.types import Scan, Scene
 
-
-def _spread_directions(count: int) -> np.ndarray:
-    """Unit directions (count, 3) spread evenly over the sphere, a Fibonacci lattice."""
-    z, turn = 1 - (2 * np.arange(count) + 1) / count, np.pi * (3 - np.sqrt(5)) * np.arange(count)
-    flat = np.sqrt(1 - z**2)
-    return np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
-
-
-AROUND = _spread_directions(128)
+_Z, _TURN = 1 - (2 * np.arange(128) + 1) / 128, np.pi * (3 - np.sqrt(5)) * np.arange(128)
+# Directions (128, 3) spread evenly over the sphere, a Fibonacci lattice
+AROUND = np.stack([np.sqrt(1 - _Z**2) * np.cos(_TURN), np.sqrt(1 - _Z**2) * np.sin(_TURN), _Z], axis=1)
 
 
 class Hits(NamedTuple):

@@ -29,46 +29,28 @@ def render_views(
 
 
 def view_poses(caster: Caster, rng: np.random.Generator, n: int, fov: float = 60.0) -> np.ndarray:
-    """Camera-to-world poses (n, 4, 4) from which a scene is worth looking at."""
-    scene = caster.scene
-    things = [k for k, thing in enumerate(scene.instances) if thing.name not in BUILDING]
-    if scene.kind == "street":
-        return _street_poses(caster, rng, n)
-    if scene.kind != "room":
+    """Camera-to-world poses (n, 4, 4) from which a scene is worth looking at: most at things, by class in turn."""
+    scene, street = caster.scene, caster.scene.kind == "street"
+    if scene.kind not in ("room", "street"):
         return orbit(scene, rng, n, fov=fov)
-    wide = walk(caster, rng, n)
-    if not things:
-        return wide
-    eyes = free_positions(caster, rng, 24, (0.9, 1.7))
-    order = [things[k % len(things)] for k in rng.permutation(max(n, len(things)))[:n]]
-    near = [look_at_instance(scene, k, rng, caster, eyes) for k in order]
-    return np.stack([w if p is None or rng.random() < 0.2 else p for p, w in zip(near, wide, strict=True)])
-
-
-def _street_poses(caster: Caster, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Poses (n, 4, 4) of somebody on a street: most at a thing within 35 m, the others along the road."""
-    scene = caster.scene
-    eyes = street_positions(caster, rng, 24)
+    eyes = street_positions(caster, rng, 24) if street else free_positions(caster, rng, 24, (0.9, 1.7))
+    if street:  # along the road
+        yaw, ahead = rng.choice([0, np.pi], n) + rng.normal(0, 0.6, n), eyes[rng.integers(len(eyes), size=n)]
+        aims = ahead + np.stack([np.cos(yaw), np.sin(yaw), rng.normal(-0.08, 0.08, n)], axis=1)
+        others = look_at(ahead, aims, rng.normal(0, 0.02, n))
+    else:
+        others = walk(caster, rng, n)
+    # One class after another: streets hold a hundred shrubs for each bus
     away = np.array([np.linalg.norm(np.clip(0, i.low[:2], i.high[:2])) for i in scene.instances])
-    ground = np.array([i.name in GROUND for i in scene.instances])
-    things = np.flatnonzero(~ground & (away < 35.0))
-    # One class after another: streets hold a hundred shrubs for each bus.
+    names = np.array([i.name for i in scene.instances])
+    things = np.flatnonzero(~np.isin(names, sorted(GROUND if street else BUILDING)) & (~street | (away < 35.0)))
     rank = rng.random(len(things))
-    names = np.array([scene.instances[k].name for k in things])
-    for name in set(names):
-        mine = np.flatnonzero(names == name)
+    for name in np.unique(names[things]):
+        mine = np.flatnonzero(names[things] == name)
         rank[mine[np.argsort(rank[mine])]] += np.arange(len(mine))
-    order = iter(things[np.argsort(rank)])
-    poses: list[np.ndarray] = []
-    while len(poses) < n:
-        k = next(order, None)
-        pose = None if k is None or rng.random() < 0.2 else look_at_instance(scene, int(k), rng, caster, eyes)
-        if pose is None:
-            eye = eyes[rng.integers(len(eyes))]
-            yaw = rng.choice([0, np.pi]) + rng.normal(0, 0.6)
-            pose = look_at(eye, eye + [np.cos(yaw), np.sin(yaw), rng.normal(-0.08, 0.08)], rng.normal(0, 0.02))
-        poses.append(pose)
-    return np.stack(poses)
+    order = np.resize(things[np.argsort(rank)], n if len(things) else 0)
+    near = [look_at_instance(scene, int(k), rng, caster, eyes) for k in order] or [None] * n
+    return np.stack([o if p is None or rng.random() < 0.2 else p for p, o in zip(near, others, strict=True)])
 
 
 def look_at_instance(
@@ -116,7 +98,7 @@ def render(caster: Caster, pose, matrix, size: tuple[int, int], rng: np.random.G
         xyz = pose[:3, 3] + rays * depth[..., None]
         picture = _painted(scene, hits.triangle, xyz, normals, rng)
         picture += rng.normal(0, 0.01, picture.shape)
-    background = _background(size, rng, scene.kind == "street") if style == "color" else np.zeros((1, 1, 3))
+    background = _background(size, rng) if style == "color" else np.zeros((1, 1, 3))
     rgb = np.where(seen[..., None], picture, background)
     label = np.where(seen, scene.label[hits.triangle], -1).astype(np.int16)
     instance = np.where(seen, scene.instance[hits.triangle], -1).astype(np.int32)
@@ -172,11 +154,8 @@ def _texture(scene: Scene, triangle: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     return 1 + strength * waves
 
 
-def _background(size: tuple[int, int], rng: np.random.Generator, sky: bool = False) -> np.ndarray:
-    """A plain wall of light with a soft gradient, or a sky, (h, w, 3)."""
+def _background(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A plain wall of light with a soft gradient, (h, w, 3)."""
     top, bottom = rng.uniform(0.05, 1.0) + rng.normal(0, 0.06, (2, 3))
-    if sky:
-        blue = np.array([[0.45, 0.62, 0.85], [0.82, 0.86, 0.9]])
-        top, bottom = blue * rng.uniform(0.6, 1.05) + rng.normal(0, 0.04, 3)
     mix = np.linspace(0, 1, size[0])[:, None, None]
     return np.broadcast_to(top * (1 - mix) + bottom * mix, (*size, 3))

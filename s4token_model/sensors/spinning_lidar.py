@@ -36,7 +36,6 @@ ROBOT_64 = Lidar(np.linspace(-22.5, 22.5, 64), (512, 1024), (0.4, 1.3), (0.3, 10
 ROBOT_32 = Lidar(np.linspace(-30.67, 10.67, 32), (900, 1800), (0.4, 1.6), (0.3, 100.0))
 ROBOT_16 = Lidar(np.linspace(-15.0, 15.0, 16), (900, 1800), (0.35, 1.0), (0.3, 100.0))
 IMAGE_FOV = (-25.0, 3.0)  # degrees, of the range images of SemanticKITTI
-VIEWS = ("sweep", "image64", "image32")  # of a sweep: whole, or as thinner sensors and projections leave it
 # Half the sectors, degrees, in which roof and hood block rays that go this far below the horizon: behind and ahead.
 _BEHIND = ((13.0, 16.0, 18.0, 20.0, 24.0), (0.0, 9.0, 24.0, 34.0, 55.0))
 _AHEAD = ((19.0, 21.0, 24.0), (0.0, 10.0, 30.0))
@@ -126,34 +125,6 @@ def range_image(xyz: np.ndarray, size: tuple[int, int], fov: tuple[float, float]
     column = np.clip((0.5 - np.arctan2(xyz[:, 1], xyz[:, 0]) / (2 * np.pi)) * size[1], 0, size[1] - 1).astype(np.int64)
     order = np.argsort(distance, kind="stable")
     return order[np.unique((row * size[1] + column)[order], return_index=True)[1]]
-
-
-def beam_numbers(xyz: np.ndarray) -> np.ndarray:
-    """Beam (H,) of each point of a sweep that is stored beam by beam, as KITTI's are: 0 is the first one stored.
-
-    xyz (H, 3) in the sensor's frame; each beam runs counter-clockwise from +x, so that azimuth falls back at its end.
-    """
-    azimuth = np.mod(np.arctan2(xyz[:, 1], xyz[:, 0]), 2 * np.pi)
-    return np.cumsum(np.diff(azimuth, prepend=azimuth[:1]) < -np.pi)
-
-
-def view_of_sweep(xyz: np.ndarray, view: str) -> np.ndarray:
-    """Indices (n,) of the points of a sweep (H, 3) of KITTI's sensor that a thinner view of VIEWS has.
-
-    image64: its range image of 64 x 1024 pixels; image32: 32 x 1024 pixels of the beams that an HDL-32E would have.
-    """
-    if view not in VIEWS:
-        raise ValueError(f"unknown view {view!r}; use one of {', '.join(VIEWS)}")
-    if view == "sweep":
-        return np.arange(len(xyz))
-    if view == "image64":
-        return range_image(xyz, (64, 1024))
-    beam = beam_numbers(xyz)
-    elevation = np.degrees(np.arcsin(xyz[:, 2] / np.linalg.norm(xyz, axis=1)))
-    of_beam = np.array([np.median(elevation[beam == k]) for k in range(beam[-1] + 1)])
-    inside = HDL32.elevations[(HDL32.elevations > of_beam.min() - 0.7) & (HDL32.elevations < of_beam.max() + 0.7)]
-    kept = np.flatnonzero(np.isin(beam, np.abs(of_beam[:, None] - inside).argmin(axis=0)))
-    return kept[range_image(xyz[kept], (32, 1024), image_fov(HDL32))]
 
 
 def image_fov(lidar: Lidar) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s4token_model.procedural import room_plan, room_shell
-from s4token_model.procedural.mesh import Mesh
+from s4token_model.procedural.mesh import Mesh, box
 from s4token_model.procedural.room_placement import Site, bounds, surface
 from s4token_model.procedural.scene_builder import Assembly
 
@@ -14,8 +14,8 @@ from s4token_model.procedural.scene_builder import Assembly
 def step():
     """A thing with a low left half and a high right one."""
     m = Mesh()
-    m.box(-1, 0, -0.5, 0.5, 0, 0.5, "body", (0.5, 0.5, 0.5))
-    m.box(0, 1, -0.5, 0.5, 0, 0.8, "body", (0.5, 0.5, 0.5))
+    m.add(box((-1, -0.5, 0), (0, 0.5, 0.5)), "body", (0.5, 0.5, 0.5))
+    m.add(box((0, -0.5, 0), (1, 0.5, 0.8)), "body", (0.5, 0.5, 0.5))
     return m.thing("cabinet")
 
 
