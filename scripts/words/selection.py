@@ -53,8 +53,8 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
         key: f"{synset.lemmas[0]}: {synset.gloss}" for key, synset in synsets.items() if synset.file == ARTIFACT
     }
     domain = _domain(nouns)
-    weights = [80.0 if word in classes else 6.0 if _is_of(nouns, word, domain) else 1.0 for word in words]
     artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
+    weights = [_weight(word in classes, _is_of(nouns, word, domain), _is_of(nouns, word, artifacts)) for word in words]
     counts = [
         8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
         for word in words
@@ -96,6 +96,11 @@ def _domain(nouns: Nouns) -> set[int]:
         if key is not None and name not in ("person", "plant"):
             found |= set(nouns.descendants(key))
     return found
+
+
+def _weight(is_class: bool, is_domain: bool, is_artifact: bool) -> float:
+    """How often a word is drawn, beside 1 for any."""
+    return 40.0 if is_class else 12.0 if is_domain else 2.0 if is_artifact else 1.0
 
 
 def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:
