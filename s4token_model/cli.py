@@ -134,7 +134,7 @@ def _add_evaluate(commands: Any) -> None:
     about = "ScanObjectNN, zero-shot classification"
     _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
     _add_benchmark(add, "procedural", "held-out procedural rooms, by class names and synonyms", None, rooms=count)
-    _add_benchmark(add, "words", "everyday words for ScanNet's names, plurals, adjectives", None, rooms=count)
+    _add_benchmark(add, "words", "everyday words, plurals and adjectives for names", None, pictures=False, rooms=count)
     _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
     about = "unlabeled clouds: fraction of points that get the same label in two views"
     data = "a bag, a folder of clouds, or a cloud file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.words import geometry, selection, wordnet
+from scripts.words import compounds, geometry, selection, wordnet
 
 DATA = """  1 This software and database is being provided to you, the LICENSEE, by
 00000100 06 n 01 furniture 0 000 | furnishings that make a room ready; "they had too much furniture"
@@ -43,6 +43,13 @@ def test_a_class_name_is_meant_as_a_thing_and_words_may_be_left_out(nouns):
     found = selection.select(nouns, frozenset({"highback"}))
     assert "sitting thing" in found.words and "highback" not in found.words and "Windsor chair" not in found.words
     assert found.definitions[300] == "chair: a seat for one person" and found.classes["swivel chair"] == "chair"
+
+
+def test_compounds_are_new_and_none_is_kept_for_evaluation():
+    kept = selection.everyday_words()
+    found = compounds.compounds(kept | {"kitchen sink", "kitchen chair"})
+    assert len(kept) == 100 and found["bathroom cabinet"] == "cabinet" and "floor floor" not in found
+    assert not {"kitchen chair", *kept} & set(found)
 
 
 def test_smoothing_draws_kinds_to_their_general_term(nouns):

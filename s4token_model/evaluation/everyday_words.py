@@ -14,6 +14,7 @@ from s4token_model import constants, metrics
 from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.segmentation import LabeledCloud
+from s4token_model.training.synonyms import plural
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -30,7 +31,6 @@ FORMS = {  # of a class name, by what is asked for
     "age": "old {}",
     "all": "the red {}s",
 }
-PLURALS = {"bookshelf": "bookshelves", "bench": "benches"}
 
 
 class Spoken(NamedTuple):
@@ -68,11 +68,6 @@ def spoken_form(form: str, name: str) -> str:
         return name.title()
     text = FORMS[form]
     return text.replace("{}s", plural(name)) if "{}s" in text else text.replace("{}", name)
-
-
-def plural(name: str) -> str:
-    """The plural of one of CLASSES."""
-    return PLURALS.get(name, name + "s")
 
 
 def label_as_spoken(segmenter: Segmenter, clouds: Iterable[LabeledCloud]) -> Spoken:

@@ -1,7 +1,7 @@
 """Teach the text tower of a small CLIP what words mean: python -m s4token_model.training.text_tower WORDS --out DIR
 
 WORDS is a file of taught words (docs/train.md says how it is made). The image tower stays as it is, and so do, as far
-as angles allow, the features of the class names: the taught features are turned to where the tower had them.
+as angles allow, the features of trained words: the taught features are turned to where the tower had them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from s4token_model import checkpoint, command_line
 from s4token_model.pipeline import clip, clip_config, known_words
-from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
 from s4token_model.training.synonyms import TRAINED_WORDS
@@ -53,12 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
-    """Turn the taught features such that class names come as close as a rotation can bring them to where they were.
+    """Turn the taught features such that trained words come as close as a rotation can bring them to where they were.
 
     So an image tower and a tokenizer that were trained with the former text tower stay of use.
     """
     known = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
-    names = [name for name in PROCEDURAL if name in known]
+    names = [name for name in TRAINED_WORDS if name in known]
     if not names:
         return taught
     before = frozen.encode_text([TEMPLATE.replace("{}", name) for name in names])

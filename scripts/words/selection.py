@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from s4token_model import words as phrases
+from s4token_model.constants import SCANNET20
+from s4token_model.evaluation import prompts
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training.related_words import RELATED
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS
+from scripts.words.compounds import compounds
 from scripts.words.wordnet import ARTIFACT, PHYSICAL, Nouns
 
 # Which sense a class name has, where it is not the first one of a thing; counted from 1
@@ -26,6 +30,7 @@ class Selection(NamedTuple):
     definitions: dict[int, str]  # "lemma: definition" by synset
     synsets: tuple[int, ...]  # all that the words and definitions are of
     classes: dict[str, str]  # the class of every synonym and kind
+    heads: dict[str, str]  # the head of every compound that WordNet does not have
     weights: np.ndarray  # (K,) how often each word is drawn
     domain_weights: np.ndarray  # (K,) how much each counts for what the joint space shows
 
@@ -33,7 +38,8 @@ class Selection(NamedTuple):
 def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
     classes = {word: name for table in (RELATED, SYNONYMS) for name, words in table.items() for word in words}
-    words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture"])
+    heads = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
+    words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *heads])
     synsets = {}
     for key, synset in nouns.synsets.items():
         limit = MAX_WORDS if synset.file == ARTIFACT else OTHERS_MAX_WORDS if synset.file in PHYSICAL else 1
@@ -47,13 +53,19 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
         key: f"{synset.lemmas[0]}: {synset.gloss}" for key, synset in synsets.items() if synset.file == ARTIFACT
     }
     domain = _domain(nouns)
-    weights = [80.0 if word in classes else 6.0 if _is_of(nouns, word, domain) else 1.0 for word in words]
     artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
+    weights = [_weight(word in classes, _is_of(nouns, word, domain), _is_of(nouns, word, artifacts)) for word in words]
     counts = [
         8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
         for word in words
     ]
-    return Selection(tuple(words), definitions, tuple(synsets), classes, np.array(weights), np.array(counts))
+    return Selection(tuple(words), definitions, tuple(synsets), classes, heads, np.array(weights), np.array(counts))
+
+
+def everyday_words() -> frozenset[str]:
+    """The words that are kept for evaluation, as the text tower gets them."""
+    kept = prompts.load_words("everyday_words", SCANNET20[:-1]).words.values()
+    return frozenset(phrases.normalized(word) for group in kept for word in group)
 
 
 def class_sense(nouns: Nouns, name: str) -> int | None:
@@ -84,6 +96,11 @@ def _domain(nouns: Nouns) -> set[int]:
         if key is not None and name not in ("person", "plant"):
             found |= set(nouns.descendants(key))
     return found
+
+
+def _weight(is_class: bool, is_domain: bool, is_artifact: bool) -> float:
+    """How often a word is drawn, beside 1 for any."""
+    return 40.0 if is_class else 12.0 if is_domain else 2.0 if is_artifact else 1.0
 
 
 def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from s4token_model.pipeline import clip, known_words
-from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training import bag_of_tokens, text_tower, word_texts
+from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 NOUNS = ("chair", "sofa", "wall", "door", "office lamp")
@@ -74,8 +74,8 @@ def test_a_taught_tower_gives_the_features_in_every_form_and_leaves_the_images_a
     assert all(torch.equal(before[name], value) for name, value in frozen.model.visual.state_dict().items())
 
 
-def test_taught_features_are_turned_to_where_the_class_names_were(frozen):
-    names = PROCEDURAL[:40]
+def test_taught_features_are_turned_to_where_trained_words_were(frozen):
+    names = TRAINED_WORDS[:40]
     before = frozen.encode_text([text_tower.TEMPLATE.replace("{}", name) for name in names])
     rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(DIM, DIM)))[0].astype(np.float32)
     given = TaughtWords(names, len(names), np.ones(len(names), np.float32), before @ rotation, rotation[0])
