@@ -15,7 +15,6 @@ from s4token_model import checkpoint
 from s4token_model import config as configs
 from s4token_model.pipeline.tokenizer import Tokenizer
 
-
 ROS_FILES = ("test_real_data.py",)  # beside the folder ros: they start a node
 
 

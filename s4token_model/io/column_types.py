@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -70,8 +71,7 @@ def _plain_type(column: np.ndarray) -> np.ndarray | None:
 def _flat(name: str, column: np.ndarray) -> list[tuple[str, np.ndarray]]:
     if column.ndim == 1:
         return [(name, column)]
-    width = int(np.prod(column.shape[1:], dtype=int))
-    return [(f"{name}_{i}", part) for i, part in enumerate(column.reshape(len(column), width).T)]
+    return [(f"{name}_{i}", part) for i, part in enumerate(column.reshape(len(column), math.prod(column.shape[1:])).T)]
 
 
 def _ply_type(name: str, column: np.ndarray, notes: list[str]) -> list[tuple[str, np.ndarray]]:

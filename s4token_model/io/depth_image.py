@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from s4token_model.io.contents import Contents
 from s4token_model.io.errors import error, looks_like
 from s4token_model.io.limits import MAX_COLOR_PIXELS, MAX_DEPTH_PIXELS, open_sized
+from s4token_model.io.mesh_files import vertex_fields
 
 NO_DEPTH = 65535  # mm; written by some cameras instead of 0
 OPTICAL_FRAME = "camera_optical_frame"  # of points without a pose
@@ -38,8 +40,8 @@ def project(points: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray) -> tup
     return local[:, :2] / safe[:, None] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2], depth
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], int, int, str]:
-    """Read `NAME.depth.png` as an organized cloud: (fields, width, height, frame), "" for the frame of the poses.
+def read(path: Path) -> Contents:
+    """Read `NAME.depth.png` as an organized cloud; its frame is "" for that of the poses.
 
     In the same folder: camera-intrinsics.txt (3 x 3 or 4 x 4), and optionally NAME.pose.txt (camera to world) and
     NAME.color.jpg or NAME.color.png.
@@ -49,14 +51,11 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], int, int, str]:
     intrinsics = read_matrix(path.with_name("camera-intrinsics.txt"), (3, 3))
     pose_path = path.with_name(f"{stem}.pose.txt")
     pose = read_matrix(pose_path, (4, 4)) if pose_path.exists() else None
-    points = unproject(depth, intrinsics, pose).reshape(-1, 3)
-    fields = {name: points[:, i] for i, name in enumerate("xyz")}
-    height, width = depth.shape
+    points, (height, width) = unproject(depth, intrinsics, pose).reshape(-1, 3), depth.shape
     color_paths = [path.with_name(f"{stem}.color{suffix}") for suffix in (".jpg", ".png")]
-    if color_path := next((p for p in color_paths if p.exists()), None):
-        color = read_image(color_path, (width, height)).reshape(-1, 3)
-        fields.update({name: color[:, i] for i, name in enumerate(("red", "green", "blue"))})
-    return fields, width, height, OPTICAL_FRAME if pose is None else ""
+    color_path = next((p for p in color_paths if p.exists()), None)
+    colors = read_image(color_path, (width, height)).reshape(-1, 3) if color_path else None
+    return Contents(vertex_fields(points, colors), width, height, OPTICAL_FRAME if pose is None else "")
 
 
 def read_depth(path: Path) -> np.ndarray:

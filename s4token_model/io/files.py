@@ -19,7 +19,6 @@ from s4token_model import atomic
 from s4token_model.io import (
     column_types,
     depth_image,
-    las_comments,
     las_npy_bin,
     mesh_files,
     off_obj,
@@ -134,13 +133,13 @@ def _cloud(contents: Contents, mesh_points: int | None) -> Cloud:
 READERS: dict[str, Callable[[Path], Contents]] = {
     ".ply": ply.read,
     ".pcd": pcd.read,
-    ".las": lambda path: Contents(las_npy_bin.read_las(path), comments=las_comments.read(path)),
-    ".laz": lambda path: Contents(las_npy_bin.read_las(path), comments=las_comments.read(path)),
+    ".las": las_npy_bin.read_las,
+    ".laz": las_npy_bin.read_las,
     ".npy": las_npy_bin.read_npy,
     ".bin": las_npy_bin.read_bin,
     ".off": off_obj.read_off,
     ".obj": off_obj.read_obj,
-    ".png": lambda path: Contents(*depth_image.read(path)),
+    ".png": depth_image.read,
 }
 WRITERS = (".ply", ".pcd", ".npy")
 
@@ -209,7 +208,7 @@ def check_writable(path: str | Path, cloud: Cloud | None = None) -> tuple[str, .
 
 def native_colors(columns: dict[str, np.ndarray], packed: bool) -> dict[str, np.ndarray]:
     """Convert red, green, blue (uint8) to packed rgb, or back; other colors are kept unchanged."""
-    names = ("red", "green", "blue")
+    names = pointcloud2.COLOR_NAMES[0]
     if packed and "rgb" not in columns and all(columns.get(n, np.empty(0)).dtype == np.uint8 for n in names):
         colors = np.stack([columns[n] for n in names], axis=1)
         return {n: c for n, c in columns.items() if n not in names} | {"rgb": pointcloud2.pack_rgb(colors)}

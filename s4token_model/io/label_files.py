@@ -16,6 +16,7 @@ from s4token_model import config as configs
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED, UNLABELED_COLOR
 from s4token_model.io import files, labeled_bags
 from s4token_model.io.files import Cloud
+from s4token_model.io.pointcloud2 import COLOR_NAMES
 from s4token_model.palette import index_colors
 from s4token_model.pipeline.cleaning import NOT_FINITE
 from s4token_model.pipeline.preprocess import downsample, prepare
@@ -138,4 +139,4 @@ def write_superpoints(cloud: Cloud, target: str | Path, config: configs.Config) 
 def _color_columns(index: np.ndarray, table: np.ndarray) -> dict[str, np.ndarray]:
     """Return red, green, blue, each (H,) uint8, by a table (C, 3); UNLABELED_COLOR for an index that it lacks."""
     colors = np.concatenate([table.reshape(-1, 3), [UNLABELED_COLOR]]).astype(np.uint8)[np.minimum(index, len(table))]
-    return {name: colors[:, i] for i, name in enumerate(("red", "green", "blue"))}
+    return {name: colors[:, i] for i, name in enumerate(COLOR_NAMES[0])}

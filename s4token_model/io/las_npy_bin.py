@@ -15,6 +15,7 @@ from s4token_model.io.errors import error, looks_like, truncated
 from s4token_model.io.pointcloud2 import MAX_UNIT
 
 MAX_COLUMNS = 64  # of an array with fewer points than that
+EPSG_KEYS = (3072, 2048, 4096)  # GeoTIFF: projected, geographic and vertical coordinate system
 
 
 def read_bin(path: Path, columns: int | None = None) -> Contents:
@@ -114,8 +115,11 @@ def _column_names(values: np.ndarray) -> tuple[list[str], tuple[str, ...]]:
     return names + [f"column_{i}" for i in range(len(names), width)], notes
 
 
-def read_las(path: Path) -> dict[str, np.ndarray]:
-    """Read LAS or LAZ with every dimension; x, y, z are float64 with scale and offset applied. Needs laspy."""
+def read_las(path: Path) -> Contents:
+    """Read LAS or LAZ with every dimension; x, y, z are float64 with scale and offset applied. Needs laspy.
+
+    Comments are what the header says about its coordinates, which other formats keep.
+    """
     _check_las(path)
     try:
         import laspy
@@ -137,7 +141,23 @@ def read_las(path: Path) -> dict[str, np.ndarray]:
     points = laspy.ScaleAwarePointRecord(values, header.point_format, header.scales, header.offsets)
     las = laspy.LasData(header, points)
     others = [name for name in las.point_format.dimension_names if name not in "XYZ"]  # X, Y, Z are the raw integers
-    return {name: np.asarray(las[name]) for name in ("x", "y", "z", *others)}
+    return Contents({name: np.asarray(las[name]) for name in ("x", "y", "z", *others)}, comments=_comments(header))
+
+
+def _comments(header: Any) -> tuple[str, ...]:
+    """Return lines with the version, scale, offset and coordinate system; () if laspy cannot read one of them."""
+    try:
+        scales, offsets = (" ".join(f"{value:.15g}" for value in v) for v in (header.scales, header.offsets))
+        lines = [f"LAS {header.version} scale {scales} offset {offsets}"]
+        for record in header.vlrs:
+            if text := getattr(record, "string", ""):  # of a WKT record; GeoTIFF texts have `strings`
+                lines.append(f"CRS {' '.join(text.rstrip(chr(0)).split())}")
+            for key in getattr(record, "geo_keys", ()):
+                if key.id in EPSG_KEYS and key.tiff_tag_location == 0 and 0 < key.value_offset < 32767:
+                    lines.append(f"CRS EPSG:{key.value_offset}")
+        return tuple(lines)
+    except Exception:  # laspy raises many types, and the points are what matters
+        return ()
 
 
 def _check_las(path: Path) -> None:

@@ -36,7 +36,7 @@ def vertex_fields(
         fields |= {name: normals[:, i].astype(np.float32) for i, name in enumerate(("nx", "ny", "nz"))}
     if colors is not None:
         levels = np.rint(pointcloud2.unit_colors(colors) * 255).astype(np.uint8)
-        fields |= {name: levels[:, i] for i, name in enumerate(("red", "green", "blue"))}
+        fields |= {name: levels[:, i] for i, name in enumerate(pointcloud2.COLOR_NAMES[0])}
     return fields
 
 

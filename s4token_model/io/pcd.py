@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,7 +21,6 @@ TYPES = {"i": "i", "u": "u", "f": "f", "d": "f", "b": "u", "c": "i"}
 SIZES = {"i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}
 KEYS = ("VERSION", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", VIEWPOINT, "POINTS", "DATA")
 NO_VIEWPOINT = "0 0 0 1 0 0 0"
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 
 
 class _Layout(NamedTuple):
@@ -61,7 +60,7 @@ def _parse_header(path: Path, blob: bytes) -> tuple[dict[str, list[str]], tuple[
     head: dict[str, list[str]] = {}
     comments, at = [], 0
     while "DATA" not in head:
-        match = _LINE.match(blob, at)
+        match = text_table.LINE.match(blob, at)
         line = text_table.text_of(match[0][:MAX_LINE]).strip()
         words = line.split()
         key = words[0].upper().rstrip(":") if words else ""
@@ -138,16 +137,12 @@ def _ascii(path: Path, body: bytes, layout: _Layout, count: int) -> tuple[dict[s
     names, kept = [name or f"{i} padding" for i, name in enumerate(layout.names)], set(layout.names)
     try:
         fields = [(name, layout.dtype[i]) for i, name in enumerate(names)]
-        if count and len(lines[0].split()) == sum(_width(kind) for name, kind in fields if name in kept):
+        if count and len(lines[0].split()) == sum(math.prod(kind.shape) for name, kind in fields if name in kept):
             fields = [(name, kind) for name, kind in fields if name in kept]  # PCL writes no padding in ascii
         columns, notes = text_table.read_table(lines[:count], np.dtype(fields))
     except ValueError as reason:
         raise error(path, f"bad PCD values ({reason})", "write the file again") from None
     return {name: column for name, column in columns.items() if name in kept}, notes
-
-
-def _width(kind: np.dtype) -> int:
-    return int(np.prod(kind.shape, dtype=int))
 
 
 def _compressed(path: Path, body: bytes, layout: _Layout, count: int) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
@@ -185,7 +180,7 @@ def write(
         "FIELDS": list(plain),
         "SIZE": [c.dtype.itemsize for c in plain.values()],
         "TYPE": [c.dtype.kind.upper() for c in plain.values()],
-        "COUNT": [np.prod(c.shape[1:], dtype=int) for c in plain.values()],
+        "COUNT": [math.prod(c.shape[1:]) for c in plain.values()],
     }
     viewpoint = [c for c in comments if c.startswith(f"{VIEWPOINT} ")][-1:] or [f"{VIEWPOINT} {NO_VIEWPOINT}"]
     lines = ["# .PCD v0.7 - Point Cloud Data file format"]

@@ -19,7 +19,6 @@ TYPES = {
 }
 BYTE_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 KEYWORDS = ("format", "element", "property")  # without which the values are not understood
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _LINE_OF_MAC = re.compile(rb"[^\r]*(?:\r|$)")  # ends in \r, so that a \n behind it is a value
 
 
@@ -54,10 +53,10 @@ class Header(NamedTuple):
 
 def parse(path: Path, blob: bytes) -> tuple[Header, int]:
     """Return what the header says, and the offset of the first byte behind it; ValueError if it is none."""
-    first = _LINE.match(blob)
+    first = text_table.LINE.match(blob)
     if first is None or first[0].strip().lower() != b"ply":
         raise error(path, f"found {looks_like(blob[:32])}", "a .ply file must begin with the line `ply`")
-    pattern, at = (_LINE_OF_MAC if first[0].endswith(b"\r") else _LINE), first.end()
+    pattern, at = (_LINE_OF_MAC if first[0].endswith(b"\r") else text_table.LINE), first.end()
     order, elements, comments, notes = None, [], [], []
     while at < len(blob):
         match = pattern.match(blob, at)

@@ -6,6 +6,7 @@ array of shape (H,) whose itemsize is the point_step, so that every field and ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -225,7 +226,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
         code = dtype.base.str[1:]
         if code not in CODES:
             raise ValueError(f"field {name!r} is {dtype.base}; PointField has integers, float32, float64 and bool")
-        fields.append(Field(name, offset, CODES[code], int(np.prod(dtype.shape, dtype=int))))
+        fields.append(Field(name, offset, CODES[code], math.prod(dtype.shape)))
     return fields, points.dtype.itemsize, is_bigendian(points)
 
 

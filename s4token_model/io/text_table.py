@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from s4token_model.io.field_names import axis
 
+LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # nan, -nan(ind), NaN(0x1), 1.#QNAN, -1.#IND, 1.#J, null, N/A, and words that stand for no value
 _NOT_A_NUMBER = re.compile(r"[+-]?(?:[qs]?nan\w*(?:\(.*\))?|1\.?#(?!inf)\w*|ind|null|none|n/?a)", re.IGNORECASE)
@@ -85,7 +87,7 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
     if not lines:
         empty = np.empty(0, dtype)
         return {name: empty[name] for name in dtype.names or ()}, ()
-    width = sum(_values(dtype[name]) for name in dtype.names or ())
+    width = sum(math.prod(dtype[name].shape) for name in dtype.names or ())
     if width > len(lines[0]):  # np.loadtxt allocates a row before it reads one
         raise ValueError(f"row 0 holds {len(lines[0].split())} values instead of {width}")
     if (rows := _usual_rows(lines, dtype)) is not None:
@@ -98,7 +100,7 @@ def read_table(lines: Sequence[str], dtype: np.dtype) -> tuple[dict[str, np.ndar
         if not dtype[name].itemsize:  # no values in the file
             columns[name] = np.empty((len(lines), *shape), base)
             continue
-        parts = words[at : at + _values(dtype[name])]
+        parts = words[at : at + math.prod(dtype[name].shape)]
         at += len(parts)
         try:
             values = [_typed(part, base) for part in parts]
@@ -122,10 +124,6 @@ def _usual_rows(lines: Sequence[str], dtype: np.dtype) -> np.ndarray | None:
             return np.loadtxt(lines, dtype, comments=None, ndmin=1)  # `#` stands in 1.#IND, too
     except (ValueError, DeprecationWarning):
         return None
-
-
-def _values(kind: np.dtype) -> int:
-    return int(np.prod(kind.shape, dtype=int))
 
 
 def _split(lines: Sequence[str], width: int) -> tuple[list[tuple[str, ...]], int]:

@@ -66,6 +66,13 @@ def root(parent, v):
     return v
 
 
+@njit(**FAST, inline="always")
+def join(parent, a, b):
+    """Join the trees of a and b in a union-find forest; the lower root stays one."""
+    a, b = root(parent, a), root(parent, b)
+    parent[max(a, b)] = min(a, b)
+
+
 @njit(**FAST)
 def roots_to_labels(parent, first, last, labels):
     """Label trees of nodes first..last-1, whose roots are their lowest members, by first appearance; how many."""
@@ -110,9 +117,7 @@ def unite(edges, labels, parent, last):
     """Join the ends of edges inside a region in the union-find forest `parent`; edges that reach `last` are skipped."""
     for e in range(edges.shape[0]):
         if edges[e, 1] < last and labels[edges[e, 0]] == labels[edges[e, 1]]:
-            a, b = root(parent, edges[e, 0]), root(parent, edges[e, 1])
-            if a != b:
-                parent[max(a, b)] = min(a, b)
+            join(parent, edges[e, 0], edges[e, 1])
 
 
 @njit(**FAST)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.kernels.kernel_cache import njit
+from s4token_model.kernels.region_graph import join, root
 
 FAST = {"nogil": True}
 EMPTY = np.int64(-1)
@@ -59,11 +60,11 @@ def component_sizes(voxels):
                         continue
                     slot = _find(voxels.table, voxels.keys[v] + offset)
                     if voxels.table[slot] != EMPTY:
-                        _join(parent, v, voxels.owner[slot])
+                        join(parent, v, voxels.owner[slot])
     # Points per component
     points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
     for v in range(len(parent)):
-        parent[v] = _root(parent, v)
+        parent[v] = root(parent, v)
     for i in range(len(sizes)):
         points[parent[voxels.voxel[i]]] += 1
     for i in range(len(sizes)):
@@ -131,18 +132,3 @@ def _find(table, key):
     while table[slot] != EMPTY and table[slot] != key:
         slot = (slot + 1) & (len(table) - 1)
     return slot
-
-
-@njit(**FAST)
-def _root(parent, v):
-    while parent[v] != v:
-        parent[v] = parent[parent[v]]
-        v = parent[v]
-    return v
-
-
-@njit(**FAST)
-def _join(parent, a, b):
-    a, b = _root(parent, a), _root(parent, b)
-    if a != b:
-        parent[max(a, b)] = min(a, b)

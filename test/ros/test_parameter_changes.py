@@ -45,12 +45,19 @@ def peer(folder):
         yield peer
 
 
+@pytest.fixture(scope="module")
+def answers(peer):
+    """A subscription that stays, since each new one takes a while to be found."""
+    return peer.labeled()
+
+
 @pytest.fixture(autouse=True)
 def still_labeling(request):
     """After whatever a test of `peer` has tried, the node labels a cloud."""
+    used = [request.getfixturevalue(name) for name in ("peer", "answers") if "peer" in request.fixturenames]
     yield
-    if "peer" in request.fixturenames:
-        label_cloud(request.getfixturevalue("peer"), cloud(room()))
+    if used:
+        used[0].connect(used[1])
 
 
 def value_of(peer, name):
@@ -312,7 +319,7 @@ def test_transitions_of_any_number_are_answered(start):
 
 
 def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start):
-    process, domain = start(FAKE_SECONDS="1.5")  # long enough to be seen configuring
+    process, domain = start(FAKE_SECONDS="1")  # long enough to be seen configuring
     peer = ros.Peer(domain)
     try:
         configuring = State.TRANSITION_STATE_CONFIGURING
@@ -327,7 +334,7 @@ def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start):
 
 
 def test_a_change_during_the_start_is_refused_or_waits(start):
-    process, domain = start(FAKE_SECONDS="4")
+    process, domain = start(FAKE_SECONDS="2.5")
     peer = ros.Peer(domain)
     try:
         result = set_parameter(peer, "vocabulary.names", ["sofa"])
