@@ -29,7 +29,6 @@ SAMPLE, FILLED_POINTS = 32768, 3  # of the search for the voxel size
 POINTS_PER_VOXEL, DENSE_POINTS_PER_VOXEL = 16, 10  # of the sample; more voxels, thus smaller, in larger clouds
 MAX_SINGLE, FINER = 0.45, 0.6  # with more voxels of a single point, strays hang together by chance: finer voxels
 MAX_EVEN_POINTS, FINER_STEPS, MIN_FOG = 38, 2, 0.004  # in the median voxel; at most so much finer, by steps of FINER
-MAX_FAR_FOG = 0.8  # of the strays of finer voxels that are farther from the center than half of the points
 MAX_STRAY_FRACTION = 0.3  # with more the cloud is sparse, not full of strays
 FAR_FRACTION, FAR_DISTANCE = 0.01, 4.0  # components with less of the points, this many diagonals away from the rest
 MAX_GAPS = 8  # between parts of a cloud that are far from each other
@@ -107,17 +106,13 @@ def find_isolated(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return none
     size = _voxel_size(xyz, center, spread)
     voxels, isolated, hosts = _isolated_and_hosts(xyz, center, size, spread)
-    # A cloud of even density, as of a room, affords finer voxels, which strays between the walls do not fill; those of
-    # a range image, which is thin far away, would come out there
+    # A cloud of even density, as of a room, affords finer voxels, which strays between the walls do not fill
     counts = np.bincount(voxels.voxel)
     if np.median(counts[voxels.voxel]) <= MAX_EVEN_POINTS:
-        distance = np.linalg.norm(xyz - center, axis=1)
         for _ in range(FINER_STEPS):
             size *= FINER
             _, alone, found = _isolated_and_hosts(xyz, center, size, spread)
-            strays = np.flatnonzero(alone)[found < 0]
-            far = (distance[strays] > np.median(distance)).mean() if len(strays) else 0.0
-            if len(strays) <= MIN_FOG * len(xyz) or far > MAX_FAR_FOG:
+            if (found < 0).sum() <= MIN_FOG * len(xyz):
                 break
             isolated, hosts = alone, found
     if isolated.any() and isolated.mean() <= MAX_STRAY_FRACTION:

@@ -131,26 +131,3 @@ def test_strays_between_the_walls_of_a_room_are_found():
     strays = rng.normal(2.5, 0.7, (700, 3))
     isolated, _ = cleaning.find_isolated(np.concatenate([room, strays]))
     assert isolated[-700:].mean() >= 0.7 and isolated[:-700].mean() <= 0.01
-
-
-def range_image_of_pillars(rows: int = 64, columns: int = 1024) -> np.ndarray:
-    """What a LiDAR 1.7 m above the ground sees of it and of 250 pillars at 4 to 70 m, one point per pixel."""
-    rng = np.random.default_rng(3)
-    tilt, azimuth = np.meshgrid(np.radians(np.linspace(-25, 3, rows)), np.linspace(0, 2 * np.pi, columns, False))
-    distance = np.where(tilt < 0, 1.7 / np.maximum(np.tan(-tilt), 1e-9), np.inf)
-    for away, at, radius, top in zip(
-        rng.uniform(4, 70, 250), rng.uniform(0, 2 * np.pi, 250), rng.uniform(0.1, 1.5, 250), rng.uniform(0, 4, 250),
-        strict=True,
-    ):  # fmt: skip
-        side = away * np.sin(azimuth - at)
-        front = away * np.cos(azimuth - at) - np.sqrt(np.maximum(radius**2 - side**2, 0))
-        met = (np.abs(side) < radius) & (np.cos(azimuth - at) > 0) & (front * np.tan(tilt) < top) & (front < distance)
-        distance[met] = front[met]
-    seen = distance < 80
-    distance, tilt, azimuth = distance[seen] + rng.normal(0, 0.02, seen.sum()), tilt[seen], azimuth[seen]
-    return np.stack([distance * np.cos(azimuth), distance * np.sin(azimuth), distance * np.tan(tilt)], axis=1)
-
-
-def test_far_parts_of_a_range_image_are_no_strays():
-    isolated, _ = cleaning.find_isolated(range_image_of_pillars())
-    assert isolated.mean() < 0.02
