@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,13 @@ from s4token_ros import cloud_messages
 from scripts.trials import hostile, hostile_peer, samples, sensor, signals, soak
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("scripts/fuzz/*.py"), *ROOT.glob("scripts/trials/*.py")]), ids=str)
+def test_every_trial_finds_what_it_imports(path):
+    if path.stem == "guided":
+        pytest.importorskip("atheris")
+    importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 def series(slope: float = 0.0, warm_up: float = 0.0, **last: int) -> list[samples.Sample]:

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from s4token_ros import cloud_messages
-from s4token_ros.node import warm_up_cloud
+from s4token_ros.model_loading import warm_up_cloud
 from s4token_ros.qos import cloud_qos
 from s4token_ros.session import NODE, Session, environment
 from scripts.fuzz.outcome import Outcome
