@@ -38,8 +38,8 @@ def test_nouns_are_read_with_senses_hypernyms_and_definitions(nouns):
 
 
 def test_a_class_name_is_meant_as_a_thing_and_words_may_be_left_out(nouns):
-    assert selection.class_sense(nouns, "chair") == 300 and selection.sense_weights(nouns, "chair") == {300: 1.0}
-    assert selection.sense_weights(nouns, "seat") == {200: 4.0}
+    assert selection.class_sense(nouns, "chair") == 300 and selection.sense_weights(nouns, "chair", {300}) == {300: 1.0}
+    assert selection.sense_weights(nouns, "seat", {300}) == {200: 4.0}
     found = selection.select(nouns, frozenset({"highback"}))
     assert "sitting thing" in found.words and "highback" not in found.words and "Windsor chair" not in found.words
     assert found.definitions[300] == "chair: a seat for one person" and found.classes["swivel chair"] == "chair"

@@ -23,7 +23,7 @@ LIMIT = 256 << 20  # bytes of a file of taught words
 STEPS = 127  # of a component in [0, 1] in the file
 ASKED = ("a {}", "the {}", "a photo of a {}", "a {} in a room", "a 3d scan of a {}")  # as vocabularies ask
 ADJECTIVES = tuple(
-    "small large big little tall low long short wide narrow thin thick tiny huge giant deep flat high heavy light "
+    "small large big little tall low long short wide narrow thin thick tiny huge giant deep flat high heavy "
     "red blue green yellow orange purple pink white black grey gray brown beige dark bright pale golden silver "
     "cream turquoise colorful striped patterned plain wooden metal fabric leather plastic glass stone ceramic marble "
     "paper wicker steel iron brass concrete velvet linen cotton rubber round square rectangular oval curved straight "
@@ -34,6 +34,7 @@ ADJECTIVES = tuple(
     "sturdy solid hollow single double upper lower front rear".split()
 )
 PLURAL, ADJECTIVE, SECOND_ADJECTIVE, TEMPLATE, NONSENSE = 0.2, 0.4, 0.25, 0.7, 0.1  # chances
+USUAL = 0.6  # chance that an adjective is one of ADJECTIVES
 NONSENSE_TEXTS = 10000
 PARTS = 4  # of a batch, by length
 START, END = 49406, 49407  # of CLIP's tokenizer
@@ -47,6 +48,7 @@ class TaughtWords(NamedTuple):
     weights: np.ndarray  # (K,) float32, how often each is drawn
     features: np.ndarray  # (K, E) float32 unit rows
     unknown: np.ndarray  # (E,) float32, the feature of nonsense
+    adjectives: tuple[str, ...] = ()  # beside ADJECTIVES, none of which changes a feature
 
 
 class Pieces(NamedTuple):
@@ -81,6 +83,7 @@ def save(path: Path, taught: TaughtWords) -> None:
     tensors = {"features": np.rint(STEPS * taught.features).astype(np.int8), "weights": taught.weights}
     tensors["unknown"] = taught.unknown.astype(np.float32)
     metadata = {"texts": json.dumps(taught.texts), "nouns": str(taught.nouns)}
+    metadata["adjectives"] = json.dumps(taught.adjectives)
     with atomic.file(path) as file:
         file.write(safetensors.numpy.save(tensors, metadata))
 
@@ -93,13 +96,14 @@ def read(path: Path, dim: int) -> TaughtWords:
             metadata = file.metadata()
             features, weights, unknown = (file.get_tensor(name) for name in ("features", "weights", "unknown"))
             texts, nouns = bounded_files.parse_json(metadata["texts"], "texts"), int(metadata["nouns"])
+            adjectives = bounded_files.parse_json(metadata["adjectives"], "adjectives")
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"cannot read {path}: {error}; make it again, see docs/train.md") from error
     if features.shape != (len(texts), dim) or unknown.shape != (dim,) or weights.shape != (len(texts),):
         raise ValueError(f"{path} has features {features.shape} of {len(texts)} texts; the CLIP has {dim} dimensions")
     features = features.astype(np.float32)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1)
-    return TaughtWords(tuple(texts), nouns, weights, features, unknown)
+    return TaughtWords(tuple(texts), nouns, weights, features, unknown, tuple(adjectives))
 
 
 def make_tables(taught: TaughtWords, tokenizer: open_clip.SimpleTokenizer, length: int) -> TextTables:
@@ -111,7 +115,7 @@ def make_tables(taught: TaughtWords, tokenizer: open_clip.SimpleTokenizer, lengt
     texts = [*taught.texts, *plurals, *(nonsense(tokenizer, rng) for _ in range(NONSENSE_TEXTS))]
     return TextTables(
         *(tokenized(list(side), tokenizer, length) for side in sides),
-        tokenized(["", *ADJECTIVES], tokenizer, length),
+        tokenized(["", *ADJECTIVES, *taught.adjectives], tokenizer, length),
         tokenized(texts, tokenizer, length - 2),
     )
 
@@ -142,6 +146,8 @@ def draw(taught: TaughtWords, tables: TextTables, length: int, size: int, rng: n
     asked = (template > 0) & (rng.random(size) < 0.5)
     template[asked] = rng.integers(1, 1 + len(ASKED), size=asked.sum())
     adjectives = rng.integers(1, len(tables.adjectives.count), size=(2, size))
+    usual = rng.random((2, size)) < USUAL
+    adjectives[usual] = rng.integers(1, 1 + len(ADJECTIVES), size=usual.sum())
     adjectives *= is_noun & ~senseless & (rng.random(size) < ADJECTIVE)
     adjectives[1] *= rng.random(size) < SECOND_ADJECTIVE
     parts = [(tables.before, template), *((tables.adjectives, rows) for rows in adjectives)]

@@ -14,10 +14,10 @@ import numpy as np
 from s4token_model import command_line
 from s4token_model.training import word_texts
 from scripts.words import geometry, wordnet
-from scripts.words.selection import Selection, select, sense_weights
+from scripts.words.selection import Selection, kinds_of_classes, select, sense_weights
 
 DIM = 128  # of the joint space
-OWN = 0.4  # of a word's own feature, against those of its senses
+OWN = 0.25  # of a word's own feature, against those of its senses
 DRAWN = 0.5  # of a class name's feature in its synonyms and kinds
 DESCRIBED = 0.5  # how often a definition is drawn, beside 1 for a word
 
@@ -25,7 +25,7 @@ DESCRIBED = 0.5  # how often a definition is drawn, beside 1 for a word
 def main(arguments: list[str] | None = None) -> None:
     """Encode, smooth, project and write."""
     parser = argparse.ArgumentParser(prog="scripts.words", description=__doc__.splitlines()[0])
-    parser.add_argument("--wordnet", type=Path, required=True, help="folder with data.noun and index.noun")
+    parser.add_argument("--wordnet", type=Path, required=True, help="folder with data.noun, index.noun and index.adj")
     parser.add_argument("--minilm", type=Path, required=True, help="folder where both packages are installed")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--without", type=Path, metavar="FILE", help="words, one per line, that are left out")
@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     selection = select(nouns, left_out)
     encoder = SentenceEncoder(options.minilm)
     features = encoder.encode([*selection.words, *selection.definitions.values()])
-    taught = teach(nouns, selection, features)
+    adjectives = [word for word in wordnet.read_adjectives(options.wordnet) if word not in selection.classes]
+    taught = teach(nouns, selection, features)._replace(adjectives=tuple(adjectives))
     word_texts.save(options.out, taught)
     print(f"wrote {len(taught.texts)} texts, {taught.nouns} of them nouns, to {options.out}")
 
@@ -58,8 +59,10 @@ def teach(nouns: wordnet.Nouns, selection: Selection, features: np.ndarray) -> w
     of_synset = geometry.smooth(nouns, selection.synsets, geometry.unit(of_synset))
     # Words: their own feature and those of their senses; synonyms and kinds of a class are drawn to its name
     meant = of_word.copy()
+    domain = kinds_of_classes(nouns)
     for word, k in row.items():
-        weights = {position[key]: weight for key, weight in sense_weights(nouns, word).items() if key in position}
+        found = sense_weights(nouns, word, domain).items()
+        weights = {position[key]: weight for key, weight in found if key in position}
         if weights:
             senses = np.array(list(weights.values())) @ of_synset[list(weights)] / sum(weights.values())
             meant[k] = OWN * of_word[k] + (1 - OWN) * senses

@@ -52,7 +52,7 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     definitions = {
         key: f"{synset.lemmas[0]}: {synset.gloss}" for key, synset in synsets.items() if synset.file == ARTIFACT
     }
-    domain = _domain(nouns)
+    domain = kinds_of_classes(nouns)
     artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
     weights = [_weight(word in classes, _is_of(nouns, word, domain), _is_of(nouns, word, artifacts)) for word in words]
     counts = [
@@ -76,19 +76,19 @@ def class_sense(nouns: Nouns, name: str) -> int | None:
     return next((key for key in senses if nouns.synsets[key].file == ARTIFACT), senses[0] if senses else None)
 
 
-def sense_weights(nouns: Nouns, word: str) -> dict[int, float]:
-    """Weights of a word's synsets: of a class name the one that is meant, else things before ideas, frequent first."""
+def sense_weights(nouns: Nouns, word: str, domain: set[int]) -> dict[int, float]:
+    """Weights of a word's synsets, of a class name the one that is meant; `domain` and frequent ones count more."""
     if word in PROCEDURAL:
         key = class_sense(nouns, word)
         return {} if key is None else {key: 1.0}
     found = {}
     for rank, key in enumerate(nouns.senses.get(word, ()), start=1):
         file = nouns.synsets[key].file
-        found[key] = (4.0 if file == ARTIFACT else 1.0 if file in PHYSICAL else 0.25) / rank
+        found[key] = (12.0 if key in domain else 4.0 if file == ARTIFACT else 1.0 if file in PHYSICAL else 0.25) / rank
     return found
 
 
-def _domain(nouns: Nouns) -> set[int]:
+def kinds_of_classes(nouns: Nouns) -> set[int]:
     """Synsets of what stands in rooms and on streets: the kinds of the classes, but few of people and plants."""
     found: set[int] = set()
     for name in PROCEDURAL:

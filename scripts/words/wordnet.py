@@ -59,6 +59,12 @@ def read(folder: Path) -> Nouns:
     return Nouns(synsets, senses, frozenset(frequent))
 
 
+def read_adjectives(folder: Path) -> tuple[str, ...]:
+    """Adjectives of one word that WordNet's makers met in texts, from a folder with index.adj."""
+    found = [(fields[0], int(fields[-int(fields[2]) - 1])) for fields, _ in _lines(folder / "index.adj")]
+    return tuple(word for word, count in found if count and word.isascii() and word.isalpha())
+
+
 def _lines(path: Path) -> list[tuple[list[str], str]]:
     """Fields before the bar and text behind it, of all lines but those of the license."""
     lines = [line.partition("|") for line in path.read_text(encoding="latin-1").splitlines() if line[:1] != " "]
