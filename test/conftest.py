@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shared_memory
 import torch
 from tiny_model import write_tiny_clip
 
@@ -39,15 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="module")
 def shared_memory_of_ended_processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove what killed nodes leave in /dev/shm, 70 MB each; Fast DDS holds a lock on that of living ones."""
+    """Remove what killed nodes leave in /dev/shm."""
     yield
-    if not starts_nodes(request.path):
-        return
-    for lock in Path("/dev/shm").glob("fastdds_*_el"):
-        with contextlib.suppress(OSError), lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
-            lock.unlink()
+    if starts_nodes(request.path):
+        shared_memory.remove_abandoned()
 
 
 @pytest.fixture(scope="session")

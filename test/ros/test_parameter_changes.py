@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -318,12 +319,13 @@ def test_transitions_of_any_number_are_answered(start):
         peer.close()
 
 
-def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start):
-    process, domain = start(FAKE_SECONDS="1")  # long enough to be seen configuring
+def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start, tmp_path):
+    process, domain = start(FAKE_GATE=str(tmp_path / "gate"))  # configuring until that file exists
     peer = ros.Peer(domain)
     try:
         configuring = State.TRANSITION_STATE_CONFIGURING
         wait_for(lambda: peer.call(GetState, "/s4token/get_state").current_state.id == configuring, 30)
+        threading.Timer(0.5, (tmp_path / "gate").touch).start()
         assert not peer.call(ChangeState, "/s4token/change_state", transition=Transition(id=10)).success
         assert peer.call(GetState, "/s4token/get_state").current_state.id == State.PRIMARY_STATE_ACTIVE
         peer.points = peer.publisher()
@@ -333,12 +335,13 @@ def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start):
         peer.close()
 
 
-def test_a_change_during_the_start_is_refused_or_waits(start):
-    process, domain = start(FAKE_SECONDS="2.5")
+def test_a_change_during_the_start_is_refused_or_waits(start, tmp_path):
+    process, domain = start(FAKE_GATE=str(tmp_path / "gate"))
     peer = ros.Peer(domain)
     try:
         result = set_parameter(peer, "vocabulary.names", ["sofa"])
         assert not result.successful and "try again" in result.reason
+        (tmp_path / "gate").touch()
         vocabulary = peer.vocabulary()
         wait_for(lambda: vocabulary, 60)
         assert set_parameter(peer, "vocabulary.names", ["sofa"]).successful

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,10 @@ pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
 import signal_trials
+from shared_memory import segments_of_ended_processes
 
 from s4token_ros import signals as process_signals
 
-SHARED_MEMORY = Path("/dev/shm")
 INT, TERM = signal.SIGINT, signal.SIGTERM
 
 
@@ -35,12 +34,11 @@ INT, TERM = signal.SIGINT, signal.SIGTERM
 )
 def test_a_signal_ends_the_node_in_every_state(state, signals, tmp_path):
     assert state in signal_trials.STATES
-    before = set(SHARED_MEMORY.glob("fastdds_*"))
+    before = segments_of_ended_processes()
     seconds, code, log = signal_trials.trial(state, tmp_path / "log", signals)
     assert code == 0 and seconds < signal_trials.LIMIT_S, (seconds, log)
     assert not [word for word in ("Traceback", "Error", "terminate", "core dumped") if word in log], log
-    left = set(SHARED_MEMORY.glob("fastdds_*")) - before
-    assert not [path for path in left if not path.name.startswith("fastdds_port")]
+    assert segments_of_ended_processes() <= before
     if len(signals) == 2:
         assert seconds < 1.5, "the second signal does not wait"
 
