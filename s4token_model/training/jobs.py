@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -15,7 +16,6 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import torch
 from tqdm import tqdm
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -121,8 +121,9 @@ def _until_a_death(
 
 def _start_worker(started: Any) -> None:
     """Compute in one thread, and end with the parent process, even if that is killed."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # which our kernels look at
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # which our kernels look at, and torch when it is imported
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     started.set()
 
