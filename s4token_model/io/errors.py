@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _MAGIC = (
@@ -31,6 +32,15 @@ def error(path: str | Path, found: str, fix: str) -> ValueError:
 def truncated(path: str | Path, promised: int, held: int, rows: str = "points") -> ValueError:
     """Return the error about a file that holds fewer `rows` than its header promises."""
     return error(path, f"truncated: the header promises {promised} {rows}, the file holds {held}", "copy it again")
+
+
+def check_folder_of(path: Path) -> None:
+    """Raise ValueError unless files can be made in the folder of `path`."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise error(path, "its folder does not exist", f"mkdir -p {path.parent}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise error(path, "its folder cannot be written to", "check its permissions, or name another")
 
 
 def looks_like(head: bytes | Path) -> str:

@@ -8,7 +8,6 @@ Write: .ply .pcd .npy, through a temporary file, so that a failed write leaves a
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from s4token_model.io import (
     pointcloud2,
 )
 from s4token_model.io.contents import Contents
-from s4token_model.io.errors import error, looks_like
+from s4token_model.io.errors import check_folder_of, error, looks_like
 
 MESH_POINTS = 30000  # drawn on a CAD model
 
@@ -189,13 +188,9 @@ def check_writable(path: str | Path, cloud: Cloud | None = None) -> tuple[str, .
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise error(path, f"suffix {path.suffix!r} cannot be written", f"name the output {', '.join(WRITERS)}")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise error(path, "its folder does not exist", f"mkdir -p {path.parent}")
     if path.is_dir():
         raise error(path, "is a folder", "give a file name")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise error(path, "its folder cannot be written to", "check its permissions, or name another")
+    check_folder_of(path)
     if cloud is None:
         return ()
     _, notes = column_types.fit(native_colors(_columns(cloud), suffix == ".pcd"), suffix)

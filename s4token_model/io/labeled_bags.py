@@ -16,7 +16,7 @@ import numpy as np
 
 from s4token_model.io import bags, label_messages, pointcloud2
 from s4token_model.io.bags import CLOUD_TYPE, LABELED_TOPIC, SUFFIXES
-from s4token_model.io.errors import error
+from s4token_model.io.errors import check_folder_of, error
 from s4token_model.io.files import Cloud, native_colors
 
 NAMESPACE = LABELED_TOPIC.rpartition("/")[0]  # of all topics that are added
@@ -72,11 +72,7 @@ def check_target(target: str | Path) -> None:
         raise error(target, "a bag in gives a bag out", "name a folder, or a file ending in .mcap or .db3")
     if target.is_dir() or (target.exists() and not target.suffix):
         raise error(target, f"this {'folder' if target.is_dir() else 'file'} exists", "remove it or name another")
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise error(target, "its folder does not exist", f"mkdir -p {target.parent}")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise error(target, "its folder cannot be written to", "check its permissions, or name another")
+    check_folder_of(target)
 
 
 def _copy(source: Path, reader: Any, writer: Any, topics: dict[str, str], labeling: Labeling) -> int:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from s4token_model.config import Config
-from s4token_model.io import column_types, files, label_files
+from s4token_model.io import column_types, errors, files, label_files
 from s4token_model.io.files import WRITERS, Cloud, read_cloud, write_cloud
 
 COUNT = 6
@@ -175,6 +175,6 @@ def test_what_a_file_says_about_its_coordinates_goes_along(tmp_path):
 
 
 def test_a_folder_without_permission_is_named_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path) != tmp_path)  # root may write everywhere
+    monkeypatch.setattr(errors.os, "access", lambda path, mode: Path(path) != tmp_path)  # root may write everywhere
     with pytest.raises(ValueError, match="c.ply: its folder cannot be written to; check its permissions"):
         files.check_writable(tmp_path / "c.ply")
