@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import time
 import traceback
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from s4token_ros.parameters import Settings
 from s4token_ros.subscriptions import Subscriptions
 from s4token_ros.worker import Worker
 
+RELEASE_S = 30.0  # between returns of free memory to the system
 FAULT_SHOWN_S = 10.0  # an exception of a callback stays on /diagnostics for so long
 
 
@@ -36,6 +39,12 @@ def steady_timer(node: Any, period: float, callback: Callable[[], None], group: 
     )
 
 
+def release_memory() -> None:
+    """Return memory that was freed to the system; else every thread that loaded a model or a large cloud keeps some."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Watch:
     """Publishes diagnostics of what `state()` returns, every diagnostics.period seconds."""
 
@@ -46,6 +55,7 @@ class Watch:
         self._group = MutuallyExclusiveCallbackGroup()
         self._timer: Any = None
         self.restart()
+        steady_timer(node, RELEASE_S, release_memory)
 
     def restart(self) -> None:
         """Begin a new period."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line
 from s4token_model.datasets import semantickitti
 from s4token_model.evaluation import sweep_views
 from s4token_model.evaluation.temporal_agreement import semantickitti_labels
@@ -114,6 +114,12 @@ def compare(view: str, streets: int) -> None:
         print(f"  {name:<14}{column:<24}real {a:7.2f}  ours {b:7.2f}  {shift:+.2f} sd")
 
 
+def main(words: list[str] | None = None) -> None:
+    """Compare the views that are asked for, with so many streets."""
+    streets, *views = (sys.argv[1:] if words is None else words) or ["8"]
+    for view in views or sweep_views.VIEWS:
+        compare(view, int(streets))
+
+
 if __name__ == "__main__":
-    for chosen in sys.argv[2:] or sweep_views.VIEWS:
-        compare(chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 8)
+    raise SystemExit(command_line.guard("compare_streets", main))
