@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The files that start nodes stay in one together: they mostly wait, and look at the shared memory that nodes leave.
     """
+    if addressed := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"{addressed[0]}: give ids= to parametrize; every process must collect the same tests")
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             item.add_marker(pytest.mark.xdist_group("ros" if starts_nodes(item.path) else str(item.path)))

@@ -94,7 +94,7 @@ SIZES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("maker", SIZES, ids=str)
+@pytest.mark.parametrize("maker", SIZES, ids=lambda maker: getattr(maker, "__name__", maker))
 def test_things_of_streets_have_real_sizes_and_stand_on_the_ground(maker):
     for seed in range(10):
         rng = np.random.default_rng(seed)
