@@ -1,6 +1,6 @@
 """How well the score of known words tells what s4token-mini was trained with: python scripts/known_words.py [--write]
 
-Precision and recall of "unknown", at the threshold in pipeline/known_words.py and around it, on words that are not
+Precision and recall of "unknown", at the threshold of the CLIP and others, on words that are not
 stored: trained synonyms against the rest of their class, names with an adjective; animals of ImageNet, other languages
 and random letters. Everyday words for the classes are measured too, but do not count. --write stores the words.
 """
@@ -18,7 +18,7 @@ from s4token_model import checkpoint, command_line, words
 from s4token_model.constants import SCANNET20
 from s4token_model.evaluation import prompts
 from s4token_model.pipeline import clip, known_words
-from s4token_model.pipeline.known_words import THRESHOLD, KnownWords
+from s4token_model.pipeline.known_words import KnownWords
 from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 
 FOREIGN = (
@@ -27,7 +27,7 @@ FOREIGN = (
     "كرسي طاولة stol bord vegg gulv vindu krzesło ściana podłoga okno"
 ).split()
 ADJECTIVES = "small large red blue green wooden metal leather round tall old new broken my antique modern".split()
-LISTED = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+LISTED = (0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.95)
 ANIMALS = 398  # the first classes of ImageNet
 
 
@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     directory = checkpoint.resolve(checkpoint.MINI)
     frozen = clip.load_directory(options.clip or directory / "clip")
-    known = known_words.encode(TRAINED_WORDS, frozen.encode_text)
+    threshold = frozen.known_words.threshold if frozen.known_words else known_words.THRESHOLD
+    known = known_words.encode(TRAINED_WORDS, frozen.encode_text, threshold)
     if options.write:
         known_words.save(options.clip or directory / "clip", known)
         if options.clip is None:
@@ -48,13 +49,13 @@ def main(arguments: list[str] | None = None) -> None:
     # Scores of each group, and how the threshold divides them
     for group, (_, values) in scores.items():
         quantiles = " ".join(f"{q:.3f}" for q in np.quantile(values, (0.01, 0.1, 0.5, 0.9, 0.99)))
-        told = 100 * (values < THRESHOLD).mean()
+        told = 100 * (values < threshold).mean()
         print(f"{group:<28}{len(values):>5} words; score at 1, 10, 50, 90, 99 %: {quantiles}; unknown {told:.1f} %")
     unknown = np.concatenate([values for is_known, values in scores.values() if is_known is False])
     trained = np.concatenate([values for is_known, values in scores.values() if is_known])
-    for threshold in LISTED:
-        found, false = (unknown < threshold).mean(), (trained < threshold).mean()
-        print(f"threshold {threshold}: recall {100 * found:.1f} %, precision {100 * found / (found + false):.1f} %")
+    for limit in LISTED:
+        found, false = (unknown < limit).mean(), (trained < limit).mean()
+        print(f"threshold {limit}: recall {100 * found:.1f} %, precision {100 * found / (found + false):.1f} %")
 
 
 def measure(known: KnownWords, encode) -> dict[str, tuple[bool | None, np.ndarray]]:

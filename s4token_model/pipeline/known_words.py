@@ -16,7 +16,7 @@ from s4token_model import atomic, bounded_files
 FILE = "known_words.safetensors"  # beside the weights of the CLIP
 TEMPLATE = "a photo of a {}"  # one of the default templates, so that a score costs no run of the text tower
 LIMIT = 256 << 20  # bytes of the file
-THRESHOLD = 0.45  # measured by scripts/known_words.py
+THRESHOLD = 0.9  # of a text tower that learned from captions; measured by scripts/known_words.py
 
 
 class KnownWords(NamedTuple):
@@ -32,10 +32,12 @@ class KnownWords(NamedTuple):
         return (features.astype(np.float32) @ self.features.T).max(axis=1)
 
 
-def encode(words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray]) -> KnownWords:
+def encode(
+    words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray], threshold: float = THRESHOLD
+) -> KnownWords:
     """Encode words by a text tower, `encode_text`: texts -> (K, E) unit rows."""
     features = encode_text([TEMPLATE.replace("{}", word) for word in words])
-    return KnownWords(tuple(words), features.astype(np.float32), TEMPLATE, THRESHOLD)
+    return KnownWords(tuple(words), features.astype(np.float32), TEMPLATE, threshold)
 
 
 def save(directory: Path, known: KnownWords) -> None:

@@ -25,6 +25,7 @@ from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
+THRESHOLD = 0.45  # words with a lower score are unknown; measured by scripts/known_words.py
 START_TEXTS = 100_000  # that the first tokens are fitted to
 
 
@@ -48,7 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     teach(model, taught, options)
     tensors = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     clip_config.save_directory(options.out, clip_config.read(source), {k: v.cpu() for k, v in tensors.items()})
-    known_words.save(options.out, known_words.encode(TRAINED_WORDS, clip.load_directory(options.out).encode_text))
+    encode_text = clip.load_directory(options.out).encode_text
+    known_words.save(options.out, known_words.encode(TRAINED_WORDS, encode_text, THRESHOLD))
 
 
 def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:

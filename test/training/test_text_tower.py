@@ -9,7 +9,7 @@ import open_clip
 import pytest
 import torch
 
-from s4token_model.pipeline import clip, known_words
+from s4token_model.pipeline import clip
 from s4token_model.training import bag_of_tokens, text_tower, word_texts
 from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
@@ -127,5 +127,5 @@ def test_the_command_writes_a_clip_with_its_known_words(taught, tiny_model, tmp_
     ]
     text_tower.main([*arguments, "--steps", "2", "--batch", "8"])
     written = clip.load_directory(tmp_path / "new")
-    assert written.known_words is not None and written.known_words.threshold == known_words.THRESHOLD
+    assert written.known_words is not None and written.known_words.threshold == text_tower.THRESHOLD
     assert np.isfinite(written.encode_text(["a chair"])).all()
