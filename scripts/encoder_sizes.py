@@ -14,9 +14,9 @@ import torch
 
 from s4token_model import checkpoint, command_line
 from s4token_model import config as configs
-from s4token_model.evaluation.encoder_time import TOKENS, encoders_in_turn, ratio
+from s4token_model.evaluation.encoder_time import encoders_in_turn, precisions, ratio, timed_options
 from s4token_model.evaluation.tables import markdown_table
-from s4token_model.pipeline.clip import FrozenClip, resolve_precision
+from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import Segmenter
 from s4token_model.training.mini_clip import ARCHITECTURE, PREPROCESS, VISION
@@ -45,8 +45,7 @@ def build(size: Size, precision: str) -> Segmenter:
         checkpoint.read_config(checkpoint.MINI),
         {
             "tokenizer.layers": size.layers, "tokenizer.maxima": size.maxima, "patches.points": size.patch_points,
-            "tokenizer.context_points": size.context_points, "clip.precision": precision, "sampling.tokens": TOKENS,
-            "windows.maximum": 1,
+            "tokenizer.context_points": size.context_points, **timed_options(precision),
         },
     )  # fmt: skip
     torch.manual_seed(0)
@@ -62,12 +61,11 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=15, help="how often each runs (default: %(default)s)")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
-    precisions = tuple(dict.fromkeys((resolve_precision("auto"), "fp32")))
-    times = [encoders_in_turn([build(size, p) for size in SIZES], options.rounds) for p in precisions]
+    times = [encoders_in_turn([build(size, p) for size in SIZES], options.rounds) for p in precisions()]
     rows = [
         [*map(str, size), *(f"{ratio(found, number, 0):.2f}" for found in times)] for number, size in enumerate(SIZES)
     ]
-    print(markdown_table([*(name.replace("_", " ") for name in Size._fields), *precisions], rows))
+    print(markdown_table([*(name.replace("_", " ") for name in Size._fields), *precisions()], rows))
     return 0
 
 

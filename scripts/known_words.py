@@ -39,8 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     directory = checkpoint.resolve(checkpoint.MINI)
     frozen = clip.load_directory(options.clip or directory / "clip")
-    threshold = frozen.known_words.threshold if frozen.known_words else known_words.THRESHOLD
-    known = known_words.encode(TRAINED_WORDS, frozen.encode_text, threshold)
+    known = known_words.encode_again(TRAINED_WORDS, frozen.encode_text, frozen.known_words)
     if options.write:
         known_words.save(options.clip or directory / "clip", known)
         if options.clip is None:
@@ -49,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Scores of each group, and how the threshold divides them
     for group, (_, values) in scores.items():
         quantiles = " ".join(f"{q:.3f}" for q in np.quantile(values, (0.01, 0.1, 0.5, 0.9, 0.99)))
-        told = 100 * (values < threshold).mean()
+        told = 100 * (values < known.threshold).mean()
         print(f"{group:<28}{len(values):>5} words; score at 1, 10, 50, 90, 99 %: {quantiles}; unknown {told:.1f} %")
     unknown = np.concatenate([values for is_known, values in scores.values() if is_known is False])
     trained = np.concatenate([values for is_known, values in scores.values() if is_known])

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_every_trial_finds_what_it_imports(path):
     if path.stem == "guided":
         pytest.importorskip("atheris")
-    importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    assert importlib.import_module(name).__name__ == name
 
 
 def series(slope: float = 0.0, warm_up: float = 0.0, **last: int) -> list[samples.Sample]:

@@ -65,9 +65,7 @@ def semantickitti_sweeps(
     found = semantickitti.list_sweeps(root, sequences)
 
     def load(name: str) -> LabeledCloud:
-        sweep = semantickitti.load_sweep(root, name)
-        seen = sweep_views.view_of_sweep(sweep.xyz, view)
-        return LabeledCloud(name, sweep.xyz[seen], None, sweep.label[seen])
+        return sweep_views.labeled_view(semantickitti.load_sweep(root, name), view)
 
     clouds, rules = SampleLoader(found, load, "sweeps"), ("road", "building", "vegetation")
     return segment(setup, "semantickitti", semantickitti.NAMES, clouds, {"sweeps": found, "view": view}, rules)

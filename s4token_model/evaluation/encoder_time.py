@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +28,22 @@ def encoder_times(models: Sequence[str | Path], rounds: int = ROUNDS) -> dict[st
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        precisions = dict.fromkeys((resolve_precision("auto"), "fp32"))
         return {
             precision: encoders_in_turn([_load(model, precision) for model in models], rounds)
-            for precision in precisions
+            for precision in precisions()
         }
     finally:
         torch.set_num_threads(threads)
+
+
+def precisions() -> tuple[str, ...]:
+    """The precisions that are timed: the default of this processor, and fp32."""
+    return tuple(dict.fromkeys((resolve_precision("auto"), "fp32")))
+
+
+def timed_options(precision: str) -> dict[str, Any]:
+    """Options of the pipeline with which an encoder is timed: one window of TOKENS tokens."""
+    return {"clip.precision": precision, "sampling.tokens": TOKENS, "windows.maximum": 1}
 
 
 def encoders_in_turn(segmenters: Sequence[Segmenter], rounds: int) -> list[list[float]]:
@@ -56,5 +66,4 @@ def ratio(times: Sequence[Sequence[float]], model: int, baseline: int) -> float:
 
 
 def _load(model: str | Path, precision: str) -> Segmenter:
-    changes = {"clip.precision": precision, "sampling.tokens": TOKENS, "windows.maximum": 1}
-    return Segmenter.load(model, configs.replace(checkpoint.read_config(model), changes))
+    return Segmenter.load(model, configs.replace(checkpoint.read_config(model), timed_options(precision)))

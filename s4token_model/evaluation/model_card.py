@@ -17,11 +17,11 @@ from s4token_model.datasets import scannet, semantickitti
 from s4token_model.evaluation import everyday_words, model_card_report, procedural_rooms, prompts
 from s4token_model.evaluation.calibration import finite
 from s4token_model.evaluation.encoder_time import encoder_times, ratio
-from s4token_model.evaluation.loading import Result, SampleLoader, Setup
+from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.prompts import Prompts
-from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI
+from s4token_model.evaluation.scored_sets import real_folders, scannet_clouds, semantickitti_sweeps
 from s4token_model.evaluation.segmentation import ORACLE, LabeledCloud, evaluate
-from s4token_model.evaluation.sweep_views import view_of_sweep
+from s4token_model.evaluation.sweep_views import labeled_view
 from s4token_model.io import samples
 
 ROOMS, STREETS = "procedural rooms", "procedural streets"
@@ -66,26 +66,18 @@ def model_card(
 
 def real_sets(root: Path) -> list[CloudSet]:
     """ScanNet rooms and SemanticKITTI sweeps, and what other LiDARs would have seen of them, as far as they exist."""
-    if not any((root / name).is_dir() for name in (SCANNET, SEMANTICKITTI)):
-        raise ValueError(f"{root} has neither {SCANNET}/ nor {SEMANTICKITTI}/; pass the folder that holds them")
+    rooms, drives = real_folders(root)
     found = []
-    if (folder := root / SCANNET).is_dir():
-        rooms = SampleLoader(scannet.list_rooms(folder), lambda name: scannet.load_room(folder, name), "rooms")
-        clouds = [LabeledCloud(room.name, room.xyz, room.rgb, room.label) for room in rooms]
-        found.append(CloudSet("ScanNet", scannet.NAMES, clouds, prompts.load("scannet20", scannet.NAMES)))
-    if (folder := root / SEMANTICKITTI).is_dir():
+    if rooms.is_dir():
+        words = prompts.load("scannet20", scannet.NAMES)
+        found.append(CloudSet("ScanNet", scannet.NAMES, list(scannet_clouds(rooms)), words))
+    if drives.is_dir():
         words = prompts.load("semantickitti", semantickitti.NAMES)
-        names = semantickitti.list_sweeps(folder)
-        sweeps = list(SampleLoader(names, lambda name: semantickitti.load_sweep(folder, name), "sweeps"))
+        sweeps = list(semantickitti_sweeps(drives))
         for view, title in VIEWS.items():
-            clouds = [_seen(sweep, view) for sweep in sweeps]
+            clouds = [labeled_view(sweep, view) for sweep in sweeps]
             found.append(CloudSet(title, semantickitti.NAMES, clouds, words))
     return found
-
-
-def _seen(sweep: semantickitti.Sweep, view: str) -> LabeledCloud:
-    seen = view_of_sweep(sweep.xyz, view)
-    return LabeledCloud(f"{sweep.name} {view}", sweep.xyz[seen], None, sweep.label[seen])
 
 
 def held_out_sets(rooms: int, streets: int, shapes: str = "") -> list[CloudSet]:

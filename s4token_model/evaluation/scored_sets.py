@@ -63,19 +63,33 @@ def procedural_sets(segmenter: Segmenter, rooms: int) -> tuple[ScoredSet, Scored
 
 def real_sets(segmenter: Segmenter, root: Path) -> Iterator[ScoredSet]:
     """ScanNet rooms and SemanticKITTI sweeps in the folders SCANNET and SEMANTICKITTI of root, where they exist."""
-    folders = [root / name for name in (SCANNET, SEMANTICKITTI)]
+    rooms, drives = real_folders(root)
+    if rooms.is_dir():
+        yield _viewed("ScanNet", segmenter, scannet_clouds(rooms), prompts.load("scannet20", scannet.NAMES).names)
+    if drives.is_dir():
+        words = prompts.load("semantickitti", semantickitti.NAMES).names
+        clouds = (LabeledCloud(s.name, s.xyz, None, s.label) for s in semantickitti_sweeps(drives))
+        yield _viewed("SemanticKITTI", segmenter, clouds, words)
+
+
+def real_folders(root: Path) -> tuple[Path, Path]:
+    """The folders SCANNET and SEMANTICKITTI of root, which may lack one; ValueError if it lacks both."""
+    folders = root / SCANNET, root / SEMANTICKITTI
     if not any(folder.is_dir() for folder in folders):
         raise ValueError(f"{root} has neither {SCANNET}/ nor {SEMANTICKITTI}/; pass the folder that holds them")
-    if folders[0].is_dir():
-        words = prompts.load("scannet20", scannet.NAMES).names
-        rooms = SampleLoader(scannet.list_rooms(folders[0]), lambda name: scannet.load_room(folders[0], name), "rooms")
-        clouds = (LabeledCloud(room.name, room.xyz, room.rgb, room.label) for room in rooms)
-        yield _viewed("ScanNet", segmenter, clouds, words)
-    if folders[1].is_dir():
-        words, found = prompts.load("semantickitti", semantickitti.NAMES).names, semantickitti.list_sweeps(folders[1])
-        sweeps = SampleLoader(found, lambda name: (name, semantickitti.load_sweep(folders[1], name)), "sweeps")
-        clouds = (LabeledCloud(name, sweep.xyz, None, sweep.label) for name, sweep in sweeps)
-        yield _viewed("SemanticKITTI", segmenter, clouds, words)
+    return folders
+
+
+def scannet_clouds(folder: Path) -> Iterator[LabeledCloud]:
+    """The rooms of a folder in ScanNet's layout that can be read."""
+    for room in SampleLoader(scannet.list_rooms(folder), lambda name: scannet.load_room(folder, name), "rooms"):
+        yield LabeledCloud(room.name, room.xyz, room.rgb, room.label)
+
+
+def semantickitti_sweeps(folder: Path) -> Iterator[semantickitti.Sweep]:
+    """The sweeps of a folder in SemanticKITTI's layout that can be read."""
+    names = semantickitti.list_sweeps(folder)
+    yield from SampleLoader(names, lambda name: semantickitti.load_sweep(folder, name), "sweeps")
 
 
 def _viewed(name: str, segmenter: Segmenter, clouds: Iterable[LabeledCloud], words: tuple[str, ...]) -> ScoredSet:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from s4token_model.datasets.semantickitti import Sweep
+from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.sensors.spinning_lidar import HDL32, image_fov, range_image
 
 VIEWS = ("sweep", "image64", "image32")  # "sweep": all of it
@@ -16,6 +18,12 @@ def beam_numbers(xyz: np.ndarray) -> np.ndarray:
     """
     azimuth = np.mod(np.arctan2(xyz[:, 1], xyz[:, 0]), 2 * np.pi)
     return np.cumsum(np.diff(azimuth, prepend=azimuth[:1]) < -np.pi)
+
+
+def labeled_view(sweep: Sweep, view: str) -> LabeledCloud:
+    """What a view of VIEWS has of a sweep, and its labels."""
+    seen = view_of_sweep(sweep.xyz, view)
+    return LabeledCloud(sweep.name, sweep.xyz[seen], None, sweep.label[seen])
 
 
 def view_of_sweep(xyz: np.ndarray, view: str) -> np.ndarray:

@@ -40,6 +40,13 @@ def encode(
     return KnownWords(tuple(words), features.astype(np.float32), TEMPLATE, threshold)
 
 
+def encode_again(
+    words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray], before: KnownWords | None
+) -> KnownWords:
+    """Encode words by a text tower whose known words were `before`: the threshold stays as it is."""
+    return encode(words, encode_text, before.threshold if before else THRESHOLD)
+
+
 def save(directory: Path, known: KnownWords) -> None:
     """Write known words beside the weights of their CLIP, features as float16."""
     metadata = {"words": json.dumps(known.words), "template": known.template, "threshold": str(known.threshold)}

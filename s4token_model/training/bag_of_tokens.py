@@ -10,7 +10,7 @@ import numpy as np
 import open_clip
 import scipy.sparse
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from s4token_model.training.word_texts import END, TextBatch
 
@@ -78,9 +78,4 @@ def _pass_on(block: nn.Module, mean: float) -> None:
     for tensor in (attention.out_proj.bias, block.mlp.c_proj.weight, block.mlp.c_proj.bias):
         tensor.zero_()
     for norm in (block.ln_1, block.ln_2):
-        _reset(norm.weight, norm.bias)
-
-
-def _reset(weight: Tensor, bias: Tensor) -> None:
-    weight.fill_(1)
-    bias.zero_()
+        norm.reset_parameters()

@@ -62,8 +62,8 @@ def train(given: MiniRun) -> None:
     # Small CLIP: copied, or trained on pictures of further scenes
     _make_clip(given)
     frozen = clip.load(pipeline.clip, run, config.device)
-    threshold = frozen.known_words.threshold if frozen.known_words else known_words.THRESHOLD
-    known_words.save(run / "clip", known_words.encode(TRAINED_WORDS, frozen.encode_text, threshold))
+    known = known_words.encode_again(TRAINED_WORDS, frozen.encode_text, frozen.known_words)
+    known_words.save(run / "clip", known)
     # Scenes, and their 2D targets where they are distilled
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES)
     held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, replace(config, distill_weight=0.0))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from s4token_model import atomic
+from s4token_model import atomic, bounded_files
 from scripts.shapes import bank, catalogs, sheets, sources
 
 INSTALLED = Path("/usr/share/sweethome3d/furniture")  # of the Debian package sweethome3d-furniture
@@ -92,7 +92,7 @@ def _library(source, root: Path, scratch: Path) -> tuple[dict[str, catalogs.Entr
     library = root / f"{name}.sh3f"
     if not library.is_file():
         return {}, ""
-    return catalogs.library_entries(library, scratch / name), sources.file_sha256(library)
+    return catalogs.library_entries(library, scratch / name), bounded_files.sha256(library)
 
 
 if __name__ == "__main__":

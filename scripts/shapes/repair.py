@@ -10,6 +10,7 @@ import numpy as np
 import open3d
 from scipy.spatial import cKDTree
 
+from s4token_model.procedural.mesh import doubled_areas
 from scripts.shapes.meshes import Mesh
 
 MERGE = 1e-5  # of the diagonal: vertices closer than this are one
@@ -40,15 +41,18 @@ def repaired(mesh: Mesh) -> Mesh:
     if not len(area):
         raise ValueError("all triangles of the mesh have zero area; leave its line out of models.csv")
     mesh = mesh.take(~_outliers(mesh, area))
-    # Double faces: the same three vertices in any order.
-    _, first = np.unique(np.sort(mesh.triangles, axis=1), axis=0, return_index=True)
-    return mesh.take(np.sort(first))
+    return _without_doubles(mesh)
 
 
 def areas(mesh: Mesh) -> np.ndarray:
     """Area (T,) of each triangle."""
-    a, b, c = (mesh.vertices[mesh.triangles[:, k]] for k in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return doubled_areas(mesh.vertices, mesh.triangles) / 2
+
+
+def _without_doubles(mesh: Mesh) -> Mesh:
+    """Keep the first of the triangles that have the same three vertices, in any order."""
+    _, first = np.unique(np.sort(mesh.triangles, axis=1), axis=0, return_index=True)
+    return mesh.take(np.sort(first))
 
 
 def _outliers(mesh: Mesh, area: np.ndarray) -> np.ndarray:
@@ -101,9 +105,7 @@ def clustered(mesh: Mesh, cell: float) -> Mesh:
     of_vertex = of_vertex.reshape(-1)
     sums = np.stack([np.bincount(of_vertex, axis) for axis in mesh.vertices.T], axis=1)
     mesh = mesh._replace(vertices=sums / count[:, None], triangles=of_vertex[mesh.triangles])
-    mesh = mesh.take(areas(mesh) > 0)
-    _, first = np.unique(np.sort(mesh.triangles, axis=1), axis=0, return_index=True)
-    return mesh.take(np.sort(first))
+    return _without_doubles(mesh.take(areas(mesh) > 0))
 
 
 def visible(mesh: Mesh) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from s4token_model import bounded_files
 from s4token_model.procedural.classes import PROCEDURAL
 from scripts.shapes.frames import UP, parse_size
 
@@ -87,20 +88,11 @@ def _check(path: Path, name: str, column: str, value: str, known: Iterable[str])
         raise ValueError(f"{path}: {name}: {column} {value!r} is none of {', '.join(sorted(map(repr, known)))}")
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of one file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def files_sha256(root: Path, names: Iterable[str]) -> str:
     """SHA-256 over the sorted names and the contents of files below `root` and of their BESIDE; not of absent ones."""
     digest = hashlib.sha256()
     beside = {Path(name).with_suffix(suffix).as_posix() for name in names for suffix in BESIDE}
     for name in sorted({*names, *beside}):
         if (root / name).is_file():
-            digest.update(f"{name}\0{file_sha256(root / name)}\n".encode())
+            digest.update(f"{name}\0{bounded_files.sha256(root / name)}\n".encode())
     return digest.hexdigest()

