@@ -15,7 +15,7 @@ from s4token_model import checkpoint, constants
 from s4token_model.io import files, label_files
 from s4token_model.segmenter import Segmenter
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(400)
 FRAMES = 5  # of the 7-Scenes frames, spread over the sequence
 MESH_POINTS = 4000
 
@@ -73,7 +73,7 @@ def test_every_scan_goes_through_the_node(tmp_path):
             for number, message in enumerate(replay.load(str(path))):
                 message.header.stamp.sec, message.header.stamp.nanosec = 1 + number, len(labelled)
                 publisher.publish(message)
-                ros.wait_for(lambda m=message: labelled.by_stamp(m.header.stamp), 240, f"{path}, labeled")
+                ros.wait_for(lambda m=message: labelled.by_stamp(m.header.stamp), 60, f"{path}, labeled")
                 answer = ros.arrays(labelled.by_stamp(message.header.stamp)[0])
                 sent = ros.arrays(message)
                 finite = np.isfinite([sent[axis] for axis in "xyz"]).all(axis=0)
