@@ -74,9 +74,11 @@ class WindowedEncoder:
         familiarity = known.score(tokens)
         if familiarity.mean() >= limit * (1.0 if partition.large else UNFAMILIAR):
             return None
+        # With fewer points than a patch holds to each token, all patches overlap and show the same
+        most = windows.count_of(len(partition.superpoints) // self.config.patches.points, self.config.sampling.tokens)
         # Far too few tokens look as strange as too few: look two steps ahead
         for count in (FINER * len(geometry.windows), FINER**2 * len(geometry.windows)):
-            if count > self.config.windows.maximum:
+            if count > min(most, self.config.windows.maximum):
                 return None
             finer = cut(partition, count, self.config, timer)
             if self._gain(finer, geometry, familiarity, timer) >= MIN_GAIN:

@@ -59,7 +59,8 @@ def test_every_token_gets_the_feature_of_its_own_window(mini):
 
 
 def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini):
-    geometry = mini.build_patches(rooms(1, 1)[0])
+    fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, {"patches.points": 1}))
+    geometry = fine.build_patches(rooms(1, 1)[0])
     large = dataclasses.replace(geometry, partition=geometry.partition._replace(large=True))
     scores = iter(())
 
@@ -77,10 +78,12 @@ def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini)
             ([0.31], 1),  # familiar enough
         ):
             scores = iter(given)
-            encoded, tokens, _ = mini.encoder.encode(large, StageTimer())
+            encoded, tokens, _ = fine.encoder.encode(large, StageTimer())
             assert len(encoded.windows) == familiar and len(tokens) == len(encoded.patches.centers)
             assert next(scores, None) is None, "all scores were asked for"
         scores = iter([0.25])
-        assert len(mini.encoder.encode(geometry, StageTimer())[0].windows) == 1, "a cloud of a usual spacing"
+        assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1, "a cloud of a usual spacing"
+        scores = iter([0.1])
+        assert len(mini.encoder.encode(large, StageTimer())[0].windows) == 1, "not 32 points for each of 1,152 tokens"
     finally:
         mini.clip.known_words = before
