@@ -47,6 +47,10 @@ class Segmenter:
         """Load a checkpoint by directory or built-in name; `config` replaces the saved one, see `read_config`."""
         return cls(*checkpoint.load(model, config, checked_device(device)))
 
+    def with_config(self, config: Config) -> Segmenter:
+        """Return a segmenter of the same weights; tokenizer.* and clip.* of `config` must be those it has."""
+        return Segmenter(self.tokenizer, self.clip, config)
+
     def segment(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "") -> Segmentation:
         """Label every point of a cloud that is on a surface with the current vocabulary.
 

@@ -46,18 +46,25 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
     return xyz
 
 
-def load(factory: SegmenterFactory, settings: Settings, trial: bool = False) -> Model:
-    """Return the model of the settings; a `trial`, of a change while the node runs, labels one cloud with it.
+def load(
+    factory: SegmenterFactory, settings: Settings, trial: bool = False, weights: Model | None = None
+) -> Model:  # fmt: skip
+    """Return the model of the settings, with the `weights` of another if given, which need not be read then.
 
-    So a start is warm, and a change that does not work is refused.
+    A `trial`, of a change while the node runs, labels one cloud with it. So a start is warm, and a change that does not
+    work is refused.
     """
-    config = parameter_changes.config_with_paths(settings)
-    segmenter, warm_up = factory(settings.node.model, config, settings.node.device), settings.node.warm_up
+    config, warm_up = parameter_changes.config_with_paths(settings), settings.node.warm_up
+    if weights is not None:
+        segmenter = weights.segmenter.with_config(config)
+    else:
+        segmenter = factory(settings.node.model, config, settings.node.device)
     start = time.monotonic()
     if warm_up or trial:
         segmenter.segment(warm_up_cloud() if warm_up else warm_up_cloud(TRIED_POINTS))  # compiles
     if warm_up and not trial and time.monotonic() - start < WARM_UP_S:
         segmenter.segment(warm_up_cloud())  # settles allocator and caches
+    gc.unfreeze()  # also what an earlier call froze and nobody uses any more
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits
     return Model(segmenter, segmenter.vocabulary)

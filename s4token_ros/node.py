@@ -163,8 +163,8 @@ class S4TokenNode(LifecycleNode):
     def _make_publishers(self) -> Publishers:
         return Publishers(self, self._settings.node.output, self._inputs())
 
-    def _load(self, settings: Settings, trial: bool = False) -> Model:
-        return torch_threads.load(model_loading.load, self._factory, settings, trial)
+    def _load(self, settings: Settings, trial: bool = False, weights: Model | None = None) -> Model:
+        return torch_threads.load(model_loading.load, self._factory, settings, trial, weights)
 
     # Parameters
 

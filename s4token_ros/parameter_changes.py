@@ -103,20 +103,19 @@ def _read(read: Callable[[Any], tuple[str, ...]], path: Any) -> tuple[str, ...]:
 
 
 def changed_model(
-    old: Settings, new: Settings, current: Model | None, load: Callable[[Settings], Model],
-    encode: Callable[..., Any],
-) -> Model | None:  # fmt: skip
+    old: Settings, new: Settings, current: Model | None, load: Callable[..., Model], encode: Callable[..., Any]
+) -> Model | None:
     """Return the model that `new` requires, None before the first is loaded; ValueError if there is none.
 
-    `load` returns a model for settings, `encode` is TextEncoding.vocabulary.
+    load(settings, weights=MODEL or None) returns a model, `encode` is TextEncoding.vocabulary.
     """
     paths, config = old.differences(new), new.pipeline.vocabulary
     words = vocabulary_words(new) if paths & parameters.VOCABULARY_KEYS else None
     if current is None:
         return None
     model = current
-    if any(not path.startswith(parameters.PREFIXES_WITHOUT_RELOAD) for path in paths - parameters.VOCABULARY_KEYS):
-        model = load(new)
+    if any(not path.startswith(parameters.PREFIXES_WITHOUT_MODEL) for path in paths - parameters.VOCABULARY_KEYS):
+        model = load(new, weights=None if paths & parameters.WEIGHT_KEYS else current)
     if words:
         return replace(model, vocabulary=encode(model.segmenter, *words, config.threshold))
     if model.segmenter is not current.segmenter:  # a vocabulary set by a service call survives

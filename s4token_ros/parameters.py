@@ -19,9 +19,9 @@ from s4token_ros import topic_names
 # The model's config is the default of all pipeline parameters; some belong to its weights
 READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
 MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
-# Changed without loading the model again
+WEIGHT_KEYS = {"device", "clip.precision"}  # changed by reading the weights again; then without another model
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
-PREFIXES_WITHOUT_RELOAD = (
+PREFIXES_WITHOUT_MODEL = (
     *(f"input.{key}" for key in ("topics", "weights", "reliability", "gravity_frame")),
     "output.", "temporal.", "services.", "diagnostics.", "warm_up",
 )  # fmt: skip

@@ -222,6 +222,14 @@ def test_the_same_cloud_gives_the_same_answer_in_every_segmenter_and_on_any_numb
     assert np.array_equal(once.labels, same.labels) and np.array_equal(once.confidence, same.confidence)
 
 
+def test_another_config_needs_no_other_weights(tiny, tiny_model):
+    read = load(tiny_model, superpoints__regularization=0.02)
+    shared, expected = tiny.with_config(read.config).segment(room()), read.segment(room())
+    assert shared.superpoints.max() != tiny.segment(room()).superpoints.max(), "the value has an effect"
+    assert np.array_equal(shared.superpoints, expected.superpoints)
+    assert np.array_equal(shared.labels, expected.labels)
+
+
 def test_new_words_need_no_network(tiny, monkeypatch):
     encoding = tiny.encode(room())
     words = tiny.make_vocabulary(["chair", "стол", "a lamp"])

@@ -77,6 +77,9 @@ class FakeSegmenter:
         self.vocabulary = self.make_vocabulary(config.vocabulary.names or ("floor", "wall", "chair"))
         self.texts = float(os.environ.get("FAKE_TEXTS", "0"))
 
+    def with_config(self, config):
+        return FakeSegmenter("", config, "cpu")
+
     def make_vocabulary(self, names, templates=None, thresholds=None, check=lambda: None):
         hang("texts", HANGING_POINTS * ("hang" in names))
         for _ in range(round(self.texts * len(names) * 100)):

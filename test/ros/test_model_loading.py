@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
-from s4token_ros import model_loading
+from s4token_ros import model_loading, parameter_changes
 from s4token_ros.parameters import Settings
+from s4token_ros.worker import Model
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,18 @@ def test_a_long_first_cloud_is_enough(monkeypatch):
     segmenter = SimpleNamespace(segment=lambda xyz: points.append(len(xyz)), vocabulary="words")
     model_loading.load(lambda *_: segmenter, Settings())
     assert points == [60_000]
+
+
+@pytest.mark.parametrize("changed, read", [("sampling.tokens", False), ("device", True), ("clip.precision", True)])
+def test_weights_are_read_again_only_for_another_device_or_precision(changed, read):
+    read_configs, shared = [], SimpleNamespace(segment=lambda xyz: None, vocabulary="words")
+    other = SimpleNamespace(segment=lambda xyz: None, vocabulary="words")
+
+    def load(settings, weights=None):
+        return model_loading.load(lambda *given: read_configs.append(given) or other, settings, True, weights)
+
+    new = Settings().changed({changed: {"sampling.tokens": 64, "device": "cuda", "clip.precision": "fp32"}[changed]})
+    words = SimpleNamespace(names=(), templates=(), thresholds=())
+    current = Model(SimpleNamespace(with_config=lambda config: shared), words)
+    model = parameter_changes.changed_model(Settings(), new, current, load, lambda *_: words)
+    assert bool(read_configs) == read and model.segmenter is (other if read else shared)
