@@ -68,19 +68,20 @@ class WindowedEncoder:
         Only clouds that look unfamiliar are tried: those whose tokens are unusually far apart, and very strange ones.
         The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
         """
-        known, limit, partition = self.clip.known_words, self.config.windows.familiar, geometry.partition
+        known, config, partition = self.clip.known_words, self.config, geometry.partition
         if known is None or partition is None:
             return None
         familiarity = known.score(tokens)
-        if familiarity.mean() >= limit * (1.0 if partition.large else UNFAMILIAR):
+        if familiarity.mean() >= config.windows.familiar * (1.0 if partition.large else UNFAMILIAR):
             return None
         # With fewer points than a patch holds to each token, all patches overlap and show the same
-        most = windows.count_of(len(partition.superpoints) // self.config.patches.points, self.config.sampling.tokens)
+        tokens_limit = len(partition.superpoints) // config.patches.points
+        limit = min(windows.count_of(tokens_limit, config.sampling.tokens), config.windows.maximum)
         # Far too few tokens look as strange as too few: look two steps ahead
         for count in (FINER * len(geometry.windows), FINER**2 * len(geometry.windows)):
-            if count > min(most, self.config.windows.maximum):
+            if count > limit:
                 return None
-            finer = cut(partition, count, self.config, timer)
+            finer = cut(partition, count, config, timer)
             if self._gain(finer, geometry, familiarity, timer) >= MIN_GAIN:
                 return finer
         return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from s4token_model import command_line
-from s4token_ros import signals
+from s4token_ros import heap, signals
 
 
 def main() -> None:
     """Run the node and end the process."""
     signals.watch()
+    heap.use_one()
     signals.leave(command_line.guard("s4token", _run))  # the destructors of DDS may take many seconds
 
 

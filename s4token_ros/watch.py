@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import time
 import traceback
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 
-from s4token_ros import diagnostics
+from s4token_ros import diagnostics, heap
 from s4token_ros.parameters import Settings
 from s4token_ros.subscriptions import Subscriptions
 from s4token_ros.worker import Worker
@@ -39,12 +37,6 @@ def steady_timer(node: Any, period: float, callback: Callable[[], None], group: 
     )
 
 
-def release_memory() -> None:
-    """Return memory that was freed to the system; else every thread that loaded a model or a large cloud keeps some."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 class Watch:
     """Publishes diagnostics of what `state()` returns, every diagnostics.period seconds."""
 
@@ -55,7 +47,7 @@ class Watch:
         self._group = MutuallyExclusiveCallbackGroup()
         self._timer: Any = None
         self.restart()
-        steady_timer(node, RELEASE_S, release_memory)
+        steady_timer(node, RELEASE_S, heap.release)
 
     def restart(self) -> None:
         """Begin a new period."""
