@@ -29,7 +29,7 @@ INSTALLED = {
     "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
 }
 
-BIN_COLUMNS = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
+BIN_COLUMNS: dict[str, Any] = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
 TOPIC_HELP = "a PointCloud2 topic of the bag; needed if it has several, and may be repeated to label several"
 DATA_HELP = "the data in its release layout, or a common preprocessed one"
 
@@ -141,8 +141,9 @@ def _add_evaluate(commands: Any) -> None:
     _add_benchmark(add, "agreement", about, data, False, words=words, topic=topic, bin_columns=BIN_COLUMNS)
     about = "the figures of the model card: rooms, streets, held-out scenes, samples, encoder"
     baseline = {"metavar": "MODEL", "help": "another checkpoint to measure beside the model, e.g. the former one"}
-    card = {key: {"metavar": "N", "type": int, "help": f"how many procedural {key}"} for key in ("rooms", "streets")}
-    card |= {"root": folders, "baseline": baseline, "report": report, "shapes": {"help": "CAD models for these"}}
+    many = {key: {"metavar": "N", "type": int, "help": f"how many procedural {key}"} for key in ("rooms", "streets")}
+    card: dict[str, Any] = {"root": folders, "baseline": baseline, "report": report, **many}
+    card["shapes"] = {"help": "CAD models for these"}
     _add_benchmark(add, "card", about, None, pictures=False, **card)
     _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
 

@@ -44,6 +44,12 @@ def test_the_slope_of_the_memory_is_that_after_the_warm_up(slope, passed):
     assert verdict["passed"] == passed and verdict["labeled_hz"] == pytest.approx(1)
 
 
+def test_memory_at_rest_knows_nothing_of_clouds_at_work():
+    hour = enumerate(series()[:719])
+    found = samples.at_rest([dataclasses.replace(s, rss_mb=1000 + 50 * (i % 12 != 5)) for i, s in hour])
+    assert [s.rss_mb for s in found] == [1000] * 60
+
+
 @pytest.mark.parametrize("change", [{"fds": 24}, {"threads": 31}])
 def test_one_more_descriptor_or_thread_is_too_much(change):
     assert soak.judge(series())["passed"] and not soak.judge(series(**change))["passed"]

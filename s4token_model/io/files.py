@@ -102,9 +102,9 @@ def read_one_of(path: Path, bin_columns: int | None = None) -> Cloud:
 
 def _cloud(contents: Contents, mesh_points: int | None) -> Cloud:
     """Return the points with all their fields, or points drawn on the triangles, see read_cloud."""
-    fields, width, height, frame_id, notes, comments, triangles = contents
+    fields, width, height, frame_id, read_notes, comments, triangles = contents
     cloud = Cloud.from_fields(fields, width, height, frame_id)
-    notes = [*notes, *cloud.notes]
+    notes = [*read_notes, *cloud.notes]
     if triangles is not None:
         lost = len(triangles)
         triangles = triangles[((triangles >= 0) & (triangles < len(cloud.xyz))).all(axis=1)]

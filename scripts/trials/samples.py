@@ -58,6 +58,16 @@ def read(path: Path) -> list[Sample]:
     return [Sample(**{key: kinds.get(key, int)(value) for key, value in row.items()}) for row in rows]
 
 
+def at_rest(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the sample of the least memory of every minute: what stays between clouds, each of which takes some."""
+    least: dict[int, Sample] = {}
+    for sample in samples:
+        minute = int(sample.seconds // 60)
+        if minute not in least or sample.rss_mb < least[minute].rss_mb:
+            least[minute] = sample
+    return list(least.values())
+
+
 def slope_mb_per_hour(samples: Sequence[Sample]) -> tuple[float, float, float]:
     """Return (slope, low, high) of the memory: the Theil-Sen slope and its 95 % interval [MB/h]."""
     hours = np.array([s.seconds for s in samples]) / 3600
