@@ -86,7 +86,7 @@ def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespac
         rng = np.random.default_rng([options.seed, step])
         return word_texts.draw(taught, tables, model.context_length, options.batch, rng)
 
-    bar = tqdm(prefetch(draw, range(options.steps)), "text tower", options.steps, disable=None)
+    bar = tqdm(prefetch(draw, range(options.steps)), "text tower", options.steps)
     for step, batch, _ in bar:
         cosine_rate(optimizer, options.rate, step, options.steps)
         ids, target = (torch.from_numpy(array).to(device, non_blocking=True) for array in batch)
