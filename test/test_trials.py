@@ -27,12 +27,16 @@ def test_every_trial_finds_what_it_imports(path):
 
 
 def series(slope: float = 0.0, warm_up: float = 0.0, **last: int) -> list[samples.Sample]:
-    """An hour of samples: memory rising by `slope` MB/h with noise, and by `warm_up` MB in the first six minutes."""
-    rng, found = np.random.default_rng(0), []
+    """An hour of samples: memory rising by `slope` MB/h with noise, and by `warm_up` MB in the first six minutes.
+
+    From every five minutes, clouds come for four and take 50 MB.
+    """
+    rng, found, received = np.random.default_rng(0), [], 0
     for i in range(720):
-        seconds = 5.0 * (i + 1)
-        rss = 1000 + slope * seconds / 3600 + warm_up * min(seconds / 360, 1) + rng.normal(0, 3)
-        found.append(samples.Sample(seconds, rss, 23, 30, 25 * i, 5 * i))
+        seconds, works = 5.0 * (i + 1), i % 60 < 48
+        rss = 1000 + slope * seconds / 3600 + warm_up * min(seconds / 360, 1) + rng.normal(0, 0.3) + 50 * works
+        received += 25 * works
+        found.append(samples.Sample(seconds, rss, 23, 30, received, 5 * i))
     return found[:480] + [dataclasses.replace(s, **last) for s in found[480:]]
 
 
@@ -44,10 +48,16 @@ def test_the_slope_of_the_memory_is_that_after_the_warm_up(slope, passed):
     assert verdict["passed"] == passed and verdict["labeled_hz"] == pytest.approx(1)
 
 
-def test_memory_at_rest_knows_nothing_of_clouds_at_work():
-    hour = enumerate(series()[:719])
-    found = samples.at_rest([dataclasses.replace(s, rss_mb=1000 + 50 * (i % 12 != 5)) for i, s in hour])
-    assert [s.rss_mb for s in found] == [1000] * 60
+def test_memory_at_rest_is_that_at_the_end_of_a_rest():
+    found = samples.at_rest(series(), 40.0)
+    assert [s.seconds for s in found] == [300.0 * k for k in range(1, 12)]
+    assert all(abs(s.rss_mb - 1000) < 2 for s in found)
+    assert samples.at_rest(series(), 70.0) == []
+
+
+def test_a_sensor_that_rests_ends_every_turn_with_the_same_cloud():
+    stream = sensor.with_rests(iter("abcdef"), (0.0, 0.01), "-")
+    assert "".join(stream) == "a-b-c-d-e-f-"
 
 
 @pytest.mark.parametrize("change", [{"fds": 24}, {"threads": 31}])

@@ -58,14 +58,14 @@ def read(path: Path) -> list[Sample]:
     return [Sample(**{key: kinds.get(key, int)(value) for key, value in row.items()}) for row in rows]
 
 
-def at_rest(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the sample of the least memory of every minute: what stays between clouds, each of which takes some."""
-    least: dict[int, Sample] = {}
-    for sample in samples:
-        minute = int(sample.seconds // 60)
-        if minute not in least or sample.rss_mb < least[minute].rss_mb:
-            least[minute] = sample
-    return list(least.values())
+def at_rest(samples: Sequence[Sample], settled: float) -> list[Sample]:
+    """Return the last sample of every rest: of a time longer than `settled` seconds in which no cloud arrived."""
+    found, since = [], samples[0]
+    for sample, after in zip(samples, samples[1:], strict=False):
+        since = since if sample.received == since.received else sample
+        if after.received != sample.received and sample.seconds - since.seconds >= settled:
+            found.append(sample)
+    return found
 
 
 def slope_mb_per_hour(samples: Sequence[Sample]) -> tuple[float, float, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
@@ -38,6 +39,18 @@ def clouds(low: int, high: int, seed: int = 0) -> Iterator[PointCloud2]:
         )
 
 
+def with_rests(clouds: Iterator[PointCloud2], seconds: Sequence[float], last: PointCloud2) -> Iterator[PointCloud2]:
+    """Yield clouds for `seconds`[0], then the cloud `last` and none for `seconds`[1], and so on."""
+    work, rest = seconds
+    begin = time.monotonic()
+    for cloud in clouds:
+        yield cloud
+        if time.monotonic() - begin >= work:
+            yield last
+            time.sleep(rest)
+            begin = time.monotonic()
+
+
 def structured(xyz: np.ndarray, layout: str) -> np.ndarray:
     """Return points xyz (H, 3) [m] as a structured array (H,) of a layout, other fields zero."""
     kind, others = LAYOUTS[layout]
@@ -53,8 +66,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--rate", type=float, required=True, help="Hz")
     parser.add_argument("--points", type=int, nargs=2, required=True, metavar=("LOW", "HIGH"))
+    rests = "seconds of clouds and without any, in turn, the last cloud of a turn always the same"
+    parser.add_argument("--rests", type=float, nargs=2, metavar=("WORK", "REST"), help=rests)
     options = parser.parse_args(arguments)
-    play("trial_sensor", clouds(*options.points), options.topic, options.rate)
+    stream, low = clouds(*options.points), options.points[0]
+    if options.rests:
+        stream = with_rests(stream, options.rests, next(clouds(low, low)))
+    play("trial_sensor", stream, options.topic, options.rate)
     return 0
 
 

@@ -19,6 +19,7 @@ from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_ros.qos import cloud_qos
 from s4token_ros.session import NODE, Session, SessionError, environment
+from s4token_ros.watch import RELEASE_S
 from scripts.trials import samples
 from scripts.trials.samples import Sample
 from scripts.trials.sensor import LAYOUTS
@@ -27,6 +28,8 @@ TOPIC = "/soak/points"
 TICK_S = 5.0  # between samples
 WARM_UP = 1 / 6  # of the run, not in the slope: in it every event has happened
 MAX_SLOPE = 1.0  # MB/h
+RESTS = (230.0, 50.0)  # seconds with clouds and without, in turn: a cloud at work takes up to 100 MB
+SETTLED = RELEASE_S + TICK_S  # seconds of a rest until the memory is what stays
 POINTS = (1000, 150_000)
 OUTPUTS = {"labeled": PointCloud2, "classes": SceneClasses, "similarity": PointCloud2, "class/chair": PointCloud2}
 VOCABULARIES = (
@@ -114,7 +117,8 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
     with tempfile.TemporaryDirectory() as logs, Session("s4token_soak", TOPIC, Path(logs)) as session:
         session.start_node([f"model:={model}"])
         low, high = map(str, POINTS)
-        session.start("sensor", ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high])
+        sensor = ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high]
+        session.start("sensor", [*sensor, "--rests", *map(str, RESTS)])
         events, begin = Events(session), time.monotonic()
         for tick in range(1, round(60 * minutes / TICK_S) + 1):
             due = begin + tick * TICK_S
@@ -134,7 +138,8 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
 def judge(found: Sequence[Sample]) -> dict[str, object]:
     """Return the figures of a run and whether it passed; memory, descriptors and threads after the warm-up."""
     warm = [s for s in found if s.seconds > WARM_UP * found[-1].seconds]
-    slope, low, high = samples.slope_mb_per_hour(samples.at_rest(warm))
+    rests = samples.at_rest(warm, SETTLED)
+    slope, low, high = samples.slope_mb_per_hour(rests)
     third = max(1, len(warm) // 3)
     first, last = warm[:third], warm[-third:]
     constant = {key: _median(first, key) == _median(last, key) for key in ("fds", "threads")}
@@ -144,6 +149,7 @@ def judge(found: Sequence[Sample]) -> dict[str, object]:
         "labeled_hz": (found[-1].labeled - found[0].labeled) / (found[-1].seconds - found[0].seconds),
         "received": found[-1].received,
         "rss_mb": (_median(first, "rss_mb"), _median(last, "rss_mb")),
+        "rests": rests,
         "slope": (slope, low, high),
         "slope_of_all": samples.slope_mb_per_hour(warm),
         "fds": (_median(first, "fds"), _median(last, "fds")),
@@ -161,8 +167,9 @@ def section(found: Sequence[Sample], command: str) -> str:
     f = judge(found)
     rows = (
         ("memory (RSS), median of the first and the last third", "{:.0f} MB, {:.0f} MB".format(*f["rss_mb"])),
+        ("memory at rest, first and last", "{:.0f} MB, {:.0f} MB".format(f["rests"][0].rss_mb, f["rests"][-1].rss_mb)),
         (
-            "slope of the memory at rest, the least of every minute (Theil-Sen, 95 % interval)",
+            f"slope of the memory at rest, of {len(f['rests'])} rests (Theil-Sen, 95 % interval)",
             "**{:+.2f} MB/h** ({:+.2f} to {:+.2f})".format(*f["slope"]),
         ),
         (
@@ -175,7 +182,8 @@ def section(found: Sequence[Sample], command: str) -> str:
     )
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts. The",
-        "words change every 10 s, subscribers come and go every 15 s, and parameters change every 30 s.",
+        "words change every 10 s, subscribers come and go every 15 s, and parameters change every 30 s. After every",
+        f"{RESTS[0]:.0f} s the sensor rests for {RESTS[1]:.0f} s, so that memory is measured without a cloud at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
         f"Command: `{command}`", "", "![Memory over time](reliability.png)",
@@ -191,6 +199,8 @@ def save_plot(path: Path, found: Sequence[Sample]) -> None:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     minutes, f = [s.seconds / 60 for s in found], judge(found)
     upper.plot(minutes, [s.rss_mb for s in found], linewidth=1)
+    rests = f["rests"]
+    upper.plot([s.seconds / 60 for s in rests], [s.rss_mb for s in rests], "o", label="at rest, after the warm-up")
     upper.axvspan(0, f["warm_up_minutes"], color="gray", alpha=0.15, label="warm-up")
     upper.set(ylabel="memory [MB]", ylim=(0, None), title=f"{f['slope'][0]:+.2f} MB/h after the warm-up")
     upper.legend(loc="lower right")
