@@ -8,8 +8,8 @@ from s4token_ros import heap, signals
 
 def main() -> None:
     """Run the node and end the process."""
+    heap.configure()
     signals.watch()
-    heap.use_one()
     signals.leave(command_line.guard("s4token", _run))  # the destructors of DDS may take many seconds
 
 

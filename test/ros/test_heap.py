@@ -12,7 +12,7 @@ BLOCK, BLOCKS = 64 << 10, 2000  # below the size from which malloc maps a block 
 COUNT_HEAPS = """
 import ctypes, sys, threading
 from s4token_ros import heap
-assert heap.use_one() if sys.argv[1] == "shared" else True
+assert heap.configure() if sys.argv[1] == "shared" else True
 blocks = []
 threads = [threading.Thread(target=lambda: blocks.append(bytes(10_000))) for _ in range(4)]
 for thread in threads: thread.start()
@@ -46,3 +46,16 @@ def test_threads_share_one_heap():
         for how in ("shared", "default")
     ]
     assert [text.count("<heap nr=") for text in heaps][0] == 1 < heaps[1].count("<heap nr=")
+
+
+def test_numpy_asks_for_no_huge_pages():
+    code = (
+        "from s4token_ros import heap; heap.configure(); import numpy as np; a = np.ones(4 << 20)\n"
+        "print(sum(' hg' in line for line in open('/proc/self/smaps') if line.startswith('VmFlags')))"
+    )
+    found = [
+        subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.strip()
+        for text in (code, code.replace("heap.configure()", "None"))
+    ]
+    assert found[0] == "0"
+    assert int(found[1]) > 0 or not Path("/sys/kernel/mm/transparent_hugepage").exists()
