@@ -1,24 +1,30 @@
-"""Start the node s4token: ros2 launch s4token_ros s4token.launch.py input:=/your/points [vocabulary:="chair, table"]
+"""Start the node: ros2 launch s4token_ros s4token.launch.py input:=/your/points [vocabulary:="chair, table"]
 
 A launch file that includes this one passes arguments to it; its own arguments of the same names do not count here.
 """
 
+import difflib
 import inspect
 import os
 import re
 from pathlib import Path
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import (
     DeclareLaunchArgument,
+    EmitEvent,
     GroupAction,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
-    SetEnvironmentVariable,
+    RegisterEventHandler,
 )
-from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchContext, LaunchDescription
 
@@ -30,32 +36,33 @@ PROFILE_VARIABLE = (
     if os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
     else "FASTDDS_DEFAULT_PROFILES_FILE"
 )
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
 ARGUMENTS = {
     "input": ("points", "PointCloud2 topic to label"),
     "config": ("node", f"parameter file, or one of those in config/: {', '.join(CONFIGS)}"),
     "model": ("", "checkpoint; empty: as in the config"),
     "vocabulary": ("", "comma-separated class names; empty: as in the config"),
-    "rviz": ("false", "whether to start RViz, too"),
+    "device": ("", "cpu, cuda or cuda:<n>; empty: as in the config"),
+    "namespace": ("", "namespace of the node and of relative topics, for example robot1"),
+    "name": ("s4token", "name of the node"),
+    "use_sim_time": ("", "true: time from /clock; empty: as in the config"),
+    "autostart": ("", "false: wait for a lifecycle manager; empty: as in the config"),
+    "log_level": ("", "debug, info, warn, error or fatal; empty: info"),
+    "rviz": ("false", "true: start RViz, too, if it is installed; it ends with the node"),
+    "fixed_frame": ("", "fixed frame of RViz: the frame_id of your clouds; empty: map"),
 }
 
 
 def generate_launch_description():
-    """Return the launch arguments, the Fast DDS profile for large clouds, the node and, on request, RViz."""
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", str(CONFIG / "s4token.rviz")],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
-    profile = os.environ.get(PROFILE_VARIABLE) or str(CONFIG / "fastdds_large_clouds.xml")
+    """Return the launch arguments and what starts the node and, on request, RViz."""
+    passed = _passed_arguments()
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    passed = _passed_arguments()
     inherited = {name: default for name, (default, _) in ARGUMENTS.items() if passed is not None and name not in passed}
-    actions = [*declared, SetEnvironmentVariable(PROFILE_VARIABLE, profile), OpaqueFunction(function=_node), rviz]
-    # In a scope, so that neither the defaults nor the variable reach the files that are included next
+    actions = [*declared, OpaqueFunction(function=_start, args=[passed or set()])]
+    # In a scope, so that the defaults do not reach the files that are included next
     return LaunchDescription([GroupAction(actions, launch_configurations=inherited)])
 
 
@@ -73,27 +80,44 @@ def _passed_arguments():
     return None
 
 
-def _node(context):
-    """Return the node; an empty launch argument leaves its parameter to the config file."""
-    arguments = {name: LaunchConfiguration(name).perform(context).strip() for name in ARGUMENTS}
-    overrides = {}
-    if arguments["model"]:
-        overrides["model"] = arguments["model"]
-    names = [name.strip() for name in re.split("[,;]", arguments["vocabulary"]) if name.strip()]
-    if names:
-        overrides["vocabulary.names"] = names
-    if not arguments["input"]:
+def _start(context, passed):
+    """Return the node and RViz."""
+    for name in sorted(passed - set(ARGUMENTS)):
+        near = difflib.get_close_matches(name, ARGUMENTS, 1)
+        hint = f"did you mean {near[0]}:=?" if near else f"known are {', '.join(ARGUMENTS)}"
+        raise ValueError(f"unknown launch argument {name}:=; {hint}")
+    values = {name: LaunchConfiguration(name).perform(context).strip() for name in ARGUMENTS}
+    if not values["input"]:
         raise ValueError("input:= is empty; name a PointCloud2 topic, e.g. input:=/camera/points")
-    return [
-        Node(
-            package="s4token_ros",
-            executable="s4token_node",
-            name="s4token",
-            output="screen",
-            parameters=[_parameter_file(arguments["config"]), *([overrides] if overrides else [])],
-            remappings=[("points", arguments["input"])],
-        )
-    ]
+    profile = os.environ.get(PROFILE_VARIABLE) or str(CONFIG / "fastdds_large_clouds.xml")
+    environment = {PROFILE_VARIABLE: profile}
+    overrides = _overrides(values)
+    node = LifecycleNode(
+        package="s4token_ros",
+        executable="s4token_node",
+        name=values["name"],
+        namespace=values["namespace"],
+        output="screen",
+        parameters=[_parameter_file(values["config"]), *([overrides] if overrides else [])],
+        remappings=[("points", values["input"])],
+        ros_arguments=["--log-level", values["log_level"]] if values["log_level"] else [],
+        additional_env=environment,
+    )
+    return [node, *(_rviz(values, environment, node) if _flag(values, "rviz") else [])]
+
+
+def _overrides(values):
+    """Return the parameters that launch arguments name; an empty argument leaves its parameter to the config file."""
+    overrides = {name: values[name] for name in ("model", "device") if values[name]}
+    overrides.update({name: _flag(values, name) for name in ("use_sim_time", "autostart") if values[name]})
+    names = [name.strip() for name in re.split("[,;]", values["vocabulary"]) if name.strip()]
+    return {**overrides, **({"vocabulary.names": names} if names else {})}
+
+
+def _flag(values, name):
+    if values[name].lower() not in FLAGS:
+        raise ValueError(f"{name}:={values[name]} is neither true nor false")
+    return FLAGS[values[name].lower()]
 
 
 def _parameter_file(config):
@@ -103,3 +127,24 @@ def _parameter_file(config):
     if not Path(config).is_file():
         raise ValueError(f"config:={config} is neither a parameter file nor one of: {', '.join(CONFIGS)}")
     return config
+
+
+def _rviz(values, environment, node):
+    """Return RViz with the topics of this node, ending when the node ends; a line in the log where it is missing."""
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        return [LogInfo(msg="s4token runs without RViz: rviz2 is not installed (apt install ros-$ROS_DISTRO-rviz2)")]
+    view = CONFIG / "s4token.rviz"
+    topics = sorted(set(re.findall(r"/s4token/(\S+)", view.read_text(encoding="utf-8"))))
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=values["namespace"],
+        arguments=["-d", str(view), *(["-f", values["fixed_frame"]] if values["fixed_frame"] else [])],
+        parameters=[{"use_sim_time": _flag(values, "use_sim_time")}] if values["use_sim_time"] else [],
+        remappings=[(f"/s4token/{topic}", f"{values['name']}/{topic}") for topic in topics],
+        additional_env=environment,
+    )
+    end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(rviz)))
+    return [rviz, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end]))]

@@ -2,7 +2,8 @@
 # What the requirements come to:
 #   scripts/supply.sh floors [pytest arguments]   run the quick tests with the lowest versions that requirements.txt allows
 #   scripts/supply.sh lock [uv arguments]         write requirements-lock.txt, every version with its hashes; -U updates it
-#   scripts/supply.sh platforms                   resolve every requirements file for other processors and Pythons
+#   scripts/supply.sh platforms                   resolve every requirements file for other processors and Pythons; fails
+#                                                 if the default install has no wheels somewhere
 # Environment: FLOORS (environment of the lowest versions, default .venv-floors), FLOORS_PYTHON (default 3.10, else 3.11),
 # TORCH_INDEX (package index for torch, for example PyTorch's CPU index).
 set -euo pipefail
@@ -40,7 +41,7 @@ write_lock() {
 }
 
 resolve_all() {
-    local platform python file result
+    local platform python file result missing=0
     echo "| requirements file | platform |$(printf ' %s |' 3.10 3.11 3.12 3.13 3.14)"
     echo "|---|---|---|---|---|---|---|"
     for file in requirements*.txt; do
@@ -54,12 +55,14 @@ resolve_all() {
                     result=$(grep -c == <<<"$result") || result=none
                 else
                     result=no
+                    [ "$file" != requirements.txt ] || missing=1
                 fi
                 printf ' %s |' "$result"
             done
             echo
         done
     done
+    return $missing
 }
 
 command=${1:-}
@@ -68,5 +71,5 @@ case $command in
     floors) need_uv; run_floors "$@" ;;
     lock) need_uv; write_lock "$@" ;;
     platforms) need_uv; resolve_all ;;
-    *) sed -n '2,5s/^# *//p' "$0"; exit 1 ;;
+    *) sed -n '2,6s/^# *//p' "$0"; exit 1 ;;
 esac

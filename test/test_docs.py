@@ -206,10 +206,10 @@ def test_the_snippets_of_the_api_page_run(tmp_path):
     assert sum(ast.literal_eval(printed[1]).values()) > 0 and int(printed[2].split()[0]) > 50
 
 
-@pytest.mark.parametrize("language", ["python", "bash", "bibtex", "mermaid"])
+@pytest.mark.parametrize("language", ["python", "bash", "bibtex", "mermaid", "yaml"])
 def test_code_blocks_name_a_known_language(language):
     used = {lang for document in DOCUMENTS for lang, _ in CODE.findall(text_of(document))}
-    assert used <= {"python", "bash", "bibtex", "mermaid"} and language in used
+    assert used <= {"python", "bash", "bibtex", "mermaid", "yaml"} and language in used
 
 
 def test_python_blocks_of_readme_parse():

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import s4token_model
 from s4token_model import cli
@@ -81,6 +82,34 @@ def test_package_xml_is_complete():
     used = {name for name in third_party("s4token_ros", "launch") if name in ROS_PACKAGES or name.endswith("_msgs")}
     assert used - depends(ROOT / "package.xml") - {"ament_index_python", "tf2_ros"} == set()
     assert "tf2_ros_py" in depends(ROOT / "package.xml")  # what Python imports as tf2_ros
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/robot.md", "docker/Dockerfile", ".github/workflows/ci.yml"])
+def test_a_workspace_shows_colcon_both_packages(document):
+    """Neither colcon nor rosdep looks inside the package s4token_ros, which is the repository."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert "ln -s s4token/s4token_interfaces src/" in text and "colcon build" in text
+    assert text.index("ln -s s4token/s4token_interfaces src/") < text.index("colcon build")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docker").glob("Dockerfile*")), ids=lambda path: path.name)
+def test_a_dockerfile_names_files_that_exist(path):
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    copied = [word for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE) for word in line.split()[:-1]]
+    named = copied + re.findall(r"src/s4token/([\w./-]+\.(?:sh|laz|txt))", text)
+    assert named and [name for name in named if not (ROOT / name).exists()] == []
+    assert os.access(ROOT / "docker" / "entrypoint.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_a_workflow_pins_its_actions_by_major_version_and_may_only_read(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert [s["uses"] for s in steps if "uses" in s and not re.search(r"@(v\d+|release/v\d+)$", s["uses"])] == []
+    targets = {word for step in steps for word in re.findall(r"\bmake ([\w-]+)", step.get("run", ""))}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
 WITH_TORCH = {"triton"}  # comes with torch's CUDA builds, of one version with them, and is imported on CUDA alone
