@@ -74,11 +74,16 @@ setup(
         "bench": requirements("-bench"),
         "cluster": requirements("-cluster"),
         "lint": requirements("-lint"),
+        "explore": requirements("-explore"),
     },
     entry_points={
         "console_scripts": ["s4token = s4token_model.cli:main", "s4token_node = s4token_ros.start:main"],
         # Commands of `s4token` that live outside of s4token_model; s4token_model/cli.py finds them by this group.
-        "s4token.commands": ["demo = s4token_ros.demo:main", "live-benchmark = s4token_ros.live_benchmark:main"],
+        "s4token.commands": [
+            "demo = s4token_ros.demo:main",
+            "live-benchmark = s4token_ros.live_benchmark:main",
+            "live-explore = s4token_ros.live_explore:main",
+        ],
     },
     zip_safe=False,
 )

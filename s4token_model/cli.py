@@ -27,7 +27,9 @@ ENTRY_POINTS = "s4token.commands"
 INSTALLED = {
     "demo": "label a sample room, or your file, live over ROS 2 and draw the result",
     "live-benchmark": "time the ROS 2 node at work; the same as benchmark --live",
+    "live-explore": "the page of explore for a running ROS 2 node; the same as explore --live",
 }
+LIVE = {"benchmark": "live-benchmark", "explore": "live-explore"}
 
 BIN_COLUMNS: dict[str, Any] = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
 TOPIC_HELP = "a PointCloud2 topic of the bag; needed if it has several, and may be repeated to label several"
@@ -41,9 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(words: list[str]) -> int:
     """Run the command that the words name; whatever goes wrong is raised."""
+    if words and words[0] in LIVE and "--live" in words:
+        return int(load_command(LIVE[words[0]])(words[1:]) or 0)
     if words and words[0] in COMMANDS | INSTALLED:
-        live = words[0] == "benchmark" and "--live" in words
-        return int(load_command("live-benchmark" if live else words[0])(words[1:]) or 0)
+        return int(load_command(words[0])(words[1:]) or 0)
     arguments = parser().parse_args(words)
     return int(arguments.run(arguments) or 0)
 
@@ -69,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_label(commands)
     _add_superpoints(commands)
+    _add_explore(commands)
     _add_evaluate(commands)
     for name, about in ({name: about for name, (_, about) in COMMANDS.items()} | INSTALLED).items():
         commands.add_parser(name, help=about)
@@ -105,6 +109,22 @@ def _add_superpoints(commands: Any) -> None:
     command.add_argument("input", metavar="INPUT", help="a cloud file")
     command.add_argument("-o", "--out", required=True, help="a .ply, .pcd or .npy file")
     _add_common(command)
+
+
+def _add_explore(commands: Any) -> None:
+    about = "type words on a web page, and see a cloud labeled with them"
+    details = "Needs viser. --live [TOPIC] shows a running node's labeled clouds instead (default: /s4token/labeled)."
+    command = _command(commands, "explore", explore, about, details)
+    command.add_argument("input", metavar="INPUT", nargs="?", help="a cloud file or a bag (default: a sample room)")
+    words = command.add_mutually_exclusive_group()
+    words.add_argument("--vocabulary", metavar="A,B,C", help="the first class names (default: the model's)")
+    words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
+    command.add_argument("--topic", metavar="TOPIC", help="the PointCloud2 topic, if a bag has several")
+    command.add_argument("--host", default="127.0.0.1", help="the address to serve at; 0.0.0.0: for everybody")
+    command.add_argument("--port", type=int, default=8080, help="the port to serve at (default: %(default)s)")
+    command.add_argument("--drawn", type=int, default=200_000, metavar="N", help="points to draw (default: %(default)s)")
+    _add_model(command)
+    _add_reading(command)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -168,12 +188,16 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
+    _add_reading(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
     about = "draw N points on a mesh; 0 keeps its vertices (default: draw on CAD models, keep the vertices of scans)"
     command.add_argument("--mesh-points", type=int, metavar="N", help=about)
     command.add_argument("--bin-columns", **BIN_COLUMNS)
     about = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
     command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
 def label(arguments: argparse.Namespace) -> None:
@@ -188,6 +212,13 @@ def superpoints(arguments: argparse.Namespace) -> None:
     from s4token_model import label_command
 
     label_command.superpoints(arguments)
+
+
+def explore(arguments: argparse.Namespace) -> None:
+    """Run `s4token explore`."""
+    from s4token_model.explore import explore_command
+
+    explore_command.explore(arguments)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +53,19 @@ class EncodedCloud:
         """Return (S, E) float32, the mean unit feature of each superpoint's points: its cosines are their votes."""
         seen = [(window.points, self.centers(window), self.tokens[window.tokens]) for window in self.geometry.windows]
         return propagation.superpoint_features(self.geometry.working.xyz, self.geometry.superpoints, seen)
+
+    def part(self, rows: np.ndarray) -> EncodedCloud:
+        """Return the same features over some positions (D,), each a point of its own: labels of them cost less."""
+        number = np.full(len(self.geometry.superpoints), -1, np.int32)
+        number[rows] = every = np.arange(len(rows), dtype=np.int32)
+        parts = [w._replace(points=number[w.points][number[w.points] >= 0]) for w in self.geometry.windows]
+        ids, xyz = self.geometry.superpoints[rows], self.geometry.working.xyz[rows]
+        working = dataclasses.replace(self.geometry.working, labeled_index=every, position=every, xyz=xyz)
+        windows = [part for part in parts if len(part.points)]
+        geometry = dataclasses.replace(self.geometry, working=working, superpoints=ids, windows=windows)
+        repeats = tuple(repeat.part(rows) for repeat in self.repeats)
+        valid, ids = np.ones(len(rows), bool), ids.astype(np.uint32)
+        return dataclasses.replace(self, valid=valid, superpoints=ids, geometry=geometry, repeats=repeats)
 
     def scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
         """Return values (F, ...) of the positions as values (H, ...) of the points, `missing` on those set aside."""

@@ -19,7 +19,7 @@ def label(arguments: argparse.Namespace) -> None:
     if bags.is_bag(arguments.input):
         topics = bags.check_source(arguments.input, arguments.topic)
         labeled_bags.check_target(arguments.out)
-        segmenter = _load_segmenter(arguments)
+        segmenter = load_segmenter(arguments)
         summary = label_files.label_bag(arguments.input, arguments.out, segmenter, topics)
         more = {"clouds": summary.clouds, "skipped": summary.skipped, "topics": topics}
     else:
@@ -27,7 +27,7 @@ def label(arguments: argparse.Namespace) -> None:
         if arguments.topic:
             raise ValueError(f"--topic {arguments.topic[0]}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
-        segmenter = _load_segmenter(arguments)
+        segmenter = load_segmenter(arguments)
         summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
     _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
 
@@ -53,7 +53,8 @@ def _read(arguments: argparse.Namespace) -> files.Cloud:
     return cloud
 
 
-def _load_segmenter(arguments: argparse.Namespace) -> Any:
+def load_segmenter(arguments: argparse.Namespace) -> Any:
+    """Load the segmenter of --model, --device, --set, and --vocabulary or --labels."""
     from s4token_model import checkpoint, vocabulary
     from s4token_model.segmenter import Segmenter
 

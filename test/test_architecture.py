@@ -54,7 +54,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
     "label_command": MODEL,
-    "cli": (*OFFLINE, *GENERATOR, "label_command", "benchmark", "experiments"),
+    "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command"),
+    "cli": (*OFFLINE, *GENERATOR, "label_command", "explore", "benchmark", "experiments"),
     "s4token_ros": (
         "command_line",
         "constants",
@@ -81,6 +82,9 @@ ALSO: dict[str, tuple[str, ...]] = {
     "evaluation.temporal_agreement": GENERATOR,
     "evaluation.model_card": GENERATOR,  # the rows of held-out scenes and of LiDARs
     "s4token_ros.demo": ("pictures",),
+    "s4token_ros.live_explore": ("explore",),
+    "s4token_ros.live_session": ("explore",),
+    "s4token_ros.live_frame": ("explore", "pipeline.preprocess", "pipeline.upright"),
     "s4token_ros.demo_report": ("pictures",),
 }
 COMPILED = ("numba", "llvmlite", "triton")

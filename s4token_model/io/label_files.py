@@ -74,10 +74,15 @@ class Summary:
 
 
 def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
-    """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
+    """Label one cloud, count it in the summary, and return its `label_columns`."""
     found = segmenter.segment(cloud.xyz, cloud.rgb, cloud.frame_id)
     summary.add(found)
     summary.warnings |= {note: note for note in cloud.notes}
+    return label_columns(found)
+
+
+def label_columns(found: Segmentation) -> dict[str, np.ndarray]:
+    """Return the fields that labeling adds, each (H,): label, confidence, superpoint and the class color (uint8)."""
     out = {
         "label": found.labels.astype(np.uint32),
         "confidence": found.confidence.astype(np.float32),

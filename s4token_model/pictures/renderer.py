@@ -46,7 +46,7 @@ def trace(xyz: np.ndarray, size: tuple[int, int] = (1280, 960), kind: str = "aut
     points = xyz[finite]
     # Choose the camera, and cut rooms open
     kind = guess_kind(points) if kind == "auto" else kind
-    normals, spacing = _surface(points)
+    normals, spacing = surface(points)
     camera = choose_camera(points, normals, kind, (width, height))
     rows = np.flatnonzero(cut_away(points, normals, kind, camera))
     # Splat the points that are left, and shade what each pixel sees
@@ -74,7 +74,7 @@ def paint(raster: Raster, colors: np.ndarray, background: str = "white") -> np.n
     return np.clip(image.reshape(height, s, width, s, 3).mean((1, 3)) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _surface(points: np.ndarray, neighbors: int = 12) -> tuple[np.ndarray, np.ndarray]:
+def surface(points: np.ndarray, neighbors: int = 12) -> tuple[np.ndarray, np.ndarray]:
     """Unsigned normals (H, 3) and point spacing (H,), both from the nearest neighbors."""
     count = len(points)
     if count < 4:

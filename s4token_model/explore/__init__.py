@@ -1,0 +1,1 @@
+"""The page where one types words: `s4token explore`."""

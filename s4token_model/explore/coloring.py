@@ -1,0 +1,57 @@
+"""Colors and legends of a view: rows of classes, heat maps, and the colors of the scan itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from s4token_model.constants import UNLABELED_COLOR
+from s4token_model.explore.state import Bar, Drawn, Match, Row
+from s4token_model.palette import heat
+
+BEST = 5  # words that are shown of a superpoint
+UNLABELED_NAME = "unlabeled"
+OUTLIERS = 1  # percent of the values at either end that do not stretch a heat map
+
+
+def class_rows(
+    names: Sequence[str], colors: np.ndarray, labels: np.ndarray | None, unknown: Collection[str] = ()
+) -> tuple[Row, ...]:
+    """Return the legend of labels (H,), most frequent class first; without labels in the order of the names.
+
+    colors (C, 3) uint8; unlabeled points come last.
+    """
+    table = [tuple(int(v) for v in color) for color in colors]
+    if labels is None:
+        return tuple(Row(name, color, None, name in unknown) for name, color in zip(names, table, strict=True))
+    counts = np.bincount(np.minimum(labels, len(names)).astype(np.int64), minlength=len(names) + 1)
+    order = np.argsort(-counts[:-1], kind="stable")
+    rows = [Row(names[k], table[k], int(counts[k]), names[k] in unknown) for k in order]
+    return (*rows, *([Row(UNLABELED_NAME, UNLABELED_COLOR, int(counts[-1]))] if counts[-1] else []))
+
+
+def heat_colors(values: np.ndarray, text: str) -> tuple[np.ndarray, Bar]:
+    """Return the colors (D, 3) uint8 of cosines (D,) with a text, and their bar; gray where they are NaN."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [OUTLIERS, 100 - OUTLIERS]) if len(finite) else (0.0, 1.0)
+    return heat((values - low) / max(high - low, 1e-6)), Bar(text.strip(), float(low), float(high))
+
+
+def scan_colors(rgb: np.ndarray | None, drawn: Drawn) -> np.ndarray:
+    """Return the colors (D, 3) uint8 that the scan has, rgb (H, 3) in [0, 1], or of the height if it has none."""
+    if rgb is not None:
+        return np.rint(255 * np.clip(np.nan_to_num(rgb[drawn.index]), 0, 1)).astype(np.uint8)
+    height = drawn.points[:, 2]
+    low, high = np.percentile(height, [OUTLIERS, 100 - OUTLIERS]) if len(height) else (0.0, 1.0)
+    return heat((height - low) / max(high - low, 1e-6))
+
+
+def best_matches(names: Sequence[str], cosines: np.ndarray) -> tuple[Match, ...]:
+    """Return the names with the largest cosines (C,), largest first."""
+    return tuple(Match(names[k], float(cosines[k])) for k in np.argsort(-cosines, kind="stable")[:BEST])
+
+
+def label_name(names: Sequence[str], label: int) -> str:
+    """Return the class name of a label."""
+    return names[label] if label < len(names) else UNLABELED_NAME

@@ -1,0 +1,43 @@
+"""The command `s4token explore --live`: the page where one types words, for a running node."""
+
+from __future__ import annotations
+
+import argparse
+
+from s4token_model import command_line
+
+TOPIC = "/s4token/labeled"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the page until Ctrl-C."""
+    from s4token_model.explore import page, serving
+
+    parser = argparse.ArgumentParser(prog="s4token explore --live", description=__doc__)
+    add = parser.add_argument
+    about = "the labeled clouds of a node (default: %(const)s); its services are looked for beside"
+    add("--live", metavar="TOPIC", nargs="?", const=TOPIC, default=TOPIC, help=about)
+    add("--host", default=page.HOST, help="the address to serve at; 0.0.0.0: for everybody (default: %(default)s)")
+    add("--port", type=int, default=page.PORT, help="the port to serve at (default: %(default)s)")
+    add("--drawn", type=int, default=serving.DRAWN, metavar="N", help="points to draw (default: %(default)s)")
+    add("--patience", type=float, default=1.0, help="factor on every time limit, for slow machines")
+    options = parser.parse_args(arguments)
+    address = page.Address(options.host, options.port)
+    serving.check(address, options.drawn)
+    import rclpy
+
+    from s4token_ros.live_session import LiveSession
+    from s4token_ros.logs import init_arguments
+
+    rclpy.init(args=init_arguments([]))
+    try:
+        print(f"waiting for a cloud on {options.live}", flush=True)
+        node = rclpy.create_node("s4token_explore")
+        serving.serve(LiveSession(node, options.live, options.drawn, options.patience), address)
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line.guard("s4token explore", main))
