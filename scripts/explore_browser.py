@@ -14,6 +14,7 @@ from typing import Any
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+PANEL = 400  # pixels, a little more than its width
 # Notes when a buffer of colors (bytes) was uploaded, and when the frame after it was drawn to its last pixel.
 WATCH = """
 (() => {
@@ -61,7 +62,7 @@ def opened(url: str, size: tuple[int, int] = (1280, 800)) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(300_000)
         page.add_init_script(WATCH)
         page.goto(url)
         page.wait_for_selector("table.legend")
@@ -70,24 +71,36 @@ def opened(url: str, size: tuple[int, int] = (1280, 800)) -> Iterator[Any]:
         browser.close()
 
 
-def words_field(page: Any) -> Any:
-    """The field for words."""
-    return page.locator("textarea").first
-
-
-def legend(page: Any) -> dict[str, str]:
-    """Return the number of points of each class in the legend, as it is shown."""
-    rows = page.locator("table.legend tr").all()
-    cells = [row.locator("td").all_inner_texts() for row in rows]
-    return {name.strip(): count for _, name, count, _ in cells}
+def legend(page: Any) -> dict[str, int]:
+    """Return the number of points of each class in the legend; {} while they are being counted."""
+    rows = page.evaluate(
+        "[...document.querySelectorAll('table.legend tr')].map(r => [...r.cells].map(c => c.innerText))"
+    )
+    counts = {name.split("\n")[0].strip(): count.replace(",", "") for _, name, count, _ in rows}
+    return {name: int(count) for name, count in counts.items()} if all(map(str.isdigit, counts.values())) else {}
 
 
 def type_words(page: Any, text: str) -> float:
-    """Add a text at the end of the words, all at once; return the milliseconds until its colors are drawn."""
-    field = words_field(page)
-    field.click()
-    page.keyboard.press("Control+End")
-    before = page.evaluate("window.watch.drawn")
+    """Replace the words by a text that changes colors; return the milliseconds until these are drawn."""
+    page.locator("textarea").first.click()
+    page.keyboard.press("Control+a")
+    page.evaluate("window.watch.typed = Infinity")
     page.keyboard.insert_text(text)
-    page.wait_for_function(f"window.watch.drawn > {before} && window.watch.drawn > window.watch.typed", polling=5)
+    page.wait_for_function("window.watch.drawn > window.watch.typed", polling=5)
     return float(page.evaluate("window.watch.drawn - window.watch.typed"))
+
+
+def heat_field(page: Any) -> Any:
+    """The field for the text of the heat map."""
+    return page.locator("xpath=//label[contains(., 'Heat map')]/ancestor::div[.//input][1]//input")
+
+
+def cloud_pixels(picture: bytes) -> Any:
+    """Return the pixels (h, w, 3) uint8 of a screenshot left of the panel."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    return pixels[:, :-PANEL]

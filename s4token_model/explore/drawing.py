@@ -12,7 +12,7 @@ from s4token_model.pictures import camera, renderer
 SIZE = (11, 10)  # of the picture that the camera is chosen for; only the aspect counts
 SAMPLED = 15_000  # points that camera and normals are taken from
 NEIGHBOR = 4  # the distance to which is the spacing of the points
-LIGHT, MIN_SHADE = np.array([0.25, 0.45, 0.86]), 0.66  # where light comes from; brightness of what it does not reach
+LIGHT, MIN_SHADE = np.array([0.25, 0.45, 0.86]), 0.75  # where light comes from; brightness of what it does not reach
 
 
 def thin(xyz: np.ndarray, limit: int) -> np.ndarray:

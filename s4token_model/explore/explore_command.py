@@ -8,7 +8,7 @@ from pathlib import Path
 
 from s4token_model import label_command
 from s4token_model.explore import page, serving
-from s4token_model.explore.session import Session
+from s4token_model.explore.cloud_session import CloudSession
 from s4token_model.io import bags, files, samples
 
 MAX_CLOUDS = 100  # of a bag, held in memory
@@ -22,7 +22,7 @@ def explore(arguments: argparse.Namespace) -> None:
     clouds = read(arguments, source)
     segmenter = label_command.load_segmenter(arguments)
     print(f"encoding {len(clouds[0].xyz):,} points of {source}", flush=True)
-    session = Session(segmenter, clouds, Path(source).name, arguments.drawn)
+    session = CloudSession(segmenter, clouds, Path(source).name, arguments.drawn)
     serving.serve(session, address)
 
 

@@ -34,11 +34,9 @@ class Panel:
 
     def _add_words(self, first: Choice) -> None:
         add = self._gui
-        hint = "Class names, separated by commas; the labels change as you type."
-        self.words = add.add_text("Words", first.words, multiline=True, hint=hint)
+        self.words = add.add_text("Words", first.words, multiline=True)
         self._error = add.add_html("")
-        hint = "A free text; shows how similar every point is to it."
-        self.text = add.add_text("Heat map for", "", hint=hint)
+        self.text = add.add_text("Heat map for", "")
         self.coloring = add.add_dropdown("Show", COLORINGS, initial_value=first.coloring)
 
     def _add_thresholds(self, about: About) -> None:

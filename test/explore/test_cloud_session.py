@@ -9,7 +9,7 @@ import pytest
 from box_room import room
 
 from s4token_model import vocabulary
-from s4token_model.explore.session import Session
+from s4token_model.explore.cloud_session import CloudSession
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, Choice
 from s4token_model.io.files import Cloud, read_cloud
 from s4token_model.palette import heat, index_colors, label_colors
@@ -34,7 +34,7 @@ def cloud():
 
 @pytest.fixture(scope="module")
 def session(segmenter, cloud):
-    return Session(segmenter, [cloud], "room.ply", 10**6)
+    return CloudSession(segmenter, [cloud], "room.ply", 10**6)
 
 
 def choice(**changes):
@@ -51,7 +51,8 @@ def expected(segmenter, cloud, vote=False, threshold=0.0):
 @pytest.mark.parametrize("vote", [False, True])
 def test_the_colors_are_those_of_the_labels(session, segmenter, cloud, vote):
     found, view = expected(segmenter, cloud, vote), session.view(choice(vote=vote))
-    assert len(view.drawn.points) == found.encoding.valid.sum() and view.drawn.total == len(cloud.xyz)
+    positions = np.unique(cloud.xyz[found.encoding.valid], axis=0)
+    assert len(view.drawn.points) == len(positions) and view.drawn.total == len(cloud.xyz)
     np.testing.assert_array_equal(view.colors, label_colors(found.labels, found.vocabulary.colors)[view.drawn.index])
 
 
@@ -65,7 +66,7 @@ def test_the_legend_counts_all_points_most_frequent_class_first(session, segment
 
 
 def test_few_points_are_drawn_of_a_large_cloud_and_all_are_counted(session, segmenter, cloud):
-    few = Session(segmenter, [cloud], "room.ply", 500)
+    few = CloudSession(segmenter, [cloud], "room.ply", 500)
     view, preview, full = few.view(choice()), few.preview(choice()), session.view(choice())
     assert 200 < len(view.drawn.points) < 1000 and view.rows == full.rows
     color_of = dict(zip(full.drawn.index.tolist(), full.colors.tolist(), strict=True))
@@ -96,7 +97,7 @@ def test_a_clicked_point_tells_its_superpoint_and_the_cosines_of_its_words(sessi
     members = found.superpoints == found.superpoints[point]
     assert told.superpoint == found.superpoints[point] and told.points == members.sum()
     assert told.label == WORDS[found.labels[point]] and told.confidence == found.confidence[point]
-    np.testing.assert_array_equal(np.sort(drawn.index[told.members]), np.flatnonzero(members))
+    np.testing.assert_array_equal(np.sort(told.members), np.flatnonzero(members[drawn.index]))
     cosines = segmenter.similarity(found.encoding, found.vocabulary)[members].mean(axis=0)
     assert [m.name for m in told.words] == [WORDS[k] for k in np.argsort(-cosines)]
     np.testing.assert_allclose([m.cosine for m in told.words], np.sort(cosines)[::-1], atol=1e-4)
@@ -137,14 +138,15 @@ def test_the_first_choice_is_that_of_the_model(session, segmenter):
 
 
 def test_the_clouds_of_a_bag_are_shown_one_by_one(segmenter, cloud):
-    half = dataclasses.replace(cloud, xyz=cloud.xyz[::2], fields={k: v[::2] for k, v in cloud.fields.items()})
-    several = Session(segmenter, [cloud, half], "bag", 10**6)
+    half = Cloud.from_fields({name: column[::2] for name, column in cloud.fields.items()})
+    several = CloudSession(segmenter, [cloud, half], "bag", 10**6)
     assert several.about.clouds == 2
     assert [several.view(choice(cloud=k)).drawn.total for k in (1, 0)] == [len(half.xyz), len(cloud.xyz)]
 
 
 def test_a_cloud_without_points_is_shown_as_nothing(segmenter):
     xyz = np.full((4, 3), np.nan, np.float32)
-    empty = Session(segmenter, [Cloud.from_fields({name: xyz[:, i] for i, name in enumerate("xyz")})], "nan.ply", 100)
+    cloud = Cloud.from_fields({name: xyz[:, i] for i, name in enumerate("xyz")})
+    empty = CloudSession(segmenter, [cloud], "nan.ply", 100)
     view = empty.view(choice())
     assert len(view.drawn.points) == len(view.colors) == 0 and view.rows[-1].points == 4

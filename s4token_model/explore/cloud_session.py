@@ -42,11 +42,11 @@ class Frame:
         return self._features
 
 
-class Session:
+class CloudSession:
     """Answers of the model about a few clouds; one thread asks."""
 
     def __init__(self, segmenter: Segmenter, clouds: Sequence[Cloud], source: str, limit: int) -> None:
-        """Encode the first cloud; `limit` bounds the drawn points of each."""
+        """Encode the first cloud and label it, so that no browser waits for that; `limit` bounds the drawn points."""
         self.wake = threading.Event()  # set when there is something new to look at
         self._segmenter, self._clouds, self._limit = segmenter, clouds, limit
         settings = segmenter.config.vocabulary
@@ -57,6 +57,7 @@ class Session:
         self._found = lru_cache(2)(self._label)
         self._cosines = lru_cache(2)(self._similarity)
         self._voting = lru_cache(2)(self._with_vote)
+        self.view(first)
 
     def preview(self, choice: Choice) -> View | None:
         """Label the drawn points alone, if they are few of the cloud; None if `view` takes no longer."""
