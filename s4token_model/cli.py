@@ -122,7 +122,7 @@ def _add_explore(commands: Any) -> None:
     command.add_argument("--topic", metavar="TOPIC", help="the PointCloud2 topic, if a bag has several")
     command.add_argument("--host", default="127.0.0.1", help="the address to serve at; 0.0.0.0: for everybody")
     command.add_argument("--port", type=int, default=8080, help="the port to serve at (default: %(default)s)")
-    command.add_argument("--drawn", type=int, default=200_000, metavar="N", help="points to draw (default: %(default)s)")
+    command.add_argument("--drawn", type=int, default=200_000, metavar="N", help="drawn points (default: %(default)s)")
     _add_model(command)
     _add_reading(command)
 

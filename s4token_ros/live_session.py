@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from rclpy.exceptions import RCLError
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import PointCloud2
 
@@ -197,9 +196,9 @@ class LiveSession:
 
 def _spin(node: Any) -> None:
     """Receive until ROS is shut down."""
-    executor = SingleThreadedExecutor()
+    executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    with suppress(ExternalShutdownException, RCLError):
+    with suppress(ExternalShutdownException):
         executor.spin()
 
 

@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 
 from s4token_model import command_line
+from s4token_model.explore.cloud_session import CloudSession
 from s4token_model.explore.page import Address, Page
 from s4token_model.explore.serving import DRAWN
-from s4token_model.explore.cloud_session import CloudSession
 from s4token_model.explore.state import View
 from s4token_model.io.files import Cloud, read_cloud
 from s4token_model.segmenter import Segmenter

@@ -68,7 +68,8 @@ class Page:
                     while True:
                         self._guarded(self._tasks.get_nowait())
         finally:
-            self._server.stop()
+            with redirect_stdout(io.StringIO()):
+                self._server.stop()
 
     def _later(self, task: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return a callback that leaves its work to the thread of `run`."""
