@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(words: list[str]) -> int:
     """Run the command that the words name; whatever goes wrong is raised."""
-    if words and words[0] in LIVE and "--live" in words:
+    if words and words[0] in LIVE and any(word.partition("=")[0] == "--live" for word in words):
         return int(load_command(LIVE[words[0]])(words[1:]) or 0)
     if words and words[0] in COMMANDS | INSTALLED:
         return int(load_command(words[0])(words[1:]) or 0)

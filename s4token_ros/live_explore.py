@@ -24,11 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     address = page.Address(options.host, options.port)
     serving.check(address, options.drawn)
-    import rclpy
+    try:
+        import rclpy
 
-    from s4token_ros.live_session import LiveSession
-    from s4token_ros.logs import init_arguments
-
+        from s4token_ros.live_session import LiveSession
+        from s4token_ros.logs import init_arguments
+    except ImportError as reason:
+        fix = "source a ROS 2 workspace that contains s4token_interfaces"
+        raise ImportError(f"{reason}; {fix}") from reason
     rclpy.init(args=init_arguments([]))
     try:
         print(f"waiting for a cloud on {options.live}", flush=True)

@@ -306,6 +306,8 @@ RAISED = [
 COMMAND_LINES = [
     *([name] for name in {**cli.COMMANDS, **cli.INSTALLED}),
     ["benchmark", "--live"],
+    ["explore", "--live=/topic"],
+    ["explore", "in.ply"],
     ["label", "in.ply", "-o", "out.ply"],
     ["superpoints", "in.ply", "-o", "out.ply"],
     *(["evaluate", name, "--root", "."] for name in ("scannet", "s3dis", "semantickitti", "agreement")),
@@ -380,6 +382,7 @@ def test_a_broken_output_ends_in_no_traceback(tmp_path, shell, code, text):
         *dict.fromkeys(module for module, _ in cli.COMMANDS.values()),
         "s4token_ros.demo",
         "s4token_ros.live_benchmark",
+        "s4token_ros.live_explore",
         "s4token_ros.replay",
     ],
 )
@@ -410,7 +413,7 @@ def test_a_wrong_option_is_told_by_the_name_of_the_command(capsys, name):
     assert code == 2 and f"s4token {name.replace('live-benchmark', 'benchmark --live')}: error" in err
 
 
-@pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["evaluate"], ["evaluate", "scannet"]])
+@pytest.mark.parametrize("words", [[], ["label"], ["superpoints"], ["explore"], ["evaluate"], ["evaluate", "scannet"]])
 def test_help_loads_nothing_heavy(words):
     code = "import sys\nfrom s4token_model import cli\nif cli.main([*sys.argv[1:], '--help']) == 0:\n"
     code += "    heavy = {'torch', 'numpy', 'open_clip', 'numba', 'rosbags', 'rclpy', 'scipy'} & set(sys.modules)\n"
@@ -435,12 +438,14 @@ def test_other_packages_provide_commands_by_entry_points(tmp_path, monkeypatch, 
     info = tmp_path / "another-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
-    entries = "[s4token.commands]\nlive-benchmark = another_module:main\ndemo = no_such_module:main\n"
+    entries = "[s4token.commands]\nlive-benchmark = another_module:main\nlive-explore = another_module:main\n"
+    entries += "demo = no_such_module:main\n"
     (info / "entry_points.txt").write_text(entries)
     (tmp_path / "another_module.py").write_text("def main(words):\n    print(*words)\n    return 7\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert run(capsys, "live-benchmark", "--rate", "5") == (7, "--rate 5\n", "")
     assert run(capsys, "benchmark", "--live", "--rate", "5") == (7, "--live --rate 5\n", "")
+    assert run(capsys, "explore", "--live=/points") == (7, "--live=/points\n", "")
     code, _, stderr = run(capsys, "demo")
     assert code == 2 and "this command needs no_such_module, which is not installed" in stderr
     (info / "entry_points.txt").write_text("")
