@@ -16,7 +16,7 @@ from s4token_interfaces.msg import SceneClasses, Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_model import constants, word_lists
 from s4token_model.explore import coloring, saving
-from s4token_model.explore.state import HEAT, LABELS, SUPERPOINTS, About, Bar, Choice, Inspection, Match, View
+from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Match, View
 from s4token_model.io import bags
 from s4token_model.palette import index_colors
 from s4token_ros import cloud_messages, qos
@@ -64,16 +64,17 @@ class LiveSession:
         if choice.coloring == HEAT:
             colors, bar = self._heat_map(choice.text, frame)
             return View(frame.drawn, colors, bar=bar, notes=self._notes)
+        if choice.coloring == SUPERPOINTS:
+            ids = frame.column("superpoint")
+            caption = coloring.superpoint_caption(ids)
+            return View(frame.drawn, index_colors(ids[frame.drawn.index]), caption=caption, notes=self._notes)
+        if choice.coloring == SCAN:
+            colors = coloring.scan_colors(frame.input_rgb, frame.drawn)
+            return View(frame.drawn, colors, caption=coloring.scan_caption(frame.input_rgb), notes=self._notes)
         classes = self._classes.get(frame.stamp)
         words = self._vocabularies.get(classes.vocabulary_version) if classes else None
         rows = () if words is None else coloring.class_rows(words.names, colors_of(words), frame.labels)
-        if choice.coloring == LABELS:
-            colors = frame.label_colors
-        elif choice.coloring == SUPERPOINTS:
-            colors = index_colors(frame.column("superpoint")[frame.drawn.index])
-        else:
-            colors = coloring.scan_colors(frame.input_rgb, frame.drawn)
-        return View(frame.drawn, colors, rows, notes=self._notes)
+        return View(frame.drawn, frame.label_colors, rows, notes=self._notes)
 
     def inspect(self, choice: Choice, row: int) -> Inspection:
         """Ask the node how similar the superpoint of a drawn point is to each of its words."""

@@ -80,9 +80,9 @@ class Timed(CloudSession):
     """A session that notes how long the first view after each change takes."""
 
     def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
         self.wall_ms, self.cpu_ms = [], []
         self.last: View | None = None
+        super().__init__(*arguments)
 
     def preview(self, choice):
         """Time the preview, if there is one."""

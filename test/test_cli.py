@@ -15,6 +15,7 @@ from real_data import real
 
 from s4token_model import cli, constants, label_command
 from s4token_model.evaluation import benchmarks
+from s4token_model.explore import explore_command
 from s4token_model.io import bags, files, label_files
 from s4token_model.io.files import Cloud, read_cloud, write_cloud
 from s4token_model.palette import index_colors
@@ -323,6 +324,7 @@ def stub_every_command(monkeypatch, reason):
 
     for name in ("label", "superpoints"):
         monkeypatch.setattr(label_command, name, fail)
+    monkeypatch.setattr(explore_command, "explore", fail)
     monkeypatch.setattr(benchmarks, "run", fail)
     monkeypatch.setattr(cli, "load_command", lambda name: fail)
 

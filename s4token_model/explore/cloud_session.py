@@ -12,7 +12,7 @@ import numpy as np
 from s4token_model import word_lists
 from s4token_model.encoded_cloud import EncodedCloud, Segmentation
 from s4token_model.explore import coloring, drawing, saving
-from s4token_model.explore.state import HEAT, LABELS, SCAN, About, Bar, Choice, Inspection, Row, View
+from s4token_model.explore.state import HEAT, LABELS, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Row, View
 from s4token_model.io import label_files
 from s4token_model.io.files import Cloud
 from s4token_model.palette import index_colors, label_colors
@@ -76,8 +76,14 @@ class CloudSession:
         if choice.coloring == HEAT:
             colors, bar = self._heat(choice)
             return View(frame.drawn, colors, bar=bar, notes=notes)
-        rows = _rows(found.vocabulary, found.labels)
-        return View(frame.drawn, self._colors(choice, frame, found), rows, notes=notes)
+        if choice.coloring == SUPERPOINTS:
+            colors = index_colors(found.superpoints[frame.drawn.index])
+            return View(frame.drawn, colors, caption=coloring.superpoint_caption(found.superpoints), notes=notes)
+        if choice.coloring == SCAN:
+            colors = coloring.scan_colors(frame.cloud.rgb, frame.drawn)
+            return View(frame.drawn, colors, caption=coloring.scan_caption(frame.cloud.rgb), notes=notes)
+        colors = label_colors(found.labels[frame.drawn.index], found.vocabulary.colors)
+        return View(frame.drawn, colors, _rows(found.vocabulary, found.labels), notes=notes)
 
     def inspect(self, choice: Choice, row: int) -> Inspection:
         """Say what is known about a drawn point, by its row."""
@@ -140,14 +146,6 @@ class CloudSession:
         if not choice.text.strip():
             raise ValueError("type a text for the heat map, e.g. a place to sit")
         return coloring.heat_colors(self._cosines(choice.text, choice.cloud), choice.text)
-
-    def _colors(self, choice: Choice, frame: Frame, found: Segmentation) -> np.ndarray:
-        index = frame.drawn.index
-        if choice.coloring == LABELS:
-            return label_colors(found.labels[index], found.vocabulary.colors)
-        if choice.coloring == SCAN:
-            return coloring.scan_colors(frame.cloud.rgb, frame.drawn)
-        return index_colors(found.superpoints[index])
 
 
 def _rows(words: Vocabulary, labels: np.ndarray | None) -> tuple[Row, ...]:

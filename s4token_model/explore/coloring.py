@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from s4token_model.constants import UNLABELED_COLOR
+from s4token_model.constants import NO_SUPERPOINT, UNLABELED_COLOR
 from s4token_model.explore.state import Bar, Drawn, Match, Row
 from s4token_model.palette import heat
 
@@ -45,6 +45,16 @@ def scan_colors(rgb: np.ndarray | None, drawn: Drawn) -> np.ndarray:
     height = drawn.points[:, 2]
     low, high = np.percentile(height, [OUTLIERS, 100 - OUTLIERS]) if len(height) else (0.0, 1.0)
     return heat((height - low) / max(high - low, 1e-6))
+
+
+def superpoint_caption(superpoints: np.ndarray) -> str:
+    """Say what the colors of superpoints (H,) mean."""
+    return f"{len(np.unique(superpoints[superpoints != NO_SUPERPOINT])):,} superpoints, each in a color of its own"
+
+
+def scan_caption(rgb: np.ndarray | None) -> str:
+    """Say what `scan_colors` shows."""
+    return "the heights of the points: the scan has no colors" if rgb is None else "the colors of the scan"
 
 
 def best_matches(names: Sequence[str], cosines: np.ndarray) -> tuple[Match, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from s4token_model import command_line
 from s4token_model.explore import html_text
-from s4token_model.explore.panel import Panel
+from s4token_model.explore.panel import CLICK_HINT, Panel
 from s4token_model.explore.picking import pick
 from s4token_model.explore.state import Choice, Drawn, View
 from s4token_model.pictures.camera import FIELD_OF_VIEW
@@ -91,6 +91,7 @@ class Page:
         """Show what the user has set; first the drawn points alone where all take longer."""
         choice = self.panel.choice()
         if choice != self._asked:
+            self._unmark()
             preview = self._session.preview(choice)
             if preview is not None:
                 self._show(preview)
@@ -150,7 +151,9 @@ class Page:
             )  # fmt: skip
 
     def _unmark(self) -> None:
+        """Forget the clicked point: its mark hides colors, and its cosines are with other words."""
         self._server.scene.remove_by_name(MARK)
+        self.panel.show_inspection(html_text.hint(CLICK_HINT))
 
     def _save(self, suffix: str) -> None:
         """Send a file to the browsers: the words, or the labeled cloud."""

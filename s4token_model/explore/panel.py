@@ -83,7 +83,12 @@ class Panel:
 
     def show_view(self, view: View, shown: int) -> None:
         """Show the legend of a view of which `shown` points are not cut away."""
-        legend = html_text.color_bar(view.bar) if view.bar else html_text.legend(view.rows, view.drawn.total)
+        if view.bar:
+            legend = html_text.color_bar(view.bar)
+        elif view.caption:
+            legend = html_text.hint(view.caption)
+        else:
+            legend = html_text.legend(view.rows, view.drawn.total)
         for element, content in (
             (self._error, ""), (self._legend, legend), (self._notes, html_text.notes(view.notes)),
             (self._drawn, html_text.drawn_points(view.drawn, shown)),

@@ -71,6 +71,7 @@ class View:
     colors: np.ndarray  # (D, 3) uint8
     rows: tuple[Row, ...] = ()
     bar: Bar | None = None
+    caption: str = ""  # what the colors mean if not classes or cosines
     notes: tuple[str, ...] = ()  # what to know about the words and the cloud
 
 

@@ -87,7 +87,10 @@ def test_a_heat_map_is_the_similarity_to_a_text(session, segmenter, cloud):
 def test_superpoints_and_the_scan_itself_are_shown(session, segmenter, cloud):
     view, ids = session.view(choice(coloring=SUPERPOINTS)), segmenter.encode(cloud.xyz).superpoints
     np.testing.assert_array_equal(view.colors, index_colors(ids[view.drawn.index]))
-    np.testing.assert_array_equal(session.view(choice(coloring=SCAN)).colors[:, 0], view.drawn.index % 256)
+    assert view.caption.startswith(f"{len(np.unique(ids[view.drawn.index]))} superpoints") and view.rows == ()
+    scan = session.view(choice(coloring=SCAN))
+    np.testing.assert_array_equal(scan.colors[:, 0], view.drawn.index % 256)
+    assert scan.caption == "the colors of the scan"
 
 
 def test_a_clicked_point_tells_its_superpoint_and_the_cosines_of_its_words(session, segmenter, cloud):
