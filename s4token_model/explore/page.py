@@ -21,6 +21,7 @@ from s4token_model.pictures.camera import FIELD_OF_VIEW
 HOST, PORT = "127.0.0.1", 8080
 CLOUD, MARK = "/cloud", "/superpoint"
 MARK_COLOR, MARK_SIZE = (255, 0, 200), 1.6  # of the clicked superpoint, the size in those of the points
+PAUSE_S = 0.25  # after a preview, in which the browser draws; then all points are labeled
 POINT_SIZE = 1.15  # times the spacing of the points: surfaces look closed
 
 
@@ -95,7 +96,7 @@ class Page:
             preview = self._session.preview(choice)
             if preview is not None:
                 self._show(preview)
-                if self._session.wake.is_set():  # another letter was typed
+                if self._session.wake.wait(PAUSE_S):  # another letter was typed
                     return
         self._show(self._session.view(choice))
         self._asked = choice
