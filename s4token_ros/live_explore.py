@@ -26,13 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     serving.check(address, options.drawn)
     try:
         import rclpy
+        from rclpy.signals import SignalHandlerOptions
 
         from s4token_ros.live_session import LiveSession
         from s4token_ros.logs import init_arguments
     except ImportError as reason:
         fix = "source a ROS 2 workspace that contains s4token_interfaces"
         raise ImportError(f"{reason}; {fix}") from reason
-    rclpy.init(args=init_arguments([]))
+    # Not rclpy's handlers, which end its own waiting alone: Ctrl-C and SIGTERM end the page
+    rclpy.init(args=init_arguments([]), signal_handler_options=SignalHandlerOptions.NO)
     try:
         print(f"waiting for a cloud on {options.live}", flush=True)
         node = rclpy.create_node("s4token_explore")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import threading
 
@@ -19,6 +22,7 @@ from std_msgs.msg import ColorRGBA, Header
 
 from s4token_interfaces.msg import ClassSummary, Match, SceneClasses, Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
+from s4token_model import command_line
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, Choice
 from s4token_model.palette import heat, index_colors
 from s4token_model.vocabulary import color
@@ -180,6 +184,18 @@ def test_a_topic_that_nobody_publishes_is_named():
     with pytest.raises(ValueError, match="no labeled cloud: no publisher on /nothing/labeled"):
         LiveSession(node, "/nothing/labeled", 100, patience=0.02)
     context.try_shutdown()
+
+
+def test_signals_end_the_command(tmp_path):
+    """While it waits for a cloud: rclpy's own handlers would keep SIGTERM from it."""
+    (tmp_path / "viser.py").write_text("")
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "s4token_ros.live_explore", "--port", "0"]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+        assert "waiting for a cloud" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(30) in (-number, command_line.INTERRUPTED)
 
 
 def test_the_command_checks_the_address_before_it_waits(monkeypatch):
