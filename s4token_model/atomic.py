@@ -52,18 +52,42 @@ def folder(path: str | Path) -> Iterator[Path]:
     path = Path(path).resolve()  # the folder itself, not a link to it
     check_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch(path) as temporary:
+        yield temporary
+        move(temporary, path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside `path` for the block; if its process is killed, the next writer there removes it.
+
+    What is to stay is moved out of it, see `move`.
+    """
+    path = path.absolute()
     sweep(path.parent)
     temporary, lock = _locked_temporary(path)
     try:
         yield temporary
-        for parent, _, names in os.walk(temporary, topdown=False):
-            for one in (*(Path(parent, name) for name in names), Path(parent)):
-                if not one.is_symlink():
-                    _sync(one)
-        _switch(temporary, path)
     finally:  # what failed, or the folder that was there before
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(lock)
+
+
+def move(new: Path, path: Path) -> None:
+    """Give a file or folder the name `path` on the same disk in one step, flushed; a file or folder there is replaced.
+
+    Of a folder that is replaced, what it was is called `new` afterwards, or is gone.
+    """
+    for parent, _, names in os.walk(new, topdown=False):
+        for one in (*(Path(parent, name) for name in names), Path(parent)):
+            if not one.is_symlink():
+                _sync(one)
+    if new.is_dir():
+        _switch(new, path)
+    else:
+        _sync(new)
+        os.replace(new, path)
+        _sync(path.parent)
 
 
 def check_folder(path: str | Path) -> None:

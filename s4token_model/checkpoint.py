@@ -54,6 +54,13 @@ def read_config(model: str | Path) -> Config:
     return stored_config.read(resolve(model)).config
 
 
+def digests(model: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of the files of a checkpoint but for config.json, {name: hexadecimal}."""
+    with atomic.reading(resolve(model)) as directory:
+        known = stored_config.read(directory).digests
+        return known or {name: digest(directory / name) for name in _file_names(directory)}
+
+
 def save(
     directory: str | Path, tokenizer: Tokenizer, config: Config, provenance: dict[str, Any], root: Path | None = None
 ) -> None:

@@ -87,18 +87,22 @@ def _command(commands: Any, name: str, run: Callable, about: str, details: str =
 
 
 def _add_label(commands: Any) -> None:
-    about = "label the points of a cloud file, or of every cloud in a ROS 2 bag"
+    about = "label the points of a cloud file, of every cloud in a ROS 2 bag, or of all files and bags in a folder"
     details = (
         "Reads .ply .pcd .las .laz .npy .bin (KITTI), meshes (.off .obj .ply), NAME.depth.png frames and bags (.mcap"
         " .db3). Writes all fields of the input and label (65535 = unlabeled), confidence, superpoint, class color."
     )
     command = _command(commands, "label", label, about, details)
-    command.add_argument("input", metavar="INPUT", help="a cloud file, or a bag: its folder or file")
-    command.add_argument("-o", "--out", required=True, help=".ply, .pcd or .npy; for a bag a new folder, .mcap or .db3")
+    command.add_argument("input", metavar="INPUT", help="a cloud file, a bag (its folder or file), or a folder of them")
+    about = ".ply, .pcd or .npy; for a bag a new folder, .mcap or .db3; for a folder a folder"
+    command.add_argument("-o", "--out", required=True, help=about)
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
     command.add_argument("--topic", action="append", metavar="TOPIC", help=TOPIC_HELP)
+    command_line.add_workers(command)
+    about = "of a folder: replace outputs that are there; without, those of the same model and words are kept"
+    command.add_argument("--overwrite", action="store_true", help=about)
     _add_model(command)
     _add_common(command)
 
@@ -200,11 +204,11 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
-def label(arguments: argparse.Namespace) -> None:
+def label(arguments: argparse.Namespace) -> int:
     """Run `s4token label`."""
     from s4token_model import label_command
 
-    label_command.label(arguments)
+    return label_command.label(arguments)
 
 
 def superpoints(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import sys
@@ -55,6 +56,21 @@ def _exit_code(main: Callable[[list[str]], int | None], words: list[str]) -> int
         if isinstance(stop.code, str):
             raise ValueError(stop.code) from stop
         return int(stop.code or 0)
+
+
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add the options that say where jobs run, see jobs.run."""
+    command.add_argument("--workers", type=int, metavar="N", help="processes on this machine (default: 1)")
+    command.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster (auto, local, HOST:PORT); needs [cluster]")
+
+
+def checked_workers(given: argparse.Namespace) -> int:
+    """Return --workers, by default 1; ValueError if it is no number of processes, or --ray makes it idle."""
+    if given.workers is not None and given.workers < 1:
+        raise ValueError(f"--workers {given.workers}: give at least 1")
+    if given.workers is not None and given.ray:
+        raise ValueError(f"--workers {given.workers} has no effect with --ray {given.ray}; leave one out")
+    return given.workers or 1
 
 
 def describe(reason: BaseException) -> str:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from s4token_model import command_line
 from s4token_model import config as configs
-from s4token_model.io import bags, files, label_files, labeled_bags
-from s4token_model.io.errors import error
+from s4token_model.io import bags, files, folders, label_files, labeled_bags
 
 
-def label(arguments: argparse.Namespace) -> None:
+def label(arguments: argparse.Namespace) -> int:
     """Run `s4token label`. Input and output are checked before the model is loaded and run, which takes longer."""
-    if bags.is_bag(arguments.input):
-        topics = bags.check_source(arguments.input, arguments.topic)
+    source, is_many = Path(arguments.input), arguments.workers is not None or bool(arguments.ray)
+    if source.is_dir() and not (folders.is_bag_folder(source) or (folders.is_one_bag(source) and not is_many)):
+        return _label_folder(arguments)
+    if is_many or arguments.overwrite:
+        option = "--overwrite" if arguments.overwrite else "--ray" if arguments.ray else "--workers"
+        raise ValueError(f"{option}: {source} is one {'bag' if bags.is_bag(source) else 'file'}; give a folder of many")
+    if bags.is_bag(source):
+        topics = bags.check_source(source, arguments.topic)
         labeled_bags.check_target(arguments.out)
         segmenter = load_segmenter(arguments)
-        summary = label_files.label_bag(arguments.input, arguments.out, segmenter, topics)
+        summary = label_files.label_bag(source, arguments.out, segmenter, topics)
         more = {"clouds": summary.clouds, "skipped": summary.skipped, "topics": topics}
     else:
         files.check_writable(arguments.out)
@@ -30,6 +35,27 @@ def label(arguments: argparse.Namespace) -> None:
         segmenter = load_segmenter(arguments)
         summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
     _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
+    return 0
+
+
+def _label_folder(arguments: argparse.Namespace) -> int:
+    """Label the files and bags of a folder; 1 if any failed."""
+    from s4token_model import label_folder
+
+    _check_counts(arguments)
+    workers = command_line.checked_workers(arguments)
+    if arguments.ray and arguments.device != "cpu":
+        raise ValueError(
+            f"--device {arguments.device}: with --ray, every processor of the cluster labels; leave it out"
+        )
+    labeler = label_folder.Labeler(
+        arguments.model, _config(arguments), arguments.device, tuple(arguments.topic or ()), arguments.mesh_points,
+        arguments.bin_columns,
+    )  # fmt: skip
+    pool = label_folder.Pool(workers, arguments.ray, arguments.overwrite)
+    total = label_folder.label_folder(Path(arguments.input), Path(arguments.out), labeler, pool)
+    _report(total.to_dict(str(arguments.model)), arguments)
+    return 1 if total.failures else 0
 
 
 def superpoints(arguments: argparse.Namespace) -> None:
@@ -43,24 +69,33 @@ def superpoints(arguments: argparse.Namespace) -> None:
 
 def _read(arguments: argparse.Namespace) -> files.Cloud:
     """The input cloud, once it is certain that it has points to label and that the output can hold its fields."""
-    if (count := arguments.mesh_points) is not None and count < 0:
-        raise ValueError(f"--mesh-points {count}: give a number of points, or 0 for the vertices")
-    cloud = files.read_cloud(arguments.input, count, arguments.bin_columns)
-    if not np.isfinite(cloud.xyz).all(axis=1).any():
-        found = f"none of its {len(cloud.xyz):,} points is finite, so there is nothing to write"
-        raise error(arguments.input, found, "check the sensor, or the program that wrote the file")
+    _check_counts(arguments)
+    cloud = files.read_cloud(arguments.input, arguments.mesh_points, arguments.bin_columns)
+    label_files.check_has_points(arguments.input, cloud)
     files.check_writable(arguments.out, cloud)
     return cloud
 
 
-def load_segmenter(arguments: argparse.Namespace) -> Any:
-    """Load the segmenter of --model, --device, --set, and --vocabulary or --labels."""
+def _check_counts(arguments: argparse.Namespace) -> None:
+    if (count := arguments.mesh_points) is not None and count < 0:
+        raise ValueError(f"--mesh-points {count}: give a number of points, or 0 for the vertices")
+    if (count := arguments.bin_columns) is not None and count < 3:
+        raise ValueError(f"--bin-columns {count}: a point has 3 columns or more")
+
+
+def _config(arguments: argparse.Namespace) -> configs.Config:
+    """The model's config with what the command line changes."""
     from s4token_model import checkpoint, vocabulary
-    from s4token_model.segmenter import Segmenter
 
     saved, changes = checkpoint.read_config(arguments.model), configs.pairs(arguments.changes)
-    config = vocabulary.configure(saved, changes, arguments.vocabulary, arguments.labels)
-    segmenter = Segmenter.load(arguments.model, config, arguments.device)
+    return vocabulary.configure(saved, changes, arguments.vocabulary, arguments.labels)
+
+
+def load_segmenter(arguments: argparse.Namespace) -> Any:
+    """Load the segmenter of --model, --device, --set, and --vocabulary or --labels."""
+    from s4token_model.segmenter import Segmenter
+
+    segmenter = Segmenter.load(arguments.model, _config(arguments), arguments.device)
     segmenter.encoder.progress = True
     return segmenter
 
@@ -74,8 +109,10 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
         return
     counts = ", ".join(f"{result[k]:,} {k}" for k in ("clouds", "points", "superpoints", "tokens") if k in result)
     print(f"{arguments.out}: {counts}")
+    if "files" in result:
+        print("  files: " + ", ".join(f"{count:,} {kind}" for kind, count in result["files"].items()))
     for name, points in result.get("classes", {}).items():
-        mark = "  unknown word" if name in result["unknown"] else ""
+        mark = "  unknown word" if name in result.get("unknown", []) else ""
         print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
     if result.get("unlabeled"):
         print(f"  unlabeled ({result['unlabeled_reason']})")

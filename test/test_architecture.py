@@ -19,7 +19,7 @@ PACKAGES = ("s4token_model", "s4token_ros")
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics", "atomic", "bounded_files")
 WORDS = ("words", "word_files", "word_lists", "word_checks")
 MODEL = (*BASE, *WORDS, "kernels", "pipeline", "vocabulary", "stored_config", "checkpoint", "segmenter", "io")
-OFFLINE = (*MODEL, "command_line", "datasets", "pictures", "training", "evaluation")
+OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "": ("config", "segmenter", "pipeline"),  # what `import s4token_model` offers
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "word_lists": (),
     "word_checks": (),
     "command_line": (),
+    "jobs": ("command_line", "kernels.parallel"),
     "vocabulary": ("constants", "config", *WORDS),
     "stored_config": ("config", "bounded_files", "pipeline", "word_files", "vocabulary"),
     "checkpoint": ("config", "atomic", "bounded_files", "pipeline", "stored_config"),
@@ -49,11 +50,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pictures": ("constants", "palette", "kernels.kernel_cache"),
     "procedural": ("constants",),
     "sensors": ("constants", "kernels", "procedural"),
-    "training": (*MODEL, "command_line", "datasets"),
-    "evaluation": (*MODEL, "command_line", "datasets", "pictures", "training"),
+    "training": (*MODEL, "command_line", "jobs", "datasets"),
+    "evaluation": (*MODEL, "command_line", "jobs", "datasets", "pictures", "training"),
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
-    "label_command": MODEL,
+    "label_folder": (*MODEL, "command_line", "jobs"),
+    "label_command": (*MODEL, "command_line", "label_folder"),
     "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command"),
     "cli": (*OFFLINE, *GENERATOR, "label_command", "explore", "benchmark", "experiments"),
     "s4token_ros": (

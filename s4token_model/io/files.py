@@ -95,9 +95,9 @@ def read_cloud(path: str | Path, mesh_points: int | None = None, bin_columns: in
         raise ValueError(f"{path}: {reason}") from None
 
 
-def read_one_of(path: Path, bin_columns: int | None = None) -> Cloud:
-    """Read a cloud of a folder, whose .bin files have `bin_columns` float32 per point."""
-    return read_cloud(path, bin_columns=bin_columns if path.suffix.lower() == ".bin" else None)
+def read_one_of(path: Path, bin_columns: int | None = None, mesh_points: int | None = None) -> Cloud:
+    """Read a cloud of a folder, whose .bin files have `bin_columns` float32 per point, see `read_cloud`."""
+    return read_cloud(path, mesh_points, bin_columns if path.suffix.lower() == ".bin" else None)
 
 
 def _cloud(contents: Contents, mesh_points: int | None) -> Cloud:

@@ -15,6 +15,7 @@ import numpy as np
 from s4token_model import config as configs
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED, UNLABELED_COLOR
 from s4token_model.io import files, labeled_bags
+from s4token_model.io.errors import error
 from s4token_model.io.files import Cloud
 from s4token_model.io.pointcloud2 import COLOR_NAMES
 from s4token_model.palette import index_colors
@@ -57,7 +58,15 @@ class Summary:
         self.reasons.update(found.unlabeled_reasons if len(labels) else {found.unlabeled_reason: 0})
         self.warnings.update({warning: warning for warning in found.vocabulary.warnings})
         for warning in found.encoding.warnings:  # clouds of a bag are alike but for their numbers: the first is enough
-            self.warnings.setdefault(re.sub(r"\d[\d.,e+-]*", "", warning), warning)
+            self.warnings.setdefault(warning_key(warning), warning)
+
+    def merge(self, other: dict[str, Any]) -> None:
+        """Count what `to_dict` returned of another file, and its `clouds`, but not its warnings."""
+        for name in ("points", "finite_points", "superpoints", "tokens", "unlabeled", "clouds"):
+            setattr(self, name, getattr(self, name) + other[name])
+        self.classes.update(other["classes"])
+        self.stages_ms.update(other["stages_ms"])
+        self.reasons.update(other["unlabeled_reasons"])
 
     def to_dict(self, model: str) -> dict[str, Any]:
         """Return the summary as `s4token label --json` prints it; classes are those found, most frequent first."""
@@ -71,6 +80,18 @@ class Summary:
             "total_ms": round(sum(self.stages_ms.values()), 3),
             "model": model,
         }
+
+
+def warning_key(warning: str) -> str:
+    """Return a warning without its numbers, in which those of like clouds differ."""
+    return re.sub(r"\d[\d.,e+-]*", "", warning)
+
+
+def check_has_points(path: str | Path, cloud: Cloud) -> None:
+    """Raise ValueError if a cloud read from `path` has no point that could be labeled."""
+    if not np.isfinite(cloud.xyz).all(axis=1).any():
+        found = f"none of its {len(cloud.xyz):,} points is finite, so there is nothing to write"
+        raise error(path, found, "check the sensor, or the program that wrote the file")
 
 
 def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
@@ -100,15 +121,16 @@ def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summa
 
 
 def label_bag(
-    source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | Sequence[str] | None = None
-) -> Summary:
+    source: str | Path, target: str | Path, segmenter: Segmenter, topic: str | Sequence[str] | None = None,
+    replace: bool = False,
+) -> Summary:  # fmt: skip
     """Label the clouds of some topics of a bag, and write a copy of it with labeled topics and their vocabulary."""
     summary = Summary()
     labeling = labeled_bags.Labeling(
         lambda cloud: _label(cloud, segmenter, summary), segmenter.vocabulary, summary.skipped.append,
-        lambda note: summary.warnings.update({note: note}),
+        lambda note: summary.warnings.update({note: note}), segmenter.encoder.progress,
     )  # fmt: skip
-    labeled_bags.add_labels(source, target, labeling, topic)
+    labeled_bags.add_labels(source, target, labeling, topic, replace)
     return summary
 
 

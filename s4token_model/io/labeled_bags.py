@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from s4token_model import atomic
 from s4token_model.io import bags, label_messages, pointcloud2
 from s4token_model.io.bags import CLOUD_TYPE, LABELED_TOPIC, SUFFIXES
 from s4token_model.io.errors import check_folder_of, error
@@ -29,6 +27,7 @@ class Labeling(NamedTuple):
     vocabulary: Any = None  # what the labels mean: a Vocabulary, or None
     on_skip: Callable[[str], None] = lambda reason: None  # called with the reason for every malformed cloud
     on_note: Callable[[str], None] = lambda note: None  # called with what could not be read or kept
+    progress: bool = True  # show a bar on a terminal
 
 
 class Storage(NamedTuple):
@@ -39,15 +38,16 @@ class Storage(NamedTuple):
 
 
 def add_labels(
-    source: str | Path, target: str | Path, labeling: Labeling, topic: str | Sequence[str] | None = None
-) -> int:
+    source: str | Path, target: str | Path, labeling: Labeling, topic: str | Sequence[str] | None = None,
+    replace: bool = False,
+) -> int:  # fmt: skip
     """Copy a bag byte for byte and add a labeled topic for each cloud topic; return the number of labeled clouds.
 
-    `target` is a new folder, stored like the source, or a .mcap or .db3 file; it is removed again on failure, and when
-    nothing at all could be labeled, which is a ValueError.
+    `target` is a new folder, stored like the source, or a .mcap or .db3 file; nothing is written on failure, or when
+    nothing at all could be labeled, which is a ValueError. A bag that is there is an error, or replaced by `replace`.
     """
     source, target = Path(source), Path(target)
-    check_target(target)
+    check_target(target, replace)
     with bags.open_bag(source, labeling.on_note) as reader:
         chosen = bags.choose_topics(source, reader.connections, topic)
         topics = labeled_topics(source, {c.topic for c in reader.connections}, chosen)
@@ -65,12 +65,12 @@ def labeled_topics(source: Path, present: set[str], chosen: Sequence[str]) -> di
     return topics
 
 
-def check_target(target: str | Path) -> None:
+def check_target(target: str | Path, replace: bool = False) -> None:
     """Raise ValueError when no bag can be written to `target`; call it before long work."""
     target = Path(target)
     if target.suffix and target.suffix.lower() not in SUFFIXES:
         raise error(target, "a bag in gives a bag out", "name a folder, or a file ending in .mcap or .db3")
-    if target.is_dir() or (target.exists() and not target.suffix):
+    if not replace and (target.is_dir() or (target.exists() and not target.suffix)):
         raise error(target, f"this {'folder' if target.is_dir() else 'file'} exists", "remove it or name another")
     check_folder_of(target)
 
@@ -87,9 +87,9 @@ def _copy(source: Path, reader: Any, writer: Any, topics: dict[str, str], labeli
     if labeling.vocabulary is not None and reader.message_count:
         _write_vocabulary(store, reader, writer, topics, labeling.vocabulary)
     # Copy every message as it is, and after each cloud write the labeled one
-    count, points_found = 0, False
+    count, points_found, quiet = 0, False, None if labeling.progress else True
     total = sum(c.msgcount for c in reader.connections)
-    for connection, stamp, raw in tqdm(bags.messages(source, reader), "messages", total, disable=None, leave=False):
+    for connection, stamp, raw in tqdm(bags.messages(source, reader), "messages", total, disable=quiet, leave=False):
         writer.write(copies[connection.id], stamp, raw)
         if connection.topic not in topics or connection.msgtype != CLOUD_TYPE:
             continue
@@ -196,18 +196,16 @@ def _new_bag(reader: Any, target: Path, on_note: Callable[[str], None]) -> Itera
     if compression != like.compression:
         names = {"storage": "compressed by chunk", "message": "compressed by message", "": "not compressed"}
         on_note(f"{target} is {names[compression]}, the source by {like.compression.replace('storage', 'chunk')}")
-    scratch = Path(tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name}."))
     try:
-        folder = scratch / target.stem
-        writer = Writer(folder, version=9, storage_plugin=StoragePlugin[plugin.upper()])
-        writer.set_compression(CompressionMode[compression.upper() or "NONE"], CompressionFormat.ZSTD)
-        for key, value in (reader.storage.metadata.custom or {}).items():
-            writer.set_custom_data(str(key), str(value))
-        with writer:
-            yield writer
-        written = next(p for p in folder.iterdir() if p.suffix in SUFFIXES) if single else folder
-        os.replace(written, target)
+        with atomic.scratch(target) as scratch:
+            folder = scratch / target.stem
+            writer = Writer(folder, version=9, storage_plugin=StoragePlugin[plugin.upper()])
+            writer.set_compression(CompressionMode[compression.upper() or "NONE"], CompressionFormat.ZSTD)
+            for key, value in (reader.storage.metadata.custom or {}).items():
+                writer.set_custom_data(str(key), str(value))
+            with writer:
+                yield writer
+            written = next(p for p in folder.iterdir() if p.suffix in SUFFIXES) if single else folder
+            atomic.move(written, target)
     except sqlite3.Error as reason:  # no OSError even if the disk is full
         raise error(target, f"cannot be written ({reason})", "check the disk") from reason
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

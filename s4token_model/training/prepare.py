@@ -14,86 +14,99 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, command_line, jobs
 from s4token_model import config as configs
 from s4token_model.datasets import posed_rgbd, shapenet55
-from s4token_model.io import bags, files
+from s4token_model.io import bags, files, folders
 from s4token_model.pipeline import clip
 from s4token_model.segmenter import PatchedCloud, build_patches
-from s4token_model.training import jobs, targets, targets_depth_views, targets_posed_rgbd, token_samples
+from s4token_model.training import targets, targets_depth_views, targets_posed_rgbd, token_samples
+from s4token_model.training.token_samples import SUFFIX
 
 POINTS = 1024
-CLOUD_SUFFIXES = (".ply", ".pcd", ".las", ".laz", ".npy", ".bin", ".off", ".obj")
+
+
+class Recipe(NamedTuple):
+    """How samples are made."""
+
+    config: configs.Config
+    points: int = POINTS
+    kind: str = "clouds"  # objects and scenes: with 2D targets
+    model: str = checkpoint.MINI  # checkpoint whose CLIP gives the targets
+    every: int = 1  # scenes: every so many frames
+    bin_columns: int | None = None  # float32 per point of .bin files
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare what the command line names."""
     given = _parser().parse_args(arguments)
-    if given.workers < 1 or given.every < 1:
-        raise ValueError(f"--workers {given.workers} --every {given.every}: give at least 1")
-    given.out.mkdir(parents=True, exist_ok=True)
-    pipeline = (given.model, tuple(given.changes), given.kind != "clouds")
-    config, encoder = _pipeline(*pipeline)  # errors before any work
-    bag_files = [source for source in given.input if given.kind != "scenes" and holds_bag(source)]
-    written = prepare_clouds(bag_files, given.out, config, POINTS, encoder) if bag_files else []
-    listed, folder = _scenes_in if given.kind == "scenes" else _files_in, given.out.resolve()
-    found = [
-        (folder / f"{name}{token_samples.SUFFIX}", path.resolve(), given.kind, pipeline, given.every, given.bin_columns)
-        for source in given.input if source not in bag_files for name, path in listed(source)
-    ]  # fmt: skip
-    made = jobs.write_missing(prepare_one, found, "samples", given.workers, given.ray) if found else []
-    if found and not made:
-        raise ValueError(
-            f"nothing could be prepared of {', '.join(sorted({str(item[1]) for item in found}))}; see above"
-        )
-    print(f"{len(written) + len(made)} samples in {given.out}")
+    workers = command_line.checked_workers(given)
+    if given.every < 1:
+        raise ValueError(f"--every {given.every}: give at least 1")
+    config = configs.replace(checkpoint.read_config(given.model), configs.pairs(given.changes))
+    recipe = Recipe(config, POINTS, given.kind, given.model, given.every, given.bin_columns)
+    _encoder(recipe)  # errors before any work
+    written = prepare(given.input, given.out, recipe, workers, given.ray)
+    print(f"{len(written)} samples in {given.out}")
     return 0
 
 
-def prepare_one(out: Path, source: Path, kind: str, pipeline: tuple, every: int, bin_columns: int | None) -> list[str]:
-    """Write the sample of one file or scene; returns a message if frames were left out or there is no sample."""
-    try:
-        config, encoder = _pipeline(*pipeline)
-        seed = zlib.crc32(out.stem.encode())
-        if kind == "scenes":
-            patched, found, notes = targets_posed_rgbd.patch_scene(source, config, encoder, every)
-            sample = dataclasses.replace(_sample(patched, config, POINTS, seed), targets=targets.to_half(found))
-        else:
-            sample, notes = cloud_sample(read_xyz(source, bin_columns), config, POINTS, seed, encoder), []
-        token_samples.save_sample(out, sample)
-    except (ValueError, OSError) as error:
-        return [f"{out.stem} left out: {error}"]
-    return [f"{out.stem}: {len(notes)} frames left out, e.g. {notes[0]}"] if notes else []
+def prepare(inputs: list[Path], out: Path, recipe: Recipe, workers: int = 1, ray: str | None = None) -> list[Path]:
+    """Write one sample per scene, or per cloud of files, folders and bags; samples that are there are kept.
 
-
-def prepare_clouds(
-    sources: list[Path], out: Path, config: configs.Config, points: int = POINTS, encoder: clip.FrozenClip | None = None
-) -> list[Path]:
-    """Write one sample per cloud of files, folders and bags, in this process; existing samples are kept.
-
-    With `encoder` also the targets of depth views. Clouds that fail are reported and left out; ValueError if all do.
+    What fails is reported and left out; ValueError if everything does.
     """
     out.mkdir(parents=True, exist_ok=True)
-    written, failed = [], 0
-    for name, read in tqdm(each_cloud(sources), "samples"):
-        path = out / f"{name}{token_samples.SUFFIX}"
+    folder, listed = out.resolve(), _scenes_in if recipe.kind == "scenes" else _files_in
+    found = [(path.resolve(), name) for source in inputs for name, path in listed(source)]
+    one = [(folder / f"{name}{SUFFIX}", path, recipe) for path, name in found if not _is_bag(path, recipe)]
+    many = [jobs.Job(name, (folder, name, path, recipe)) for path, name in found if _is_bag(path, recipe)]
+    written = jobs.write_missing(prepare_one, one, "samples", workers, ray)
+    for outcome in jobs.outcomes(prepare_bag, many, "bags", workers, ray):
+        written += outcome.result or []
+    if not written:
+        sources = ", ".join(sorted({str(path) for path, _ in found}))
+        raise ValueError(f"nothing could be prepared of {sources}; see above")
+    return written
+
+
+def prepare_one(out: Path, source: Path, recipe: Recipe) -> list[str]:
+    """Write the sample of one file or scene; returns a note if frames were left out. ValueError if there is none."""
+    encoder, seed, notes = _encoder(recipe), zlib.crc32(out.stem.encode()), list[str]()
+    if recipe.kind == "scenes":
+        patched, found, notes = targets_posed_rgbd.patch_scene(source, recipe.config, encoder, recipe.every)
+        sample = dataclasses.replace(
+            _sample(patched, recipe.config, recipe.points, seed), targets=targets.to_half(found)
+        )
+    else:
+        sample = cloud_sample(read_xyz(source, recipe.bin_columns), recipe.config, recipe.points, seed, encoder)
+    token_samples.save_sample(out, sample)
+    return [f"{len(notes)} frames left out, e.g. {notes[0]}"] if notes else []
+
+
+def prepare_bag(out: Path, name: str, source: Path, recipe: Recipe) -> list[Path]:
+    """Write one sample per cloud of a bag into the folder `out`; returns them. ValueError if none can be made."""
+    written, failed = list[Path](), list[jobs.Outcome]()
+    for topic, stamp, message in bags.read_clouds(source, bags.cloud_topics(source)):
+        path = out / f"{name}{topic.replace('/', '_')}_{stamp}{SUFFIX}"
         try:
             if not path.is_file():
-                sample = cloud_sample(read(), config, points, zlib.crc32(name.encode()), encoder)
+                xyz, seed = bags.cloud_of(message)[1].xyz, zlib.crc32(path.stem.encode())
+                sample = cloud_sample(xyz, recipe.config, recipe.points, seed, _encoder(recipe))
                 token_samples.save_sample(path, sample)
             written.append(path)
-        except ValueError as error:
-            failed += 1
-            tqdm.write(f"{name} left out: {error}")
+        except ValueError as reason:
+            failed.append(jobs.Outcome(path.stem, None, str(reason)))
+    jobs.print_failures(failed, len(written) + len(failed), f"clouds of {name}")
     if not written:
-        raise ValueError(f"no cloud could be prepared from {', '.join(map(str, sources))}; {failed} failed")
+        raise ValueError(f"none of {len(failed)} clouds could be prepared")
     return written
 
 
@@ -109,24 +122,6 @@ def cloud_sample(
     return dataclasses.replace(sample, targets=targets.to_half(targets.superpoint_features(*views, encoder)))
 
 
-def each_cloud(sources: list[Path]) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
-    """Yield (name, function that reads its xyz) of every cloud; names are unique among the sources."""
-    for source in sources:
-        if holds_bag(source):
-            for topic, stamp, message in bags.read_clouds(source, bags.cloud_topics(source)):
-                yield f"{source.stem}{topic.replace('/', '_')}_{stamp}", lambda m=message: bags.cloud_of(m)[1].xyz
-        else:
-            for name, path in _files_in(source):
-                yield name, lambda p=path: read_xyz(p)
-
-
-def holds_bag(source: Path) -> bool:
-    """Whether a path is a bag's file, or a folder with a bag in it; other folders hold clouds or samples."""
-    if source.is_dir():
-        return (source / "metadata.yaml").is_file() or any(p.suffix in bags.SUFFIXES for p in source.iterdir())
-    return bags.is_bag(source)
-
-
 def read_xyz(path: Path, bin_columns: int | None = None) -> np.ndarray:
     """xyz (H, 3) of a file; a .bin file has `bin_columns` float32 per point."""
     if path.parent.name == "shapenet_pc" and path.suffix == ".npy":
@@ -139,16 +134,17 @@ def _sample(patched: PatchedCloud, config: configs.Config, points: int, seed: in
     return token_samples.make_sample(patched, config, rng.choice(count, points, replace=count < points))
 
 
+def _is_bag(path: Path, recipe: Recipe) -> bool:
+    return recipe.kind != "scenes" and bags.is_bag(path)
+
+
 def _files_in(source: Path) -> Iterator[tuple[str, Path]]:
-    if not source.is_dir():
+    """Yield (name, path) of every cloud file and bag; names are unique among those of a folder."""
+    if not source.is_dir() or folders.is_bag_folder(source):
         yield source.stem, source
         return
-    found = sorted(p for p in source.rglob("*") if p.suffix.lower() in CLOUD_SUFFIXES)
-    if (source / shapenet55.SUBSETS[0]).is_dir():
-        found = shapenet55.list_shapes(source)
-    if not found:
-        raise ValueError(f"{source} holds no cloud; looked for {', '.join(CLOUD_SUFFIXES)} in it and below")
-    for path in found:
+    is_shapenet = (source / shapenet55.SUBSETS[0]).is_dir()
+    for path in shapenet55.list_shapes(source) if is_shapenet else folders.list_inputs(source):
         yield "_".join(path.relative_to(source).with_suffix("").parts), path
 
 
@@ -157,11 +153,12 @@ def _scenes_in(source: Path) -> Iterator[tuple[str, Path]]:
         yield "_".join(folder.relative_to(source).parts) or folder.resolve().name, folder
 
 
-@lru_cache(maxsize=1)
-def _pipeline(model: str, changes: tuple[str, ...], with_clip: bool) -> tuple[configs.Config, clip.FrozenClip | None]:
-    """Config, and the CLIP if it is needed; loaded once per process."""
-    config = configs.replace(checkpoint.read_config(model), configs.pairs(changes))
-    return config, checkpoint.load_clip(model, config.clip) if with_clip else None
+def _encoder(recipe: Recipe) -> clip.FrozenClip | None:
+    """The CLIP of the targets, if there are any; loaded once per process."""
+    return None if recipe.kind == "clouds" else _load_clip(recipe.model, recipe.config.clip)
+
+
+_load_clip = lru_cache(maxsize=1)(checkpoint.load_clip)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,6 +172,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="scenes: take each N-th frame (default: 1)")
     parser.add_argument("--bin-columns", type=int, metavar="N", help="float32 per point of .bin files (default: 4)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine (default: 1)")
-    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster (auto, local, HOST:PORT); needs [cluster]")
+    command_line.add_workers(parser)
     return parser

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from s4token_model import config as configs
+from s4token_model import jobs
 from s4token_model.config import Config
 from s4token_model.kernels.parallel import processors
 from s4token_model.pipeline.patched_cloud import build_patches, one_window
@@ -21,7 +22,7 @@ from s4token_model.procedural.types import Scan, Scene
 from s4token_model.sensors import lidar_scans, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
-from s4token_model.training import jobs, token_samples
+from s4token_model.training import token_samples
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.scene_pictures import draw_style, labeled_pictures, render, seen_pixels
 from s4token_model.training.settings import MiniConfig
@@ -77,15 +78,12 @@ def prepare(
 
 
 def prepare_one(out: Path, seed: int, pipeline: Config, config: MiniConfig, pictures_only: bool) -> list[str]:
-    """Write the sample of one seed, or return a message why there is none."""
-    try:
-        if pictures_only:
-            arrays = token_samples.part_to_arrays(make_pictures(seed, config), "pictures")
-        else:
-            arrays = token_samples.to_arrays(make_sample(seed, pipeline, config))
-        token_samples.save_arrays(out, arrays)
-    except Exception as error:  # one bad scene must not end a long run; it is reported and counted
-        return [f"scene {seed} left out: {type(error).__name__}: {error}"]
+    """Write the sample of one seed; there is nothing to note."""
+    if pictures_only:
+        arrays = token_samples.part_to_arrays(make_pictures(seed, config), "pictures")
+    else:
+        arrays = token_samples.to_arrays(make_sample(seed, pipeline, config))
+    token_samples.save_arrays(out, arrays)
     return []
 
 

@@ -69,7 +69,7 @@ def prepared_samples(config: settings.TrainConfig, pipeline: configs.Config, ran
         if source.is_dir() and (found := find_samples(source)):
             paths += found
         elif rank == 0:
-            paths += prepare.prepare_clouds([source], Path(config.run) / "samples", pipeline, config.points)
+            paths += prepare.prepare([source], Path(config.run) / "samples", prepare.Recipe(pipeline, config.points))
         else:
             raise ValueError(f"{source} is not prepared; under torchrun give data= prepared by `s4token prepare`")
     return paths

@@ -18,7 +18,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
+from s4token_model.command_line import describe
+from s4token_model.kernels.parallel import processors
+
 Item, Result = TypeVar("Item"), TypeVar("Result")
+DIED = "its process died: killed by the system, e.g. for want of memory, or an error in native code"
 
 
 class WorkerDied(NamedTuple):
@@ -27,14 +31,29 @@ class WorkerDied(NamedTuple):
     item: Any
 
 
+class Job(NamedTuple):
+    """A call whose failure is reported under a name."""
+
+    name: str
+    arguments: tuple
+
+
+class Outcome(NamedTuple):
+    """What came of a job: the result of its call, or the reason why there is none."""
+
+    name: str
+    result: Any = None
+    error: str = ""
+
+
 def run(
     function: Callable[[Item], Result], items: list[Item], workers: int = 1, ray_address: str | None = None
 ) -> Generator[Result | WorkerDied]:
     """Yield function(item) as results come, in any order; a module-level function, which other processes find.
 
-    `workers` are processes of one thread; one item, or one worker, needs none. A process that dies is replaced, and the
-    item that ended it gives WorkerDied. `ray_address` is "auto", "local" or the address of a cluster whose machines see
-    the same files, see ray.init.
+    `workers` are processes with an equal number of threads each; one item, or one worker, needs none. A process that
+    dies is replaced, and the item that ended it gives WorkerDied. `ray_address` is "auto", "local" or the address of a
+    cluster whose machines see the same files, see ray.init.
     """
     if ray_address:
         yield from _run_on_ray(function, items, ray_address)
@@ -44,36 +63,63 @@ def run(
         yield from map(function, items)
 
 
+def outcomes(
+    function: Callable[..., Any], jobs: list[Job], title: str, workers: int = 1, ray: str | None = None,
+    seconds: float = math.inf,
+) -> Iterator[Outcome]:  # fmt: skip
+    """Call function(*arguments) for every job and yield what came of it, in any order, see `run`.
+
+    A bar shows the progress, and at the end, even if that is Ctrl-C, a table what failed and why, both on stderr. After
+    `seconds` no further job is begun.
+    """
+    calls, failed, end = [(function, job) for job in jobs], list[Outcome](), time.monotonic() + seconds
+    bar = tqdm(total=len(jobs), desc=title, disable=not jobs)
+    try:
+        with bar, closing(run(_call, calls, workers, ray)) as results:
+            for found in results:
+                outcome = Outcome(found.item[1].name, None, DIED) if isinstance(found, WorkerDied) else found
+                if outcome.error:
+                    failed.append(outcome)
+                    bar.set_postfix(failed=len(failed), refresh=False)
+                bar.update()
+                yield outcome
+                if time.monotonic() > end:
+                    break
+    finally:
+        print_failures(failed, len(jobs), title)
+
+
+def print_failures(failed: list[Outcome], count: int, title: str) -> None:
+    """Print a table of what failed of `count` jobs, and why, on stderr; nothing if nothing did."""
+    if failed:
+        width = min(max(len(one.name) for one in failed), 40)
+        rows = (f"  {one.name:<{width}}  {one.error}" for one in sorted(failed))
+        tqdm.write("\n".join([f"{len(failed)} of {count} {title} failed:", *rows]), file=sys.stderr)
+
+
 def write_missing(
     function: Callable[..., list[str]], items: list[tuple], title: str, workers: int = 1, ray: str | None = None,
     seconds: float = math.inf,
 ) -> list[Path]:  # fmt: skip
-    """Call function(file, ...), which returns messages, for the items whose file is missing; return the files there.
+    """Call function(file, ...), which returns notes, for the items whose file is missing; return the files there.
 
-    An item that fails, or whose process dies, is named and counted, and the next call tries it again. After `seconds`
-    no further item is begun.
+    An item that fails is reported, see `outcomes`, and the next call tries it again.
     """
-    missing = [(function, *item) for item in items if not item[0].is_file()]
-    died, end = [], time.monotonic() + seconds
-    with closing(run(_call, missing, workers, ray)) as results:
-        for messages in tqdm(results, title, len(missing), disable=not missing):
-            if isinstance(messages, WorkerDied):
-                died.append(messages.item[1].stem)
-                messages = [f"{died[-1]} left out: its process died, killed by the system or an error in native code"]
-            for message in messages:
-                tqdm.write(message)
-            if time.monotonic() > end:
-                break
-    if died:
-        tqdm.write(f"{len(died)} of {len(missing)} {title} left out because their processes died: {', '.join(died)}")
+    jobs = [Job(item[0].stem, item) for item in items if not item[0].is_file()]
+    for outcome in outcomes(function, jobs, title, workers, ray, seconds):
+        for note in outcome.result or ():
+            tqdm.write(f"{outcome.name}: {note}", file=sys.stderr)
     return [out for out, *_ in items if out.is_file()]
 
 
-def _call(item: tuple) -> list[str]:
+def _call(call: tuple[Callable[..., Any], Job]) -> Outcome:
+    function, job = call
     try:
-        return item[0](*item[1:])
-    except Exception as error:  # one bad item must not end a long run; it is reported and counted
-        return [f"{item[1].stem} left out: {type(error).__name__}: {error}"]
+        return Outcome(job.name, function(*job.arguments))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as reason:  # one bad item must not end a long run; panics of native code are no Exceptions
+        return Outcome(job.name, None, describe(reason))
 
 
 def _run_in_processes(
@@ -100,7 +146,7 @@ def _until_a_death(
     """
     context = get_context("spawn")
     started, pending = context.Event(), dict[Future, Item]()
-    with ProcessPoolExecutor(workers, context, _start_worker, (started,)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (started, max(1, processors() // workers))) as pool:
         while pending or (queue and not interrupted):
             while queue and len(pending) < workers and not interrupted:
                 try:
@@ -119,11 +165,11 @@ def _until_a_death(
         raise ValueError("the worker processes end before they start to work; use one worker to see why")
 
 
-def _start_worker(started: Any) -> None:
-    """Compute in one thread, and end with the parent process, even if that is killed."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # which our kernels look at, and torch when it is imported
+def _start_worker(started: Any, threads: int) -> None:
+    """Compute in so many threads, and end with the parent process, even if that is killed."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # which our kernels look at, and torch when it is imported
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     started.set()
 
