@@ -73,7 +73,8 @@ def outcomes(
     `seconds` no further job is begun.
     """
     calls, failed, end = [(function, job) for job in jobs], list[Outcome](), time.monotonic() + seconds
-    bar = tqdm(total=len(jobs), desc=title, disable=not jobs)
+    seldom = 0.1 if sys.stderr is not None and sys.stderr.isatty() else 30.0  # seconds; a log is not filled with bars
+    bar = tqdm(total=len(jobs), desc=title, disable=not jobs, mininterval=seldom)
     try:
         with bar, closing(run(_call, calls, workers, ray)) as results:
             for found in results:

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from s4token_model.training import jobs
+from s4token_model import jobs
+from s4token_model.kernels.parallel import processors
 
 
 def square_of(number: int) -> tuple[int, int]:
@@ -29,7 +30,10 @@ def test_here():
 
 def write_text(out: Path, text: str) -> list[str]:
     if text == "bad":
-        return [f"{out.name} left out"]
+        raise ValueError("it is bad")
+    if text == "odd":
+        out.write_text(text)
+        return ["it is odd"]
     if text == "error":
         raise ZeroDivisionError("by zero")
     if text == "killed":
@@ -45,20 +49,22 @@ def write_text(out: Path, text: str) -> list[str]:
 
 def test_only_missing_files_are_written_and_messages_are_printed(tmp_path, capsys):
     (tmp_path / "a").write_text("old")
-    items = [(tmp_path / name, text) for name, text in (("a", "new"), ("b", "new"), ("c", "bad"))]
+    items = [(tmp_path / name, text) for name, text in (("a", "new"), ("b", "odd"), ("c", "bad"))]
     assert jobs.write_missing(write_text, items, "files") == [tmp_path / "a", tmp_path / "b"]
-    assert (tmp_path / "a").read_text() == "old" and "c left out" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert (tmp_path / "a").read_text() == "old" and printed.out == ""
+    assert "b: it is odd\n" in printed.err and printed.err.endswith("1 of 2 files failed:\n  c  it is bad\n")
 
 
 def test_a_job_that_kills_its_process_is_named_and_counted_and_the_others_are_done(tmp_path, capsys):
     texts = ["out of memory once", "killed", "good", "error", "good"]
     items = [(tmp_path / f"f{k}", text) for k, text in enumerate(texts)]
     found = jobs.write_missing(write_text, items, "files", workers=2)
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().err
     assert [path.name for path in found] == ["f0", "f2", "f4"]
-    assert "f1 left out: its process died" in printed
-    assert "1 of 5 files left out because their processes died: f1" in printed
-    assert "f3 left out: ZeroDivisionError: by zero" in printed
+    table = printed[printed.index("2 of 5 files failed:\n") :].splitlines()
+    assert table[1].startswith("  f1  its process died: ")
+    assert table[2].startswith("  f3  unexpected ZeroDivisionError: by zero")
     items = [(path, "good") for path, _ in items]
     assert len(jobs.write_missing(write_text, items, "files")) == 5, "the next call tries them again"
 
@@ -83,7 +89,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     )
     script = tmp_path / "parent.py"
     script.write_text(code)
-    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])
     parent = subprocess.Popen([sys.executable, script, tmp_path], env={**os.environ, "PYTHONPATH": paths})
     wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
     parent.kill()
@@ -102,6 +108,34 @@ def wait_until(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+class Panic(BaseException):
+    """Like pyo3_runtime.PanicException of libraries in Rust, which is no Exception."""
+
+
+def fail(number: int) -> int:
+    if number == 2:
+        raise KeyboardInterrupt
+    raise Panic("of native code") if number else ValueError("none")
+
+
+def test_a_panic_is_a_failure_and_ctrl_c_ends_the_run_with_the_table(capsys):
+    found = jobs.outcomes(fail, [jobs.Job(str(k), (k,)) for k in range(4)], "numbers")
+    assert [next(found).error[:16], next(found).error[:16]] == ["none", "unexpected Panic"]
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
+    assert "2 of 4 numbers failed:\n  0  none\n  1  unexpected Panic: of native code" in capsys.readouterr().err
+
+
+def threads(_: int) -> tuple[str, int]:
+    return os.environ["OMP_NUM_THREADS"], processors()
+
+
+def test_workers_divide_the_threads(monkeypatch):
+    monkeypatch.setattr(jobs, "processors", lambda: 8)
+    assert [count for count, _ in jobs.run(threads, [1, 2, 3], workers=3)] == ["2"] * 3
+    assert list(jobs.run(threads, [1, 2, 3], workers=16)) == [("2", min(2, processors()))] * 3, "no more than the items"
 
 
 class Crashed(Exception):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from s4token_model import constants
 from s4token_model.evaluation.loading import Result, Setup
-from s4token_model.io import bags, files
+from s4token_model.io import bags, files, folders
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -80,8 +80,8 @@ def clouds_of(root: str | Path, topic: str | None = None, bin_columns: int | Non
     path = Path(root)
     if topic and not bags.is_bag(path):
         raise ValueError(f"--topic {topic}: {path} is no bag; leave --topic out")
-    cloud_files = sorted(p for p in path.iterdir() if p.suffix.lower() in files.READERS) if path.is_dir() else []
-    if cloud_files or (path.is_dir() and not any(path.iterdir())):
+    if path.is_dir() and not folders.is_one_bag(path):
+        cloud_files = [one for one in folders.list_inputs(path, tuple(files.READERS)) if not bags.is_bag(one)]
         clouds = [files.read_one_of(cloud_files[k], bin_columns) for k in _evenly_spaced(len(cloud_files))]
     elif bags.is_bag(path):
         # Read the bag twice, so that only the clouds that are measured are in memory at once

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from s4token_model import checkpoint
+from s4token_model import checkpoint, jobs
 from s4token_model import config as configs
 
 METHODS = ("s4token", "projection")
@@ -48,26 +45,21 @@ class Setup:
 
 
 class SampleLoader:
-    """Iterate over load(name); `skipped` [{name, reason}] has those that raise ValueError, an error if all do."""
+    """Iterate over load(name); `skipped` [{name, reason}] has those that cannot be read, an error if none can."""
 
     def __init__(self, names: Iterable[Any], load: Callable[[Any], Any], unit: str = "samples"):
-        self.names, self.load, self.unit = names, load, unit
+        self.names, self.load, self.unit = list(names), load, unit
         self.skipped: list[dict[str, str]] = []
 
     def __iter__(self) -> Iterator[Any]:
         self.skipped.clear()
-        read = 0
-        for name in tqdm(self.names, self.unit, disable=None):
-            try:
-                sample = self.load(name)
-            except ValueError as reason:
-                label = str(name[0] if isinstance(name, tuple) else name)
-                self.skipped.append({"name": label, "reason": " ".join(str(reason).split())})
-                tqdm.write(f"left out: {reason}", file=sys.stderr)
-                continue
-            read += 1
-            yield sample
-        if not read and self.skipped:
+        work = [jobs.Job(str(name[0] if isinstance(name, tuple) else name), (name,)) for name in self.names]
+        for found in jobs.outcomes(self.load, work, self.unit):
+            if found.error:
+                self.skipped.append({"name": found.name, "reason": found.error})
+            else:
+                yield found.result
+        if work and len(self.skipped) == len(work):
             raise ValueError(f"none of the {self.unit} could be read; the first: {self.skipped[0]['reason']}")
 
 

@@ -65,7 +65,7 @@ def test_figures_are_those_of_scikit_learn():
 
 
 def test_nothing_to_measure_is_said(tmp_path):
-    with pytest.raises(ValueError, match="holds no clouds"):
+    with pytest.raises(ValueError, match="holds no cloud"):
         benchmarks.run("agreement", root=tmp_path, segmenter=ByHeight())
     with pytest.raises(ValueError, match="no point was labeled"):
         agreement.agreement_figures(np.zeros((2, 2), np.int64))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
+import bag_files
 import lz4.frame
 import numpy as np
 import pytest
@@ -75,8 +79,6 @@ def test_a_labeled_bag_says_what_its_labels_mean_to_a_reader_that_knows_no_types
     names = ("sofa", "fen\u00eatre")
     words = Vocabulary(names, ("a {}.",), thresholds, colors, np.zeros((2, 4)), 3, known, (), ("!",))
     add_labels(tmp_path / "in", tmp_path / target, Labeling(label_columns, words))
-    if target.endswith(".db3"):  # rosbags does not read the definitions of a lone .db3
-        return
     found = words_of_a_bag(tmp_path / target)
     assert set(found) == {"/s4token/vocabulary", "/s4token/label_info"}
     kind, (qos,), ((stamp, said),) = found["/s4token/vocabulary"]
@@ -91,6 +93,41 @@ def test_a_labeled_bag_says_what_its_labels_mean_to_a_reader_that_knows_no_types
     # A second labeling keeps its words beside its labels
     add_labels(tmp_path / target, tmp_path / "again", Labeling(label_columns, words))
     assert set(words_of_a_bag(tmp_path / "again")) == {*found, *(f"{topic}/points" for topic in found)}
+
+
+def test_the_types_have_the_hashes_of_the_compiled_packages():
+    """So that ros2 bag play takes them for the installed types."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    label_messages.register(store)
+    vision_msgs = "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783"  # of its 4.1.1
+    assert store.hash_rihs01(label_messages.LABEL_INFO_TYPE) == vision_msgs
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    paths = [Path(prefix, "share", "s4token_interfaces", "msg", "Vocabulary.json") for prefix in prefixes]
+    (path, *_) = [path for path in paths if path.is_file()] or pytest.skip("s4token_interfaces is not installed")
+    hashes = {one["type_name"]: one["hash_string"] for one in json.loads(path.read_text())["type_hashes"]}
+    assert store.hash_rihs01(label_messages.VOCABULARY_TYPE) == hashes[label_messages.VOCABULARY_TYPE]
+
+
+def test_a_bag_whose_writer_was_killed_leaves_nothing_that_the_next_one_does_not_remove(tmp_path):
+    make_bag(tmp_path / "in", clouds=1)
+    code = (
+        "import os, sys; from bag_files import *\n"
+        "labeling = labeled_bags.Labeling(lambda cloud: os._exit(9))\n"
+        "labeled_bags.add_labels(sys.argv[1], sys.argv[2], labeling)"
+    )
+    paths = os.pathsep.join([str(Path(bag_files.__file__).parent), *sys.path])
+    command = [sys.executable, "-c", code, tmp_path / "in", tmp_path / "out"]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}).returncode == 9
+    assert len(os.listdir(tmp_path)) == 2 and not (tmp_path / "out").exists()
+    add_labels(tmp_path / "in", tmp_path / "out", LABELING)
+    assert sorted(os.listdir(tmp_path)) == ["in", "out"]
+    # A bag that is there is replaced in one step, if that is asked for
+    for path in (tmp_path / "out", tmp_path / "out.mcap"):
+        add_labels(tmp_path / "in", path, LABELING, replace=True)
+        first = path.stat().st_ino
+        add_labels(tmp_path / "in", path, LABELING, replace=True)
+        assert path.stat().st_ino != first and contents(path) == contents(tmp_path / "in")
+    assert sorted(os.listdir(tmp_path)) == ["in", "out", "out.mcap"]
 
 
 def test_the_definition_of_the_vocabulary_is_that_of_the_interfaces():

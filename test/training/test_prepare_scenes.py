@@ -7,6 +7,8 @@ import posed_frames as posed
 import pytest
 from real_data import real
 
+from s4token_model import checkpoint
+from s4token_model import config as configs
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.training import prepare, targets_posed_rgbd
 from s4token_model.training.batches import DrawConfig, Sampler
@@ -33,9 +35,9 @@ def prepared(rooms, out, model, *more):
 
 def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, monkeypatch):
     found = prepared(rooms, tmp_path, tiny_model)
-    printed = capsys.readouterr().out
-    assert sorted(found) == ["one.safetensors", "two.safetensors"] and "2 samples" in printed
-    assert "dark left out" in printed and "no frame has depth" in printed
+    printed = capsys.readouterr()
+    assert sorted(found) == ["one.safetensors", "two.safetensors"] and "2 samples" in printed.out
+    assert "1 of 3 samples failed:\n  dark  " in printed.err and "no frame has depth" in printed.err
     for sample in found.values():
         assert np.isin(sample.targets.superpoint, np.arange(sample.point_superpoint.max() + 1)).any()
         np.testing.assert_allclose(np.linalg.norm(sample.targets.feature.astype(float), axis=1), 1, atol=2e-3)
@@ -67,9 +69,9 @@ def test_shapenet55_is_read_by_its_list_with_z_up(tmp_path):
     for name in ("02691156-a", "02691156-b"):
         np.save(tmp_path / "shapenet_pc" / f"{name}.npy", xyz)
     (tmp_path / "ShapeNet-55" / "train.txt").write_text("02691156-b.npy\n")
-    (found,) = prepare.each_cloud([tmp_path])
-    assert found[0] == "shapenet_pc_02691156-b"
-    np.testing.assert_array_equal(found[1](), xyz[:, [2, 0, 1]])
+    ((name, path),) = prepare._files_in(tmp_path)
+    assert name == "shapenet_pc_02691156-b"
+    np.testing.assert_array_equal(prepare.read_xyz(path), xyz[:, [2, 0, 1]])
 
 
 def test_what_is_wrong_is_named(rooms, tmp_path, tiny_model):
@@ -83,7 +85,8 @@ def test_what_is_wrong_is_named(rooms, tmp_path, tiny_model):
 
 def test_the_real_scene(tiny_model):
     """Few of its frames: most superpoints that have a token are seen."""
-    config, encoder = prepare._pipeline(tiny_model, ("input.up=-y",), True)
+    config = configs.replace(checkpoint.read_config(tiny_model), {"input.up": "-y"})
+    encoder = prepare._encoder(prepare.Recipe(config, kind="scenes", model=tiny_model))
     assert isinstance(encoder, FrozenClip)
     geometry, targets, skipped = targets_posed_rgbd.patch_scene(real("rgbd_7scenes"), config, encoder, every=13)
     used = np.unique(geometry.patches.superpoint)

@@ -11,13 +11,13 @@ import pytest
 import torch
 from fake_samples import fake_sample
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, jobs
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.segmenter import Segmenter
-from s4token_model.training import jobs, mini_clip, mini_tokenizer, procedural_samples, token_samples, train_mini
+from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, token_samples, train_mini
 from s4token_model.training.losses import text_loss
 from s4token_model.training.mini_tokenizer import MiniTrainer, StepVocabulary
 from s4token_model.training.procedural_samples import TrainingScenes
