@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -167,10 +168,11 @@ def _until_a_death(
 
 
 def _start_worker(started: Any, threads: int) -> None:
-    """Compute in so many threads, and end with the parent process, even if that is killed."""
+    """Compute in so many threads, and end at Ctrl-C and with the parent process, even if that is killed."""
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which our kernels look at, and torch when it is imported
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # the parent tells the user
     threading.Thread(target=_end_with_parent, daemon=True).start()
     started.set()
 
@@ -189,7 +191,11 @@ def _run_on_ray(function: Callable[[Item], Result], items: list[Item], address: 
         raise ImportError("--ray needs Ray; pip install 's4token_ros[cluster]', or pip install ray") from None
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     try:
-        remote, lost = ray.remote(function), (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
+        reasons = ray.exceptions
+        remote, lost = (
+            ray.remote(function),
+            (reasons.WorkerCrashedError, reasons.OutOfMemoryError, reasons.NodeDiedError),
+        )
         max_in_flight = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # a long list is not sent all at once
         waiting: list[Item] = list(reversed(items))
         pending: dict[Any, Item] = {}

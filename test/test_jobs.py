@@ -82,7 +82,8 @@ def test_processes_that_do_not_start_end_the_run_with_a_line(monkeypatch):
         list(jobs.run(square_of, [1, 2, 3], workers=2))
 
 
-def test_workers_end_with_a_killed_parent(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_a_killed_parent_and_at_ctrl_c(tmp_path, number):
     code = (
         "import sys; from test_jobs import jobs, sleep_long\n"
         "if __name__ == '__main__': list(jobs.run(sleep_long, [sys.argv[1], sys.argv[1]], workers=2))"
@@ -90,10 +91,14 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(code)
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])
-    parent = subprocess.Popen([sys.executable, script, tmp_path], env={**os.environ, "PYTHONPATH": paths})
+    options = {"env": {**os.environ, "PYTHONPATH": paths}, "stderr": subprocess.PIPE, "text": True}
+    parent = subprocess.Popen([sys.executable, script, tmp_path], start_new_session=True, **options)
     wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
-    parent.kill()
-    parent.wait()
+    if number == signal.SIGINT:
+        os.killpg(parent.pid, number)  # as a terminal does
+    else:
+        parent.kill()
+    assert parent.communicate(timeout=60)[1].count("Traceback") == (number == signal.SIGINT), "that of the parent"
     pids = [path.stem for path in tmp_path.glob("*.pid")]
     wait_until(lambda: not any(Path("/proc", pid).exists() for pid in pids))
 
@@ -133,9 +138,9 @@ def threads(_: int) -> tuple[str, int]:
 
 
 def test_workers_divide_the_threads(monkeypatch):
-    monkeypatch.setattr(jobs, "processors", lambda: 8)
-    assert [count for count, _ in jobs.run(threads, [1, 2, 3], workers=3)] == ["2"] * 3
-    assert list(jobs.run(threads, [1, 2, 3], workers=16)) == [("2", min(2, processors()))] * 3, "no more than the items"
+    monkeypatch.setattr(jobs, "processors", lambda: 5)
+    allowed = min(2, len(os.sched_getaffinity(0)))
+    assert list(jobs.run(threads, [1, 2], workers=3)) == [("2", allowed)] * 2, "no more workers than items"
 
 
 class Crashed(Exception):
@@ -153,7 +158,9 @@ class StandIn:
 
     def __init__(self):
         self.address, self.in_flight, self.max_in_flight, self.stopped = "", 0, 0, False
-        self.exceptions = SimpleNamespace(WorkerCrashedError=Crashed, OutOfMemoryError=MemoryError)
+        self.exceptions = SimpleNamespace(
+            WorkerCrashedError=Crashed, OutOfMemoryError=MemoryError, NodeDiedError=OSError
+        )
 
     def init(self, address, **_):
         self.address = address

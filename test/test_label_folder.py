@@ -140,17 +140,18 @@ def die_or_label(task):
     return label_folder.label_one(task)
 
 
+@pytest.mark.timeout(600)  # three processes that import torch
 def test_a_file_that_kills_its_process_is_named_and_the_others_are_labeled(tmp_path, label, monkeypatch):
-    for name in ("a", "killer", "z"):
+    for name in ("a", "killer"):
         make_cloud(tmp_path / "in" / f"{name}.ply")
     monkeypatch.setattr(label_folder, "label_one", die_or_label)
     code, result, err = label(tmp_path / "in", tmp_path / "out", "--workers", "2")
-    assert code == 1 and result["files"] == {"labeled": 2, "kept": 0, "failed": 1}
+    assert code == 1 and result["files"] == {"labeled": 1, "kept": 0, "failed": 1}
     assert result["failures"]["killer.ply"].startswith("its process died: killed by the system")
-    assert "1 of 3 files failed:\n  killer.ply  its process died" in err
+    assert "1 of 2 files failed:\n  killer.ply  its process died" in err
     monkeypatch.undo()
     code, result, _ = label(tmp_path / "in", tmp_path / "out")
-    assert code == 0 and result["files"] == {"labeled": 1, "kept": 2, "failed": 0}, "workers do not change the labels"
+    assert code == 0 and result["files"] == {"labeled": 1, "kept": 1, "failed": 0}, "as with any number of workers"
 
 
 def test_wrong_usage_ends_with_code_2_before_any_work(fleet, tmp_path, label):
