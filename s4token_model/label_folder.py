@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,8 +62,9 @@ class Task(NamedTuple):
 
 @dataclasses.dataclass
 class Total:
-    """What was counted in all outputs of a folder."""
+    """What was counted in all outputs of a folder, beside warnings about the class names."""
 
+    words: Sequence[str] = ()  # those warnings, which every file repeats
     summary: Summary = dataclasses.field(default_factory=Summary)
     counts: Counter = dataclasses.field(default_factory=Counter)  # of files: labeled, kept of an earlier run, failed
     failures: dict[str, str] = dataclasses.field(default_factory=dict)  # {name: reason}
@@ -77,7 +79,7 @@ class Total:
         kind, summary = found.result
         self.counts[kind] += 1
         self.summary.merge(summary)
-        for text in summary["warnings"]:
+        for text in set(summary["warnings"]).difference(map(one_line, self.words)):
             key = label_files.warning_key(text)
             self.warned[key] += 1
             self.summary.warnings.setdefault(key, f"{found.name}: {text}")
@@ -87,7 +89,7 @@ class Total:
         result = self.summary.to_dict(model)
         warnings = self.summary.warnings.items()
         others = {key: f" (and {count - 1} more)" for key, count in self.warned.items() if count > 1}
-        result["warnings"] = [f"{text}{others.get(key, '')}" for key, text in warnings]
+        result["warnings"] = [*self.words, *(f"{text}{others.get(key, '')}" for key, text in warnings)]
         counts = {kind: self.counts[kind] for kind in ("labeled", "kept", "failed")}
         return result | {"clouds": self.summary.clouds, "files": counts, "failures": self.failures}
 
@@ -108,8 +110,7 @@ def label_folder(folder: Path, out: Path, labeler: Labeler, pool: Pool) -> Total
     if pool.ray or pool.workers > 1:
         load_segmenter.cache_clear()
     # Write down how, and label
-    total = Total()
-    total.summary.warnings |= {label_files.warning_key(text): text for text in vocabulary.warnings}
+    total = Total(vocabulary.warnings)
     with manifest.only_run(out):
         digest = manifest.save_settings(out, settings(labeler, vocabulary))
         pairs = zip(sources, names, strict=True)
@@ -223,7 +224,8 @@ def _output_names(folder: Path, sources: list[Path]) -> list[str]:
 
 def _portable(labeler: Labeler) -> Labeler:
     """Name the model in full, and class names themselves, for processes that run elsewhere, or later."""
-    model = str(Path(labeler.model).resolve()) if Path(labeler.model).is_dir() else labeler.model
+    found = checkpoint.resolve(labeler.model)
+    model = labeler.model if found.parent == checkpoint.WEIGHTS else str(found.resolve())
     words = labeler.config.vocabulary
     changes: dict[str, Any] = {"vocabulary.names": words.names or vocabularies.read_names(words.labels)}
     if word_files.is_file(Path(words.templates)):

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from bag_files import contents, make_bag
 
-from s4token_model import cli, label_folder
+from s4token_model import cli, jobs, label_folder
 from s4token_model.io import bags, folders, manifest
 from s4token_model.io.files import Cloud, read_cloud, write_cloud
+from s4token_model.io.label_files import Summary
 
 WORDS = ("--vocabulary", "floor,wall")
 
@@ -207,6 +208,14 @@ def test_warnings_of_many_files_are_told_once(tmp_path, label):
     code, result, err = label(tmp_path / "in", tmp_path / "out", "--mesh-points", "10")
     (warning,) = [text for text in result["warnings"] if "no faces" in text]
     assert code == 0 and warning.startswith("0.ply: ") and warning.endswith(" (and 2 more)") and err.count("faces") == 1
+
+
+def test_warnings_about_words_are_not_repeated_for_every_file():
+    total = label_folder.Total(("'x' is unknown",))
+    for k, name in enumerate("ab"):
+        summary = Summary().to_dict("tiny") | {"clouds": 1, "warnings": ["'x' is unknown", f"{k} faces"]}
+        total.add(jobs.Outcome(name, ("labeled", summary)))
+    assert total.to_dict("tiny")["warnings"] == ["'x' is unknown", "a: 0 faces (and 1 more)"]
 
 
 def test_two_inputs_with_one_output_are_refused(tmp_path, label):
