@@ -92,6 +92,7 @@ def test_workers_end_with_a_killed_parent_and_at_ctrl_c(tmp_path, number):
     script.write_text(code)
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])
     options = {"env": {**os.environ, "PYTHONPATH": paths}, "stderr": subprocess.PIPE, "text": True}
+    options["preexec_fn"] = heed_ctrl_c
     parent = subprocess.Popen([sys.executable, script, tmp_path], start_new_session=True, **options)
     wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
     if number == signal.SIGINT:
@@ -101,6 +102,11 @@ def test_workers_end_with_a_killed_parent_and_at_ctrl_c(tmp_path, number):
     assert parent.communicate(timeout=60)[1].count("Traceback") == (number == signal.SIGINT), "that of the parent"
     pids = [path.stem for path in tmp_path.glob("*.pid")]
     wait_until(lambda: not any(Path("/proc", pid).exists() for pid in pids))
+
+
+def heed_ctrl_c():
+    """What starts in the background, as this test may, ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sleep_long(folder: str) -> None:

@@ -105,6 +105,9 @@ def test_readmes_install_lines_work_in_an_externally_managed_python(tmp_path):
     shutil.make_archive(str(package), "zip", _empty_wheel(tmp_path / "wheel"))
     Path(f"{package}.zip").rename(package)
     (package.parent / "requirements.txt").write_text(f"{package}\n")
+    rosdep = python.parent / "rosdep"
+    rosdep.write_text("#!/bin/sh\n")  # installs from apt
+    rosdep.chmod(0o755)
     block = (ROOT / "README.md").read_text(encoding="utf-8").split("cd ~/ws && git clone")[1].split("```")[0]
     script = "\n".join(block.splitlines()[1:]).split("colcon build")[0]
     assert "pip install -r src/s4token/requirements.txt" in script

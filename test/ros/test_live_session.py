@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
+from functools import partial
+
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from ros_helpers import claim_domain
@@ -192,7 +194,8 @@ def test_signals_end_the_command(tmp_path):
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "s4token_ros.live_explore", "--port", "0"]
     for number in (signal.SIGTERM, signal.SIGINT):
-        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what starts in the background ignores it
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
         assert "waiting for a cloud" in process.stdout.readline()
         process.send_signal(number)
         assert process.wait(30) in (-number, command_line.INTERRUPTED)
