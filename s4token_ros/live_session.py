@@ -18,7 +18,6 @@ from s4token_model import constants, word_lists
 from s4token_model.explore import coloring, saving
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Match, View
 from s4token_model.io import bags
-from s4token_model.palette import index_colors
 from s4token_ros import cloud_messages, qos
 from s4token_ros.live_frame import LiveFrame, stamp_of
 
@@ -65,24 +64,19 @@ class LiveSession:
             colors, bar = self._heat_map(choice.text, frame)
             return View(frame.drawn, colors, bar=bar, notes=self._notes)
         if choice.coloring == SUPERPOINTS:
-            ids = frame.column("superpoint")
-            caption = coloring.superpoint_caption(ids)
-            return View(frame.drawn, index_colors(ids[frame.drawn.index]), caption=caption, notes=self._notes)
+            return coloring.superpoint_view(frame.drawn, frame.column("superpoint"), self._notes)
         if choice.coloring == SCAN:
-            colors = coloring.scan_colors(frame.input_rgb, frame.drawn)
-            return View(frame.drawn, colors, caption=coloring.scan_caption(frame.input_rgb), notes=self._notes)
-        classes = self._classes.get(frame.stamp)
-        words = self._vocabularies.get(classes.vocabulary_version) if classes else None
+            return coloring.scan_view(frame.drawn, frame.input_rgb, self._notes)
+        words = self._words_of(frame)
         rows = () if words is None else coloring.class_rows(words.names, colors_of(words), frame.labels)
         return View(frame.drawn, frame.label_colors, rows, notes=self._notes)
 
     def inspect(self, choice: Choice, row: int) -> Inspection:
         """Ask the node how similar the superpoint of a drawn point is to each of its words."""
         frame = self._current(newest=False)
-        classes, point = self._classes.get(frame.stamp), frame.drawn.index[row]
-        words = self._vocabularies.get(classes.vocabulary_version) if classes else None
-        names = list(words.names) if words else []
-        ids, superpoint = frame.column("superpoint"), int(frame.column("superpoint")[point])
+        words, point = self._words_of(frame), frame.drawn.index[row]
+        names, ids = list(words.names) if words else [], frame.column("superpoint")
+        superpoint = int(ids[point])
         label = coloring.label_name(names, int(frame.labels[point]))
         confidence = float(frame.column("confidence")[point])
         if superpoint == constants.NO_SUPERPOINT:
@@ -107,6 +101,11 @@ class LiveSession:
         self._notes = (answer.message,) if answer.message else ()
         self._sent = choice.words, choice.threshold
 
+    def _words_of(self, frame: LiveFrame) -> Vocabulary | None:
+        """The vocabulary that a frame was labeled with, as far as its summary and that have arrived."""
+        classes = self._classes.get(frame.stamp)
+        return self._vocabularies.get(classes.vocabulary_version) if classes else None
+
     def _current(self, newest: bool = True) -> LiveFrame:
         """The frame that is shown; first that of the newest message, if wanted."""
         if self._frame is None or (newest and self._frame.message is not self._newest):
@@ -114,8 +113,7 @@ class LiveSession:
         return self._frame
 
     def _heat_map(self, text: str, frame: LiveFrame) -> tuple[np.ndarray, Bar]:
-        if not text.strip():
-            raise ValueError("type a text for the heat map, e.g. a place to sit")
+        coloring.check_heat_text(text)
         key = text, frame.stamp
         if self._heat is None or self._heat[0] != key:
             self._similarity = None
@@ -140,7 +138,7 @@ class LiveSession:
 
     def _subscribe(self) -> None:
         base, listen = self._topic.partition("/labeled")[0], self._node.create_subscription
-        self._wait(lambda: self._publishers(), FIRST_S, self._what_is_missing)
+        self._wait(self._publishers, FIRST_S, self._what_is_missing)
         listen(PointCloud2, self._topic, self._on_cloud, qos.input_qos(self._publishers()))
         clouds = qos.cloud_qos("reliable", 5)
         listen(PointCloud2, f"{base}/similarity", self._on_similarity, clouds)

@@ -14,9 +14,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
-from functools import partial
-
 import rclpy
+from background import heed_ctrl_c
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from ros_helpers import claim_domain
 from sensor_msgs.msg import PointCloud2
@@ -194,8 +193,7 @@ def test_signals_end_the_command(tmp_path):
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "s4token_ros.live_explore", "--port", "0"]
     for number in (signal.SIGTERM, signal.SIGINT):
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what starts in the background ignores it
-        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         assert "waiting for a cloud" in process.stdout.readline()
         process.send_signal(number)
         assert process.wait(30) in (-number, command_line.INTERRUPTED)
