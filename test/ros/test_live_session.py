@@ -135,7 +135,7 @@ def test_the_page_starts_with_the_words_of_the_node_and_leaves_them(peer_and_ses
 def test_words_go_to_the_node_and_a_refusal_is_told(peer_and_session):
     peer, session = peer_and_session
     choice = Choice("chair; table; lamp", 0.5)
-    view = until(session, choice, lambda view: len(view.rows) == 3)
+    view = until(session, choice, lambda view: [row.name for row in view.rows] == ["chair", "table", "lamp"])
     assert peer.names == ("chair", "table", "lamp") and peer.thresholds == [0.5]
     assert view.notes == ("a warning about the words",) and [row.name for row in view.rows] == list(peer.names)
     np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 3])
