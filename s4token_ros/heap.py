@@ -6,16 +6,28 @@ import ctypes
 import os
 
 ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+SMALL, KEPT = 1024, 7  # numpy keeps so many freed blocks of each size below so many bytes, 4 MB together
 
 
 def configure() -> bool:
     """Keep the memory of the process small; call it before threads and numpy. Return whether the C library can.
 
     All threads allocate from one heap: by default every thread gets one of its own, and keeps what it frees. numpy asks
-    for huge pages for large arrays, and the kernel would fill them up again after they were freed.
+    for huge pages for large arrays, and the kernel would fill them up again after they were freed. Threads of OpenBLAS,
+    which multiplies for numpy, pack a matrix at another position of their buffers for each number of its rows, and keep
+    all pages that were ever touched; one thread packs at one position.
     """
     os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return bool(_call("mallopt", ARENA_MAX, 1))
+
+
+def fill() -> None:
+    """Let numpy keep now what it would come to keep in hours, as if memory leaked: freed blocks of every small size."""
+    import numpy as np  # not before `configure`
+
+    blocks = [np.empty(size, np.uint8) for size in range(1, SMALL) for _ in range(KEPT)]
+    del blocks
 
 
 def release() -> None:

@@ -18,6 +18,7 @@ def _run(words: list[str]) -> int:
 
     from s4token_ros import node
 
+    heap.fill()
     return node.main(words)
 
 
