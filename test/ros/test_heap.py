@@ -85,6 +85,16 @@ def test_threads_share_one_heap():
     assert [text.count("<heap nr=") for text in heaps][0] == 1 < heaps[1].count("<heap nr=")
 
 
+def test_what_python_keeps_of_freed_tuples_is_let_go():
+    heap.release()
+    before = sys.getallocatedblocks()
+    rows = [(k,) * 6 for k in range(1500)]
+    del rows
+    kept = sys.getallocatedblocks() - before
+    heap.release()
+    assert sys.getallocatedblocks() - before < 300 < kept
+
+
 def number(code: str, how: str) -> int:
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     run = subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, check=True, env=environment)
