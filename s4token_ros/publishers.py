@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
 from s4token_ros import cloud_messages, summaries, topic_names
-from s4token_ros.parameters import OutputConfig
+from s4token_ros.options import OutputConfig
 from s4token_ros.qos import LATCHED, cloud_qos
 
 

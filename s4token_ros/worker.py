@@ -17,7 +17,7 @@ from s4token_ros import frame_source, summaries, torch_threads
 from s4token_ros.diagnostics import Statistics
 from s4token_ros.frame_source import POLL_S, Arrival, Frame, OverlappedSource, Rotation, SequentialSource
 from s4token_ros.mailbox import Mailbox
-from s4token_ros.parameters import TemporalConfig
+from s4token_ros.options import TemporalConfig
 from s4token_ros.publishers import Publishers
 from s4token_ros.temporal import TemporalLabels
 from s4token_ros.transforms import Transforms

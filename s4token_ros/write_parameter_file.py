@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 from s4token_model.config import Config, options
-from s4token_ros.parameters import NodeConfig
+from s4token_ros.options import NodeConfig
 
 HEAD = """\
 # All parameters of the node s4token. Pass this file with --ros-args --params-file, or config:= of the launch file.

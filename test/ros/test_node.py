@@ -19,7 +19,7 @@ from ros_helpers import arrays, cloud, figures, label_cloud, room, set_parameter
 from sensor_msgs.msg import PointCloud2, PointField
 
 from s4token_model.config import Config, options
-from s4token_ros.parameters import NodeConfig
+from s4token_ros.options import NodeConfig
 from s4token_ros.qos import cloud_qos
 
 
