@@ -22,10 +22,21 @@ class InputConfig:
     reliability: str = option(
         "auto", "auto adapts to the publishers, even when they change", choices=("auto", *RELIABILITIES)
     )
-    gravity_frame: str = option(
-        "",
-        "frame whose z points up, e.g. base_link or map; where tf2 knows it, clouds are turned to it before they are "
-        "labeled, and input.up does not matter; empty: off",
+    gravity_frame: tuple[str, ...] = option(
+        (),
+        "frame whose z points up, e.g. base_link or map, or one per topic; where tf2 knows it, clouds are turned to it "
+        "before they are labeled, and input.up does not matter; empty: off",
+    )
+    topic_up: tuple[str, ...] = option((), "input.up of each topic, e.g. [auto, -y]; empty: input.up for all")
+    fuse: bool = option(
+        False, "join the clouds of all topics whose stamps are close into one cloud, by tf2, and label that"
+    )
+    fuse_frame: str = option("base_link", "frame in which clouds are joined; odom or map takes out motion")
+    fuse_window: float = option(
+        0.1, "seconds that stamps may differ, and that a sensor is waited for until it is left out", 0.001, 10.0
+    )
+    transform_timeout: float = option(
+        0.2, "seconds that a cloud waits for its transform to output.frame or input.fuse_frame", 0.0, 10.0
     )
 
 
@@ -33,11 +44,26 @@ class InputConfig:
 class OutputConfig:
     """What is published; an output without subscribers costs nothing."""
 
+    frame: str = option(
+        "",
+        "frame to which tf2 takes all clouds and summaries, e.g. map; a cloud without that transform is dropped; "
+        "empty: that of the input",
+    )
     labeled: bool = option(True, "publish the labeled cloud on ~/labeled")
     classes: bool = option(True, "publish a summary per class on ~/classes")
     similarity: bool = option(True, "publish similarities to the texts of the last query on ~/similarity")
+    filtered_without: tuple[str, ...] = option(
+        (), "class names whose points ~/filtered leaves out, e.g. [floor, person]; the others keep the input's fields"
+    )
+    filtered_only: tuple[str, ...] = option((), "class names whose points ~/filtered consists of, instead")
     class_topics: int = option(64, "maximum number of topics ~/class/<name>; 0 for none", 0, 1000)
     reliability: str = option("reliable", "reliability offered on the cloud topics", choices=RELIABILITIES)
+    durability: str = option(
+        "volatile",
+        "transient_local keeps the last cloud and summary for subscribers that come later, as for a map that is "
+        "published once; then clouds are labeled without subscribers, too",
+        choices=("volatile", "transient_local"),
+    )
 
 
 @dataclass(frozen=True)
@@ -79,12 +105,17 @@ class TemporalConfig:
 
 @dataclass(frozen=True)
 class WordFilesConfig:
-    """The files that callers may name while the node runs."""
+    """The files of words."""
 
     folder: str = option(
         "",
         "folder of the files that vocabulary.labels and vocabulary.templates may name while the node runs, beside "
         "those of the package; empty: only those of the package",
+    )
+    store: str = option(
+        "",
+        "file that keeps the words over restarts, as services, topics and parameters have set them; as long as the "
+        "parameters of the words at the start are the same; empty: none",
     )
 
 

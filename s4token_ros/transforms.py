@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -37,12 +36,16 @@ class Transforms:
     def pose(self, target: str, source: str, stamp: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the rotation (3, 3) and translation (3,) float64 [m] that take points in `source` to `target`.
 
-        `stamp` is the header's builtin_interfaces/Time; the transform at that time is awaited for WAIT_S. ValueError
-        that names the frames if there is none.
+        `stamp` is the header's builtin_interfaces/Time; the transform at that time is awaited for WAIT_S between frames
+        that are connected. ValueError that names the frames if there is none.
         """
         if self._connected(target, source):
-            return self._look_up(target, source, Time.from_msg(stamp), Duration(seconds=WAIT_S))
+            return self.awaited_pose(target, source, stamp, WAIT_S)
         return self._look_up(target, source, Time(), Duration())  # says what is missing
+
+    def awaited_pose(self, target: str, source: str, stamp: Any, timeout: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pose as `pose` does, and wait for up to `timeout` seconds, for connected frames or not."""
+        return self._look_up(target, source, Time.from_msg(stamp), Duration(seconds=timeout))
 
     def rotation(self, target: str, source: str, stamp: Any) -> np.ndarray:
         """Return the rotation (3, 3) float64 from `source` to `target` at `stamp`, or the newest if it has none there.
@@ -72,26 +75,6 @@ class Transforms:
             except Exception as reason:  # tf2's own types, which are there only where tf2_ros is
                 problem = " ".join(str(reason).split()).rstrip(".") or type(reason).__name__
         raise ValueError(f"no transform from frame {source!r} to {target!r}: {problem}")
-
-
-class Gravity:
-    """Turns clouds to the frame input.gravity_frame, which may change while the node runs."""
-
-    def __init__(self, node: Any, frame: Callable[[], str], transforms: Transforms | None = None) -> None:
-        """`frame()` is the parameter; listens with `node` to tf2 from when it is not empty."""
-        self._node, self._frame, self._transforms = node, frame, transforms
-        if frame() and transforms is None:
-            self._transforms = Transforms(node)
-
-    def rotation(self, header: Any) -> tuple[np.ndarray | None, str]:
-        """Return the rotation (3, 3) of a cloud's frame at its stamp, or None and, if one is wanted, why not."""
-        if not (frame := self._frame()):
-            return None, ""
-        try:
-            self._transforms = self._transforms or Transforms(self._node)
-            return self._transforms.rotation(frame, header.frame_id, header.stamp), ""
-        except ValueError as reason:
-            return None, f"input.gravity_frame: {reason}; what is up follows from input.up"
 
 
 def rotation_of(quaternion: Any) -> np.ndarray:
