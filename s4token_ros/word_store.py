@@ -74,7 +74,8 @@ class WordStore:
         try:
             check_size(names, templates)
             limits = vocabulary.checked_thresholds([float(limit) for limit in thresholds], len(names))
-            words = Words(tuple(names), vocabulary.checked_templates(templates), tuple(map(float, limits.round(6))))
+            kept = tuple(round(float(limit), 6) for limit in limits)
+            words = Words(tuple(names), vocabulary.checked_templates(templates), kept)
         except (ValueError, TypeError):
             raise ValueError(f"{path} holds words that cannot be used") from None
         if content.get("start") == self._start:
