@@ -56,7 +56,8 @@ def cloud(source: cloud_messages.Cloud, labels: np.ndarray, passes: np.ndarray) 
     found = passes[np.minimum(labels, len(passes) - 1)]
     unlabeled = labels == constants.UNLABELED
     found[unlabeled] &= np.isfinite(source.xyz[unlabeled]).all(axis=1)
-    return cloud_messages.encode(source.points[found], source.header, is_dense=True)
+    kept = np.take(source.points, np.flatnonzero(found))  # indexing with a mask is far slower
+    return cloud_messages.encode(kept, source.header, is_dense=True)
 
 
 def _kind(config: OutputConfig) -> str:
