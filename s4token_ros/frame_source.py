@@ -42,6 +42,11 @@ class Frame:
     warnings: tuple[str, ...] = ()  # on its frame and fields
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
+    @property
+    def topic(self) -> str:
+        """Where it came from, as mailboxes read it."""
+        return self.arrival.topic
+
 
 def build_frame(arrival: Any, segmenter: Any, frames: CloudFrames) -> Frame:
     """Decode an Arrival or a Group and run everything before the network.
