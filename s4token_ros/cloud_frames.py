@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,10 @@ from s4token_ros.cloud_messages import Cloud
 from s4token_ros.mailbox import Mailbox
 from s4token_ros.options import NodeConfig
 from s4token_ros.parameters import of_topic
-from s4token_ros.transforms import Transforms
+from s4token_ros.transforms import Transforms, frame_name
 
 NORMALS = (("normal_x", "normal_y", "normal_z"), ("nx", "ny", "nz"))  # turned with the positions
+OLD_S = 1.0  # between a cloud and the transform that says what is up in it, before that is warned about
 COARSE_M = 0.01  # steps of float32 coordinates in the target frame that are warned about
 
 
@@ -27,9 +29,19 @@ class CloudFrames:
     def __init__(self, node: Any, config: Callable[[], NodeConfig], transforms: Transforms | None = None) -> None:
         """Listen with `node` to tf2 from when a parameter needs it."""
         self._node, self._config, self._transforms = node, config, transforms
-        settings = config()
-        if settings.input.fuse or settings.output.frame or any(settings.input.gravity_frame):
+        self._lock = threading.Lock()  # guards _transforms
+        self.listen()
+
+    def listen(self) -> None:
+        """Listen to tf2 if a parameter needs it, and else no longer; before clouds come whose transforms are wanted."""
+        config = self._config()
+        if config.input.fuse or config.output.frame or any(config.input.gravity_frame):
             self._known()
+            return
+        with self._lock:
+            if self._transforms:
+                self._transforms.close()
+                self._transforms = None
 
     def mailbox(self) -> Any:
         """Return where clouds wait: those of each topic by themselves, or joined."""
@@ -61,7 +73,7 @@ class CloudFrames:
     def published(self, cloud: Cloud) -> tuple[Cloud, tuple[str, ...]]:
         """Return a cloud as it is published, in output.frame, and warnings; ValueError without the transform."""
         target = self._config().output.frame
-        if not target or target == cloud.header.frame_id:
+        if not target or frame_name(target) == frame_name(cloud.header.frame_id):
             return cloud, ()
         try:
             moved = self._taken(cloud, target)
@@ -75,19 +87,22 @@ class CloudFrames:
 
     def _taken(self, cloud: Cloud, target: str) -> Cloud:
         """Return a cloud in the frame `target`; ValueError without the transform at its stamp, awaited for a while."""
-        header, timeout = cloud.header, self._config().input.transform_timeout
-        if header.frame_id == target:
+        header, timeout, target = cloud.header, self._config().input.transform_timeout, frame_name(target)
+        if frame_name(header.frame_id) == target:
             return cloud
         return moved(cloud, self._known().awaited_pose(target, header.frame_id, header.stamp, timeout), target)
 
     def rotation(self, topic: str, header: Any) -> tuple[np.ndarray | None, str]:
-        """Return the rotation (3, 3) to a frame whose z is up, or None and, if one is wanted, why not."""
+        """Return the rotation (3, 3) to a frame whose z is up, or None, and what is wrong with it."""
         if not (frame := self._of_topic(self._config().input.gravity_frame, topic)):
             return None, ""
         try:
-            return self._known().rotation(frame, header.frame_id, header.stamp), ""
+            rotation, age = self._known().rotation(frame, header.frame_id, header.stamp)
         except ValueError as reason:
             return None, f"input.gravity_frame: {reason}; what is up follows from input.up"
+        found = f"the newest transform from frame {header.frame_id!r} to {frame!r} is {abs(age):.1f} s"
+        relation = "older" if age > 0 else "newer"
+        return rotation, f"input.gravity_frame: {found} {relation} than the cloud" if abs(age) > OLD_S else ""
 
     def up(self, topic: str) -> str:
         """Return the axis of a topic that is up, "" for input.up."""
@@ -100,8 +115,9 @@ class CloudFrames:
         return of_topic(values, names.index(topic)) if topic in names else ""
 
     def _known(self) -> Transforms:
-        self._transforms = self._transforms or Transforms(self._node)
-        return self._transforms
+        with self._lock:
+            self._transforms = self._transforms or Transforms(self._node)
+            return self._transforms
 
 
 def moved(cloud: Cloud, pose: tuple[np.ndarray, np.ndarray], frame: str) -> Cloud:

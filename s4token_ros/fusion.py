@@ -55,6 +55,8 @@ class FusedMailbox:
     def put(self, item: Any) -> tuple[str, ...]:
         """Add an Arrival; return the topics of the clouds that were dropped for it."""
         with self._changed:
+            if item.topic not in self._topics:  # of a subscription that has just ended
+                return (item.topic,)
             dropped = self._end() if time.monotonic() >= self._deadline else ()
             stamp = _seconds(item)
             others = [_seconds(other) for topic, other in self._open.items() if topic != item.topic]
@@ -140,7 +142,7 @@ def joined(clouds: Sequence[Cloud]) -> tuple[Cloud, tuple[str, ...]]:
     found = {name: np.ascontiguousarray(xyz[:, k]) for name, k in columns.items()}
     fields = [_fields(cloud) for cloud in clouds]
     common = [name for name in fields[0] if all(other.get(name) == fields[0][name] for other in fields)]
-    found |= {name: np.concatenate([c.points[name].astype(fields[0][name]) for c in clouds]) for name in common}
+    found |= {name: np.concatenate([c.points[name].astype(fields[0][name].base) for c in clouds]) for name in common}
     # What the clouds do not have in common
     lost = dict.fromkeys(name for one in fields for name in one if name not in common)
     notes = tuple(dict.fromkeys(note for cloud in clouds for note in cloud.notes))

@@ -195,6 +195,7 @@ class S4TokenNode(LifecycleNode):
     def _apply(self, paths: set[str], model: Model | None) -> None:
         """Bring timers, topics, smoothing and model in line with the settings, as far as `paths` concern them."""
         settings = self._settings.node
+        self._frames.listen()
         if "diagnostics.period" in paths:
             self._watch.restart()
         if self._worker is None or model is None:

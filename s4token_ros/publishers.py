@@ -23,8 +23,8 @@ class Publishers:
     def __init__(self, node: Any, config: OutputConfig, inputs: Collection[str] = ()) -> None:
         """Create all but the topics ~/class/<name>; `inputs` are full names of topics that none may be remapped to."""
         self._node, self._config, self.inputs = node, config, inputs
-        latched = config.durability == "transient_local"
-        self._qos = cloud_qos(config.reliability, depth=1 if latched else 2, latched=latched)
+        self.latched = config.durability == "transient_local"
+        self._qos = cloud_qos(config.reliability, depth=1 if self.latched else 2, latched=self.latched)
         self._vocabulary = node.create_publisher(VocabularyMessage, "~/vocabulary", LATCHED)
         kind = summaries.LabelInfo
         self._label_info = node.create_publisher(kind, "~/label_info", LATCHED) if kind else None
@@ -49,7 +49,7 @@ class Publishers:
 
     def _wants(self, publisher: Any) -> bool:
         """Whether what an output would publish has a subscriber, or may have one later."""
-        return publisher is not None and (self._config.durability == "transient_local" or _has_subscribers(publisher))
+        return publisher is not None and (self.latched or _has_subscribers(publisher))
 
     def similarity_wanted(self) -> bool:
         """Return whether ~/similarity has a subscriber."""

@@ -52,7 +52,7 @@ class Worker:
         # The clouds that wait, the one that was encoded last, and the query that ~/similarity shows
         self.arrivals = frames.mailbox()
         self._frame: Frame | None = None
-        self._unpublished = False  # a query encoded `_frame` while nobody subscribed
+        self._unpublished = False  # `_frame` was encoded by a query, or for publishers that are gone
         self._query: tuple[Any, Any] | None = None  # (segmenter, Vocabulary of the texts)
         # Locks, taken in this order, and threads
         self._encoding = threading.Lock()  # one cloud is encoded at a time
@@ -118,7 +118,7 @@ class Worker:
         return self._wanted() and torch_threads.answer(self._publish, frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
-        """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
+        """Use the publishers that `make` creates instead of the old ones, which stay if there is an error."""
         with self._publishing:
             new = make()
             try:
@@ -128,6 +128,7 @@ class Worker:
                 raise
             old, self.publishers = self.publishers, new
             old.destroy()
+            self._unpublished |= new.latched and self._frame is not None  # the worker publishes it again
 
     def smooth(self, node: Any, config: TemporalConfig) -> None:
         """Smooth the labels of later clouds by the tf that `node` hears; a new `config` begins without votes."""

@@ -66,7 +66,28 @@ def test_nobody_listens_to_tf_until_a_parameter_needs_it(monkeypatch):
     assert known.rotation("/points", cloud(room(10)).header) == (None, "") and known._transforms is None
     config = NodeConfig(input=InputConfig(gravity_frame=("base_link",)))
     rotation, warning = known.rotation("/points", cloud(room(10), "camera").header)
-    assert warning == "" and np.array_equal(rotation, np.eye(3))
+    assert warning == "" and np.array_equal(rotation, np.eye(3)) and known._transforms is not None
+    config = NodeConfig()
+    known.listen()
+    assert known._transforms is None
+
+
+@pytest.mark.parametrize("seconds, expected", [(4, ""), (20, " is 15.0 s older than the cloud"),
+                                               (1, " is 4.0 s newer than the cloud")])  # fmt: skip
+def test_a_transform_of_another_time_that_says_what_is_up_is_warned_about(seconds, expected):
+    buffer = FakeBuffer(first=100)  # knows none at the stamps of the clouds
+    buffer.answer.header.stamp.sec = 5
+    message = cloud(room(10), "camera")
+    message.header.stamp.sec, message.header.stamp.nanosec = seconds, 0
+    rotation, warning = frames(buffer, gravity_frame=("base_link",)).rotation("/points", message.header)
+    assert np.array_equal(rotation, np.eye(3)) and warning.endswith(expected) and bool(warning) == bool(expected)
+
+
+def test_frames_with_the_slash_of_ros_1_are_those_without():
+    frame, _ = built(frames(output="/base_link"), Arrival("/points", cloud(room(10), "/camera")))
+    assert frame.cloud.header.frame_id == "base_link"
+    same, _ = built(frames(output="base_link"), Arrival("/points", cloud(room(10), "/base_link")))
+    assert same.cloud.header.frame_id == "/base_link"  # as it came
 
 
 def test_a_cloud_is_published_in_the_output_frame_and_labeled_in_its_own():

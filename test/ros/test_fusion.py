@@ -97,6 +97,14 @@ def test_a_group_that_nobody_took_is_replaced_and_counted():
     assert found.take() is None
 
 
+def test_a_cloud_of_a_topic_that_is_no_longer_joined_is_left_out():
+    found = box()
+    assert found.put(arrival("c", 10.0)) == ("c",)
+    found.put(arrival("a", 10.0))
+    found.put(arrival("b", 10.0))
+    assert set(stamps(found.take())) == {"a", "b"}
+
+
 def test_one_topic_is_never_waited_for():
     found = box(topics=("a",))
     found.put(arrival("a", 10.0))
@@ -123,6 +131,13 @@ def test_fields_that_all_clouds_have_keep_their_bits_whatever_the_byte_order():
     assert points["x"].tolist() == [*little["x"].astype(float), *big["x"]]
     assert notes == ("input.fuse: fields that not all clouds have are left out: time",)
     assert (cloud_of_both.height, cloud_of_both.width) == (1, 7) and cloud_of_both.rgb.shape == (7, 3)
+
+
+def test_fields_of_several_values_keep_their_shape():
+    points = np.zeros(4, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("normal", "<f4", (3,))])
+    points["normal"] = np.arange(12).reshape(4, 3)
+    joined, notes = fusion.joined([decoded(points), decoded(points[:1])])
+    assert joined.points["normal"].tolist() == [*points["normal"].tolist(), [0, 1, 2]] and notes == ()
 
 
 def test_empty_clouds_are_joined_too():

@@ -55,8 +55,9 @@ def test_an_awaited_pose_waits_whether_the_frames_are_connected_or_not():
 
 def test_a_rotation_is_the_newest_one_if_there_is_none_at_the_stamp_and_never_waits():
     buffer = FakeBuffer(first=100)
-    assert np.array_equal(Transforms(None, buffer).rotation("base_link", "/camera", Stamp(sec=5)), np.eye(3))
-    assert buffer.waits == [0, 0]
+    buffer.answer.header.stamp.sec = 2
+    rotation, age = Transforms(None, buffer).rotation("base_link", "/camera", Stamp(sec=5))
+    assert np.array_equal(rotation, np.eye(3)) and age == 3 and buffer.waits == [0, 0]
 
 
 def test_without_tf2_ros_the_reason_names_the_package(monkeypatch):

@@ -132,6 +132,13 @@ def test_a_map_that_is_published_once_is_there_for_those_who_come_later(peer):
     later = peer.collect(PointCloud2, "/s4token/labeled", LATCHED)  # no labels of an older version
     wait_for(lambda: later and set(arrays(later[-1])["vocabulary"]) == {version}, 30, "the relabeled map")
     later.close()
+    # Another parameter of the outputs makes new publishers, which keep it, too
+    assert set_parameter(peer, "output.class_topics", 2).successful
+    again = peer.collect(PointCloud2, "/s4token/labeled", LATCHED)
+    wait_for(lambda: again.by_stamp(message.header.stamp), 30, "the map from the new publisher")
+    assert set(arrays(again[-1])["vocabulary"]) == {version}
+    again.close()
+    assert set_parameter(peer, "output.class_topics", 64).successful
     assert set_parameter(peer, "output.durability", "volatile").successful
 
 
