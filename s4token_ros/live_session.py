@@ -12,7 +12,7 @@ import numpy as np
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import PointCloud2
 
-from s4token_interfaces.msg import SceneClasses, Vocabulary
+from s4token_interfaces.msg import Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_model import constants, word_lists
 from s4token_model.explore import coloring, saving
@@ -22,7 +22,7 @@ from s4token_ros import cloud_messages, qos
 from s4token_ros.live_frame import LiveFrame, stamp_of
 
 FIRST_S, ANSWER_S = 60.0, 20.0
-KEPT = 8  # summaries and vocabularies that are remembered
+KEPT = 8  # vocabularies that are remembered
 
 
 class LiveSession:
@@ -33,12 +33,11 @@ class LiveSession:
 
         ValueError says what is missing after FIRST_S * patience seconds. `limit` bounds the drawn points.
         """
-        self.wake = threading.Event()  # set when a cloud or a summary has arrived
+        self.wake = threading.Event()  # set when a cloud or a vocabulary has arrived
         self._node, self._topic, self._limit, self._patience = node, topic, limit, patience
         self._newest: PointCloud2 | None = None
         self._similarity: PointCloud2 | None = None
-        self._classes: dict[int, SceneClasses] = {}  # the newest summary of each stamp
-        self._vocabularies: dict[int, Vocabulary] = {}
+        self._vocabularies: dict[int, Vocabulary] = {}  # by their versions
         self._frame: LiveFrame | None = None
         self._heat: tuple[tuple[str, int], np.ndarray] | None = None
         self._notes: tuple[str, ...] = ()
@@ -102,9 +101,8 @@ class LiveSession:
         self._sent = choice.words, choice.threshold
 
     def _words_of(self, frame: LiveFrame) -> Vocabulary | None:
-        """The vocabulary that a frame was labeled with, as far as its summary and that have arrived."""
-        classes = self._classes.get(frame.stamp)
-        return self._vocabularies.get(classes.vocabulary_version) if classes else None
+        """The vocabulary that a frame was labeled with, if it has arrived."""
+        return self._vocabularies.get(frame.vocabulary_version)
 
     def _current(self, newest: bool = True) -> LiveFrame:
         """The frame that is shown; first that of the newest message, if wanted."""
@@ -142,7 +140,6 @@ class LiveSession:
         listen(PointCloud2, self._topic, self._on_cloud, qos.input_qos(self._publishers()))
         clouds = qos.cloud_qos("reliable", 5)
         listen(PointCloud2, f"{base}/similarity", self._on_similarity, clouds)
-        listen(SceneClasses, f"{base}/classes", self._on_classes, clouds)
         listen(Vocabulary, f"{base}/vocabulary", self._on_vocabulary, qos.LATCHED)
         self._set_vocabulary = self._node.create_client(SetVocabulary, f"{base}/set_vocabulary")
         self._query = self._node.create_client(Query, f"{base}/query")
@@ -184,12 +181,10 @@ class LiveSession:
     def _on_similarity(self, message: PointCloud2) -> None:
         self._similarity = message
 
-    def _on_classes(self, message: SceneClasses) -> None:
-        _remember(self._classes, stamp_of(message), message)
-        self.wake.set()
-
     def _on_vocabulary(self, message: Vocabulary) -> None:
-        _remember(self._vocabularies, message.version, message)
+        known = {version: words for version, words in self._vocabularies.items() if version != message.version}
+        newest = [*known.items(), (message.version, message)][-KEPT:]
+        self._vocabularies = dict(newest)  # replaced at once: another thread reads it
         self.wake.set()
 
 
@@ -204,10 +199,3 @@ def _spin(node: Any) -> None:
 def colors_of(words: Vocabulary) -> np.ndarray:
     """Return the colors (C, 3) uint8 of a vocabulary message."""
     return np.array([[round(255 * v) for v in (c.r, c.g, c.b)] for c in words.colors], np.uint8).reshape(-1, 3)
-
-
-def _remember(newest: dict[int, Any], key: int, value: Any) -> None:
-    newest.pop(key, None)
-    newest[key] = value
-    while len(newest) > KEPT:
-        del newest[next(iter(newest))]

@@ -223,14 +223,14 @@ def test_decode_and_encode_take_milliseconds():
     confidence = rng.random(count, dtype=np.float32)
     best = np.inf
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.thread_time()
         cloud = cloud_messages.decode(message)
         out = cloud_messages.labeled_cloud(
             cloud, cloud_messages.labeled_points(cloud, labels, confidence, labels, COLORS)
         )
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert len(out.data) == count * out.point_step
-    assert best < 0.06, f"{best * 1e3:.1f} ms"  # generous: the machine may be busy
+    assert best < 0.06, f"{best * 1e3:.1f} ms"  # of CPU time: the machine may be busy
 
 
 def segmentation(labels, superpoints, confidence, names=("a", "b", "c"), version=4):
@@ -313,7 +313,7 @@ def test_a_default_constructed_cloud_is_an_empty_one_and_is_published_as_such():
     points = cloud_messages.labeled_points(cloud, none, none.astype(np.float32), none, np.zeros((1, 3), np.uint8))
     message = cloud_messages.labeled_cloud(cloud, points)
     assert cloud.xyz.shape == (0, 3) and cloud.notes == () and message.width * message.height == 0
-    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb"]
+    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb", "vocabulary"]
 
 
 def test_fields_that_are_renamed_or_not_used_are_noted():

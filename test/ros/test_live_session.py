@@ -21,7 +21,7 @@ from ros_helpers import claim_domain
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import ColorRGBA, Header
 
-from s4token_interfaces.msg import ClassSummary, Match, SceneClasses, Vocabulary
+from s4token_interfaces.msg import Match, Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_model import command_line
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, Choice
@@ -41,7 +41,6 @@ class Peer:
         self.node = rclpy.create_node("s4token", context=context)
         publish, reliable = self.node.create_publisher, qos.cloud_qos("reliable", 5)
         self.labeled = publish(PointCloud2, "~/labeled", reliable)
-        self.classes = publish(SceneClasses, "~/classes", reliable)
         self.similarity = publish(PointCloud2, "~/similarity", reliable)
         self.vocabulary = publish(Vocabulary, "~/vocabulary", qos.LATCHED)
         self.node.create_service(SetVocabulary, "~/set_vocabulary", self.set_vocabulary)
@@ -56,8 +55,11 @@ class Peer:
     def answer(self, names, thresholds) -> None:
         self.names, self.version, self.thresholds = tuple(names), self.version + 1, list(thresholds)
         self.colors = np.array([color(name) for name in names], np.uint8)
+        self.announce()
+
+    def announce(self) -> None:
         colors = [ColorRGBA(**dict(zip("rgb", c / 255, strict=True)), a=1.0) for c in self.colors]
-        message = Vocabulary(version=self.version, names=names, thresholds=thresholds, colors=colors)
+        message = Vocabulary(version=self.version, names=self.names, thresholds=self.thresholds, colors=colors)
         self.vocabulary.publish(message)
 
     def header(self) -> Header:
@@ -68,10 +70,10 @@ class Peer:
     def publish(self) -> None:
         labels = np.arange(POINTS, dtype=np.uint32) % len(self.names)
         confidence = np.full(POINTS, 0.5, np.float32)
-        points = cloud_messages.labeled_points(self.cloud, labels, confidence, self.superpoints, self.colors)
+        points = cloud_messages.labeled_points(
+            self.cloud, labels, confidence, self.superpoints, self.colors, self.version
+        )
         self.labeled.publish(cloud_messages.encode(points, self.header()))
-        summary = [ClassSummary(label=0, name=self.names[0], points=int((labels == 0).sum()))]
-        self.classes.publish(SceneClasses(header=self.header(), vocabulary_version=self.version, classes=summary))
 
     def set_vocabulary(self, request, response):
         response.success = "bad" not in request.names
@@ -141,6 +143,19 @@ def test_words_go_to_the_node_and_a_refusal_is_told(peer_and_session):
     np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 3])
     with pytest.raises(ValueError, match="the word 'bad' is refused"):
         session.view(Choice("bad"))
+
+
+def test_a_relabeled_cloud_has_the_names_of_its_own_vocabulary_and_none_until_that_has_arrived(peer_and_session):
+    peer, session = peer_and_session
+    choice = Choice("chair; table; lamp", 0.5)
+    until(session, choice, lambda view: [row.name for row in view.rows] == ["chair", "table", "lamp"])
+    # The same stamp and points with other labels, whose vocabulary comes late
+    peer.names, peer.version = ("sofa", "bed"), peer.version + 1
+    peer.colors = np.array([color(name) for name in peer.names], np.uint8)
+    view = until(session, choice, lambda view: not view.rows)
+    np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 2])
+    peer.announce()
+    assert {row.name for row in until(session, choice, lambda view: view.rows).rows} == {"sofa", "bed"}
 
 
 def test_heat_superpoints_and_the_scan_are_shown(peer_and_session):
