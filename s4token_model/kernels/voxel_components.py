@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.kernels.kernel_cache import njit
-from s4token_model.kernels.region_graph import join, root
+from s4token_model.kernels.region_graph import join, root, roots_to_labels
 
 FAST = {"nogil": True}
 EMPTY = np.int64(-1)
@@ -49,7 +49,39 @@ def component_sizes(voxels):
 
     Components are those of the voxels that touch at a face, an edge or a corner.
     """
-    # Join each voxel with the 13 of its 26 neighbors that have larger keys
+    parent = _touching(voxels)
+    points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
+    for v in range(len(parent)):
+        parent[v] = root(parent, v)
+    for i in range(len(sizes)):
+        points[parent[voxels.voxel[i]]] += 1
+    for i in range(len(sizes)):
+        sizes[i] = points[parent[voxels.voxel[i]]]
+    return sizes
+
+
+@njit(**FAST)
+def components(voxels, groups, count):
+    """Return (H,) int32, the connected component 0, 1, ... of each point, and how many there are.
+
+    Voxels that touch are connected, and so are the points of one of the groups (H,), 0..count-1; -1 is no group.
+    """
+    parent, first = _touching(voxels), np.full(count, -1, np.int32)
+    for i in range(len(groups)):
+        if groups[i] >= 0 and first[groups[i]] < 0:
+            first[groups[i]] = voxels.voxel[i]
+        elif groups[i] >= 0:
+            join(parent, first[groups[i]], voxels.voxel[i])
+    labels, found = np.empty(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
+    total = roots_to_labels(parent, 0, len(parent), labels)
+    for i in range(len(found)):
+        found[i] = labels[voxels.voxel[i]]
+    return found, total
+
+
+@njit(**FAST)
+def _touching(voxels):
+    """A union-find forest (V,) int32 in which each voxel is joined with those of its 26 neighbors with larger keys."""
     parent = np.arange(len(voxels.keys)).astype(np.int32)
     for v in range(len(parent)):
         for dx in range(2):
@@ -61,15 +93,7 @@ def component_sizes(voxels):
                     slot = _find(voxels.table, voxels.keys[v] + offset)
                     if voxels.table[slot] != EMPTY:
                         join(parent, v, voxels.owner[slot])
-    # Points per component
-    points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
-    for v in range(len(parent)):
-        parent[v] = root(parent, v)
-    for i in range(len(sizes)):
-        points[parent[voxels.voxel[i]]] += 1
-    for i in range(len(sizes)):
-        sizes[i] = points[parent[voxels.voxel[i]]]
-    return sizes
+    return parent
 
 
 @njit(**FAST)

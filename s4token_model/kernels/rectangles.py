@@ -1,0 +1,102 @@
+"""The smallest rectangles around groups of points in a plane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from s4token_model.kernels.kernel_cache import njit
+
+FAST = {"nogil": True}
+DIRECTIONS, SAMPLED = 16, 256  # of the polygon whose inside needs no sorting; points of a group it is made of
+
+
+@njit(**FAST)
+def min_area_rectangles(xy, order, starts):
+    """Return (N, 5) float64, the rectangle of minimum area around each of N groups of points.
+
+    One side of it lies along an edge of the convex hull. A row is the center x, y, the longer and the shorter side, and
+    the angle of the longer one against x, in [-pi/2, pi/2). xy (H, 2); group k is order[starts[k] : starts[k + 1]].
+    """
+    out = np.zeros((len(starts) - 1, 5))
+    for k in range(len(out)):
+        members = order[starts[k] : starts[k + 1]]
+        if len(members):
+            out[k] = _rectangle(_hull(_outer(xy, members)))
+    return out
+
+
+@njit(**FAST)
+def _outer(xy, members):
+    """Those of the points that may be corners of their convex hull, (n, 2) float64: not inside of a polygon of some.
+
+    The corners of the polygon are the extreme points, along DIRECTIONS, of a sample of the points.
+    """
+    angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
+    cosine, sine = np.cos(angles), np.sin(angles)
+    best, corner = np.full(DIRECTIONS, -np.inf), np.zeros((DIRECTIONS, 2))
+    for i in range(0, len(members), len(members) // SAMPLED + 1):
+        x, y = np.float64(xy[members[i], 0]), np.float64(xy[members[i], 1])
+        for d in range(DIRECTIONS):
+            along = x * cosine[d] + y * sine[d]
+            if along > best[d]:
+                best[d], corner[d, 0], corner[d, 1] = along, x, y
+    # A point is inside if it is to the left of every side: nx x + ny y > offset
+    nx, ny, offset = np.empty(DIRECTIONS), np.empty(DIRECTIONS), np.empty(DIRECTIONS)
+    for d in range(DIRECTIONS):
+        nx[d], ny[d] = corner[d - 1, 1] - corner[d, 1], corner[d, 0] - corner[d - 1, 0]
+        offset[d] = nx[d] * corner[d, 0] + ny[d] * corner[d, 1] if nx[d] != 0 or ny[d] != 0 else -1.0
+    kept, count = np.empty((len(members), 2)), 0
+    for i in range(len(members)):
+        x, y = np.float64(xy[members[i], 0]), np.float64(xy[members[i], 1])
+        outside = 0
+        for d in range(DIRECTIONS):
+            outside += nx[d] * x + ny[d] * y <= offset[d]
+        if outside:
+            kept[count, 0], kept[count, 1] = x, y
+            count += 1
+    return kept[:count]
+
+
+@njit(**FAST, inline="always")
+def _turn(a, b, c):
+    """Twice the area of the triangle a, b, c: positive if it turns left."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+@njit(**FAST)
+def _hull(points):
+    """The corners (h, 2) of the convex hull, counterclockwise, by Andrew's monotone chain."""
+    points = points[np.argsort(points[:, 1], kind="mergesort")]
+    points = points[np.argsort(points[:, 0], kind="mergesort")]
+    corners, size = np.empty((2 * len(points) + 1, 2)), 0
+    for half in range(2):
+        first = size
+        for i in range(len(points)):
+            point = points[i] if half == 0 else points[len(points) - 1 - i]
+            while size - first >= 2 and _turn(corners[size - 2], corners[size - 1], point) <= 0:
+                size -= 1
+            corners[size] = point
+            size += 1
+        size -= 1  # the last corner of a half is the first of the other
+    return corners[: max(size, 1)]
+
+
+@njit(**FAST)
+def _rectangle(hull):
+    """The row of `min_area_rectangles` for the convex hull (h, 2)."""
+    best, found = np.inf, np.zeros(5)
+    for k in range(len(hull)):
+        side = hull[(k + 1) % len(hull)] - hull[k]
+        length = np.hypot(side[0], side[1])
+        if length == 0:
+            side[0], length = 1.0, 1.0
+        ux, uy = side[0] / length, side[1] / length
+        along, across = hull[:, 0] * ux + hull[:, 1] * uy, hull[:, 1] * ux - hull[:, 0] * uy
+        low_u, high_u, low_v, high_v = along.min(), along.max(), across.min(), across.max()
+        width, depth = high_u - low_u, high_v - low_v
+        if width * depth < best:
+            best, u, v = width * depth, (low_u + high_u) / 2, (low_v + high_v) / 2
+            angle = np.arctan2(uy, ux) + (np.pi / 2 if depth > width else 0.0)
+            angle = (angle + np.pi / 2) % np.pi - np.pi / 2
+            found[:] = (u * ux - v * uy, u * uy + v * ux, max(width, depth), min(width, depth), angle)
+    return found
