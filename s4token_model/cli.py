@@ -151,6 +151,8 @@ def _add_evaluate(commands: Any) -> None:
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     topic = {"help": "the PointCloud2 topic, if the bag has several"}
     _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
+    objects = {"split": {"help": "train or val (default: all)"}, "rooms": rooms}
+    _add_benchmark(add, "objects", "objects of ScanNet rooms, average precision", pictures=False, **objects)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes", view=view)
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)

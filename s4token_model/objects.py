@@ -12,9 +12,15 @@ from s4token_model import words
 from s4token_model.kernels.group_statistics import group_boxes
 from s4token_model.kernels.rectangles import min_area_rectangles
 from s4token_model.kernels.sorting import sort_by_group
-from s4token_model.kernels.voxel_components import components, occupied_voxels
+from s4token_model.kernels.voxel_components import (
+    OccupiedVoxels,
+    components,
+    grids_beside_each_other,
+    occupied_voxels,
+)
 
 MIN_POINTS = 30  # of an object, by default
+MAX_OBJECTS = 1000  # of a cloud; the best ones are kept
 GAP_SPACINGS = 2.0  # the automatic gap, in spacings of the points of a class
 MAX_TABLE = 10_000_000  # pairs of a superpoint and a class that are numbered as in a table; more are sorted
 ALIGNED = 1e-3  # of a direction to an axis, which is then taken for it: less than the noise of a fitted direction
@@ -35,7 +41,7 @@ class ObjectConfig(NamedTuple):
 
 
 class Objects(NamedTuple):
-    """The N objects of a cloud of H points, best score first; boxes in the frame of the cloud."""
+    """The N <= MAX_OBJECTS objects of a cloud of H points, best score first; boxes in the frame of the cloud."""
 
     label: np.ndarray  # (N,) uint32
     score: np.ndarray  # (N,) float32, mean confidence of the points
@@ -79,14 +85,14 @@ def find_objects(
     if not np.isfinite(points.sum()):
         finite = np.isfinite(points).all(axis=1)
         chosen, points = chosen[finite], points[finite]
-    kinds = np.flatnonzero(np.bincount(labels[chosen], minlength=1))
-    kind = np.searchsorted(kinds, labels[chosen])
+    occurs = np.bincount(labels[chosen], minlength=1) > 0
+    kinds, kind = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[labels[chosen]]
     # Components, and those of them that are large enough, by score
     parts, count = _components(points, kind, None if superpoints is None else superpoints[chosen], config.gap)
     sizes = np.bincount(parts, minlength=count)
     score = np.bincount(parts, confidence[chosen], minlength=count) / np.maximum(sizes, 1)
     ranked = np.lexsort((-sizes, -score))
-    ranked = ranked[sizes[ranked] >= config.min_points]
+    ranked = ranked[sizes[ranked] >= config.min_points][:MAX_OBJECTS]
     number = np.full(count, -1, np.int32)
     number[ranked] = np.arange(len(ranked))
     of_point = np.full(len(xyz), -1, np.int32)
@@ -94,8 +100,29 @@ def find_objects(
     label = np.zeros(count, np.uint32)
     label[parts] = kinds[kind]
     kept = of_point[chosen] >= 0
-    boxes = _upright_boxes(points[kept], of_point[chosen][kept], len(ranked), np.asarray(up, np.float64))
+    boxes = upright_boxes(points[kept], of_point[chosen][kept], len(ranked), up)
     return Objects(label[ranked], score[ranked].astype(np.float32), sizes[ranked], *boxes, of_point)
+
+
+def upright_boxes(
+    points: np.ndarray, groups: np.ndarray, count: int, up: Sequence[float] = (0.0, 0.0, 1.0)
+) -> tuple[np.ndarray, ...]:
+    """Return center, size (N, 3) and rotation (N, 4) of the smallest upright box around each group, as in `Objects`.
+
+    points (n, 3) float64, finite; groups (n,) 0..count-1; up (3,).
+    """
+    turn = _from_z(np.asarray(up, np.float64))
+    local = points if turn[3] == 1 else points @ _matrix(turn)  # in a frame whose z is up
+    order, starts = sort_by_group(groups, count)
+    rectangles = min_area_rectangles(local, order, starts)
+    low, high = (corner[:, 2] for corner in group_boxes(local, groups, count))
+    center = np.column_stack([rectangles[:, :2], (low + high) / 2]) @ _matrix(turn).T
+    size = np.column_stack([rectangles[:, 2:4], high - low])
+    half = rectangles[:, 4] / 2
+    x, y, z, w = turn  # followed, from the right, by a turn about z
+    sine, cosine = np.sin(half), np.cos(half)
+    rotation = [x * cosine + y * sine, y * cosine - x * sine, w * sine + z * cosine, w * cosine - z * sine]
+    return center, size, np.stack(rotation, axis=1)
 
 
 def _components(
@@ -105,9 +132,10 @@ def _components(
     if not len(points):
         return np.zeros(0, np.int32), 0
     kinds = int(kind.max()) + 1
-    edges = np.full(kinds, gap) if gap else _spacings(points, kind, kinds) * GAP_SPACINGS
+    low, high = group_boxes(points, kind, kinds)
+    edges = np.full(kinds, gap) if gap else GAP_SPACINGS * _spacings(points, kind, low, high)
     groups, count = _pairs(superpoints, kind, kinds)
-    return components(_voxels(points, kind, edges), groups, count)
+    return components(_voxels(points, kind, low, edges), groups, count)
 
 
 def _pairs(superpoints: np.ndarray | None, kind: np.ndarray, kinds: int) -> tuple[np.ndarray, int]:
@@ -121,47 +149,25 @@ def _pairs(superpoints: np.ndarray | None, kind: np.ndarray, kinds: int) -> tupl
     return pair, len(distinct)
 
 
-def _spacings(points: np.ndarray, kind: np.ndarray, kinds: int) -> np.ndarray:
+def _spacings(points: np.ndarray, kind: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Spacing of the points (n, 3) of each kind, (kinds,): the root of the area per point, at the median point.
 
     Surfaces of spacing s have (e / s)^2 points in a voxel of edge e. The first guess of s, which is the edge, spreads
-    the points over the side of their box.
+    the points over the side of their box, from `low` to `high` (kinds, 3).
     """
-    sizes = np.bincount(kind, minlength=kinds)
-    low, high = group_boxes(points, kind, kinds)
+    sizes = np.bincount(kind)
     edges = np.linalg.norm(high - low, axis=1) / np.sqrt(sizes)
     edges = np.maximum(edges, 1e-9 * max(np.abs(low).max(), np.abs(high).max(), 1e-300))  # of points at one position
-    voxel = _voxels(points, kind, edges).voxel
-    order, starts = sort_by_group(kind, kinds)
+    voxel = _voxels(points, kind, low, edges).voxel
+    order, starts = sort_by_group(kind, len(edges))
     around = np.bincount(voxel)[voxel][order]
     middle = [np.median(around[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
     return edges / np.sqrt(middle)
 
 
-def _voxels(points: np.ndarray, kind: np.ndarray, edges: np.ndarray):
-    """The occupied voxels of points (n, 3); each kind has a grid of its own, of edge edges[kind], beside the others."""
-    low, high = group_boxes(points, kind, len(edges))
-    width = np.ceil(((high - low) / edges[:, None]).max()) + 3
-    side = int(np.ceil(len(edges) ** (1 / 3)))
-    column = np.stack(np.unravel_index(np.arange(len(edges)), (side,) * 3), axis=1)
-    cells = (points - low[kind]) / edges[kind][:, None] + (column * width)[kind]
-    return occupied_voxels(cells, np.zeros(3), 1.0)
-
-
-def _upright_boxes(points: np.ndarray, groups: np.ndarray, count: int, up: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Center (N, 3), size (N, 3) and rotation (N, 4) of the box of minimum volume around each group that is upright."""
-    turn = _from_z(up)
-    local = points @ _matrix(turn)  # in a frame whose z is up
-    order, starts = sort_by_group(groups, count)
-    rectangles = min_area_rectangles(local, order, starts)
-    low, high = (corner[:, 2] for corner in group_boxes(local, groups, count))
-    center = np.column_stack([rectangles[:, :2], (low + high) / 2]) @ _matrix(turn).T
-    size = np.column_stack([rectangles[:, 2:4], high - low])
-    half = rectangles[:, 4] / 2
-    x, y, z, w = turn  # followed, from the right, by a turn about z
-    sine, cosine = np.sin(half), np.cos(half)
-    rotation = [x * cosine + y * sine, y * cosine - x * sine, w * sine + z * cosine, w * cosine - z * sine]
-    return center, size, np.stack(rotation, axis=1)
+def _voxels(points: np.ndarray, kind: np.ndarray, low: np.ndarray, edges: np.ndarray) -> OccupiedVoxels:
+    """The occupied voxels of points (n, 3), of edge edges[kind], from the lower corners low[kind]; one grid per kind."""
+    return occupied_voxels(grids_beside_each_other(points, kind, low, edges), np.zeros(3), 1.0)
 
 
 def _from_z(up: np.ndarray) -> np.ndarray:

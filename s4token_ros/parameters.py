@@ -15,6 +15,7 @@ from rclpy.exceptions import ParameterException
 from s4token_model.config import Config, option, options, replace
 from s4token_model.vocabulary import check_labels_have_effect
 from s4token_ros import topic_names
+from s4token_ros.output_config import RELIABILITIES, OutputConfig
 
 # The model's config is the default of all pipeline parameters; some belong to its weights
 READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
@@ -26,7 +27,6 @@ PREFIXES_WITHOUT_MODEL = (
     "output.", "temporal.", "services.", "diagnostics.", "warm_up",
 )  # fmt: skip
 MAX_WEIGHT = 1000
-RELIABILITIES = ("reliable", "best_effort")
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,6 @@ class InputConfig:
         "frame whose z points up, e.g. base_link or map; where tf2 knows it, clouds are turned to it before they are "
         "labeled, and input.up does not matter; empty: off",
     )
-
-
-@dataclass(frozen=True)
-class OutputConfig:
-    """What is published; an output without subscribers costs nothing."""
-
-    labeled: bool = option(True, "publish the labeled cloud on ~/labeled")
-    classes: bool = option(True, "publish a summary per class on ~/classes")
-    similarity: bool = option(True, "publish similarities to the texts of the last query on ~/similarity")
-    class_topics: int = option(64, "maximum number of topics ~/class/<name>; 0 for none", 0, 1000)
-    reliability: str = option("reliable", "reliability offered on the cloud topics", choices=RELIABILITIES)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from std_msgs.msg import Header
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
 from s4token_ros import cloud_messages, summaries, topic_names
-from s4token_ros.parameters import OutputConfig
+from s4token_ros.object_outputs import ObjectOutputs
+from s4token_ros.output_config import OutputConfig
 from s4token_ros.qos import LATCHED, cloud_qos
 
 
@@ -30,6 +31,7 @@ class Publishers:
         self._labeled = self._publisher(PointCloud2, "labeled") if config.labeled else None
         self._classes = self._publisher(SceneClasses, "classes") if config.classes else None
         self._similarity = self._publisher(PointCloud2, "similarity") if config.similarity else None
+        self._objects = ObjectOutputs(node, config, self._qos)
         self._class_publishers: dict[str, tuple[int, Any]] = {}  # topic token -> (label, publisher)
         self._destroying = threading.Lock()  # `wanted` must not ask a publisher that is being destroyed
 
@@ -40,7 +42,8 @@ class Publishers:
         """Return whether any output that needs a labeled cloud has a subscriber."""
         with self._destroying:
             per_class = (publisher for _, publisher in self._class_publishers.values())
-            return any(map(_has_subscribers, (self._labeled, self._classes, self._similarity, *per_class)))
+            outputs = (self._labeled, self._classes, self._similarity, *per_class)
+            return any(map(_has_subscribers, outputs)) or self._objects.wanted()
 
     def similarity_wanted(self) -> bool:
         """Return whether ~/similarity has a subscriber."""
@@ -79,8 +82,11 @@ class Publishers:
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 
-    def publish(self, cloud: cloud_messages.Cloud, segmentation) -> float:
-        """Publish a labeled cloud on every output that has subscribers; return the time taken [ms]."""
+    def publish(self, cloud: cloud_messages.Cloud, segmentation, topic: str = "", tracker: Any = None) -> float:
+        """Publish a labeled cloud of `topic` on every output that has subscribers; return the time taken [ms].
+
+        `tracker`, TemporalLabels or None, gives objects ids that stay the same over time.
+        """
         start = time.perf_counter()
         classes = [(label, out) for label, out in self._class_publishers.values() if _has_subscribers(out)]
         if _has_subscribers(self._labeled) or classes:
@@ -92,6 +98,7 @@ class Publishers:
                 publisher.publish(cloud_messages.class_cloud(cloud, points, label))
         if _has_subscribers(self._classes):
             self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation))
+        self._objects.publish(cloud, segmentation, topic, tracker)
         return (time.perf_counter() - start) * 1e3
 
     def publish_similarity(self, cloud: cloud_messages.Cloud, texts: Sequence[str], scores) -> None:
@@ -107,6 +114,7 @@ class Publishers:
                 if publisher is not None:
                     self._node.destroy_publisher(publisher)
             self._labeled = self._classes = self._similarity = None
+            self._objects.destroy()
 
 
 def _has_subscribers(publisher: Any) -> bool:

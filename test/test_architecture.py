@@ -18,7 +18,8 @@ PACKAGES = ("s4token_model", "s4token_ros")
 # the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics", "atomic", "bounded_files")
 WORDS = ("words", "word_files", "word_lists", "word_checks")
-MODEL = (*BASE, *WORDS, "kernels", "pipeline", "vocabulary", "stored_config", "checkpoint", "segmenter", "io")
+STORED = ("vocabulary", "stored_config", "checkpoint")
+MODEL = (*BASE, *WORDS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
 OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "encoded_cloud": ("constants", "pipeline", "vocabulary"),
     "segmenter": (*BASE, "kernels", "pipeline", "vocabulary", "checkpoint", "windowed_encoder", "encoded_cloud"),
     "io": (*BASE, "kernels", "pipeline", "segmenter"),
+    "objects": ("kernels", "words"),
     "datasets": ("constants", "io", "pipeline.preprocess"),
     "pictures": ("constants", "palette", "kernels.kernel_cache"),
     "procedural": ("constants",),
@@ -68,6 +70,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "vocabulary",
         "checkpoint",
         "segmenter",
+        "objects",
         "io",
         "kernels.parallel",
         "kernels.group_statistics",

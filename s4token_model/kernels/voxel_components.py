@@ -139,6 +139,27 @@ def occupied_voxels(xyz, center, size):
 
 
 @njit(**FAST)
+def grids_beside_each_other(xyz, groups, corners, edges):
+    """Return (H, 3) float64, the points (H, 3) in grids of edge 1, one for each group, that do not touch.
+
+    corners (G, 3) are the lower ones of the boxes of the groups (H,), and edges (G,) those of their voxels.
+    """
+    out, width = np.empty((len(groups), 3)), 0.0
+    for i in range(len(groups)):
+        g = groups[i]
+        for a in range(3):
+            out[i, a] = (xyz[i, a] - corners[g, a]) / edges[g]
+            width = max(width, out[i, a])
+    width, side = np.ceil(width) + 3, np.int64(np.ceil(len(edges) ** (1 / 3)))
+    for i in range(len(groups)):
+        g = groups[i]
+        out[i, 0] += width * (g % side)
+        out[i, 1] += width * (g // side % side)
+        out[i, 2] += width * (g // side // side)
+    return out
+
+
+@njit(**FAST)
 def count_filled(xyz, center, size, min_points):
     """Return the number of voxels of edge `size` that hold at least `min_points` points of a cloud (H, 3)."""
     voxels = occupied_voxels(xyz, center, size)
