@@ -73,7 +73,7 @@ def _load(root: str | Path, name: str, segmenter: Any, words: Any) -> _Room:
 def _add(tally: dict, semantics: str, room: _Room) -> None:
     """Add scores and hits of the objects of one room, per kind of overlap, threshold and class."""
     labels, confidence = room.labels[semantics]
-    objects = find_objects(room.room.xyz, labels, confidence, room.superpoints, THINGS)
+    objects = find_objects(room.room.xyz, labels, confidence, None, THINGS)
     void = np.bincount(
         objects.of_point[objects.of_point >= 0],
         room.room.label[objects.of_point >= 0] == constants.UNLABELED,

@@ -46,12 +46,13 @@ def _outer(xy, members):
         nx[d], ny[d] = corner[d - 1, 1] - corner[d, 1], corner[d, 0] - corner[d - 1, 0]
         offset[d] = nx[d] * corner[d, 0] + ny[d] * corner[d, 1] if nx[d] != 0 or ny[d] != 0 else -1.0
     kept, count = np.empty((len(members), 2)), 0
+    single = (nx == 0).all() and (ny == 0).all()  # the sample is at one position
     for i in range(len(members)):
         x, y = np.float64(xy[members[i], 0]), np.float64(xy[members[i], 1])
         outside = 0
         for d in range(DIRECTIONS):
             outside += nx[d] * x + ny[d] * y <= offset[d]
-        if outside:
+        if outside or single:
             kept[count, 0], kept[count, 1] = x, y
             count += 1
     return kept[:count]
