@@ -22,7 +22,6 @@ from s4token_model.kernels.voxel_components import (
 MIN_POINTS = 30  # of an object, by default
 MAX_OBJECTS = 1000  # of a cloud; the best ones are kept
 GAP_SPACINGS = 2.0  # the automatic gap, in spacings of the points of a class
-MAX_TABLE = 10_000_000  # pairs of a superpoint and a class that are numbered as in a table; more are sorted
 ALIGNED = 1e-3  # of a direction to an axis, which is then taken for it: less than the noise of a fitted direction
 # Names, or last words of names, of what surrounds the objects of a scene and does not come in pieces.
 STUFF = frozenset(
@@ -63,7 +62,6 @@ def find_objects(
     xyz: np.ndarray,
     labels: np.ndarray,
     confidence: np.ndarray,
-    superpoints: np.ndarray | None,
     things: Sequence[bool],
     config: ObjectConfig = ObjectConfig(),  # noqa: B008 - a tuple cannot change
     up: Sequence[float] = (0.0, 0.0, 1.0),
@@ -74,7 +72,6 @@ def find_objects(
         xyz: (H, 3) in any unit.
         labels: (H,) indices into the class names; others, such as 65535, are no object's.
         confidence: (H,) float32.
-        superpoints: (H,) ids, whose points of one class always belong together; or None.
         things: (C,) whether a class has objects, see `is_thing`.
         up: (3,) unit vector; boxes stand upright along it.
     """
@@ -88,7 +85,7 @@ def find_objects(
     occurs = np.bincount(labels[chosen], minlength=1) > 0
     kinds, kind = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[labels[chosen]]
     # Components, and those of them that are large enough, by score
-    parts, count = _components(points, kind, None if superpoints is None else superpoints[chosen], config.gap)
+    parts, count = _components(points, kind, config.gap)
     sizes = np.bincount(parts, minlength=count)
     score = np.bincount(parts, confidence[chosen], minlength=count) / np.maximum(sizes, 1)
     ranked = np.lexsort((-sizes, -score))
@@ -125,28 +122,21 @@ def upright_boxes(
     return center, size, np.stack(rotation, axis=1)
 
 
-def _components(
-    points: np.ndarray, kind: np.ndarray, superpoints: np.ndarray | None, gap: float
-) -> tuple[np.ndarray, int]:
+def corners(objects: Objects) -> np.ndarray:
+    """Return (N, 8, 3), the corners of the boxes; bit 4, 2 and 1 of a corner's index: at the end of x, y and z."""
+    signs = np.array([[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
+    turns = np.array([_matrix(quaternion) for quaternion in objects.rotation]).reshape(-1, 3, 3)
+    return objects.center[:, None] + np.einsum("nij,nkj->nki", turns, signs * objects.size[:, None])
+
+
+def _components(points: np.ndarray, kind: np.ndarray, gap: float) -> tuple[np.ndarray, int]:
     """Number the components 0, 1, ... of points (n, 3) of kinds (n,): returns (n,) int32 and how many there are."""
     if not len(points):
         return np.zeros(0, np.int32), 0
     kinds = int(kind.max()) + 1
     low, high = group_boxes(points, kind, kinds)
     edges = np.full(kinds, gap) if gap else GAP_SPACINGS * _spacings(points, kind, low, high)
-    groups, count = _pairs(superpoints, kind, kinds)
-    return components(_voxels(points, kind, low, edges), groups, count)
-
-
-def _pairs(superpoints: np.ndarray | None, kind: np.ndarray, kinds: int) -> tuple[np.ndarray, int]:
-    """Number the pairs of superpoint and kind of each point: (n,) int64, -1 without superpoints; an upper bound."""
-    if superpoints is None:
-        return np.full(len(kind), -1, np.int64), 0
-    pair = superpoints.astype(np.int64) * kinds + kind
-    if (count := int(pair.max()) + 1) <= MAX_TABLE:
-        return pair, count
-    distinct, pair = np.unique(pair, return_inverse=True)
-    return pair, len(distinct)
+    return components(_voxels(points, kind, low, edges))
 
 
 def _spacings(points: np.ndarray, kind: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ def find(cloud: Cloud, segmentation: Any, config: ObjectConfig, tracker: Any) ->
     """Find the objects of a labeled cloud; `tracker`, TemporalLabels or None, gives them ids that stay."""
     s, up = segmentation, segmentation.encoding.up(cloud.xyz)
     things = _things(tuple(s.vocabulary.names))
-    objects = find_objects(cloud.xyz, s.labels, s.confidence, s.superpoints, things, config, up)
+    objects = find_objects(cloud.xyz, s.labels, s.confidence, things, config, up)
     found = Found(cloud.header, s.vocabulary, objects, np.arange(len(objects.label)), False, up)
     ids = tracker.object_ids(found.names(), objects.center, objects.size) if tracker else None
     return found if ids is None else found._replace(ids=ids, tracked=True)

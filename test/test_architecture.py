@@ -56,10 +56,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "evaluation": (*MODEL, "command_line", "jobs", "datasets", "pictures", "training"),
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
-    "label_folder": (*MODEL, "command_line", "jobs"),
-    "label_command": (*MODEL, "command_line", "label_folder"),
-    "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command"),
-    "cli": (*OFFLINE, *GENERATOR, "label_command", "explore", "benchmark", "experiments"),
+STORED = ("vocabulary", "stored_config", "checkpoint")
+MODEL = (*BASE, *WORDS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
+OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
     "s4token_ros": (
         "command_line",
         "constants",

@@ -32,9 +32,9 @@ def scene():
     return np.concatenate(parts).astype(np.float32), np.repeat([0, 1, 1, 2], sizes).astype(np.uint32), sizes
 
 
-def found_in(xyz, labels, things=(False, True, True), superpoints=None, **more):
+def found_in(xyz, labels, things=(False, True, True), **more):
     confidence = np.where(labels == 1, 0.5, 0.8).astype(np.float32)
-    return find_objects(xyz, labels, confidence, superpoints, things, **more)
+    return find_objects(xyz, labels, confidence, things, **more)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,6 @@ def test_a_sparse_class_has_a_wider_gap_than_a_dense_one():
     xyz, labels, _ = scene()
     kept = (labels != 2) | (np.arange(len(labels)) % 40 == 0)
     assert sorted(found_in(xyz[kept], labels[kept]).label.tolist()) == [1, 1, 2]
-
-
-def test_points_of_one_superpoint_and_class_belong_together():
-    xyz, labels, _ = scene()
-    superpoints = labels.copy()  # both chairs are one, and the table another
-    assert found_in(xyz, labels, superpoints=superpoints).label.tolist() == [2, 1]
-    superpoints[:] = 7  # one superpoint does not join classes
-    assert found_in(xyz, labels, superpoints=superpoints).label.tolist() == [2, 1]
 
 
 def test_small_parts_unlabeled_points_and_points_that_are_not_finite_are_no_objects():

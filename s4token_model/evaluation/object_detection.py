@@ -19,16 +19,16 @@ from s4token_model.objects import Objects, find_objects, is_thing, upright_boxes
 THINGS = [is_thing(name) for name in scannet.NAMES]  # all of ScanNet20 but wall and floor
 THRESHOLDS = (0.25, 0.5)
 SEMANTICS, KINDS = ("true", "predicted"), ("points", "boxes")
+MIN_SIDE = 0.01  # of a box [m]; flat boxes have no volume to compare
 MAX_VOID = 0.5  # a prediction with a larger fraction of points that nobody annotated is neither right nor wrong
 
 
 class _Room(NamedTuple):
-    """A room of H points with its true objects and the superpoints and labels of the model."""
+    """A room of H points with its true objects and its true and predicted labels."""
 
     room: scannet.Room
     true: np.ndarray  # (H,) int64, the true object of each point, numbered from 0; -1 for none
     kind: np.ndarray  # (G,) class of each
-    superpoints: np.ndarray  # (H,) uint32
     labels: dict[str, tuple[np.ndarray, np.ndarray]]  # of SEMANTICS: labels and confidence (H,)
 
 
@@ -66,14 +66,17 @@ def _load(root: str | Path, name: str, segmenter: Any, words: Any) -> _Room:
     true = np.full(len(instances), -1, np.int64)
     true[thing] = number
     predicted = segmenter.label(segmenter.encode(room.xyz, room.rgb), words)
-    labels = {"true": (room.label, np.ones(len(true), np.float32)), "predicted": (predicted.labels, predicted.confidence)}
-    return _Room(room, true, room.label[thing][first].astype(np.int64), predicted.superpoints, labels)
+    labels = {
+        "true": (room.label, np.ones(len(true), np.float32)),
+        "predicted": (predicted.labels, predicted.confidence),
+    }
+    return _Room(room, true, room.label[thing][first].astype(np.int64), labels)
 
 
 def _add(tally: dict, semantics: str, room: _Room) -> None:
     """Add scores and hits of the objects of one room, per kind of overlap, threshold and class."""
     labels, confidence = room.labels[semantics]
-    objects = find_objects(room.room.xyz, labels, confidence, None, THINGS)
+    objects = find_objects(room.room.xyz, labels, confidence, THINGS)
     void = np.bincount(
         objects.of_point[objects.of_point >= 0],
         room.room.label[objects.of_point >= 0] == constants.UNLABELED,
@@ -94,15 +97,18 @@ def _add(tally: dict, semantics: str, room: _Room) -> None:
 
 
 def _boxes(objects: Objects) -> Boxes:
-    return Boxes(objects.center, objects.size, 2 * np.arctan2(objects.rotation[:, 2], objects.rotation[:, 3]))
+    return _upright(objects.center, objects.size, objects.rotation)
 
 
 def _true_boxes(room: _Room) -> Boxes:
     """The upright boxes of the true objects."""
     known = room.true >= 0
     points = room.room.xyz[known].astype(np.float64)
-    center, size, rotation = upright_boxes(points, room.true[known], len(room.kind))
-    return Boxes(center, size, 2 * np.arctan2(rotation[:, 2], rotation[:, 3]))
+    return _upright(*upright_boxes(points, room.true[known], len(room.kind)))
+
+
+def _upright(center: np.ndarray, size: np.ndarray, rotation: np.ndarray) -> Boxes:
+    return Boxes(center, np.maximum(size, MIN_SIDE), 2 * np.arctan2(rotation[:, 2], rotation[:, 3]))
 
 
 def _figures(tally: dict, semantics: str, true_counts: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -113,7 +119,9 @@ def _figures(tally: dict, semantics: str, true_counts: np.ndarray) -> dict[str, 
         for threshold in THRESHOLDS:
             found = {}
             for label in np.flatnonzero(true_counts).tolist():
-                score, hit = (np.concatenate(part) for part in zip(*tally[semantics, kind, threshold, label], strict=True))
+                score, hit = (
+                    np.concatenate(part) for part in zip(*tally[semantics, kind, threshold, label], strict=True)
+                )
                 found[scannet.NAMES[label]] = average_precision(score, hit, int(true_counts[label]))
             key = f"ap{100 * threshold:.0f}"
             out[kind] |= {key: float(np.mean([*found.values()])) if found else None, f"{key}_of_class": found}

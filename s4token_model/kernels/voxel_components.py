@@ -61,17 +61,9 @@ def component_sizes(voxels):
 
 
 @njit(**FAST)
-def components(voxels, groups, count):
-    """Return (H,) int32, the connected component 0, 1, ... of each point, and how many there are.
-
-    Voxels that touch are connected, and so are the points of one of the groups (H,), 0..count-1; -1 is no group.
-    """
-    parent, first = _touching(voxels), np.full(count, -1, np.int32)
-    for i in range(len(groups)):
-        if groups[i] >= 0 and first[groups[i]] < 0:
-            first[groups[i]] = voxels.voxel[i]
-        elif groups[i] >= 0:
-            join(parent, first[groups[i]], voxels.voxel[i])
+def components(voxels):
+    """Return (H,) int32, the connected component 0, 1, ... of each point, and how many there are."""
+    parent = _touching(voxels)
     labels, found = np.empty(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
     total = roots_to_labels(parent, 0, len(parent), labels)
     for i in range(len(found)):
