@@ -156,7 +156,7 @@ def _spacings(points: np.ndarray, kind: np.ndarray, low: np.ndarray, high: np.nd
 
 
 def _voxels(points: np.ndarray, kind: np.ndarray, low: np.ndarray, edges: np.ndarray) -> OccupiedVoxels:
-    """The occupied voxels of points (n, 3), of edge edges[kind], from the lower corners low[kind]; one grid per kind."""
+    """The occupied voxels of points (n, 3), in a grid per kind: of edge edges[kind], from the corner low[kind] on."""
     return occupied_voxels(grids_beside_each_other(points, kind, low, edges), np.zeros(3), 1.0)
 
 

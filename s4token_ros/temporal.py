@@ -83,7 +83,7 @@ class TemporalLabels:
         return Segmentation(labels, confidence, frame.encoded.superpoints, vocabulary, frame.encoded, stages_ms)
 
     def object_ids(self, names: Sequence[str], center: np.ndarray, size: np.ndarray) -> np.ndarray | None:
-        """Return stable ids (N,) of objects of the newest cloud, by class names, centers and sizes (N, 3) of their boxes.
+        """Return stable ids (N,) of objects of the newest cloud: class names, centers and sizes (N, 3) of their boxes.
 
         None if the pose of the cloud is unknown.
         """
