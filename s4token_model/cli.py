@@ -139,7 +139,7 @@ def _add_evaluate(commands: Any) -> None:
     command = _command(commands, "evaluate", evaluate, "measure a model on a benchmark", details)
     add = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
     # Options that several benchmarks take
-    split = {"help": "train or test (default: test)"}
+    split, scans = {"help": "train or test (default: test)"}, {"help": "train or val (default: all)"}
     parts_split = {"help": "train, val or test (default: test)"}
     projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
     method = {"choices": ["s4token", "projection"], "help": projection}
@@ -153,9 +153,8 @@ def _add_evaluate(commands: Any) -> None:
     view = {"choices": ["sweep", "image64", "image32"], "help": images}
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     topic = {"help": "the PointCloud2 topic, if the bag has several"}
-    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
-    objects = {"split": {"help": "train or val (default: all)"}, "rooms": rooms}
-    _add_benchmark(add, "objects", "objects of ScanNet rooms, average precision", pictures=False, **objects)
+    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split=scans, rooms=rooms)
+    _add_benchmark(add, "objects", "objects of ScanNet rooms", pictures=False, split=scans, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes", view=view)
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)

@@ -88,16 +88,14 @@ def find_objects(
     parts, count = _components(points, kind, config.gap)
     sizes = np.bincount(parts, minlength=count)
     score = np.bincount(parts, confidence[chosen], minlength=count) / np.maximum(sizes, 1)
-    ranked = np.lexsort((-sizes, -score))
-    ranked = ranked[sizes[ranked] >= config.min_points][:MAX_OBJECTS]
-    number = np.full(count, -1, np.int32)
-    number[ranked] = np.arange(len(ranked))
-    of_point = np.full(len(xyz), -1, np.int32)
-    of_point[chosen] = number[parts]
-    label = np.zeros(count, np.uint32)
-    label[parts] = kinds[kind]
-    kept = of_point[chosen] >= 0
-    boxes = upright_boxes(points[kept], of_point[chosen][kept], len(ranked), up)
+    large = np.flatnonzero(sizes >= config.min_points)
+    ranked = large[np.lexsort((-sizes[large], -score[large]))][:MAX_OBJECTS]
+    number, label = np.full(count, -1, np.int32), np.zeros(count, np.uint32)
+    number[ranked], label[parts] = np.arange(len(ranked)), kinds[kind]
+    of_chosen, of_point = number[parts], np.full(len(xyz), -1, np.int32)
+    of_point[chosen] = of_chosen
+    kept = of_chosen >= 0
+    boxes = upright_boxes(points[kept], of_chosen[kept], len(ranked), up)
     return Objects(label[ranked], score[ranked].astype(np.float32), sizes[ranked], *boxes, of_point)
 
 
