@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s4token_model.config import Config
-from s4token_model.experiments import object_pretraining, procedural_objects, part_training, rooms
+from s4token_model.experiments import object_pretraining, part_training, procedural_objects, rooms
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.tokenizer_variants import RAW_OCTAVES, TABLE_1

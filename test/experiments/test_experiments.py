@@ -21,9 +21,9 @@ from s4token_model.training.batches import subsample_points
 results = pytest.importorskip("s4token_model.experiments.__main__", reason="procedural scenes missing")
 from s4token_model.experiments import (  # noqa: E402
     object_pretraining,
-    objects,
     paper_tables,
     part_training,
+    procedural_objects,
     results_document,
     rooms,
     runs,
@@ -209,16 +209,16 @@ def test_things_are_cut_out_of_rooms():
     rng = np.random.default_rng(0)
     xyz, instance = rng.random((1300, 3)), np.repeat([4, 7, 9, 11], [300, 300, 100, 600])
     names = np.array(["chair"] * 299 + ["floor"] + ["wall"] * 300 + ["sofa"] * 100 + ["bed"] * 600)
-    found = list(objects.cut(xyz, instance, names, 512))
+    found = list(procedural_objects.cut(xyz, instance, names, 512))
     assert [teacher_clip.TAUGHT[s.category] for s in found] == ["chair", "bed"] and [len(s.xyz) for s in found] == [
         300,
         512,
     ]
     assert set(map(tuple, found[1].xyz)) <= set(map(tuple, xyz[700:].astype(np.float32)))
     with pytest.raises(ValueError, match="1300 points, but 4 instance ids"):
-        list(objects.cut(xyz, instance[:4], names, 512))
+        list(procedural_objects.cut(xyz, instance[:4], names, 512))
     assert all(
-        len(s.xyz) >= objects.MIN_POINTS
+        len(s.xyz) >= procedural_objects.MIN_POINTS
         for s in procedural_objects.from_procedural_rooms(dataclasses.replace(TINY, points=300))
     )
 
