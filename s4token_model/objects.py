@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model import words
-from s4token_model.kernels.group_statistics import group_boxes
-from s4token_model.kernels.rectangles import min_area_rectangles
+from s4token_model.kernels.group_statistics import GroupPoints, points_of_groups
+from s4token_model.kernels.min_area_boxes import min_area_boxes
 from s4token_model.kernels.sorting import sort_by_group
 from s4token_model.kernels.voxel_components import (
     OccupiedVoxels,
@@ -22,6 +22,7 @@ from s4token_model.kernels.voxel_components import (
 MIN_POINTS = 30  # of an object, by default
 MAX_OBJECTS = 1000  # of a cloud; the best ones are kept
 GAP_SPACINGS = 2.0  # the automatic gap, in spacings of the points of a class
+SAMPLED = 2000  # points of a class that its spacing is measured at, or up to twice as many
 ALIGNED = 1e-3  # of a direction to an axis, which is then taken for it: less than the noise of a fitted direction
 # Names, or last words of names, of what surrounds the objects of a scene and does not come in pieces.
 STUFF = frozenset(
@@ -75,27 +76,25 @@ def find_objects(
         things: (C,) whether a class has objects, see `is_thing`.
         up: (3,) unit vector; boxes stand upright along it.
     """
-    # The points of things; classes are numbered among those that occur
-    is_object = np.append(np.asarray(things, bool), False)
-    chosen = np.flatnonzero(is_object[np.minimum(labels, len(is_object) - 1)])
-    points = xyz[chosen].astype(np.float64)
-    if not np.isfinite(points.sum()):
-        finite = np.isfinite(points).all(axis=1)
-        chosen, points = chosen[finite], points[finite]
-    occurs = np.bincount(labels[chosen], minlength=1) > 0
-    kinds, kind = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[labels[chosen]]
+    # The points of things, whose classes are numbered among those that occur
+    occurs = np.bincount(np.minimum(labels, len(things)), minlength=len(things))[: len(things)] > 0
+    kinds = np.flatnonzero(occurs & np.asarray(things, bool))
+    kind_of_label = np.full(len(things), -1, np.int32)
+    kind_of_label[kinds] = np.arange(len(kinds))
+    chosen = points_of_groups(xyz, labels, kind_of_label, len(kinds))
     # Components, and those of them that are large enough, by score
-    parts, count = _components(points, kind, config.gap)
+    parts, count = _components(chosen, config.gap)
     sizes = np.bincount(parts, minlength=count)
-    score = np.bincount(parts, confidence[chosen], minlength=count) / np.maximum(sizes, 1)
+    score = np.bincount(parts, confidence[chosen.index], minlength=count) / np.maximum(sizes, 1)
     large = np.flatnonzero(sizes >= config.min_points)
     ranked = large[np.lexsort((-sizes[large], -score[large]))][:MAX_OBJECTS]
-    number, label = np.full(count, -1, np.int32), np.zeros(count, np.uint32)
-    number[ranked], label[parts] = np.arange(len(ranked)), kinds[kind]
-    of_chosen, of_point = number[parts], np.full(len(xyz), -1, np.int32)
-    of_point[chosen] = of_chosen
-    kept = of_chosen >= 0
-    boxes = upright_boxes(points[kept], of_chosen[kept], len(ranked), up)
+    number, label = np.full(count, len(ranked), np.int32), np.zeros(count, np.uint32)
+    number[ranked], label[parts] = np.arange(len(ranked)), kinds[chosen.group]
+    # Boxes; the last group is what is no object
+    group = number[parts]
+    of_point = np.full(len(xyz), -1, np.int32)
+    of_point[chosen.index] = np.where(group < len(ranked), group, -1)
+    boxes = (values[:-1] for values in upright_boxes(chosen.xyz, group, len(ranked) + 1, up))
     return Objects(label[ranked], score[ranked].astype(np.float32), sizes[ranked], *boxes, of_point)
 
 
@@ -109,11 +108,10 @@ def upright_boxes(
     turn = _from_z(np.asarray(up, np.float64))
     local = points if turn[3] == 1 else points @ _matrix(turn)  # in a frame whose z is up
     order, starts = sort_by_group(groups, count)
-    rectangles = min_area_rectangles(local, order, starts)
-    low, high = (corner[:, 2] for corner in group_boxes(local, groups, count))
-    center = np.column_stack([rectangles[:, :2], (low + high) / 2]) @ _matrix(turn).T
-    size = np.column_stack([rectangles[:, 2:4], high - low])
-    half = rectangles[:, 4] / 2
+    boxes = min_area_boxes(local, order, starts)
+    center = np.column_stack([boxes[:, :2], boxes[:, 5:].mean(axis=1)]) @ _matrix(turn).T
+    size = np.column_stack([boxes[:, 2:4], boxes[:, 6] - boxes[:, 5]])
+    half = boxes[:, 4] / 2
     x, y, z, w = turn  # followed, from the right, by a turn about z
     sine, cosine = np.sin(half), np.cos(half)
     rotation = [x * cosine + y * sine, y * cosine - x * sine, w * sine + z * cosine, w * cosine - z * sine]
@@ -127,35 +125,38 @@ def corners(objects: Objects) -> np.ndarray:
     return objects.center[:, None] + np.einsum("nij,nkj->nki", turns, signs * objects.size[:, None])
 
 
-def _components(points: np.ndarray, kind: np.ndarray, gap: float) -> tuple[np.ndarray, int]:
-    """Number the components 0, 1, ... of points (n, 3) of kinds (n,): returns (n,) int32 and how many there are."""
-    if not len(points):
+def _components(chosen: GroupPoints, gap: float) -> tuple[np.ndarray, int]:
+    """Number the components 0, 1, ... of the points of each group: returns (n,) int32 and how many there are."""
+    if not len(chosen.index):
         return np.zeros(0, np.int32), 0
-    kinds = int(kind.max()) + 1
-    low, high = group_boxes(points, kind, kinds)
-    edges = np.full(kinds, gap) if gap else GAP_SPACINGS * _spacings(points, kind, low, high)
-    return components(_voxels(points, kind, low, edges))
+    edges = np.full(len(chosen.low), gap) if gap else GAP_SPACINGS * _spacings(chosen)
+    return components(_voxels(chosen, edges))
 
 
-def _spacings(points: np.ndarray, kind: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Spacing of the points (n, 3) of each kind, (kinds,): the root of the area per point, at the median point.
+def _spacings(chosen: GroupPoints) -> np.ndarray:
+    """Spacing of the points of each group, (G,): the root of the area per point, at the median point; 1 without points.
 
     Surfaces of spacing s have (e / s)^2 points in a voxel of edge e. The first guess of s, which is the edge, spreads
-    the points over the side of their box, from `low` to `high` (kinds, 3).
+    the points over the side of their box. Groups of many points are represented by every k-th.
     """
-    sizes = np.bincount(kind)
-    edges = np.linalg.norm(high - low, axis=1) / np.sqrt(sizes)
-    edges = np.maximum(edges, 1e-9 * max(np.abs(low).max(), np.abs(high).max(), 1e-300))  # of points at one position
-    voxel = _voxels(points, kind, low, edges).voxel
-    order, starts = sort_by_group(kind, len(edges))
-    around = np.bincount(voxel)[voxel][order]
-    middle = [np.median(around[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    return edges / np.sqrt(middle)
+    order, starts = sort_by_group(chosen.group, len(chosen.low))
+    sizes = np.diff(starts)
+    steps = np.maximum(sizes // SAMPLED, 1)
+    rows = [order[a:b:step] for a, b, step in zip(starts[:-1], starts[1:], steps, strict=True)]
+    sample = chosen._replace(xyz=chosen.xyz[np.concatenate(rows)], group=chosen.group[np.concatenate(rows)])
+    counts = np.array([len(row) for row in rows])
+    corner = max(np.abs(chosen.low).max(initial=0, where=sizes[:, None] > 0), 1e-300)
+    side = np.where(sizes > 0, np.linalg.norm(np.subtract(chosen.high, chosen.low), axis=1), 1.0)
+    edges = np.maximum(side / np.sqrt(np.maximum(counts, 1)), 1e-9 * corner)  # 0 for points at one position
+    voxel = _voxels(sample, edges).voxel
+    around = np.split(np.bincount(voxel)[voxel], np.cumsum(counts)[:-1])
+    middle = np.array([np.median(part) if len(part) else 1.0 for part in around])
+    return edges / np.sqrt(middle * np.maximum(sizes, 1) / np.maximum(counts, 1))
 
 
-def _voxels(points: np.ndarray, kind: np.ndarray, low: np.ndarray, edges: np.ndarray) -> OccupiedVoxels:
-    """The occupied voxels of points (n, 3), in a grid per kind: of edge edges[kind], from the corner low[kind] on."""
-    return occupied_voxels(grids_beside_each_other(points, kind, low, edges), np.zeros(3), 1.0)
+def _voxels(points: GroupPoints, edges: np.ndarray) -> OccupiedVoxels:
+    """The occupied voxels of points of groups, which have grids of their own, of the edges (G,)."""
+    return occupied_voxels(grids_beside_each_other(points.xyz, points.group, points.low, edges), np.zeros(3), 1.0)
 
 
 def _from_z(up: np.ndarray) -> np.ndarray:

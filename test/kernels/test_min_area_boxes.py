@@ -1,4 +1,4 @@
-"""Rectangles of minimum area against a search over the edges of scipy's convex hull."""
+"""Boxes of minimum volume against a search over the edges of scipy's convex hull."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from s4token_model.kernels.rectangles import min_area_rectangles
+from s4token_model.kernels.min_area_boxes import min_area_boxes
 
 
 def smallest(points: np.ndarray) -> float:
@@ -20,8 +20,13 @@ def smallest(points: np.ndarray) -> float:
 
 
 def rectangles(points: np.ndarray, groups: int = 1) -> np.ndarray:
+    """The rows for equal groups of points (n, 2), of which the k-th is at the height k."""
     starts = np.linspace(0, len(points), groups + 1).astype(np.int64)
-    return min_area_rectangles(points, np.arange(len(points), dtype=np.int32), starts)
+    xyz = np.column_stack([points, np.arange(len(points))])
+    found = min_area_boxes(xyz, np.arange(len(points), dtype=np.int32), starts)
+    if len(points):
+        np.testing.assert_array_equal(found[:, 5:], np.stack([starts[:-1], starts[1:] - 1], axis=1))
+    return found[:, :5]
 
 
 @pytest.mark.parametrize("seed", range(8))

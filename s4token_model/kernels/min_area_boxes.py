@@ -1,4 +1,4 @@
-"""The smallest rectangles around groups of points in a plane."""
+"""The smallest upright boxes around groups of points."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ DIRECTIONS, SAMPLED = 16, 256  # of the polygon whose inside needs no sorting; p
 
 
 @njit(**FAST)
-def min_area_rectangles(xy, order, starts):
-    """Return (N, 5) float64, the rectangle of minimum area around each of N groups of points.
+def min_area_boxes(xyz, order, starts):
+    """Return (N, 7) float64, the upright box of minimum volume around each of N groups of points; z is up.
 
-    One side of it lies along an edge of the convex hull. A row is the center x, y, the longer and the shorter side, and
-    the angle of the longer one against x, in [-pi/2, pi/2). xy (H, 2); group k is order[starts[k] : starts[k + 1]].
+    One side of it lies along an edge of the convex hull, seen from above. A row is the center x, y, the longer and the
+    shorter side, the angle of the longer one against x, in [-pi/2, pi/2), and the lowest and the highest z. xyz (H, 3);
+    group k is order[starts[k] : starts[k + 1]].
     """
-    out = np.zeros((len(starts) - 1, 5))
+    out = np.zeros((len(starts) - 1, 7))
     for k in range(len(out)):
         members = order[starts[k] : starts[k + 1]]
         if len(members):
-            out[k] = _rectangle(_hull(_outer(xy, members)))
+            points, out[k, 5], out[k, 6] = _outer(xyz, members)
+            out[k, :5] = _rectangle(_hull(points))
     return out
 
 
 @njit(**FAST)
-def _outer(xy, members):
-    """Those of the points that may be corners of their convex hull, (n, 2) float64: not inside of a polygon of some.
+def _outer(xyz, members):
+    """Those of the points that may be corners of their convex hull, (n, 2) float64, and the lowest and highest z.
 
-    The corners of the polygon are the extreme points, along DIRECTIONS, of a sample of the points.
+    They are not inside of a polygon: that of the extreme points, along DIRECTIONS, of a sample of the points.
     """
     angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
     cosine, sine = np.cos(angles), np.sin(angles)
     best, corner = np.full(DIRECTIONS, -np.inf), np.zeros((DIRECTIONS, 2))
     for i in range(0, len(members), len(members) // SAMPLED + 1):
-        x, y = np.float64(xy[members[i], 0]), np.float64(xy[members[i], 1])
+        x, y = np.float64(xyz[members[i], 0]), np.float64(xyz[members[i], 1])
         for d in range(DIRECTIONS):
             along = x * cosine[d] + y * sine[d]
             if along > best[d]:
@@ -45,17 +47,17 @@ def _outer(xy, members):
     for d in range(DIRECTIONS):
         nx[d], ny[d] = corner[d - 1, 1] - corner[d, 1], corner[d, 0] - corner[d - 1, 0]
         offset[d] = nx[d] * corner[d, 0] + ny[d] * corner[d, 1] if nx[d] != 0 or ny[d] != 0 else -1.0
-    kept, count = np.empty((len(members), 2)), 0
+    kept, count, low, high = np.empty((len(members), 2)), 0, np.inf, -np.inf
     single = (nx == 0).all() and (ny == 0).all()  # the sample is at one position
     for i in range(len(members)):
-        x, y = np.float64(xy[members[i], 0]), np.float64(xy[members[i], 1])
-        outside = 0
+        x, y = np.float64(xyz[members[i], 0]), np.float64(xyz[members[i], 1])
+        low, high, outside = min(low, xyz[members[i], 2]), max(high, xyz[members[i], 2]), 0
         for d in range(DIRECTIONS):
             outside += nx[d] * x + ny[d] * y <= offset[d]
         if outside or single:
             kept[count, 0], kept[count, 1] = x, y
             count += 1
-    return kept[:count]
+    return kept[:count], low, high
 
 
 @njit(**FAST, inline="always")
@@ -84,7 +86,7 @@ def _hull(points):
 
 @njit(**FAST)
 def _rectangle(hull):
-    """The row of `min_area_rectangles` for the convex hull (h, 2)."""
+    """The row of `min_area_boxes`, without z, for the convex hull (h, 2)."""
     best, found = np.inf, np.zeros(5)
     for k in range(len(hull)):
         side = hull[(k + 1) % len(hull)] - hull[k]
