@@ -89,13 +89,14 @@ def _rectangle(hull):
     """The row of `min_area_boxes`, without z, for the convex hull (h, 2)."""
     best, found = np.inf, np.zeros(5)
     for k in range(len(hull)):
-        side = hull[(k + 1) % len(hull)] - hull[k]
-        length = np.hypot(side[0], side[1])
-        if length == 0:
-            side[0], length = 1.0, 1.0
-        ux, uy = side[0] / length, side[1] / length
-        along, across = hull[:, 0] * ux + hull[:, 1] * uy, hull[:, 1] * ux - hull[:, 0] * uy
-        low_u, high_u, low_v, high_v = along.min(), along.max(), across.min(), across.max()
+        other = (k + 1) % len(hull)
+        ux, uy = hull[other, 0] - hull[k, 0], hull[other, 1] - hull[k, 1]
+        length = np.hypot(ux, uy)
+        ux, uy = (ux / length, uy / length) if length > 0 else (1.0, 0.0)
+        low_u, high_u, low_v, high_v = np.inf, -np.inf, np.inf, -np.inf
+        for i in range(len(hull)):
+            u, v = hull[i, 0] * ux + hull[i, 1] * uy, hull[i, 1] * ux - hull[i, 0] * uy
+            low_u, high_u, low_v, high_v = min(low_u, u), max(high_u, u), min(low_v, v), max(high_v, v)
         width, depth = high_u - low_u, high_v - low_v
         if width * depth < best:
             best, u, v = width * depth, (low_u + high_u) / 2, (low_v + high_v) / 2
