@@ -44,7 +44,7 @@ def save_objects_picture(
     for pixels, label in zip(shown, objects.label.tolist(), strict=True):  # over all lines
         if pixels is not None:
             left = float(pixels[:, 0].mean() - text_width(names[label], WORD_SIZE) / 2)
-            corner = (left, float(pixels[:, 1].min() - ABOVE))
+            corner = (left, max(0.0, float(pixels[:, 1].min() - ABOVE)))
             draw_text(draw, corner, names[label], WORD_SIZE, INK, stroke_width=2, stroke_fill=WHITE)
     draw_legend(picture, Legend(np.asarray(labels)[np.isfinite(xyz).all(1)], names, colors))
     save_picture(picture, path)
