@@ -49,16 +49,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "io": (*BASE, "kernels", "pipeline", "segmenter"),
     "objects": ("kernels", "words"),
     "datasets": ("constants", "io", "pipeline.preprocess"),
-    "pictures": ("constants", "palette", "kernels.kernel_cache"),
+    "pictures": ("constants", "palette", "objects", "kernels.kernel_cache"),
     "procedural": ("constants",),
     "sensors": ("constants", "kernels", "procedural"),
     "training": (*MODEL, "command_line", "jobs", "datasets"),
     "evaluation": (*MODEL, "command_line", "jobs", "datasets", "pictures", "training"),
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
-STORED = ("vocabulary", "stored_config", "checkpoint")
-MODEL = (*BASE, *WORDS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
-OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
+    "label_folder": (*MODEL, "command_line", "jobs"),
+    "views": ("objects", "pictures", "io"),
+    "label_command": (*MODEL, "command_line", "label_folder", "views"),
+    "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command", "views"),
+    "cli": (*OFFLINE, *GENERATOR, "label_command", "views", "explore", "benchmark", "experiments"),
     "s4token_ros": (
         "command_line",
         "constants",

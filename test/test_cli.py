@@ -85,7 +85,7 @@ def test_label_writes_a_recording_for_rerun(tmp_path, capsys, tiny_model):
 
 
 def test_a_picture_or_recording_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(label_command, "_load_segmenter", lambda arguments: pytest.fail("began to work"))
+    monkeypatch.setattr(label_command, "load_segmenter", lambda arguments: pytest.fail("began to work"))
     monkeypatch.setitem(sys.modules, "rerun", None)
     write_cloud(tmp_path / "in.ply", room())
     bag = tmp_path / "bag"
