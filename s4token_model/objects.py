@@ -21,7 +21,7 @@ from s4token_model.kernels.voxel_components import (
 
 MIN_POINTS = 30  # of an object, by default
 MAX_OBJECTS = 1000  # of a cloud; the best ones are kept
-GAP_SPACINGS = 2.0  # the automatic gap, in spacings of the points of a class
+GAP_SPACINGS = 2.5  # the automatic gap, in spacings of the points of a class
 SAMPLED = 1000  # points of a class that its spacing is measured at, or up to twice as many
 ALIGNED = 1e-3  # of a direction to an axis, which is then taken for it: less than the noise of a fitted direction
 # Names, or last words of names, of what surrounds the objects of a scene and does not come in pieces.

@@ -25,21 +25,21 @@ class ObjectIds:
         names, radius = np.array([*names], object), np.linalg.norm(size, axis=1) / 2
         distance = np.linalg.norm(center[:, None] - self._center, axis=2)
         allowed = (names[:, None] == self._names) & (distance <= (radius[:, None] + self._radius) / 2)
-        ids, known = np.full(len(names), -1, np.int64), np.full(len(names), -1)
+        ids, known = np.full(len(names), -1, np.int64), np.zeros(len(self._ids), bool)
         rows, columns = np.nonzero(allowed)
         for k in np.argsort(distance[rows, columns], kind="stable").tolist():
             row, column = rows[k], columns[k]
-            if ids[row] < 0 and column not in known:
-                ids[row], known[row] = self._ids[column], column
+            if ids[row] < 0 and not known[column]:
+                ids[row], known[column] = self._ids[column], True
         new = ids < 0
         ids[new] = self._next + np.arange(new.sum())
         self._next += int(new.sum())
-        self._remember(names, center, radius, ids, known[~new])
+        self._remember(names, center, radius, ids, known)
         return ids
 
     def _remember(self, names, center, radius, ids, known: np.ndarray) -> None:
         """Put the objects of a cloud before those in memory, in place of the `known` ones; forget the last ones."""
-        kept = np.delete(np.arange(len(self._ids)), known)[: max(MAX_KNOWN - len(ids), 0)]
+        kept = np.flatnonzero(~known)[: max(MAX_KNOWN - len(ids), 0)]
         self._names = np.concatenate([names, self._names[kept]])
         self._center = np.concatenate([center, self._center[kept]])
         self._radius = np.concatenate([radius, self._radius[kept]])

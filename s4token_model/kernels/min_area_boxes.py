@@ -7,7 +7,7 @@ import numpy as np
 from s4token_model.kernels.kernel_cache import njit
 
 FAST = {"nogil": True}
-DIRECTIONS, SAMPLED = 16, 256  # of the polygon whose inside needs no sorting; points of a group it is made of
+DIRECTIONS, SAMPLED = 16, 128  # of the polygon whose inside needs no sorting; points of a group it is made of
 
 
 @njit(**FAST)
