@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 from s4token_model.objects import Objects, corners
 from s4token_model.palette import label_colors
@@ -32,11 +32,12 @@ WORD_SIZE, ABOVE, DARK = 17, 22, 0.6  # pixels of the words, and of their upper 
 def save_objects_picture(
     path: str | Path, xyz: np.ndarray, labels: np.ndarray, names: Sequence[str], colors: np.ndarray, objects: Objects
 ) -> None:
-    """Write a picture of a labeled cloud, as `figures.save_labels_picture`, with boxes around its objects."""
+    """Write a picture of a labeled cloud, as `figures.save_labels_picture`, with boxes around the objects in sight."""
     raster = trace(xyz, SIZE)
-    picture = framed(paint(raster, label_colors(labels, colors)), None, PANEL)
-    draw = ImageDraw.Draw(picture)
-    shown = [_pixels(raster.camera, box) for box in corners(objects)]
+    image = Image.fromarray(paint(raster, label_colors(labels, colors)))
+    draw, seen = ImageDraw.Draw(image), np.unique(objects.of_point[raster.index[raster.index >= 0]])
+    boxes = [_pixels(raster.camera, box) for box in corners(objects)]
+    shown = [pixels if k in seen else None for k, pixels in enumerate(boxes)]
     for pixels, label in zip(shown, objects.label.tolist(), strict=True):
         ink = tuple(int(DARK * value) for value in colors[label])
         for a, b in EDGES if pixels is not None else ():
@@ -46,6 +47,7 @@ def save_objects_picture(
             left = float(pixels[:, 0].mean() - text_width(names[label], WORD_SIZE) / 2)
             corner = (left, max(0.0, float(pixels[:, 1].min() - ABOVE)))
             draw_text(draw, corner, names[label], WORD_SIZE, INK, stroke_width=2, stroke_fill=WHITE)
+    picture = framed(np.asarray(image), None, PANEL)
     draw_legend(picture, Legend(np.asarray(labels)[np.isfinite(xyz).all(1)], names, colors))
     save_picture(picture, path)
 
