@@ -58,7 +58,7 @@ def digests(model: str | Path) -> dict[str, str]:
     """Return the SHA-256 of the files of a checkpoint but for config.json, {name: hexadecimal}."""
     with atomic.reading(resolve(model)) as directory:
         known = stored_config.read(directory).digests
-        return known or {name: digest(directory / name) for name in _file_names(directory)}
+        return known or _digests_now(directory)
 
 
 def save(
@@ -90,15 +90,13 @@ def save(
         # The tokenizer, and the config with all digests
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tokenizer.state_dict().items()}
         safetensors.torch.save_file(tensors, new / TOKENIZER)
-        digests = {name: digest(new / name) for name in _file_names(new)}
-        (new / stored_config.FILE).write_bytes(stored_config.to_bytes(config, provenance, digests))
+        (new / stored_config.FILE).write_bytes(stored_config.to_bytes(config, provenance, _digests_now(new)))
 
 
 def add_digests(directory: Path) -> None:
     """Write the digests of a checkpoint's files into its config.json, after they were changed or if it has none."""
     path = directory / stored_config.FILE
-    digests = {name: digest(directory / name) for name in _file_names(directory)}
-    content = bounded_files.read_json(path) | {"sha256": digests}
+    content = bounded_files.read_json(path) | {"sha256": _digests_now(directory)}
     with atomic.file(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
 
@@ -143,6 +141,11 @@ def check_folder(directory: str | Path) -> None:
 def digest(path: Path, limit: int = bounded_files.WEIGHTS_LIMIT) -> str:
     """Return the SHA-256 of a file of at most `limit` bytes in hexadecimal."""
     return bounded_files.sha256(path, limit)
+
+
+def _digests_now(directory: Path) -> dict[str, str]:
+    """Compute the digests of a checkpoint's files, {name: hexadecimal}."""
+    return {name: digest(directory / name) for name in _file_names(directory)}
 
 
 def _other_files(directory: Path) -> list[Path]:

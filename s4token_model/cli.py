@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from s4token_model import command_line
+from s4token_model.explore import address
 from s4token_model.word_lists import split_list
 
 MODEL = "s4token-mini"
@@ -127,9 +128,7 @@ def _add_explore(commands: Any) -> None:
     words.add_argument("--vocabulary", metavar="A,B,C", help="the first class names (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
     command.add_argument("--topic", metavar="TOPIC", help="the PointCloud2 topic, if a bag has several")
-    command.add_argument("--host", default="127.0.0.1", help="the address to serve at; 0.0.0.0: for everybody")
-    command.add_argument("--port", type=int, default=8080, help="the port to serve at (default: %(default)s)")
-    command.add_argument("--drawn", type=int, default=200_000, metavar="N", help="drawn points (default: %(default)s)")
+    address.add_options(command)
     _add_model(command)
     _add_reading(command)
 

@@ -192,10 +192,8 @@ def _run_on_ray(function: Callable[[Item], Result], items: list[Item], address: 
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     try:
         reasons = ray.exceptions
-        remote, lost = (
-            ray.remote(function),
-            (reasons.WorkerCrashedError, reasons.OutOfMemoryError, reasons.NodeDiedError),
-        )
+        remote = ray.remote(function)
+        lost = (reasons.WorkerCrashedError, reasons.OutOfMemoryError, reasons.NodeDiedError)
         max_in_flight = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # a long list is not sent all at once
         waiting: list[Item] = list(reversed(items))
         pending: dict[Any, Item] = {}

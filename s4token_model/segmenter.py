@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from s4token_model import checkpoint, constants, vocabulary
-from s4token_model.config import Config
+from s4token_model.config import Config, replace
 from s4token_model.encoded_cloud import EncodedCloud, Segmentation, encoded_cloud
 from s4token_model.pipeline import labeling, propagation
 from s4token_model.pipeline.clip import FrozenClip
@@ -64,13 +64,15 @@ class Segmenter:
         return self.encode_patches(self.build_patches(xyz, rgb, frame), len(xyz))
 
     def build_patches(
-        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None
-    ) -> PatchedCloud:
+        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None,
+        up: str = "",
+    ) -> PatchedCloud:  # fmt: skip
         """First half of `encode`, before the network; may run while another thread is in `encode_patches`.
 
-        `rotation` (3, 3) takes the points to a frame whose z is up, if one is known.
+        `rotation` (3, 3) takes the points to a frame whose z is up, if one is known; `up` is used instead of input.up.
         """
-        return build_upright(xyz, rgb, self.config, self.config.windows.maximum, frame, rotation)
+        config = replace(self.config, {"input.up": up}) if up else self.config
+        return build_upright(xyz, rgb, config, config.windows.maximum, frame, rotation)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""

@@ -65,9 +65,10 @@ def _byte_array(points: np.ndarray) -> array.array:
 
 
 def labeled_points(
-    cloud: Cloud, labels: np.ndarray, confidence: np.ndarray, superpoints: np.ndarray, colors: np.ndarray
-) -> np.ndarray:
-    """Return the points of `cloud`, structured (H,), with fields label, confidence, superpoint and rgb appended.
+    cloud: Cloud, labels: np.ndarray, confidence: np.ndarray, superpoints: np.ndarray, colors: np.ndarray,
+    version: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """Return the points of `cloud`, structured (H,), with label, confidence, superpoint, rgb and vocabulary appended.
 
     An input field of such a name becomes `input_<name>`, as `pointcloud2.renamed` says.
 
@@ -76,6 +77,7 @@ def labeled_points(
         confidence: (H,) float32.
         superpoints: (H,) uint32.
         colors: (C, 3) uint8 of the classes, for rgb; unlabeled points are gray.
+        version: of the vocabulary, the same on every point: no other message has to be matched with this one.
     """
     colors = np.concatenate([colors.reshape(-1, 3), [constants.UNLABELED_COLOR]]).astype(np.uint8)
     palette = pointcloud2.pack_rgb(colors)
@@ -84,6 +86,7 @@ def labeled_points(
         "confidence": confidence.astype(np.float32, copy=False),
         "superpoint": superpoints.astype(np.uint32, copy=False),
         "rgb": palette[np.minimum(labels, len(palette) - 1)],
+        "vocabulary": np.full(len(labels), version, np.uint32),
     }
     return pointcloud2.append(cloud.points, columns)
 

@@ -66,7 +66,8 @@ class Statistics:
 
     def succeed(self, frame: Any, vocabulary: Any, temporal: Any, stages_ms: dict[str, float], now: Any) -> None:
         """Count a Frame that was labeled with a vocabulary, by TemporalLabels or None, at the ROS time `now`."""
-        self.of(frame.topic).labeled += 1
+        for topic in frame.arrival.topics:
+            self.of(topic).labeled += 1
         self.failing = False
         self.recent.append((time.monotonic(), dict(stages_ms)))
         encoded, header = frame.encoded, frame.cloud.header
@@ -79,9 +80,10 @@ class Statistics:
         self.warnings = (*vocabulary.warnings, *frame.warnings, *encoded.warnings, *problem)
         self.frame_id_missing = not header.frame_id
 
-    def fail(self, topic: str, error: str) -> None:
-        """Count a cloud dropped because of an error."""
-        self.of(topic).failed += 1
+    def fail(self, topics: Sequence[str], error: str) -> None:
+        """Count a cloud, or those joined from several topics, dropped because of an error."""
+        for topic in topics:
+            self.of(topic).failed += 1
         self.failing = True
         self.last_error = error
 

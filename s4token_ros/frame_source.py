@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 from s4token_model.kernels import parallel
 from s4token_ros import cloud_messages
+from s4token_ros.cloud_frames import CloudFrames
 from s4token_ros.mailbox import Mailbox
 
 POLL_S = 0.1
 
 LABELED_AGAIN = "clouds arrive with labels: does another node send the labeled ones back to an input?"
-
-Rotation = Callable[[Any], tuple[Any, str]]  # Header -> rotation (3, 3) to a frame with z up or None, and a warning
 
 
 class Arrival(NamedTuple):
@@ -25,13 +24,18 @@ class Arrival(NamedTuple):
     topic: str  # in full
     message: Any  # a PointCloud2
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Where it came from, as `fusion.Group.topics`."""
+        return (self.topic,)
+
 
 @dataclass(frozen=True)
 class Frame:
     """A cloud on its way through the pipeline."""
 
-    arrival: Arrival
-    cloud: cloud_messages.Cloud
+    arrival: Any  # an Arrival or a fusion.Group
+    cloud: cloud_messages.Cloud  # as it is published
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
     decode_ms: float
@@ -40,20 +44,25 @@ class Frame:
 
     @property
     def topic(self) -> str:
-        """Where it came from."""
+        """Where it came from, as mailboxes read it."""
         return self.arrival.topic
 
 
-def build_frame(arrival: Arrival, segmenter: Any, rotation_of: Rotation) -> Frame:
-    """Decode a PointCloud2 and run everything before the network; ValueError if the message is malformed."""
+def build_frame(arrival: Any, segmenter: Any, frames: CloudFrames) -> Frame:
+    """Decode an Arrival or a Group and run everything before the network.
+
+    ValueError if a message is malformed, or if a transform that is needed does not come.
+    """
     start = time.perf_counter()
-    cloud = cloud_messages.decode(arrival.message)
+    cloud, notes = frames.decoded(arrival)
+    published, coarse = frames.published(cloud)
     decode_ms = (time.perf_counter() - start) * 1e3
-    rotation, warning = rotation_of(cloud.header)
+    rotation, warning = frames.rotation(arrival.topic, cloud.header)
     again = LABELED_AGAIN if cloud_messages.is_labeled(cloud) else ""
-    patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation)
-    warnings = (*cloud.notes, *filter(None, (warning, again)))
-    return Frame(arrival, cloud, segmenter, patches, decode_ms, warnings)
+    up = frames.up(arrival.topic)
+    patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation, up)
+    warnings = (*notes, *coarse, *filter(None, (warning, again)))
+    return Frame(arrival, published, segmenter, patches, decode_ms, warnings)
 
 
 def encode_frame(frame: Frame) -> Frame:

@@ -11,19 +11,16 @@ TOPIC = "/s4token/labeled"
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the page until Ctrl-C."""
-    from s4token_model.explore import page, serving
+    from s4token_model.explore import address, serving
 
     parser = argparse.ArgumentParser(prog="s4token explore --live", description=__doc__)
-    add = parser.add_argument
     about = "the labeled clouds of a node (default: %(const)s); its services are looked for beside"
-    add("--live", metavar="TOPIC", nargs="?", const=TOPIC, default=TOPIC, help=about)
-    add("--host", default=page.HOST, help="the address to serve at; 0.0.0.0: for everybody (default: %(default)s)")
-    add("--port", type=int, default=page.PORT, help="the port to serve at (default: %(default)s)")
-    add("--drawn", type=int, default=serving.DRAWN, metavar="N", help="points to draw (default: %(default)s)")
-    add("--patience", type=float, default=1.0, help="factor on every time limit, for slow machines")
+    parser.add_argument("--live", metavar="TOPIC", nargs="?", const=TOPIC, default=TOPIC, help=about)
+    address.add_options(parser)
+    parser.add_argument("--patience", type=float, default=1.0, help="factor on every time limit, for slow machines")
     options = parser.parse_args(arguments)
-    address = page.Address(options.host, options.port)
-    serving.check(address, options.drawn)
+    served_at = address.Address(options.host, options.port)
+    serving.check(served_at, options.drawn)
     try:
         import rclpy
         from rclpy.signals import SignalHandlerOptions
@@ -38,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(f"waiting for a cloud on {options.live}", flush=True)
         node = rclpy.create_node("s4token_explore")
-        serving.serve(LiveSession(node, options.live, options.drawn, options.patience), address)
+        serving.serve(LiveSession(node, options.live, options.drawn, options.patience), served_at)
     finally:
         rclpy.try_shutdown()
     return 0

@@ -14,7 +14,7 @@ from s4token_model.pipeline.preprocess import rotate_up
 from s4token_model.pipeline.upright import is_optical
 from s4token_ros import cloud_messages
 
-WRITTEN = ("label", "confidence", "superpoint")
+WRITTEN = ("label", "confidence", "superpoint", "vocabulary")
 
 
 class LiveFrame:
@@ -23,11 +23,13 @@ class LiveFrame:
     def __init__(self, message: PointCloud2, limit: int, before: LiveFrame | None = None) -> None:
         """Decode a message; ValueError if a node has not labeled it."""
         cloud = cloud_messages.decode(message)
-        if not cloud_messages.is_labeled(cloud):
+        if not set(WRITTEN) <= set(cloud.points.dtype.names or ()):
             raise ValueError(f"the cloud has no fields {', '.join(WRITTEN)}; name the topic of labeled clouds")
         self.message, self.stamp, self._points = message, stamp_of(message), cloud.points
         self.labels = self.column("label")
-        same = before is not None and before.stamp == self.stamp and before.drawn.total == len(cloud.points)
+        versions = self.column("vocabulary")
+        self.vocabulary_version = int(versions[0]) if len(versions) else 0  # the same of all points
+        same = before is not None and before.message.header == message.header and before.drawn.total == len(versions)
         self.drawn = before.drawn if same else _drawn(cloud, limit)
 
     def column(self, name: str) -> np.ndarray:

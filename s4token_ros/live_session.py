@@ -12,18 +12,17 @@ import numpy as np
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import PointCloud2
 
-from s4token_interfaces.msg import SceneClasses, Vocabulary
+from s4token_interfaces.msg import Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_model import constants, word_lists
 from s4token_model.explore import coloring, saving
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Match, View
 from s4token_model.io import bags
-from s4token_model.palette import index_colors
 from s4token_ros import cloud_messages, qos
 from s4token_ros.live_frame import LiveFrame, stamp_of
 
 FIRST_S, ANSWER_S = 60.0, 20.0
-KEPT = 8  # summaries and vocabularies that are remembered
+KEPT = 8  # vocabularies that are remembered
 
 
 class LiveSession:
@@ -34,12 +33,11 @@ class LiveSession:
 
         ValueError says what is missing after FIRST_S * patience seconds. `limit` bounds the drawn points.
         """
-        self.wake = threading.Event()  # set when a cloud or a summary has arrived
+        self.wake = threading.Event()  # set when a cloud or a vocabulary has arrived
         self._node, self._topic, self._limit, self._patience = node, topic, limit, patience
         self._newest: PointCloud2 | None = None
         self._similarity: PointCloud2 | None = None
-        self._classes: dict[int, SceneClasses] = {}  # the newest summary of each stamp
-        self._vocabularies: dict[int, Vocabulary] = {}
+        self._vocabularies: dict[int, Vocabulary] = {}  # by their versions
         self._frame: LiveFrame | None = None
         self._heat: tuple[tuple[str, int], np.ndarray] | None = None
         self._notes: tuple[str, ...] = ()
@@ -65,24 +63,19 @@ class LiveSession:
             colors, bar = self._heat_map(choice.text, frame)
             return View(frame.drawn, colors, bar=bar, notes=self._notes)
         if choice.coloring == SUPERPOINTS:
-            ids = frame.column("superpoint")
-            caption = coloring.superpoint_caption(ids)
-            return View(frame.drawn, index_colors(ids[frame.drawn.index]), caption=caption, notes=self._notes)
+            return coloring.superpoint_view(frame.drawn, frame.column("superpoint"), self._notes)
         if choice.coloring == SCAN:
-            colors = coloring.scan_colors(frame.input_rgb, frame.drawn)
-            return View(frame.drawn, colors, caption=coloring.scan_caption(frame.input_rgb), notes=self._notes)
-        classes = self._classes.get(frame.stamp)
-        words = self._vocabularies.get(classes.vocabulary_version) if classes else None
+            return coloring.scan_view(frame.drawn, frame.input_rgb, self._notes)
+        words = self._words_of(frame)
         rows = () if words is None else coloring.class_rows(words.names, colors_of(words), frame.labels)
         return View(frame.drawn, frame.label_colors, rows, notes=self._notes)
 
     def inspect(self, choice: Choice, row: int) -> Inspection:
         """Ask the node how similar the superpoint of a drawn point is to each of its words."""
         frame = self._current(newest=False)
-        classes, point = self._classes.get(frame.stamp), frame.drawn.index[row]
-        words = self._vocabularies.get(classes.vocabulary_version) if classes else None
-        names = list(words.names) if words else []
-        ids, superpoint = frame.column("superpoint"), int(frame.column("superpoint")[point])
+        words, point = self._words_of(frame), frame.drawn.index[row]
+        names, ids = list(words.names) if words else [], frame.column("superpoint")
+        superpoint = int(ids[point])
         label = coloring.label_name(names, int(frame.labels[point]))
         confidence = float(frame.column("confidence")[point])
         if superpoint == constants.NO_SUPERPOINT:
@@ -107,6 +100,10 @@ class LiveSession:
         self._notes = (answer.message,) if answer.message else ()
         self._sent = choice.words, choice.threshold
 
+    def _words_of(self, frame: LiveFrame) -> Vocabulary | None:
+        """The vocabulary that a frame was labeled with, if it has arrived."""
+        return self._vocabularies.get(frame.vocabulary_version)
+
     def _current(self, newest: bool = True) -> LiveFrame:
         """The frame that is shown; first that of the newest message, if wanted."""
         if self._frame is None or (newest and self._frame.message is not self._newest):
@@ -114,8 +111,7 @@ class LiveSession:
         return self._frame
 
     def _heat_map(self, text: str, frame: LiveFrame) -> tuple[np.ndarray, Bar]:
-        if not text.strip():
-            raise ValueError("type a text for the heat map, e.g. a place to sit")
+        coloring.check_heat_text(text)
         key = text, frame.stamp
         if self._heat is None or self._heat[0] != key:
             self._similarity = None
@@ -140,11 +136,10 @@ class LiveSession:
 
     def _subscribe(self) -> None:
         base, listen = self._topic.partition("/labeled")[0], self._node.create_subscription
-        self._wait(lambda: self._publishers(), FIRST_S, self._what_is_missing)
+        self._wait(self._publishers, FIRST_S, self._what_is_missing)
         listen(PointCloud2, self._topic, self._on_cloud, qos.input_qos(self._publishers()))
         clouds = qos.cloud_qos("reliable", 5)
         listen(PointCloud2, f"{base}/similarity", self._on_similarity, clouds)
-        listen(SceneClasses, f"{base}/classes", self._on_classes, clouds)
         listen(Vocabulary, f"{base}/vocabulary", self._on_vocabulary, qos.LATCHED)
         self._set_vocabulary = self._node.create_client(SetVocabulary, f"{base}/set_vocabulary")
         self._query = self._node.create_client(Query, f"{base}/query")
@@ -186,12 +181,10 @@ class LiveSession:
     def _on_similarity(self, message: PointCloud2) -> None:
         self._similarity = message
 
-    def _on_classes(self, message: SceneClasses) -> None:
-        _remember(self._classes, stamp_of(message), message)
-        self.wake.set()
-
     def _on_vocabulary(self, message: Vocabulary) -> None:
-        _remember(self._vocabularies, message.version, message)
+        known = {version: words for version, words in self._vocabularies.items() if version != message.version}
+        newest = [*known.items(), (message.version, message)][-KEPT:]
+        self._vocabularies = dict(newest)  # replaced at once: another thread reads it
         self.wake.set()
 
 
@@ -206,10 +199,3 @@ def _spin(node: Any) -> None:
 def colors_of(words: Vocabulary) -> np.ndarray:
     """Return the colors (C, 3) uint8 of a vocabulary message."""
     return np.array([[round(255 * v) for v in (c.r, c.g, c.b)] for c in words.colors], np.uint8).reshape(-1, 3)
-
-
-def _remember(newest: dict[int, Any], key: int, value: Any) -> None:
-    newest.pop(key, None)
-    newest[key] = value
-    while len(newest) > KEPT:
-        del newest[next(iter(newest))]

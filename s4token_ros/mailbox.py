@@ -32,12 +32,12 @@ class Mailbox:
             self._passes = {topic: value for topic, value in self._passes.items() if topic in weights}
             self._changed.notify_all()
 
-    def put(self, item: Any) -> bool:
-        """Store `item`; return whether it replaced an older one of its topic that nobody had taken."""
+    def put(self, item: Any) -> tuple[str, ...]:
+        """Store `item`; return its topic if it replaced an older one of it that nobody had taken, else ()."""
         with self._changed:
             replaced = self._items.pop(item.topic, None) is not None
             self._store(item)
-        return replaced
+        return (item.topic,) if replaced else ()
 
     def put_back(self, item: Any) -> None:
         """Store an item again after `take`, unless a newer one of its topic has arrived since."""

@@ -46,9 +46,7 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
     return xyz
 
 
-def load(
-    factory: SegmenterFactory, settings: Settings, trial: bool = False, weights: Model | None = None
-) -> Model:  # fmt: skip
+def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, weights: Model | None = None) -> Model:
     """Return the model of the settings, with the `weights` of another if given, which need not be read then.
 
     A `trial`, of a change while the node runs, labels one cloud with it. So a start is warm, and a change that does not

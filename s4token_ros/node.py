@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,15 +16,14 @@ from rclpy.signals import SignalHandlerOptions
 from s4token_model import command_line
 from s4token_model.config import Config
 from s4token_ros import logs, model_loading, parameter_changes, parameters, process, signals, topic_names, torch_threads
+from s4token_ros.cloud_frames import CloudFrames
 from s4token_ros.parameters import Settings
 from s4token_ros.publishers import Publishers
 from s4token_ros.services import Services
 from s4token_ros.subscriptions import Subscriptions
-from s4token_ros.transforms import Gravity
 from s4token_ros.watch import Watch, Watched, steady_timer
+from s4token_ros.word_store import Words, WordStore
 from s4token_ros.worker import JOIN_S, Model, Worker
-
-BUSY_S = 2.0  # that a change of a parameter waits for another one, or for the model
 
 
 class S4TokenNode(LifecycleNode):
@@ -37,14 +35,16 @@ class S4TokenNode(LifecycleNode):
         self._factory = segmenter_factory
         self._settings = parameters.declare(self, base_config)
         self._parameter_service = parameter_changes.CheckedParameterService(self)
-        self._gravity = Gravity(self, lambda: self._settings.node.input.gravity_frame)
+        self._frames = CloudFrames(self, lambda: self._settings.node)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._worker: Worker | None = None
         self._cloud_subscriptions: Subscriptions | None = None
-        self._version = 0  # of the last vocabulary before the node was cleaned up
+        self._words = WordStore(self._settings, self.get_logger().warning)
         self._phase, self._problem = "unconfigured", ""
         self._changing = threading.RLock()  # a new model and a new vocabulary must not overwrite each other
-        self._vocabulary_services = Services(self, self._configured_worker, lambda: self._settings, self._changing)
+        show_words = partial(self._words.show, self)
+        workers, settings = self._configured_worker, lambda: self._settings
+        self._vocabulary_services = Services(self, workers, settings, self._changing, show_words)
         self._watch = Watch(self, self._watched)
         self.report_fault = self._watch.report_fault  # of a callback, for process.spin
         if self._settings.node.autostart:
@@ -107,17 +107,17 @@ class S4TokenNode(LifecycleNode):
 
     def _configure(self) -> None:
         start, settings = time.perf_counter(), self._settings.node
-        model = self._load(self._settings)
-        model = replace(model, vocabulary=replace(model.vocabulary, version=self._version + 1))
+        model = self._words.applied(self._load(self._settings))
         publishers = self._make_publishers()
         try:
             publishers.announce(model.vocabulary, self._now())
         except Exception:
             publishers.destroy()
             raise
-        rotation = self._gravity.rotation
-        self._worker = Worker(model, publishers, self._now, self._report_error, rotation, settings.overlap)
+        self._worker = Worker(model, publishers, self._now, self._report_error, self._frames, settings.overlap)
         self._worker.smooth(self, settings.temporal)
+        if self._words.from_caller:
+            self._words.show(self, model.vocabulary)
         self._phase = "inactive"
         classes, seconds = len(model.vocabulary.names), time.perf_counter() - start
         self.get_logger().info(f"{settings.model} on {settings.device} ready after {seconds:.1f} s, {classes} classes")
@@ -133,7 +133,7 @@ class S4TokenNode(LifecycleNode):
         self.halt()
         if self._worker:
             worker, self._worker = self._worker, None
-            self._version = worker.model.vocabulary.version
+            self._words.keep(worker.model.vocabulary)
             worker.close()
 
     def halt(self, timeout: float = JOIN_S, final: bool = False) -> bool:
@@ -169,24 +169,20 @@ class S4TokenNode(LifecycleNode):
     # Parameters
 
     def _on_parameters(self, changed: list[Any]) -> SetParametersResult:
-        if not self._changing.acquire(timeout=BUSY_S):
-            busy = "the node is loading its model or changes another parameter; try again"
-            return SetParametersResult(successful=False, reason=busy)
-        try:
-            self._change({p.name: p.value for p in changed})
-        except Exception as error:  # the caller gets the reason; the old values stay
-            return parameter_changes.refused(error)
-        finally:
-            self._changing.release()
-        return SetParametersResult(successful=True)
+        return parameter_changes.answered(self._changing, self._change, {p.name: p.value for p in changed})
 
     def _change(self, values: dict[str, Any]) -> None:
         """Apply the values of parameters all or none; an exception tells why none."""
+        if self._words.showing:
+            self._settings = self._settings.changed(values)
+            return
+        values = self._words.completed(values)
         old, settings = self._settings, self._settings.changed(values)
         current = self._worker.model if self._worker else None
-        parameter_changes.check(self, values, settings, len(current.vocabulary.names) if current else 1)
+        parameter_changes.check(self, values, settings, current.vocabulary.names if current else ())
         encode = self._vocabulary_services.names.vocabulary
-        model = parameter_changes.changed_model(old, settings, current, partial(self._load, trial=True), encode)
+        load = partial(self._load, trial=True)
+        model = parameter_changes.changed_model(old, settings, current, self._words, load, encode)
         self._settings, paths = settings, old.differences(settings)
         try:
             self._apply(paths, model)
@@ -194,10 +190,12 @@ class S4TokenNode(LifecycleNode):
             self._settings = old
             self._apply(paths, current)
             raise
+        self._words.follow(self, values, Words.of(model.vocabulary) if model else self._words.words)
 
     def _apply(self, paths: set[str], model: Model | None) -> None:
         """Bring timers, topics, smoothing and model in line with the settings, as far as `paths` concern them."""
         settings = self._settings.node
+        self._frames.listen()
         if "diagnostics.period" in paths:
             self._watch.restart()
         if self._worker is None or model is None:
@@ -216,7 +214,8 @@ class S4TokenNode(LifecycleNode):
     def _watched(self) -> Watched:
         if self._cloud_subscriptions:
             self._cloud_subscriptions.follow()
-        return Watched(self._phase, self._problem, self._settings, self._worker, self._cloud_subscriptions)
+        notes = (self._words.problem, self._vocabulary_services.problem)
+        return Watched(self._phase, self._problem, self._settings, self._worker, self._cloud_subscriptions, notes)
 
     def _now(self) -> Any:
         return self.get_clock().now().to_msg()

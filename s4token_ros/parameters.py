@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,112 +12,26 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 
-from s4token_model.config import Config, option, options, replace
+from s4token_model.config import Config, options, replace
 from s4token_model.vocabulary import check_labels_have_effect
-from s4token_ros import topic_names
-from s4token_ros.output_config import RELIABILITIES, OutputConfig
+from s4token_ros import filtered, topic_names
+from s4token_ros.options import InputConfig, NodeConfig
 
 # The model's config is the default of all pipeline parameters; some belong to its weights
-READ_ONLY = ("autostart", "overlap", "model", "vocabulary.folder", "clip.name", "clip.pretrained", "tokenizer.")
+READ_ONLY = (
+    "autostart", "overlap", "input.fuse", "model", "vocabulary.folder", "vocabulary.store", "clip.name",
+    "clip.pretrained", "tokenizer.",
+)  # fmt: skip
 MAX_PATCH_POINTS = 1 << 19  # sampling.tokens times patches.points, the points that the tokenizer reads at once
 WEIGHT_KEYS = {"device", "clip.precision"}  # changed by reading the weights again; then without another model
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
 PREFIXES_WITHOUT_MODEL = (
-    *(f"input.{key}" for key in ("topics", "weights", "reliability", "gravity_frame")),
-    "output.", "temporal.", "services.", "diagnostics.", "warm_up",
+    *(f"input.{key}" for key in ("topics", "topic_up", "weights", "reliability", "gravity_frame", "fuse")),
+    "input.transform_timeout", "output.", "temporal.", "services.", "diagnostics.", "warm_up",
 )  # fmt: skip
+LISTS = tuple(path for path, (value, _) in {**options(NodeConfig()), **options(Config())}.items()
+              if isinstance(value, tuple) and path != "input.weights")  # fmt: skip
 MAX_WEIGHT = 1000
-
-
-@dataclass(frozen=True)
-class InputConfig:
-    """Where clouds come from."""
-
-    topics: tuple[str, ...] = option(
-        ("points",), "PointCloud2 topics to subscribe to; the newest cloud of each is labeled, in turn"
-    )
-    weights: tuple[str, ...] = option(
-        (), "turns of each topic, e.g. [2, 1] labels the first twice as often while both are waiting; empty: equal"
-    )
-    reliability: str = option(
-        "auto", "auto adapts to the publishers, even when they change", choices=("auto", *RELIABILITIES)
-    )
-    gravity_frame: str = option(
-        "",
-        "frame whose z points up, e.g. base_link or map; where tf2 knows it, clouds are turned to it before they are "
-        "labeled, and input.up does not matter; empty: off",
-    )
-
-
-@dataclass(frozen=True)
-class ServicesConfig:
-    """Services settings."""
-
-    deadline: float = option(
-        30.0, "seconds after which set_vocabulary and query are given up and answered with the reason", 0.1, 3600.0
-    )
-
-
-@dataclass(frozen=True)
-class DiagnosticsConfig:
-    """Diagnostics settings."""
-
-    period: float = option(1.0, "seconds between messages on /diagnostics", 0.05, 60.0)
-    stale_after: float = option(3.0, "warn after this many seconds without a cloud", 0.1, 3600.0)
-
-
-@dataclass(frozen=True)
-class TemporalConfig:
-    """Labels smoothed over time, by the votes of earlier clouds in a fixed frame."""
-
-    enabled: bool = option(False, "smooth labels by the votes of earlier clouds; needs tf2_ros and a fixed frame")
-    frame: str = option("odom", "frame that does not move, to which tf transforms the clouds; a new one clears the map")
-    voxel: float = option(0.2, "edge of the voxels that keep votes, in the unit of tf, meters", 0.01, 100.0)
-    half_life: float = option(10.0, "seconds after which a vote counts half, by the stamps of the clouds", 0.01, 1e6)
-    max_voxels: int = option(
-        1_000_000, "voxels in memory, (4 classes + 64) bytes each; those not seen for longest are dropped", 1000, 10**7
-    )
-    margin: float = option(
-        1.25,
-        "a voxel keeps its label until another class leads by this many softmax temperatures; larger is steadier and "
-        "adapts later",
-        0.0,
-        100.0,
-    )
-
-
-@dataclass(frozen=True)
-class WordFilesConfig:
-    """The files that callers may name while the node runs."""
-
-    folder: str = option(
-        "",
-        "folder of the files that vocabulary.labels and vocabulary.templates may name while the node runs, beside "
-        "those of the package; empty: only those of the package",
-    )
-
-
-@dataclass(frozen=True)
-class NodeConfig:
-    """The node itself."""
-
-    autostart: bool = option(True, "configure and activate at startup; false: wait for lifecycle transitions")
-    model: str = option("s4token-mini", "s4token-mini, or a checkpoint directory")
-    device: str = option("cpu", "device of the network: cpu, cuda or cuda:<n>")
-    warm_up: bool = option(
-        True, "process a synthetic cloud when configuring, so that the first real cloud is not slower than later ones"
-    )
-    overlap: bool = option(
-        False,
-        "build the patches of the next cloud while the network processes the current one: more clouds per second, "
-        "each with a higher latency",
-    )
-    input: InputConfig = field(default_factory=InputConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)
-    temporal: TemporalConfig = field(default_factory=TemporalConfig)
-    vocabulary: WordFilesConfig = field(default_factory=WordFilesConfig)
-    services: ServicesConfig = field(default_factory=ServicesConfig)
-    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
 
 
 @dataclass(frozen=True)
@@ -130,7 +44,7 @@ class Settings:
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """Return a copy with dotted paths changed and checked; other paths, e.g. use_sim_time, are ignored."""
-        for path in ("input.topics", "vocabulary.names"):
+        for path in LISTS:
             values = changes.get(path)
             if isinstance(values, Iterable) and not all(isinstance(value, str) for value in values):
                 raise ValueError(f"{path} must be a list of texts; put each between quotation marks")
@@ -161,13 +75,22 @@ def checked_weights(config: InputConfig) -> list[float]:
     return weights
 
 
+def of_topic(values: Sequence[str], number: int) -> str:
+    """Return the value of a topic, by its number, from one for all topics or one per topic; "" if there is none."""
+    return values[number if len(values) > 1 else 0] if values else ""
+
+
 def _check_together(settings: Settings) -> None:
     """Raise ValueError for values that are right each by itself, and cannot work together."""
     node, pipeline = settings.node, settings.pipeline
     if not node.input.topics:
         raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
+    _check_frames(node.input)
     if node.temporal.enabled and not node.temporal.frame.strip("/ "):
         raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
+    if node.output.durability == "transient_local" and node.output.reliability != "reliable":
+        raise ValueError("output.durability: transient_local needs output.reliability: reliable; change one of the two")
+    filtered.check(node.output)
     tokens, points = pipeline.sampling.tokens, pipeline.patches.points
     if tokens * points > MAX_PATCH_POINTS:
         product = f"sampling.tokens={tokens} times patches.points={points}"
@@ -175,9 +98,27 @@ def _check_together(settings: Settings) -> None:
     checked_weights(node.input)
 
 
+def _check_frames(config: InputConfig) -> None:
+    """Raise ValueError if the frames and axes of the topics do not fit the topics."""
+    count = len(config.topics)
+    if len(config.gravity_frame) not in (0, 1, count):
+        found = f"input.gravity_frame holds {len(config.gravity_frame)} frames for {count} topics"
+        raise ValueError(f"{found}; give one for all, or one per topic")
+    if config.topic_up and len(config.topic_up) != count:
+        raise ValueError(f"input.topic_up holds {len(config.topic_up)} axes for {count} topics; give one per topic")
+    axes = options(Config())["input.up"][1].metadata["choices"]
+    if wrong := [axis for axis in config.topic_up if axis not in axes]:
+        raise ValueError(f"input.topic_up: {wrong[0]!r} is not one of {', '.join(axes)}")
+    if config.fuse and not config.fuse_frame.strip("/ "):
+        raise ValueError("input.fuse_frame is empty; name the frame that clouds are joined in, e.g. base_link")
+    if config.fuse and (config.topic_up or len(config.gravity_frame) > 1):
+        raise ValueError("input.fuse makes one cloud of all topics; give one input.gravity_frame and no input.topic_up")
+
+
 def _plain(value: Any) -> Any:
     """Undo the [""] that stands for an empty list; rclpy would take [] for a list of bytes."""
-    return [v for v in value if v != ""] if isinstance(value, (list, tuple)) else value
+    empty = isinstance(value, (list, tuple)) and all(v == "" for v in value)
+    return [] if empty else value
 
 
 def declare(node, base_config: Callable[[str], Config]) -> Settings:
@@ -193,6 +134,9 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
     topic_names.checked_inputs(node, settings.node.input.topics)
     if (folder := settings.node.vocabulary.folder) and not Path(folder).is_dir():
         raise ValueError(f"vocabulary.folder={folder!r} is no folder; create it, or leave the parameter empty")
+    store = Path(settings.node.vocabulary.store)
+    if store != Path() and (store.is_dir() or not store.absolute().parent.is_dir()):
+        raise ValueError(f"vocabulary.store={str(store)!r} must be a file in a folder that is there; create the folder")
     for name in sorted(getattr(node, "_parameter_overrides", ())):
         if not node.has_parameter(name):  # rclpy ignores it silently
             node.get_logger().warning(f"{unknown(name)}; its value is ignored")

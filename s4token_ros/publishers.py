@@ -12,9 +12,9 @@ from std_msgs.msg import Header
 
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
-from s4token_ros import cloud_messages, summaries, topic_names
+from s4token_ros import cloud_messages, filtered, summaries, topic_names
 from s4token_ros.object_outputs import ObjectOutputs
-from s4token_ros.output_config import OutputConfig
+from s4token_ros.options import OutputConfig
 from s4token_ros.qos import LATCHED, cloud_qos
 
 
@@ -24,26 +24,34 @@ class Publishers:
     def __init__(self, node: Any, config: OutputConfig, inputs: Collection[str] = ()) -> None:
         """Create all but the topics ~/class/<name>; `inputs` are full names of topics that none may be remapped to."""
         self._node, self._config, self.inputs = node, config, inputs
-        self._qos = cloud_qos(config.reliability)
+        self.latched = config.durability == "transient_local"
+        self._qos = cloud_qos(config.reliability, depth=1 if self.latched else 2, latched=self.latched)
         self._vocabulary = node.create_publisher(VocabularyMessage, "~/vocabulary", LATCHED)
         kind = summaries.LabelInfo
         self._label_info = node.create_publisher(kind, "~/label_info", LATCHED) if kind else None
         self._labeled = self._publisher(PointCloud2, "labeled") if config.labeled else None
         self._classes = self._publisher(SceneClasses, "classes") if config.classes else None
-        self._similarity = self._publisher(PointCloud2, "similarity") if config.similarity else None
-        self._objects = ObjectOutputs(node, config, self._qos)
+        self._filtered = self._publisher(PointCloud2, "filtered") if filtered.filters(config) else None
+        self._passes, self.filter_problem = None, ""  # which classes ~/filtered passes; why it is not published
+        self._objects = ObjectOutputs(node, config, self._qos, self._wants)
+        self._volatile = cloud_qos(config.reliability)
+        self._similarity = self._publisher(PointCloud2, "similarity", self._volatile) if config.similarity else None
         self._class_publishers: dict[str, tuple[int, Any]] = {}  # topic token -> (label, publisher)
         self._destroying = threading.Lock()  # `wanted` must not ask a publisher that is being destroyed
 
-    def _publisher(self, kind, name: str):
-        return self._node.create_publisher(kind, f"~/{name}", self._qos)
+    def _publisher(self, kind, name: str, qos=None):
+        return self._node.create_publisher(kind, f"~/{name}", qos or self._qos)
 
     def wanted(self) -> bool:
         """Return whether any output that needs a labeled cloud has a subscriber."""
         with self._destroying:
             per_class = (publisher for _, publisher in self._class_publishers.values())
-            outputs = (self._labeled, self._classes, self._similarity, *per_class)
-            return any(map(_has_subscribers, outputs)) or self._objects.wanted()
+            main, rest = (self._labeled, self._classes, self._filtered), (self._similarity, *per_class)
+            return any(map(self._wants, main)) or any(map(_has_subscribers, rest)) or self._objects.wanted()
+
+    def _wants(self, publisher: Any) -> bool:
+        """Whether what an output would publish has a subscriber, or may have one later."""
+        return publisher is not None and (self.latched or _has_subscribers(publisher))
 
     def similarity_wanted(self) -> bool:
         """Return whether ~/similarity has a subscriber."""
@@ -58,6 +66,7 @@ class Publishers:
         topic_names.check_outputs(self._node, names[: self._config.class_topics], self.inputs)
         for warning in vocabulary.warnings:
             self._node.get_logger().warning(warning)
+        self._choose_classes(vocabulary.names)
         header = Header(stamp=stamp)
         self._vocabulary.publish(summaries.vocabulary_message(vocabulary, header))
         if self._label_info:
@@ -66,6 +75,16 @@ class Publishers:
             found = f"{len(names)} classes, but output.class_topics is {self._config.class_topics}"
             self._node.get_logger().warning(f"{found}: only the first ones get a topic ~/class/<name>")
         self._set_class_topics({name: label for label, name in enumerate(names[: self._config.class_topics])})
+
+    def _choose_classes(self, names: Sequence[str]) -> None:
+        """Find the classes that ~/filtered passes; one that is not there stops it, since its points would pass."""
+        self._passes, self.filter_problem = None, ""
+        if self._filtered is not None:
+            try:
+                self._passes = filtered.classes(self._config, names)
+            except ValueError as reason:
+                self.filter_problem = f"~/filtered is not published: {reason}"
+                self._node.get_logger().warning(self.filter_problem)
 
     def class_topics(self) -> list[str]:
         """Return the full names of the topics ~/class/<name>."""
@@ -78,7 +97,7 @@ class Publishers:
                 self._node.destroy_publisher(old[name][1])
             self._class_publishers = {name: (label, old[name][1]) for name, label in labels.items() if name in old}
         for name in labels.keys() - old.keys():
-            publisher = self._publisher(PointCloud2, f"class/{name}")
+            publisher = self._publisher(PointCloud2, f"class/{name}", self._volatile)
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 
@@ -89,14 +108,18 @@ class Publishers:
         """
         start = time.perf_counter()
         classes = [(label, out) for label, out in self._class_publishers.values() if _has_subscribers(out)]
-        if _has_subscribers(self._labeled) or classes:
-            s = segmentation
-            points = cloud_messages.labeled_points(cloud, s.labels, s.confidence, s.superpoints, s.vocabulary.colors)
-            if _has_subscribers(self._labeled):
+        if self._wants(self._labeled) or classes:
+            s, words = segmentation, segmentation.vocabulary
+            points = cloud_messages.labeled_points(
+                cloud, s.labels, s.confidence, s.superpoints, words.colors, int(words.version)
+            )
+            if self._wants(self._labeled):
                 self._labeled.publish(cloud_messages.labeled_cloud(cloud, points))
             for label, publisher in classes:
                 publisher.publish(cloud_messages.class_cloud(cloud, points, label))
-        if _has_subscribers(self._classes):
+        if self._passes is not None and self._wants(self._filtered):
+            self._filtered.publish(filtered.cloud(cloud, segmentation.labels, self._passes))
+        if self._wants(self._classes):
             self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation))
         self._objects.publish(cloud, segmentation, topic, tracker)
         return (time.perf_counter() - start) * 1e3
@@ -110,10 +133,11 @@ class Publishers:
         """Remove every publisher."""
         self._set_class_topics({})
         with self._destroying:
-            for publisher in (self._vocabulary, self._label_info, self._labeled, self._classes, self._similarity):
+            clouds = (self._labeled, self._filtered, self._similarity)
+            for publisher in (self._vocabulary, self._label_info, self._classes, *clouds):
                 if publisher is not None:
                     self._node.destroy_publisher(publisher)
-            self._labeled = self._classes = self._similarity = None
+            self._labeled = self._classes = self._similarity = self._filtered = None
             self._objects.destroy()
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
-from s4token_model import constants, vocabulary
+from s4token_model import constants, vocabulary, word_lists
 from s4token_ros import qos, summaries
 from s4token_ros.parameters import Settings
 from s4token_ros.text_encoding import TextEncoding
@@ -31,8 +31,11 @@ class Services:
         worker: Callable[[], Worker],  # raises ValueError while there is none
         settings: Callable[[], Settings],
         changing: Any,  # the lock that is held to replace the model or its vocabulary
+        show_words: Callable[[Any], str],  # called with a Vocabulary that was set; returns what went wrong
     ) -> None:
         self._node, self._worker, self._settings, self._changing = node, worker, settings, changing
+        self._show_words = show_words
+        self.problem = ""  # of the last line on ~/set_words
         # Of each kind one request is at work and one may wait
         self.names, self._texts = (TextEncoding(lambda: settings().node.services.deadline) for _ in range(2))
         self._queries = threading.BoundedSemaphore(2)
@@ -40,6 +43,10 @@ class Services:
         self._serve(SetVocabulary, "set_vocabulary", self._set_vocabulary, ReentrantCallbackGroup())
         self._serve(Query, "query", self._query, ReentrantCallbackGroup())
         self._serve(GetVocabulary, "get_vocabulary", self._get_vocabulary, MutuallyExclusiveCallbackGroup())
+        once = qos.cloud_qos("reliable", depth=1)  # of several lines the newest counts
+        node.create_subscription(
+            String, "~/set_words", self._set_words, once, callback_group=MutuallyExclusiveCallbackGroup()
+        )
         reading, changing_state = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         for service in node.services:
             name = service.srv_name.rpartition("/")[2]
@@ -94,9 +101,22 @@ class Services:
             if worker.model.segmenter is not segmenter:
                 raise ValueError("the model was replaced in the meantime; try again")
             response.relabeled = worker.swap(replace(worker.model, vocabulary=words))
+            problem = self._show_words(words)
+            response.version = worker.model.vocabulary.version
+            problems = (*words.warnings, worker.publishers.filter_problem, problem)
         finally:
             self._changing.release()
-        response.version, response.message = worker.model.vocabulary.version, "; ".join(words.warnings)
+        response.message = "; ".join(filter(None, problems))
+
+    def _set_words(self, message: String) -> None:
+        """Set the class names of one line, as set_vocabulary does; nobody waits for an answer but /diagnostics."""
+        try:
+            names = list(word_lists.split_list(message.data))
+            self._set_vocabulary(self._worker(), SetVocabulary.Request(names=names), SetVocabulary.Response())
+            self.problem = ""
+        except Exception as error:
+            self.problem = f"the words of ~/set_words are not used: {str(error) or repr(error)}"
+            self._node.get_logger().warning(self.problem, throttle_duration_sec=5.0)
 
     def _get_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg())

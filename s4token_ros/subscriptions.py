@@ -11,7 +11,8 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
 from s4token_ros import qos
-from s4token_ros.parameters import InputConfig, checked_weights
+from s4token_ros.options import InputConfig
+from s4token_ros.parameters import checked_weights
 
 INTERVAL_S = 0.01  # between two clouds of a topic; Fast DDS drops the oldest of what comes faster, without our help
 

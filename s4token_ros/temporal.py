@@ -11,7 +11,7 @@ import numpy as np
 from s4token_model.pipeline.voxel_map import Sweep, VoxelMap, labels_of_points
 from s4token_ros.frame_source import Frame
 from s4token_ros.object_ids import ObjectIds
-from s4token_ros.parameters import TemporalConfig
+from s4token_ros.options import TemporalConfig
 from s4token_ros.transforms import Transforms
 
 MAX_BYTES = 1 << 32  # of the map

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 OUTPUTS = (  # below ~/
-    "labeled", "classes", "objects", "detections", "markers", "similarity", "vocabulary", "label_info",
+    "labeled", "classes", "objects", "detections", "markers", "filtered", "similarity", "vocabulary", "label_info",
 )  # fmt: skip
 CLASSES = "class"  # ~/class/<name>
 MAX_TOPICS = 16

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.time import Time
 
 WAIT_S = 0.2  # for the pose at the time of a cloud, which may arrive after the cloud
+
+
+class _Found(NamedTuple):
+    rotation: np.ndarray  # (3, 3) float64
+    translation: np.ndarray  # (3,) float64 [m]
+    stamp: Any  # builtin_interfaces/Time
 
 
 def installed() -> bool:
@@ -37,22 +42,29 @@ class Transforms:
     def pose(self, target: str, source: str, stamp: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the rotation (3, 3) and translation (3,) float64 [m] that take points in `source` to `target`.
 
-        `stamp` is the header's builtin_interfaces/Time; the transform at that time is awaited for WAIT_S. ValueError
-        that names the frames if there is none.
+        `stamp` is the header's builtin_interfaces/Time; the transform at that time is awaited for WAIT_S between frames
+        that are connected. ValueError that names the frames if there is none.
         """
         if self._connected(target, source):
-            return self._look_up(target, source, Time.from_msg(stamp), Duration(seconds=WAIT_S))
-        return self._look_up(target, source, Time(), Duration())  # says what is missing
+            return self.awaited_pose(target, source, stamp, WAIT_S)
+        return self._look_up(target, source, Time(), Duration())[:2]  # says what is missing
 
-    def rotation(self, target: str, source: str, stamp: Any) -> np.ndarray:
-        """Return the rotation (3, 3) float64 from `source` to `target` at `stamp`, or the newest if it has none there.
+    def awaited_pose(self, target: str, source: str, stamp: Any, timeout: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pose as `pose` does, and wait for up to `timeout` seconds, for connected frames or not."""
+        return self._look_up(target, source, Time.from_msg(stamp), Duration(seconds=timeout))[:2]
 
-        Never waits. ValueError that names the frames if there is none.
+    def rotation(self, target: str, source: str, stamp: Any) -> tuple[np.ndarray, float]:
+        """Return the rotation (3, 3) float64 from `source` to `target` at `stamp`, and 0.0.
+
+        If there is none at `stamp`, it is the newest one, and by how much that is older [s]. Never waits. ValueError
+        that names the frames if there is none.
         """
+        time = Time.from_msg(stamp)
         try:
-            return self._look_up(target, source, Time.from_msg(stamp), Duration())[0]
+            return self._look_up(target, source, time, Duration()).rotation, 0.0
         except ValueError:
-            return self._look_up(target, source, Time(), Duration())[0]
+            found = self._look_up(target, source, Time(), Duration())
+            return found.rotation, (time - Time.from_msg(found.stamp)).nanoseconds * 1e-9
 
     def close(self) -> None:
         """Stop listening."""
@@ -61,37 +73,18 @@ class Transforms:
             self._listener = None
 
     def _connected(self, target: str, source: str) -> bool:
-        return self._buffer is not None and self._buffer.can_transform(_name(target), _name(source), Time())
+        return self._buffer is not None and self._buffer.can_transform(frame_name(target), frame_name(source), Time())
 
-    def _look_up(self, target: str, source: str, time: Time, wait: Duration) -> tuple[np.ndarray, np.ndarray]:
+    def _look_up(self, target: str, source: str, time: Time, wait: Duration) -> _Found:
         problem = self._problem
         if not problem:
             try:
-                found = self._buffer.lookup_transform(_name(target), _name(source), time, wait).transform
-                return rotation_of(found.rotation), np.array([getattr(found.translation, axis) for axis in "xyz"])
+                found = self._buffer.lookup_transform(frame_name(target), frame_name(source), time, wait)
+                translation = np.array([getattr(found.transform.translation, axis) for axis in "xyz"])
+                return _Found(rotation_of(found.transform.rotation), translation, found.header.stamp)
             except Exception as reason:  # tf2's own types, which are there only where tf2_ros is
                 problem = " ".join(str(reason).split()).rstrip(".") or type(reason).__name__
         raise ValueError(f"no transform from frame {source!r} to {target!r}: {problem}")
-
-
-class Gravity:
-    """Turns clouds to the frame input.gravity_frame, which may change while the node runs."""
-
-    def __init__(self, node: Any, frame: Callable[[], str], transforms: Transforms | None = None) -> None:
-        """`frame()` is the parameter; listens with `node` to tf2 from when it is not empty."""
-        self._node, self._frame, self._transforms = node, frame, transforms
-        if frame() and transforms is None:
-            self._transforms = Transforms(node)
-
-    def rotation(self, header: Any) -> tuple[np.ndarray | None, str]:
-        """Return the rotation (3, 3) of a cloud's frame at its stamp, or None and, if one is wanted, why not."""
-        if not (frame := self._frame()):
-            return None, ""
-        try:
-            self._transforms = self._transforms or Transforms(self._node)
-            return self._transforms.rotation(frame, header.frame_id, header.stamp), ""
-        except ValueError as reason:
-            return None, f"input.gravity_frame: {reason}; what is up follows from input.up"
 
 
 def rotation_of(quaternion: Any) -> np.ndarray:
@@ -105,5 +98,6 @@ def rotation_of(quaternion: Any) -> np.ndarray:
     return np.eye(3) + 2 * (w * cross + np.outer(vector, vector) - vector @ vector * np.eye(3)) / square
 
 
-def _name(frame: str) -> str:
-    return frame.removeprefix("/")  # tf2 refuses the slash of ROS 1
+def frame_name(frame: str) -> str:
+    """Return the name of a frame as tf2 takes it: without the slash of ROS 1."""
+    return frame.strip().removeprefix("/")

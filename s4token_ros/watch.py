@@ -28,6 +28,7 @@ class Watched(NamedTuple):
     settings: Settings
     worker: Worker | None
     subscriptions: Subscriptions | None
+    notes: tuple[str, ...]  # what is odd about its words
 
 
 def steady_timer(node: Any, period: float, callback: Callable[[], None], group: Any = None) -> Any:
@@ -69,12 +70,13 @@ class Watch:
             self._node.get_logger().error(f"{self._fault}\n{trace}", throttle_duration_sec=5.0)
 
     def _publish(self) -> None:
-        phase, problem, settings, worker, subscriptions = self._state()
+        phase, problem, settings, worker, subscriptions, notes = self._state()
         stats = worker.stats if worker else diagnostics.Statistics()
         fault = self._fault if time.monotonic() < self._fault_until else ""
         slow = diagnostics.slowness(stats, settings.pipeline)
         limit = settings.node.diagnostics.stale_after
-        hints = (self._explain_clock(), _explain_silence(stats, subscriptions, limit), slow)
+        filtered = worker.publishers.filter_problem if worker else ""
+        hints = (*notes, filtered, self._explain_clock(), _explain_silence(stats, subscriptions, limit), slow)
         wanted = worker is not None and worker.publishers.wanted()
         level, text = diagnostics.assess(stats, phase, wanted, problem or fault, hints)
         vocabulary = worker.model.vocabulary if worker else None

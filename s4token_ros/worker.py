@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s4token_ros import frame_source, summaries, torch_threads
+from s4token_ros.cloud_frames import CloudFrames
 from s4token_ros.diagnostics import Statistics
-from s4token_ros.frame_source import POLL_S, Arrival, Frame, OverlappedSource, Rotation, SequentialSource
-from s4token_ros.mailbox import Mailbox
-from s4token_ros.parameters import TemporalConfig
+from s4token_ros.frame_source import POLL_S, Arrival, Frame, OverlappedSource, SequentialSource
+from s4token_ros.options import TemporalConfig
 from s4token_ros.publishers import Publishers
 from s4token_ros.temporal import TemporalLabels
 from s4token_ros.transforms import Transforms
@@ -42,17 +42,17 @@ class Worker:
         publishers: Publishers,
         now: Callable[[], Any],  # returns the ROS time as a message
         report_error: Callable[[str], None],  # called with the reason when a cloud is dropped
-        rotation: Rotation,  # takes a cloud to a frame whose z points up, if one is known
+        frames: CloudFrames,  # joins clouds, takes them to other frames, and knows what is up
         overlap: bool,  # build the next cloud's patches in a second thread
     ) -> None:
         self.model, self.publishers = model, publishers
         self.stats = Statistics()
-        self._now, self._report_error, self._rotation, self._overlap = now, report_error, rotation, overlap
+        self._now, self._report_error, self._frames, self._overlap = now, report_error, frames, overlap
         self._temporal: TemporalLabels | None = None  # smooths the labels
         # The clouds that wait, the one that was encoded last, and the query that ~/similarity shows
-        self.arrivals = Mailbox()
+        self.arrivals = frames.mailbox()
         self._frame: Frame | None = None
-        self._unpublished = False  # a query encoded `_frame` while nobody subscribed
+        self._unpublished = False  # `_frame` was encoded by a query, or for publishers that are gone
         self._query: tuple[Any, Any] | None = None  # (segmenter, Vocabulary of the texts)
         # Locks, taken in this order, and threads
         self._encoding = threading.Lock()  # one cloud is encoded at a time
@@ -88,8 +88,8 @@ class Worker:
     def receive(self, topic: str, message: Any) -> None:
         """Take a PointCloud2; an older one of its topic that is still waiting is dropped and counted."""
         self.stats.receive(topic)
-        if self.arrivals.put(Arrival(topic, message)):
-            counts = self.stats.of(topic)
+        for dropped in self.arrivals.put(Arrival(topic, message)):
+            counts = self.stats.of(dropped)
             if self._wanted():
                 counts.stale += 1
             else:
@@ -118,7 +118,7 @@ class Worker:
         return self._wanted() and torch_threads.answer(self._publish, frame, relabel=True)
 
     def replace_publishers(self, make: Callable[[], Publishers]) -> None:
-        """Use the publishers that `make` creates, and destroy the old ones; on an error, the old ones stay."""
+        """Use the publishers that `make` creates instead of the old ones, which stay if there is an error."""
         with self._publishing:
             new = make()
             try:
@@ -128,6 +128,7 @@ class Worker:
                 raise
             old, self.publishers = self.publishers, new
             old.destroy()
+            self._unpublished |= new.latched and self._frame is not None  # the worker publishes it again
 
     def smooth(self, node: Any, config: TemporalConfig) -> None:
         """Smooth the labels of later clouds by the tf that `node` hears; a new `config` begins without votes."""
@@ -169,9 +170,9 @@ class Worker:
     def _build_or_drop(self, arrival: Arrival) -> Frame | None:
         try:
             with self.stats.working():
-                return frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
+                return frame_source.build_frame(arrival, self.model.segmenter, self._frames)
         except Exception as error:
-            self._drop(arrival.topic, error)
+            self._drop(arrival, error)
             return None
 
     def _last_frame(self, timeout: float) -> Frame:
@@ -184,7 +185,7 @@ class Worker:
                 continue  # the worker is busy, perhaps with the frame needed here
             try:
                 if (arrival := self.arrivals.take_newest()) is not None:
-                    built = frame_source.build_frame(arrival, self.model.segmenter, self._rotation)
+                    built = frame_source.build_frame(arrival, self.model.segmenter, self._frames)
                     self._frame = torch_threads.answer(frame_source.encode_frame, built)
                     self._unpublished = True
                 frame = self._frame
@@ -216,10 +217,10 @@ class Worker:
                 if not self._publish(frame):
                     self.arrivals.put_back(frame.arrival)  # the segmenter was replaced in the meantime
         except Exception as error:  # a frame may fail here and nowhere else: report it, drop it, continue
-            self._drop(frame.topic, error)
+            self._drop(frame.arrival, error)
 
-    def _drop(self, topic: str, error: Exception) -> None:
-        self.stats.fail(topic, str(error) or repr(error))
+    def _drop(self, arrival: Any, error: Exception) -> None:
+        self.stats.fail(arrival.topics, str(error) or repr(error))
         if not self._stop.is_set():
             self._report_error(f"cloud dropped: {error}")
 

@@ -19,8 +19,9 @@ import explore_browser
 from PIL import Image
 
 from s4token_model import command_line
+from s4token_model.explore.address import Address
 from s4token_model.explore.cloud_session import CloudSession
-from s4token_model.explore.page import Address, Page
+from s4token_model.explore.page import Page
 from s4token_model.io import samples
 from s4token_model.io.files import read_cloud
 from s4token_model.segmenter import Segmenter

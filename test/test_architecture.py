@@ -91,6 +91,8 @@ ALSO: dict[str, tuple[str, ...]] = {
     "s4token_ros.live_explore": ("explore",),
     "s4token_ros.live_session": ("explore",),
     "s4token_ros.live_frame": ("explore", "pipeline.preprocess", "pipeline.upright"),
+    "s4token_ros.filtered": ("words",),
+    "s4token_ros.word_store": ("atomic", "bounded_files"),
     "s4token_ros.demo_report": ("pictures",),
 }
 COMPILED = ("numba", "llvmlite", "triton")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from background import heed_ctrl_c
 
 from s4token_model import jobs
 from s4token_model.kernels.parallel import processors
@@ -102,11 +103,6 @@ def test_workers_end_with_a_killed_parent_and_at_ctrl_c(tmp_path, number):
     assert parent.communicate(timeout=60)[1].count("Traceback") == (number == signal.SIGINT), "that of the parent"
     pids = [path.stem for path in tmp_path.glob("*.pid")]
     wait_until(lambda: not any(Path("/proc", pid).exists() for pid in pids))
-
-
-def heed_ctrl_c():
-    """What starts in the background, as this test may, ignores SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sleep_long(folder: str) -> None:

@@ -15,7 +15,7 @@ from s4token_model.explore import coloring, drawing, saving
 from s4token_model.explore.state import HEAT, LABELS, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Row, View
 from s4token_model.io import label_files
 from s4token_model.io.files import Cloud
-from s4token_model.palette import index_colors, label_colors
+from s4token_model.palette import label_colors
 from s4token_model.segmenter import Segmenter
 from s4token_model.vocabulary import Vocabulary
 
@@ -77,11 +77,9 @@ class CloudSession:
             colors, bar = self._heat(choice)
             return View(frame.drawn, colors, bar=bar, notes=notes)
         if choice.coloring == SUPERPOINTS:
-            colors = index_colors(found.superpoints[frame.drawn.index])
-            return View(frame.drawn, colors, caption=coloring.superpoint_caption(found.superpoints), notes=notes)
+            return coloring.superpoint_view(frame.drawn, found.superpoints, notes)
         if choice.coloring == SCAN:
-            colors = coloring.scan_colors(frame.cloud.rgb, frame.drawn)
-            return View(frame.drawn, colors, caption=coloring.scan_caption(frame.cloud.rgb), notes=notes)
+            return coloring.scan_view(frame.drawn, frame.cloud.rgb, notes)
         colors = label_colors(found.labels[frame.drawn.index], found.vocabulary.colors)
         return View(frame.drawn, colors, _rows(found.vocabulary, found.labels), notes=notes)
 
@@ -143,8 +141,7 @@ class CloudSession:
         return values if frame.drawn_part else values[frame.drawn.index]
 
     def _heat(self, choice: Choice) -> tuple[np.ndarray, Bar]:
-        if not choice.text.strip():
-            raise ValueError("type a text for the heat map, e.g. a place to sit")
+        coloring.check_heat_text(choice.text)
         return coloring.heat_colors(self._cosines(choice.text, choice.cloud), choice.text)
 
 

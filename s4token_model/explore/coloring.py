@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from s4token_model.constants import NO_SUPERPOINT, UNLABELED_COLOR
-from s4token_model.explore.state import Bar, Drawn, Match, Row
-from s4token_model.palette import heat
+from s4token_model.explore.state import Bar, Drawn, Match, Row, View
+from s4token_model.palette import heat, index_colors
 
 BEST = 5  # words that are shown of a superpoint
 UNLABELED_NAME = "unlabeled"
@@ -47,14 +47,23 @@ def scan_colors(rgb: np.ndarray | None, drawn: Drawn) -> np.ndarray:
     return heat((height - low) / max(high - low, 1e-6))
 
 
-def superpoint_caption(superpoints: np.ndarray) -> str:
-    """Say what the colors of superpoints (H,) mean."""
-    return f"{len(np.unique(superpoints[superpoints != NO_SUPERPOINT])):,} superpoints, each in a color of its own"
+def superpoint_view(drawn: Drawn, superpoints: np.ndarray, notes: tuple[str, ...]) -> View:
+    """Give each of the superpoints (H,) a color."""
+    count = len(np.unique(superpoints[superpoints != NO_SUPERPOINT]))
+    caption = f"{count:,} superpoints, each in a color of its own"
+    return View(drawn, index_colors(superpoints[drawn.index]), caption=caption, notes=notes)
 
 
-def scan_caption(rgb: np.ndarray | None) -> str:
-    """Say what `scan_colors` shows."""
-    return "the heights of the points: the scan has no colors" if rgb is None else "the colors of the scan"
+def scan_view(drawn: Drawn, rgb: np.ndarray | None, notes: tuple[str, ...]) -> View:
+    """Show the colors of the scan, see `scan_colors`."""
+    caption = "the heights of the points: the scan has no colors" if rgb is None else "the colors of the scan"
+    return View(drawn, scan_colors(rgb, drawn), caption=caption, notes=notes)
+
+
+def check_heat_text(text: str) -> None:
+    """Raise ValueError if there is no text for a heat map."""
+    if not text.strip():
+        raise ValueError("type a text for the heat map, e.g. a place to sit")
 
 
 def best_matches(names: Sequence[str], cosines: np.ndarray) -> tuple[Match, ...]:

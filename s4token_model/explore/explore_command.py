@@ -7,7 +7,8 @@ import itertools
 from pathlib import Path
 
 from s4token_model import label_command
-from s4token_model.explore import page, serving
+from s4token_model.explore import serving
+from s4token_model.explore.address import Address
 from s4token_model.explore.cloud_session import CloudSession
 from s4token_model.io import bags, files, samples
 
@@ -16,7 +17,7 @@ MAX_CLOUDS = 100  # of a bag, held in memory
 
 def explore(arguments: argparse.Namespace) -> None:
     """Run `s4token explore`. What may be wrong with files and address is checked before the model is loaded."""
-    address = page.Address(arguments.host, arguments.port)
+    address = Address(arguments.host, arguments.port)
     serving.check(address, arguments.drawn)
     source = arguments.input or str(samples.ROOM)
     clouds = read(arguments, source)

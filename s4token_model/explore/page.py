@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import io
 import queue
-import socket
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from s4token_model import command_line
 from s4token_model.explore import html_text
+from s4token_model.explore.address import Address, check_address
 from s4token_model.explore.panel import CLICK_HINT, Panel
 from s4token_model.explore.picking import pick
 from s4token_model.explore.state import Choice, Drawn, View
 from s4token_model.pictures.camera import FIELD_OF_VIEW
 
-HOST, PORT = "127.0.0.1", 8080
 CLOUD, MARK = "/cloud", "/superpoint"
 MARK_COLOR, MARK_SIZE = (255, 0, 200), 1.6  # of the clicked superpoint, the size in those of the points
 PAUSE_S = 0.25  # after a preview, in which the browser draws; then all points are labeled
 POINT_SIZE = 1.15  # times the spacing of the points: surfaces look closed
-
-
-class Address(NamedTuple):
-    """Where the page is served."""
-
-    host: str = HOST
-    port: int = PORT
-
-    @property
-    def url(self) -> str:
-        """The address to open in a browser on this machine."""
-        local = self.host in ("0.0.0.0", "::", "")
-        return f"http://{'localhost' if local else self.host}:{self.port}"
 
 
 class Page:
@@ -173,23 +159,3 @@ def import_viser() -> Any:
     except ImportError as reason:
         raise ImportError(f"s4token explore needs viser ({reason}); install it with: pip install viser") from reason
     return viser
-
-
-def check_address(address: Address) -> None:
-    """Raise ValueError if the page cannot be served at an address: viser would take the next port, or hang."""
-    if not 0 <= address.port <= 65535:
-        raise ValueError(f"--port {address.port}: give a number from 1 to 65535, or 0 for any that is free")
-    try:
-        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((address.host, address.port))
-    except socket.gaierror as reason:
-        raise ValueError(f"--host {address.host}: unknown ({reason.strerror}); use 127.0.0.1") from None
-    except PermissionError as reason:
-        raise ValueError(f"--port {address.port}: {reason.strerror}; use one above 1023, e.g. {PORT}") from None
-    except OSError as reason:
-        fix = f"choose another, e.g. --port {address.port + 1}"
-        if "in use" not in (reason.strerror or ""):
-            fix = "use --host 127.0.0.1, or an address of this machine"
-        raise ValueError(f"{address.host}:{address.port} cannot be served: {reason.strerror}; {fix}") from None

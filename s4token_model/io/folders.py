@@ -24,9 +24,9 @@ def list_inputs(folder: Path, cloud_suffixes: Sequence[str] = CLOUD_SUFFIXES) ->
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         here, real = Path(parent), os.path.realpath(parent)
-        if is_bag_folder(here):
+        if is_bag := is_bag_folder(here):
             found.append(here)
-        if is_bag_folder(here) or real in seen:  # links may lead in circles
+        if is_bag or real in seen:  # links may lead in circles
             folders.clear()
             continue
         seen.add(real)

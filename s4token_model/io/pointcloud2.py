@@ -95,6 +95,16 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
     return out
 
 
+def with_xyz(points: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return a copy of a structured array (H,) at other positions (H, 3); ValueError if it stores integers."""
+    out = points.copy()
+    for name, column, values in zip(*zip(*_coordinates(out).items(), strict=True), positions.T, strict=True):
+        if column.dtype.kind != "f":
+            raise ValueError(f"coordinate {name} is {column.dtype}, and would be rounded; store it as float32")
+        column[...] = values
+    return out
+
+
 def _coordinates(points: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the columns of x, y and z in this order by their names."""
     present = names(points)

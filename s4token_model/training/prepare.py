@@ -66,8 +66,9 @@ def prepare(inputs: list[Path], out: Path, recipe: Recipe, workers: int = 1, ray
     out.mkdir(parents=True, exist_ok=True)
     folder, listed = out.resolve(), _scenes_in if recipe.kind == "scenes" else _files_in
     found = [(path.resolve(), name) for source in inputs for name, path in listed(source)]
-    one = [(folder / f"{name}{SUFFIX}", path, recipe) for path, name in found if not _is_bag(path, recipe)]
-    many = [jobs.Job(name, (folder, name, path, recipe)) for path, name in found if _is_bag(path, recipe)]
+    bag_paths = {path for path, _ in found if recipe.kind != "scenes" and bags.is_bag(path)}
+    one = [(folder / f"{name}{SUFFIX}", path, recipe) for path, name in found if path not in bag_paths]
+    many = [jobs.Job(name, (folder, name, path, recipe)) for path, name in found if path in bag_paths]
     written = jobs.write_missing(prepare_one, one, "samples", workers, ray)
     for outcome in jobs.outcomes(prepare_bag, many, "bags", workers, ray):
         written += outcome.result or []
@@ -132,10 +133,6 @@ def read_xyz(path: Path, bin_columns: int | None = None) -> np.ndarray:
 def _sample(patched: PatchedCloud, config: configs.Config, points: int, seed: int) -> token_samples.TokenSample:
     rng, count = np.random.default_rng(seed), len(patched.superpoints)
     return token_samples.make_sample(patched, config, rng.choice(count, points, replace=count < points))
-
-
-def _is_bag(path: Path, recipe: Recipe) -> bool:
-    return recipe.kind != "scenes" and bags.is_bag(path)
 
 
 def _files_in(source: Path) -> Iterator[tuple[str, Path]]:

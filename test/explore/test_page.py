@@ -11,8 +11,9 @@ import pytest
 from box_room import room
 
 from s4token_model import cli
+from s4token_model.explore.address import Address, check_address
 from s4token_model.explore.cloud_session import CloudSession
-from s4token_model.explore.page import Address, Page, check_address
+from s4token_model.explore.page import Page
 from s4token_model.io.files import Cloud
 from s4token_model.segmenter import Segmenter
 

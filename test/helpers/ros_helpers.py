@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.exceptions import InvalidHandle
@@ -96,7 +97,7 @@ class FakeSegmenter:
             time.sleep(0.01)
         return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
-    def build_patches(self, xyz, rgb=None, frame="", rotation=None):
+    def build_patches(self, xyz, rgb=None, frame="", rotation=None, up=""):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
         hang("patches", len(xyz))
@@ -344,6 +345,27 @@ def figures(array: DiagnosticArray) -> dict[str, str]:
     """Key values of the node's status, with its message and level."""
     status = array.status[0]
     return {v.key: v.value for v in status.values} | {"message": status.message, "level": str(ord(status.level))}
+
+
+class FakeBuffer:
+    """Knows one pair of frames, from `first` [s] on; records how long it was asked to wait."""
+
+    def __init__(self, quaternion=(0.0, 0.0, 0.0, 1.0), first: int = 0, frames=("base_link", "camera")) -> None:
+        self.answer = TransformStamped()
+        self.answer.transform.rotation = Quaternion(**dict(zip("xyzw", quaternion, strict=True)))
+        self.answer.transform.translation.x = 1.5
+        self.first, self.frames, self.waits = first, frames, []
+
+    def can_transform(self, target, source, time):
+        return (target, source) == self.frames
+
+    def lookup_transform(self, target, source, time, timeout):
+        self.waits.append(timeout.nanoseconds * 1e-9)
+        if not self.can_transform(target, source, time):
+            raise LookupError(f'"{source}" passed to lookupTransform argument source_frame does not exist.')
+        if 0 < time.nanoseconds < self.first * 10**9:
+            raise LookupError("Lookup would require extrapolation into the past.")
+        return self.answer
 
 
 class FakeTransforms:

@@ -313,7 +313,7 @@ def test_a_default_constructed_cloud_is_an_empty_one_and_is_published_as_such():
     points = cloud_messages.labeled_points(cloud, none, none.astype(np.float32), none, np.zeros((1, 3), np.uint8))
     message = cloud_messages.labeled_cloud(cloud, points)
     assert cloud.xyz.shape == (0, 3) and cloud.notes == () and message.width * message.height == 0
-    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb"]
+    assert [f.name for f in message.fields] == ["x", "y", "z", "label", "confidence", "superpoint", "rgb", "vocabulary"]
 
 
 def test_fields_that_are_renamed_or_not_used_are_noted():

@@ -14,15 +14,14 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
-from functools import partial
-
 import rclpy
+from background import heed_ctrl_c
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from ros_helpers import claim_domain
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import ColorRGBA, Header
 
-from s4token_interfaces.msg import ClassSummary, Match, SceneClasses, Vocabulary
+from s4token_interfaces.msg import Match, Vocabulary
 from s4token_interfaces.srv import Query, SetVocabulary
 from s4token_model import command_line
 from s4token_model.explore.state import HEAT, SCAN, SUPERPOINTS, Choice
@@ -42,7 +41,6 @@ class Peer:
         self.node = rclpy.create_node("s4token", context=context)
         publish, reliable = self.node.create_publisher, qos.cloud_qos("reliable", 5)
         self.labeled = publish(PointCloud2, "~/labeled", reliable)
-        self.classes = publish(SceneClasses, "~/classes", reliable)
         self.similarity = publish(PointCloud2, "~/similarity", reliable)
         self.vocabulary = publish(Vocabulary, "~/vocabulary", qos.LATCHED)
         self.node.create_service(SetVocabulary, "~/set_vocabulary", self.set_vocabulary)
@@ -57,8 +55,11 @@ class Peer:
     def answer(self, names, thresholds) -> None:
         self.names, self.version, self.thresholds = tuple(names), self.version + 1, list(thresholds)
         self.colors = np.array([color(name) for name in names], np.uint8)
+        self.announce()
+
+    def announce(self) -> None:
         colors = [ColorRGBA(**dict(zip("rgb", c / 255, strict=True)), a=1.0) for c in self.colors]
-        message = Vocabulary(version=self.version, names=names, thresholds=thresholds, colors=colors)
+        message = Vocabulary(version=self.version, names=self.names, thresholds=self.thresholds, colors=colors)
         self.vocabulary.publish(message)
 
     def header(self) -> Header:
@@ -69,10 +70,10 @@ class Peer:
     def publish(self) -> None:
         labels = np.arange(POINTS, dtype=np.uint32) % len(self.names)
         confidence = np.full(POINTS, 0.5, np.float32)
-        points = cloud_messages.labeled_points(self.cloud, labels, confidence, self.superpoints, self.colors)
+        points = cloud_messages.labeled_points(
+            self.cloud, labels, confidence, self.superpoints, self.colors, self.version
+        )
         self.labeled.publish(cloud_messages.encode(points, self.header()))
-        summary = [ClassSummary(label=0, name=self.names[0], points=int((labels == 0).sum()))]
-        self.classes.publish(SceneClasses(header=self.header(), vocabulary_version=self.version, classes=summary))
 
     def set_vocabulary(self, request, response):
         response.success = "bad" not in request.names
@@ -136,12 +137,25 @@ def test_the_page_starts_with_the_words_of_the_node_and_leaves_them(peer_and_ses
 def test_words_go_to_the_node_and_a_refusal_is_told(peer_and_session):
     peer, session = peer_and_session
     choice = Choice("chair; table; lamp", 0.5)
-    view = until(session, choice, lambda view: len(view.rows) == 3)
+    view = until(session, choice, lambda view: [row.name for row in view.rows] == ["chair", "table", "lamp"])
     assert peer.names == ("chair", "table", "lamp") and peer.thresholds == [0.5]
     assert view.notes == ("a warning about the words",) and [row.name for row in view.rows] == list(peer.names)
     np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 3])
     with pytest.raises(ValueError, match="the word 'bad' is refused"):
         session.view(Choice("bad"))
+
+
+def test_a_relabeled_cloud_has_the_names_of_its_own_vocabulary_and_none_until_that_has_arrived(peer_and_session):
+    peer, session = peer_and_session
+    choice = Choice("chair; table; lamp", 0.5)
+    until(session, choice, lambda view: [row.name for row in view.rows] == ["chair", "table", "lamp"])
+    # The same stamp and points with other labels, whose vocabulary comes late
+    peer.names, peer.version = ("sofa", "bed"), peer.version + 1
+    peer.colors = np.array([color(name) for name in peer.names], np.uint8)
+    view = until(session, choice, lambda view: not view.rows)
+    np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 2])
+    peer.announce()
+    assert {row.name for row in until(session, choice, lambda view: view.rows).rows} == {"sofa", "bed"}
 
 
 def test_heat_superpoints_and_the_scan_are_shown(peer_and_session):
@@ -194,8 +208,7 @@ def test_signals_end_the_command(tmp_path):
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "s4token_ros.live_explore", "--port", "0"]
     for number in (signal.SIGTERM, signal.SIGINT):
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what starts in the background ignores it
-        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         assert "waiting for a cloud" in process.stdout.readline()
         process.send_signal(number)
         assert process.wait(30) in (-number, command_line.INTERRUPTED)

@@ -43,7 +43,7 @@ def test_weights_are_read_again_only_for_another_device_or_precision(changed, re
         return model_loading.load(lambda *given: read_configs.append(given) or other, settings, True, weights)
 
     new = Settings().changed({changed: {"sampling.tokens": 64, "device": "cuda", "clip.precision": "fp32"}[changed]})
-    words = SimpleNamespace(names=(), templates=(), thresholds=())
+    words, kept = SimpleNamespace(names=(), templates=(), thresholds=()), SimpleNamespace(words=None)
     current = Model(SimpleNamespace(with_config=lambda config: shared), words)
-    model = parameter_changes.changed_model(Settings(), new, current, load, lambda *_: words)
+    model = parameter_changes.changed_model(Settings(), new, current, kept, load, lambda *_: words)
     assert bool(read_configs) == read and model.segmenter is (other if read else shared)

@@ -17,7 +17,7 @@ from s4token_model.objects import ObjectConfig
 from s4token_ros import markers, object_ids, object_messages, object_outputs
 from s4token_ros.cloud_messages import Cloud
 from s4token_ros.object_ids import ObjectIds
-from s4token_ros.output_config import OutputConfig
+from s4token_ros.options import OutputConfig
 
 NAMES = ("floor", "chair", "table")
 COLORS = np.array([[10, 20, 30], [255, 0, 0], [0, 0, 255]], np.uint8)
@@ -166,9 +166,13 @@ class FakeNode:
         return SimpleNamespace(info=lambda text, once: self.hints.append(text))
 
 
+def subscribed(publisher) -> bool:
+    return publisher is not None and publisher.get_subscription_count() > 0
+
+
 def test_without_subscribers_nothing_is_computed(monkeypatch):
     node = FakeNode()
-    outputs = object_outputs.ObjectOutputs(node, OutputConfig(), None)
+    outputs = object_outputs.ObjectOutputs(node, OutputConfig(), None, subscribed)
     monkeypatch.setattr(object_messages, "find", lambda *args: pytest.fail("computed for nobody"))
     outputs.publish(*labeled([0, 0, 1]), "/points", None)
     assert not outputs.wanted() and node.sent == []
@@ -186,10 +190,13 @@ def test_outputs_whose_messages_are_not_installed_are_off_and_say_so(monkeypatch
     monkeypatch.setattr(object_messages, "Detection3DArray", None)
     monkeypatch.setattr(markers, "MarkerArray", None)
     node = FakeNode()
-    outputs = object_outputs.ObjectOutputs(node, OutputConfig(), None)
+    outputs = object_outputs.ObjectOutputs(node, OutputConfig(), None, subscribed)
     assert [*outputs._publishers] == ["objects"]
     assert [hint.split()[0] for hint in node.hints] == ["~/detections", "~/markers"]
     assert "apt install ros-$ROS_DISTRO-vision-msgs" in node.hints[0]
     node = FakeNode()
-    assert object_outputs.ObjectOutputs(node, OutputConfig(objects=False, markers=False), None)._publishers == {}
+    assert (
+        object_outputs.ObjectOutputs(node, OutputConfig(objects=False, markers=False), None, subscribed)._publishers
+        == {}
+    )
     assert node.hints == []

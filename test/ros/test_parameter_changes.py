@@ -19,7 +19,8 @@ from ros_helpers import cloud, figures, label_cloud, room, set_parameter, wait_f
 from sensor_msgs.msg import PointCloud2
 
 from s4token_model.config import options
-from s4token_ros.parameters import READ_ONLY, NodeConfig
+from s4token_ros.options import NodeConfig
+from s4token_ros.parameters import READ_ONLY
 from s4token_ros.qos import cloud_qos
 
 REMAPPED = ("-r", "~/similarity:=/scores", "-r", "~/class/lamp:=/lamps", "-r", "/diagnostics:=/health")

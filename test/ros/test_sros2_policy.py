@@ -59,9 +59,9 @@ def graph(tmp_path_factory):
 def test_the_node_may_do_what_it_does_and_nothing_else(graph, kind):
     names, patterns = graph[kind], allowed("node")[kind]
     assert {name for name in names if not any(fnmatchcase(name, pattern) for pattern in patterns)} == set()
-    optional = {"/tf", "/tf_static", "/clock", "/parameter_events"}  # with temporal.enabled, use_sim_time; and
-    # where vision_msgs and visualization_msgs are installed
-    optional |= {f"/{NODE}/{name}" for name in ("label_info", "detections", "markers")}
+    optional = {"/tf", "/tf_static", "/clock", "/parameter_events"}  # with temporal.enabled, use_sim_time; and where
+    # vision_msgs and visualization_msgs are installed, or with output.filtered_*
+    optional |= {f"/{NODE}/{name}" for name in ("label_info", "detections", "markers", "filtered")}
     unused = {pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)}
     assert unused <= optional and not allowed("node")["request"]
 
@@ -72,7 +72,8 @@ def test_others_read_what_the_node_publishes_and_ask_what_it_serves():
         others = allowed(enclave)
         assert others["subscribe"] - {"/tf", "/tf_static"} <= node["publish"] and not others["reply"]
         assert {name for name in others["request"] if not name.endswith("/*")} <= node["reply"]
-        assert others["publish"] == {"/parameter_events", "/rosout"}
+        words = {f"/{NODE}/set_words"} if enclave == "operator" else set()
+        assert others["publish"] == {"/parameter_events", "/rosout"} | words
     changing = {f"/{NODE}/{name}" for name in ("set_vocabulary", "set_parameters", "change_state")}
     assert not allowed("viewer")["request"] & changing and not any("*" in name for name in allowed("viewer")["request"])
 

@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from s4token_interfaces.msg import Objects
 from s4token_model.config import Config
 from s4token_model.evaluation import temporal_agreement
-from s4token_ros.parameters import TemporalConfig
+from s4token_ros.options import TemporalConfig
 from s4token_ros.temporal import TemporalLabels
 
 CONFIG = TemporalConfig(enabled=True, voxel=0.01)  # no two random points are in one voxel
