@@ -13,7 +13,7 @@ import numpy as np
 from s4token_model.io import field_names, pointcloud2
 from s4token_ros.cloud_messages import Cloud
 
-NAME = "the fused topics"  # instead of a topic
+NAME = "/fused"  # instead of a topic
 
 
 class Group(NamedTuple):
