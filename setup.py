@@ -75,6 +75,7 @@ setup(
         "cluster": requirements("-cluster"),
         "lint": requirements("-lint"),
         "explore": requirements("-explore"),
+        "rerun": requirements("-rerun"),
     },
     entry_points={
         "console_scripts": ["s4token = s4token_model.cli:main", "s4token_node = s4token_ros.start:main"],

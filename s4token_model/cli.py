@@ -100,6 +100,9 @@ def _add_label(commands: Any) -> None:
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
+    command.add_argument("--picture", metavar="FILE.png", help="draw the labels, the objects and a legend")
+    rerun = "write labels and objects for the Rerun viewer (pip install rerun-sdk)"
+    command.add_argument("--rerun", metavar="FILE.rrd", help=rerun)
     command.add_argument("--topic", action="append", metavar="TOPIC", help=TOPIC_HELP)
     command_line.add_workers(command)
     about = "of a folder: replace outputs that are there; without, those of the same model and words are kept"
@@ -135,7 +138,7 @@ def _add_evaluate(commands: Any) -> None:
     command = _command(commands, "evaluate", evaluate, "measure a model on a benchmark", details)
     add = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
     # Options that several benchmarks take
-    split = {"help": "train or test (default: test)"}
+    split, scans = {"help": "train or test (default: test)"}, {"help": "train or val (default: all)"}
     parts_split = {"help": "train, val or test (default: test)"}
     projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
     method = {"choices": ["s4token", "projection"], "help": projection}
@@ -149,7 +152,8 @@ def _add_evaluate(commands: Any) -> None:
     view = {"choices": ["sweep", "image64", "image32"], "help": images}
     words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
     topic = {"help": "the PointCloud2 topic, if the bag has several"}
-    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split={"help": "train or val (default: all)"}, rooms=rooms)
+    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split=scans, rooms=rooms)
+    _add_benchmark(add, "objects", "objects of ScanNet rooms", pictures=False, split=scans, rooms=rooms)
     _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
     _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes", view=view)
     _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)

@@ -13,6 +13,8 @@ from s4token_model.pipeline.patched_cloud import PatchedCloud
 from s4token_model.pipeline.windows import Window
 from s4token_model.vocabulary import Vocabulary
 
+UP_POINTS = 1024  # of a cloud, to find out what is up in it
+
 
 @dataclass(frozen=True)
 class EncodedCloud:
@@ -43,6 +45,20 @@ class EncodedCloud:
         if self.valid.any():
             return ""
         return "; ".join(f"{count} points: {why}" for why, count in self.set_aside.items()) or "the cloud has no points"
+
+    def up(self, xyz: np.ndarray) -> np.ndarray:
+        """Return what is up in the cloud xyz (H, 3) that was encoded: a unit vector (3,) float64 in its frame.
+
+        It is z of the rotation, by Kabsch, from some points to where they are in the working cloud, which is upright.
+        """
+        working = self.geometry.working
+        if not len(working.xyz):
+            return np.array([0.0, 0.0, 1.0])
+        rows = np.linspace(0, len(working.xyz) - 1, min(len(working.xyz), UP_POINTS)).astype(np.int64)
+        here, upright = (p.astype(np.float64) for p in (xyz[working.original_index[rows]], working.xyz[rows]))
+        left, _, right = np.linalg.svd((upright - upright.mean(0)).T @ (here - here.mean(0)))
+        left[:, 2] *= np.sign(np.linalg.det(left @ right))
+        return (left @ right)[2]
 
     def centers(self, window: Window) -> propagation.TokenCenters:
         """Center, superpoint and radius of the tokens of a window, for propagation."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from s4token_model import command_line
+from s4token_model import command_line, views
 from s4token_model import config as configs
 from s4token_model.io import bags, files, folders, label_files, labeled_bags
 
@@ -16,6 +17,7 @@ from s4token_model.io import bags, files, folders, label_files, labeled_bags
 def label(arguments: argparse.Namespace) -> int:
     """Run `s4token label`. Input and output are checked before the model is loaded and run, which takes longer."""
     source, is_many = Path(arguments.input), arguments.workers is not None or bool(arguments.ray)
+    views.check(arguments.picture, arguments.rerun, source)
     if source.is_dir() and not (folders.is_bag_folder(source) or (folders.is_one_bag(source) and not is_many)):
         return _label_folder(arguments)
     if is_many or arguments.overwrite:
@@ -33,7 +35,8 @@ def label(arguments: argparse.Namespace) -> int:
             raise ValueError(f"--topic {arguments.topic[0]}: {arguments.input} is no bag; leave --topic out")
         cloud = _read(arguments)
         segmenter = load_segmenter(arguments)
-        summary, more = label_files.label_cloud(cloud, arguments.out, segmenter), {}
+        show = partial(views.write, cloud.xyz, arguments.picture, arguments.rerun)
+        summary, more = label_files.label_cloud(cloud, arguments.out, segmenter, show), {}
     _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
     return 0
 

@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from s4token_interfaces.msg import SceneClasses
 from s4token_interfaces.msg import Vocabulary as VocabularyMessage
 from s4token_ros import cloud_messages, filtered, summaries, topic_names
+from s4token_ros.object_outputs import ObjectOutputs
 from s4token_ros.options import OutputConfig
 from s4token_ros.qos import LATCHED, cloud_qos
 
@@ -32,6 +33,7 @@ class Publishers:
         self._classes = self._publisher(SceneClasses, "classes") if config.classes else None
         self._filtered = self._publisher(PointCloud2, "filtered") if filtered.filters(config) else None
         self._passes, self.filter_problem = None, ""  # which classes ~/filtered passes; why it is not published
+        self._objects = ObjectOutputs(node, config, self._qos, self._wants)
         self._volatile = cloud_qos(config.reliability)
         self._similarity = self._publisher(PointCloud2, "similarity", self._volatile) if config.similarity else None
         self._class_publishers: dict[str, tuple[int, Any]] = {}  # topic token -> (label, publisher)
@@ -44,8 +46,8 @@ class Publishers:
         """Return whether any output that needs a labeled cloud has a subscriber."""
         with self._destroying:
             per_class = (publisher for _, publisher in self._class_publishers.values())
-            main = (self._labeled, self._classes, self._filtered)
-            return any(map(self._wants, main)) or any(map(_has_subscribers, (self._similarity, *per_class)))
+            main, rest = (self._labeled, self._classes, self._filtered), (self._similarity, *per_class)
+            return any(map(self._wants, main)) or any(map(_has_subscribers, rest)) or self._objects.wanted()
 
     def _wants(self, publisher: Any) -> bool:
         """Whether what an output would publish has a subscriber, or may have one later."""
@@ -99,8 +101,11 @@ class Publishers:
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 
-    def publish(self, cloud: cloud_messages.Cloud, segmentation) -> float:
-        """Publish a labeled cloud on every output that has subscribers; return the time taken [ms]."""
+    def publish(self, cloud: cloud_messages.Cloud, segmentation, topic: str = "", tracker: Any = None) -> float:
+        """Publish a labeled cloud of `topic` on every output that has subscribers; return the time taken [ms].
+
+        `tracker`, TemporalLabels or None, gives objects ids that stay the same over time.
+        """
         start = time.perf_counter()
         classes = [(label, out) for label, out in self._class_publishers.values() if _has_subscribers(out)]
         if self._wants(self._labeled) or classes:
@@ -116,6 +121,7 @@ class Publishers:
             self._filtered.publish(filtered.cloud(cloud, segmentation.labels, self._passes))
         if self._wants(self._classes):
             self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation))
+        self._objects.publish(cloud, segmentation, topic, tracker)
         return (time.perf_counter() - start) * 1e3
 
     def publish_similarity(self, cloud: cloud_messages.Cloud, texts: Sequence[str], scores) -> None:
@@ -132,6 +138,7 @@ class Publishers:
                 if publisher is not None:
                     self._node.destroy_publisher(publisher)
             self._labeled = self._classes = self._similarity = self._filtered = None
+            self._objects.destroy()
 
 
 def _has_subscribers(publisher: Any) -> bool:

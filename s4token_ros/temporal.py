@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from s4token_model.pipeline.voxel_map import Sweep, VoxelMap, labels_of_points
 from s4token_ros.frame_source import Frame
+from s4token_ros.object_ids import ObjectIds
 from s4token_ros.options import TemporalConfig
 from s4token_ros.transforms import Transforms
 
@@ -32,6 +34,7 @@ class _Last(NamedTuple):
     encoded: Any  # its EncodedCloud
     cell_of_point: np.ndarray  # (H,) int32
     sweep: Sweep
+    pose: tuple[np.ndarray, np.ndarray]  # rotation (3, 3) and translation (3,) to the fixed frame
 
 
 class TemporalLabels:
@@ -42,6 +45,7 @@ class TemporalLabels:
         self._transforms, self._segmenter = transforms, None
         self._map = VoxelMap(config.voxel, config.half_life, config.max_voxels, config.margin)
         self._last: _Last | None = None
+        self._object_ids = ObjectIds()
 
     def close(self) -> None:
         """Stop listening to tf."""
@@ -78,6 +82,16 @@ class TemporalLabels:
         stages_ms = {**frame.encoded.stages_ms, "propagation": (time.perf_counter() - start) * 1e3}
         return Segmentation(labels, confidence, frame.encoded.superpoints, vocabulary, frame.encoded, stages_ms)
 
+    def object_ids(self, names: Sequence[str], center: np.ndarray, size: np.ndarray) -> np.ndarray | None:
+        """Return stable ids (N,) of objects of the newest cloud: class names, centers and sizes (N, 3) of their boxes.
+
+        None if the pose of the cloud is unknown.
+        """
+        if self._last is None or self.problem:
+            return None
+        rotation, translation = self._last.pose
+        return self._object_ids.number(names, center @ rotation.T + translation, size)
+
     def _locate(self, frame: Frame) -> _Last:
         """Find the voxels of a frame; ValueError if its pose is unknown."""
         header, last = frame.cloud.header, self._last
@@ -89,4 +103,4 @@ class TemporalLabels:
         self._segmenter = frame.segmenter
         encoded = frame.encoded
         found = self._map.sweep(frame.cloud.xyz, encoded.superpoints, encoded.superpoint_features(), pose, stamp)
-        return _Last(encoded, *found)
+        return _Last(encoded, *found, pose)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-OUTPUTS = ("labeled", "classes", "filtered", "similarity", "vocabulary", "label_info")  # below ~/
+OUTPUTS = (  # below ~/
+    "labeled", "classes", "objects", "detections", "markers", "filtered", "similarity", "vocabulary", "label_info",
+)  # fmt: skip
 CLASSES = "class"  # ~/class/<name>
 MAX_TOPICS = 16
 # Topics of ROS itself: they never hold clouds, and the node uses them with their own type

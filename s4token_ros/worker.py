@@ -240,7 +240,7 @@ class Worker:
                 with self._publishing:
                     if model is not self.model:
                         continue
-                    publish_ms = self.publishers.publish(frame.cloud, segmentation)
+                    publish_ms = self.publishers.publish(frame.cloud, segmentation, frame.topic, self._temporal)
                     if scores is not None:
                         self.publishers.publish_similarity(frame.cloud, query[1].names, scores)
                     if not relabel:

@@ -61,6 +61,47 @@ def run(capsys, *words):
     return code, *capsys.readouterr()
 
 
+def labeled_with(tmp_path, capsys, tiny_model, *more):
+    write_cloud(tmp_path / "in.ply", room())
+    words = ("--vocabulary", "chair,table", "--model", tiny_model)
+    return run(capsys, "label", tmp_path / "in.ply", "-o", tmp_path / "out.ply", *words, *more)
+
+
+def test_label_draws_a_picture_with_the_objects(tmp_path, capsys, tiny_model):
+    from PIL import Image
+
+    code, _, err = labeled_with(tmp_path, capsys, tiny_model, "--picture", tmp_path / "out.png")
+    assert code == 0, err
+    image = np.asarray(Image.open(tmp_path / "out.png"))
+    assert image.shape[0] > 500 and len(np.unique(image.reshape(-1, 3), axis=0)) > 50
+
+
+def test_label_writes_a_recording_for_rerun(tmp_path, capsys, tiny_model):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    code, _, err = labeled_with(tmp_path, capsys, tiny_model, "--rerun", tmp_path / "out.rrd")
+    assert code == 0, err
+    content = (tmp_path / "out.rrd").read_bytes()
+    assert content[:3] == b"RRF" and all(word in content for word in (b"/labels", b"/superpoints", b"/objects"))
+
+
+def test_a_picture_or_recording_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(label_command, "load_segmenter", lambda arguments: pytest.fail("began to work"))
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    write_cloud(tmp_path / "in.ply", room())
+    bag = tmp_path / "bag"
+    make_bag(bag)
+    for source, option, name, reason in (
+        ("in.ply", "--picture", "a.jpg", "a.jpg: give a name that ends in .png"),
+        ("in.ply", "--picture", "none/a.png", "its folder does not exist"),
+        ("in.ply", "--rerun", "a.png", "ends in .rrd"),
+        ("in.ply", "--rerun", "a.rrd", "pip install rerun-sdk"),
+        (bag, "--picture", "a.png", "holds several"),
+    ):
+        target = "new_bag" if source == bag else "out.ply"
+        code, out, err = run(capsys, "label", tmp_path / source, "-o", tmp_path / target, option, tmp_path / name)
+        assert code == 2 and reason in err and not out, err
+
+
 @pytest.mark.parametrize("suffix", [".ply", ".pcd", ".npy"])
 def test_label_writes_the_input_and_its_labels_and_prints_one_json_object(tmp_path, capsys, tiny_model, suffix):
     cloud = room()

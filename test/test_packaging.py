@@ -113,6 +113,7 @@ def test_a_workflow_pins_its_actions_by_major_version_and_may_only_read(path):
 
 
 OF_EXTRAS = {"ray"}  # imported where an option asks for it
+DISTRIBUTIONS = {"rerun": "rerun-sdk"}  # import name -> distribution, where they differ and it may be missing
 WITH_TORCH = {"triton"}  # comes with torch's CUDA builds, of one version with them, and is imported on CUDA alone
 
 
@@ -122,7 +123,7 @@ def test_every_import_has_a_requirement():
     missing = {}
     for module, path in third_party("s4token_model", "s4token_ros", "test").items():
         ros = module in ROS_PACKAGES or module.endswith("_msgs") or module.startswith("ros")
-        owner = {canonical(d) for d in owners.get(module, [module])}
+        owner = {canonical(d) for d in owners.get(module, [DISTRIBUTIONS.get(module, module)])}
         local = any((ROOT / folder / f"{module}.py").exists() for folder in ("test/helpers", "scripts"))
         if not (ros and module != "rosbags") and not owner & declared and not local:
             missing[module] = path

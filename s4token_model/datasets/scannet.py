@@ -5,6 +5,7 @@ Layouts below the root, detected automatically:
              and, if downloaded, ..._vh_clean_2.0.010000.segs.json: ScanNet's own superpoints
   Pointcept  {train,val}/sceneXXXX_XX/{coord,color,segment20}.npy: m, 0-255, index into ScanNet20 or -1
   VoteNet    sceneXXXX_XX_vert.npy (H, 6: xyz m, rgb 0-255), sceneXXXX_XX_sem_label.npy (NYU40 ids)
+The objects are in instance.npy (Pointcept, -1 for none) or sceneXXXX_XX_ins_label.npy (VoteNet, 0 for none).
 The lists scannetv2_{train,val}.txt, in the root or its meta folder, choose the rooms of an official split.
 """
 
@@ -78,6 +79,16 @@ def load_room(root: str | Path, name: str) -> Room:
         return _load_votenet(root / f"{name}_vert.npy", name)
     folder = root / "scans" / name if (root / "scans" / name).is_dir() else root / name
     return _load_official(_present(folder / _PLY.format(name)), name)
+
+
+def load_instances(root: str | Path, name: str) -> np.ndarray:
+    """Read the object of each point of a room, (H,) int64, -1 for none, from the layouts of Pointcept and VoteNet."""
+    root = Path(root)
+    for folder in (p.parent for p in _pointcept(root) if p.parent.name == name):
+        return validation.load_array(_present(folder / "instance.npy")).reshape(-1).astype(np.int64)
+    if not (root / f"{name}_vert.npy").exists():
+        raise ValueError(f"{name} in {root}: objects are read from the layouts of VoteNet and Pointcept, not of scans/")
+    return validation.load_array(_present(root / f"{name}_ins_label.npy")).reshape(-1).astype(np.int64) - 1
 
 
 def _room(path: Path, name: str, xyz: np.ndarray, rgb: np.ndarray, nyu40: np.ndarray) -> Room:

@@ -9,7 +9,15 @@ from typing import Any
 
 from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
-from s4token_model.evaluation import agreement, calibration, classification, everyday_words, part_segmentation, prompts
+from s4token_model.evaluation import (
+    agreement,
+    calibration,
+    classification,
+    everyday_words,
+    object_detection,
+    part_segmentation,
+    prompts,
+)
 from s4token_model.evaluation.loading import Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
@@ -105,6 +113,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "shapenetpart": part_segmentation.shapenetpart_parts,
     "modelnet": classification.modelnet40_objects,
     "scanobjectnn": classification.scanobjectnn_objects,
+    "objects": object_detection.scannet_objects,
     "calibration": calibration.confidence_calibration,
     "agreement": agreement.two_view_agreement,
     "temporal": temporal,

@@ -14,8 +14,8 @@ from torch.nn.functional import normalize
 
 from s4token_model import metrics, vocabulary
 from s4token_model.config import Config
-from s4token_model.experiments import objects, teacher_clip
-from s4token_model.experiments.objects import Shape
+from s4token_model.experiments import procedural_objects, teacher_clip
+from s4token_model.experiments.procedural_objects import Shape
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.pipeline.tokenizer import Tokenizer
@@ -34,7 +34,7 @@ LOSS_POINTS = 512  # per object and step
 
 def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Tokenizer:
     """Train a tokenizer by the self-supervised recipe, resume or load it; `changes` are keys of TrainConfig."""
-    config, budget, frozen = objects.pipeline(variant), workspace.budget, teacher_clip.load(workspace)
+    config, budget, frozen = procedural_objects.pipeline(variant), workspace.budget, teacher_clip.load(workspace)
     name = "-".join([variant, *(f"{key}={value:g}" for key, value in (changes or {}).items())])
     train_config = TrainConfig(
         run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), steps=budget.pretrain_steps,
@@ -51,7 +51,10 @@ def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[st
 
 @lru_cache(maxsize=1)
 def _training_samples(config: Config, workspace: Workspace) -> list[TokenSample]:
-    return [replace(objects.tokenize(shape, config), targets=found) for shape, found in _training_objects(workspace)]
+    return [
+        replace(procedural_objects.tokenize(shape, config), targets=found)
+        for shape, found in _training_objects(workspace)
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -65,8 +68,8 @@ def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Ta
     """An object and CLIP's dense features of its pictures, averaged over the pixels that show a superpoint."""
     rng, scene = np.random.default_rng(seed), scenes.make_object(seed, name)
     scan = scans.scan_object(scene, np.random.default_rng(seed), workspace.budget.points, partial=False)
-    shape = Shape(objects.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
-    patched = build_patches(shape.xyz, None, objects.pipeline("s4token"))
+    shape = Shape(procedural_objects.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
+    patched = build_patches(shape.xyz, None, procedural_objects.pipeline("s4token"))
     size, views = (teacher_clip.EDGE, teacher_clip.EDGE), workspace.budget.views
     pictures = rgbd_views.render_views(scene, rng, views, size, teacher_clip.STYLE, Caster(scene), 50.0)
     seen, images = scene_pictures.seen_pixels(patched, scan.xyz, pictures), np.stack([v.rgb for v in pictures])
@@ -76,13 +79,13 @@ def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Ta
 @lru_cache(maxsize=1)
 def held_out(budget: Budget) -> list[Shape]:
     """Objects of all classes that no tokenizer was trained on."""
-    return objects.make(FIRST_TEST, budget.held_out, budget.points, TAUGHT)
+    return procedural_objects.make(FIRST_TEST, budget.held_out, budget.points, TAUGHT)
 
 
 @lru_cache(maxsize=1)
 def held_out_samples(config: Config, budget: Budget) -> list[TokenSample]:
     """The held-out objects as tokens."""
-    return [objects.tokenize(shape, config) for shape in held_out(budget)]
+    return [procedural_objects.tokenize(shape, config) for shape in held_out(budget)]
 
 
 @torch.no_grad()
@@ -92,7 +95,7 @@ def score(tokenizer: Tokenizer, samples: Sequence[TokenSample], workspace: Works
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
     size = workspace.budget.batch if len({len(sample.point) for sample in samples}) == 1 else 1
     for start in range(0, len(samples), size):
-        batch = objects.stack(samples[start : start + size])
+        batch = procedural_objects.stack(samples[start : start + size])
         features, cls = frozen.encode_tokens(tokenizer(batch.inputs))
         prediction = (batch.weights @ (normalize(features, dim=-1) @ text.T)).argmax(dim=2).numpy()
         truth = batch.category.unsqueeze(1).expand(-1, prediction.shape[1]).numpy()
@@ -108,7 +111,7 @@ def score_targets(workspace: Workspace) -> dict[str, float]:
     counts = np.zeros((len(TAUGHT), len(TAUGHT) + 1), np.int64)
     for k in range(budget.held_out):
         shape, found = _with_targets(FIRST_TEST + k, TAUGHT[k % len(TAUGHT)], workspace)
-        ids = build_patches(shape.xyz, None, objects.pipeline("s4token")).superpoints
+        ids = build_patches(shape.xyz, None, procedural_objects.pipeline("s4token")).superpoints
         label = np.full(ids.max() + 1, len(TAUGHT))
         label[found.superpoint] = (found.feature @ text.T).argmax(axis=1)
         counts[shape.category] += np.bincount(label[ids], minlength=len(TAUGHT) + 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s4token_model.config import Config
-from s4token_model.experiments import object_pretraining, objects, part_training, rooms
+from s4token_model.experiments import object_pretraining, part_training, procedural_objects, rooms
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
 from s4token_model.tokenizer_variants import RAW_OCTAVES, TABLE_1
@@ -52,13 +52,13 @@ class Experiment:
 
 def table1(setting: str, seed: int, workspace: Workspace) -> Figures:
     """Train and test one tokenizer for part segmentation."""
-    return _parts(objects.pipeline(setting), seed, workspace, workspace.budget.steps, f"parts-{setting}")
+    return _parts(procedural_objects.pipeline(setting), seed, workspace, workspace.budget.steps, f"parts-{setting}")
 
 
 def sweep(setting: str, seed: int, workspace: Workspace) -> Figures:
     """Train and test S4Token with one value changed, e.g. "gamma=0.2"."""
     name = "default" if setting in DEFAULTS else setting
-    config = objects.pipeline("s4token", {} if setting in DEFAULTS else SWEEPS[setting])
+    config = procedural_objects.pipeline("s4token", {} if setting in DEFAULTS else SWEEPS[setting])
     return _parts(config, seed, workspace, workspace.budget.sweep_steps, f"sweep-{name}")
 
 
@@ -72,20 +72,20 @@ def table2(setting: str, seed: int, workspace: Workspace) -> Figures:
     found: Figures = dict.fromkeys(TABLE2_FIGURES)
     if setting == TARGETS:
         return found | object_pretraining.score_targets(workspace)
-    budget, config = workspace.budget, objects.pipeline(setting)
+    budget, config = workspace.budget, procedural_objects.pipeline(setting)
     tokenizer = object_pretraining.tokenizer_of(setting, seed, workspace)
     found |= _held_out(setting, seed, workspace)
     segmenter = rooms.segmenter_of(tokenizer, config, workspace)
-    places = {"rooms": (rooms.procedural(budget), objects.from_procedural_rooms(budget))}
+    places = {"rooms": (rooms.procedural(budget), procedural_objects.from_procedural_rooms(budget))}
     if workspace.scannet is not None:
         root = workspace.scannet
-        places["scannet"] = (rooms.of_scannet(root, budget), objects.from_scannet(root, budget))
+        places["scannet"] = (rooms.of_scannet(root, budget), procedural_objects.from_scannet(root, budget))
     for name, (clouds, things) in places.items():
         encoded = rooms.encode(segmenter, clouds)
         found[f"{name}_miou"] = rooms.score(segmenter, encoded)
         found[f"{name}_furniture"] = rooms.score_furniture(segmenter, encoded)
         if things:
-            samples = [objects.tokenize(thing, config) for thing in things]
+            samples = [procedural_objects.tokenize(thing, config) for thing in things]
             scores = object_pretraining.score(tokenizer, samples, workspace)
             found[f"{name}_things"], found[f"{name}_top1"] = scores["objects_miou"], scores["objects_top1"]
     if workspace.s3dis is not None:
@@ -108,14 +108,14 @@ def table7(setting: str, seed: int, workspace: Workspace) -> Figures:
 
 def _held_out(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Figures:
     tokenizer = object_pretraining.tokenizer_of(variant, seed, workspace, changes)
-    samples = object_pretraining.held_out_samples(objects.pipeline(variant), workspace.budget)
+    samples = object_pretraining.held_out_samples(procedural_objects.pipeline(variant), workspace.budget)
     return object_pretraining.score(tokenizer, samples, workspace)
 
 
 def robustness(setting: str, seed: int, workspace: Workspace) -> Figures:
     """Score the model that Table 1 or 2 trained on test objects at every scale: {"0.01": mIoU, ...}."""
     kind, variant = setting.split(", ")
-    config, budget, found = objects.pipeline(variant), workspace.budget, {}
+    config, budget, found = procedural_objects.pipeline(variant), workspace.budget, {}
     for scale in SCALES:
         samples = _scaled(kind, config, scale, budget)
         if kind == SUPERVISED:
@@ -132,7 +132,7 @@ def _scaled(kind: str, config: Config, scale: float, budget: Budget) -> list[Tok
     """Some of the test objects multiplied by `scale`, as tokens."""
     shapes = part_training.shapes(budget)[1] if kind == SUPERVISED else object_pretraining.held_out(budget)
     scaled = (replace(shape, xyz=shape.xyz * np.float32(scale)) for shape in shapes[: budget.robust_shapes])
-    return [objects.tokenize(shape, config) for shape in scaled]
+    return [procedural_objects.tokenize(shape, config) for shape in scaled]
 
 
 TABLE2_FIGURES = {

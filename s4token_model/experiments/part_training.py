@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy, one_hot
 from s4token_model import atomic
 from s4token_model import config as configs
 from s4token_model.config import Config
-from s4token_model.experiments import objects
-from s4token_model.experiments.objects import Shape
+from s4token_model.experiments import procedural_objects
+from s4token_model.experiments.procedural_objects import Shape
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.tokenizer import Tokenizer
@@ -24,7 +24,7 @@ from s4token_model.training.token_samples import TokenSample
 
 FIRST_TRAIN, FIRST_TEST = 1_700_000_000, 1_750_000_000  # seeds of objects that no model was trained on
 LOSS_POINTS = 512  # per object and step
-CATEGORIES = len(objects.WITH_PARTS)
+CATEGORIES = len(procedural_objects.WITH_PARTS)
 
 
 class PartModel(nn.Module):
@@ -50,14 +50,14 @@ class PartModel(nn.Module):
 @lru_cache(maxsize=2)
 def shapes(budget: Budget) -> tuple[list[Shape], list[Shape]]:
     """Objects to train on and to test with."""
-    train = objects.make(FIRST_TRAIN, budget.train_shapes, budget.points)
-    return train, objects.make(FIRST_TEST, budget.test_shapes, budget.points)
+    train = procedural_objects.make(FIRST_TRAIN, budget.train_shapes, budget.points)
+    return train, procedural_objects.make(FIRST_TEST, budget.test_shapes, budget.points)
 
 
 @lru_cache(maxsize=1)
 def samples(config: Config, budget: Budget) -> tuple[list[TokenSample], list[TokenSample]]:
     """The same objects as tokens; kept for all seeds of one setting."""
-    train, test = ([objects.tokenize(shape, config) for shape in made] for made in shapes(budget))
+    train, test = ([procedural_objects.tokenize(shape, config) for shape in made] for made in shapes(budget))
     return train, test
 
 
@@ -80,7 +80,7 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
         rng = np.random.default_rng([seed, step])
         cosine_rate(optimizer, budget.rate, step, steps)
         chosen = rng.choice(len(train), budget.batch, replace=False)
-        batch = objects.stack([subsample_points(train[k], LOSS_POINTS, rng) for k in chosen])
+        batch = procedural_objects.stack([subsample_points(train[k], LOSS_POINTS, rng) for k in chosen])
         optimizer_step(optimizer, compute_losses, [batch], path.parent, step)
     with atomic.file(path) as file:
         torch.save(model.state_dict(), file)
@@ -95,7 +95,7 @@ def evaluate(model: PartModel, test: list[TokenSample], budget: Budget) -> dict[
         allowed[shape.category, shape.part] = True
     found: list[list[float]] = [[] for _ in range(CATEGORIES)]
     for start in range(0, len(test), budget.batch):
-        batch = objects.stack(test[start : start + budget.batch])
+        batch = procedural_objects.stack(test[start : start + budget.batch])
         for logits, part, category in zip(model(batch), batch.label, batch.category.tolist(), strict=True):
             best = logits.masked_fill(~torch.from_numpy(allowed[category]), -torch.inf).argmax(dim=1)
             ious = part_ious(part.numpy(), best.numpy(), len(PARTS))

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +94,12 @@ def check_has_points(path: str | Path, cloud: Cloud) -> None:
         raise error(path, found, "check the sensor, or the program that wrote the file")
 
 
-def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> dict[str, np.ndarray]:
-    """Label one cloud, count it in the summary, and return its `label_columns`."""
+def _label(cloud: Cloud, segmenter: Segmenter, summary: Summary) -> Segmentation:
+    """Label one cloud and count it in the summary."""
     found = segmenter.segment(cloud.xyz, cloud.rgb, cloud.frame_id)
     summary.add(found)
     summary.warnings |= {note: note for note in cloud.notes}
-    return label_columns(found)
+    return found
 
 
 def label_columns(found: Segmentation) -> dict[str, np.ndarray]:
@@ -112,10 +112,15 @@ def label_columns(found: Segmentation) -> dict[str, np.ndarray]:
     return out | _color_columns(found.labels, found.vocabulary.colors)
 
 
-def label_cloud(cloud: Cloud, target: str | Path, segmenter: Segmenter) -> Summary:
-    """Label one cloud and write it to the file `target`."""
+def label_cloud(
+    cloud: Cloud, target: str | Path, segmenter: Segmenter, show: Callable[[Segmentation], None] | None = None
+) -> Summary:
+    """Label one cloud, write it to the file `target`, and `show` it."""
     summary = Summary()
-    lost = files.write_cloud(target, cloud, _label(cloud, segmenter, summary))
+    found = _label(cloud, segmenter, summary)
+    lost = files.write_cloud(target, cloud, label_columns(found))
+    if show is not None:
+        show(found)
     summary.warnings |= {note: note for note in lost}
     return summary
 
@@ -127,7 +132,7 @@ def label_bag(
     """Label the clouds of some topics of a bag, and write a copy of it with labeled topics and their vocabulary."""
     summary = Summary()
     labeling = labeled_bags.Labeling(
-        lambda cloud: _label(cloud, segmenter, summary), segmenter.vocabulary, summary.skipped.append,
+        lambda cloud: label_columns(_label(cloud, segmenter, summary)), segmenter.vocabulary, summary.skipped.append,
         lambda note: summary.warnings.update({note: note}), segmenter.encoder.progress,
     )  # fmt: skip
     labeled_bags.add_labels(source, target, labeling, topic, replace)

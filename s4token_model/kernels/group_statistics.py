@@ -45,6 +45,36 @@ def group_boxes(xyz, groups, count):
     return low, high
 
 
+class GroupPoints(NamedTuple):
+    """The n finite points of a cloud that belong to one of G groups."""
+
+    index: np.ndarray  # (n,) int32, index into the cloud
+    xyz: np.ndarray  # (n, 3) float64
+    group: np.ndarray  # (n,) int32
+    low: np.ndarray  # (G, 3) float64, lower corner of the box around the points of each group, inf if empty
+    high: np.ndarray  # (G, 3) float64, upper corner, -inf if empty
+
+
+@njit(nogil=True)
+def points_of_groups(xyz, labels, group_of_label, count):
+    """Return the GroupPoints of a cloud xyz (H, 3) by the groups 0..count-1, or -1, of its labels (H,).
+
+    Labels beyond the last of group_of_label (C,) int32 are of no group.
+    """
+    index, points, group = np.empty(len(labels), np.int32), np.empty((len(labels), 3)), np.empty(len(labels), np.int32)
+    low, high, found = np.full((count, 3), np.inf), np.full((count, 3), -np.inf), 0
+    for i in range(len(labels)):
+        g = group_of_label[labels[i]] if labels[i] < len(group_of_label) else -1
+        if g < 0 or not np.isfinite(xyz[i, 0] + xyz[i, 1] + xyz[i, 2]):
+            continue
+        for a in range(3):
+            points[found, a] = xyz[i, a]
+            low[g, a], high[g, a] = min(low[g, a], xyz[i, a]), max(high[g, a], xyz[i, a])
+        index[found], group[found] = i, g
+        found += 1
+    return GroupPoints(index[:found].copy(), points[:found].copy(), group[:found].copy(), low, high)
+
+
 @njit(nogil=True)
 def _sums(xyz, normals, eigen, groups, count):
     """Per group (S, 14): points, sums of x, y, z, about their mean of xx, yy, zz, xy, xz, yz, then of the features."""

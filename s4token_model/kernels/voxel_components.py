@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.kernels.kernel_cache import njit
-from s4token_model.kernels.region_graph import join, root
+from s4token_model.kernels.region_graph import join, root, roots_to_labels
 
 FAST = {"nogil": True}
 EMPTY = np.int64(-1)
@@ -49,7 +49,31 @@ def component_sizes(voxels):
 
     Components are those of the voxels that touch at a face, an edge or a corner.
     """
-    # Join each voxel with the 13 of its 26 neighbors that have larger keys
+    parent = _touching(voxels)
+    points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
+    for v in range(len(parent)):
+        parent[v] = root(parent, v)
+    for i in range(len(sizes)):
+        points[parent[voxels.voxel[i]]] += 1
+    for i in range(len(sizes)):
+        sizes[i] = points[parent[voxels.voxel[i]]]
+    return sizes
+
+
+@njit(**FAST)
+def components(voxels):
+    """Return (H,) int32, the connected component 0, 1, ... of each point, and how many there are."""
+    parent = _touching(voxels)
+    labels, found = np.empty(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
+    total = roots_to_labels(parent, 0, len(parent), labels)
+    for i in range(len(found)):
+        found[i] = labels[voxels.voxel[i]]
+    return found, total
+
+
+@njit(**FAST)
+def _touching(voxels):
+    """A union-find forest (V,) int32 in which each voxel is joined with those of its 26 neighbors with larger keys."""
     parent = np.arange(len(voxels.keys)).astype(np.int32)
     for v in range(len(parent)):
         for dx in range(2):
@@ -61,15 +85,7 @@ def component_sizes(voxels):
                     slot = _find(voxels.table, voxels.keys[v] + offset)
                     if voxels.table[slot] != EMPTY:
                         join(parent, v, voxels.owner[slot])
-    # Points per component
-    points, sizes = np.zeros(len(parent), np.int32), np.empty(len(voxels.voxel), np.int32)
-    for v in range(len(parent)):
-        parent[v] = root(parent, v)
-    for i in range(len(sizes)):
-        points[parent[voxels.voxel[i]]] += 1
-    for i in range(len(sizes)):
-        sizes[i] = points[parent[voxels.voxel[i]]]
-    return sizes
+    return parent
 
 
 @njit(**FAST)
@@ -112,6 +128,27 @@ def occupied_voxels(xyz, center, size):
             voxel[i] = owner[slot]
         if 2 * count <= len(table):
             return OccupiedVoxels(table, owner, keys[:count].copy(), voxel)
+
+
+@njit(**FAST)
+def grids_beside_each_other(xyz, groups, corners, edges):
+    """Return (H, 3) float64, the points (H, 3) in grids of edge 1, one for each group, that do not touch.
+
+    corners (G, 3) are the lower ones of the boxes of the groups (H,), and edges (G,) those of their voxels.
+    """
+    out, width = np.empty((len(groups), 3)), 0.0
+    for i in range(len(groups)):
+        g = groups[i]
+        for a in range(3):
+            out[i, a] = (xyz[i, a] - corners[g, a]) / edges[g]
+            width = max(width, out[i, a])
+    width, side = np.ceil(width) + 3, np.int64(np.ceil(len(edges) ** (1 / 3)))
+    for i in range(len(groups)):
+        g = groups[i]
+        out[i, 0] += width * (g % side)
+        out[i, 1] += width * (g // side % side)
+        out[i, 2] += width * (g // side // side)
+    return out
 
 
 @njit(**FAST)

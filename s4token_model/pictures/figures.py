@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -54,9 +54,9 @@ def save_labels_picture(
     the same cloud again without tracing it.
     """
     raster = trace(xyz, SIZE) if raster is None else raster
-    picture = _framed(paint(raster, label_colors(labels, colors)), title, PANEL)
-    _draw_legend(picture, Legend(np.asarray(labels)[np.isfinite(xyz).all(1)], names, colors))
-    _save(picture, path)
+    picture = framed(paint(raster, label_colors(labels, colors)), title, PANEL)
+    draw_legend(picture, Legend(np.asarray(labels)[np.isfinite(xyz).all(1)], names, colors))
+    save_picture(picture, path)
 
 
 def save_superpoints_picture(
@@ -69,7 +69,7 @@ def save_superpoints_picture(
     colors[~valid] = UNLABELED_COLOR
     raster = trace(xyz, SIZE) if raster is None else raster
     count = len(np.unique(superpoints[valid]))
-    _save(_framed(paint(raster, colors), title or f"{count:,} superpoints of {len(superpoints):,} points"), path)
+    save_picture(framed(paint(raster, colors), title or f"{count:,} superpoints of {len(superpoints):,} points"), path)
 
 
 def save_similarity_picture(
@@ -90,11 +90,11 @@ def save_similarity_picture(
     low, high = np.percentile(known, [2, 99.8]) if len(known) else (0.0, 1.0)
     raster = trace(xyz, SIZE) if raster is None else raster
     heated = paint(raster, heat((similarity - low) / max(high - low, 1e-9)), "dark")
-    picture = _framed(heated, f"similarity to “{query}”", BAR)
+    picture = framed(heated, f"similarity to “{query}”", BAR)
     _draw_color_bar(picture, low, high)
     if superpoints is not None:
         _mark_best(picture, raster, similarity, np.asarray(superpoints).astype(np.int64), top)
-    _save(picture, path)
+    save_picture(picture, path)
 
 
 def save_comparison(
@@ -106,13 +106,13 @@ def save_comparison(
 ) -> None:
     """Write one cloud in several colorings side by side: columns of a title and colors (H, 3) uint8."""
     raster = trace(xyz, size)
-    tiles = [np.asarray(_framed(paint(raster, colors), title)) for title, colors in columns]
+    tiles = [np.asarray(framed(paint(raster, colors), title)) for title, colors in columns]
     if legend is not None:
         tiles.append(np.full((len(tiles[0]), PANEL, 3), WHITE, np.uint8))
     picture = Image.fromarray(np.concatenate(tiles, axis=1))
     if legend is not None:
-        _draw_legend(picture, legend)
-    _save(picture, path)
+        draw_legend(picture, legend)
+    save_picture(picture, path)
 
 
 def save_gallery(path: str | Path, tiles: Sequence[Tile]) -> None:
@@ -126,12 +126,12 @@ def save_gallery(path: str | Path, tiles: Sequence[Tile]) -> None:
         left, top = number % COLUMNS * width, number // COLUMNS * height
         image = paint(trace(tile.xyz, TILE), np.full((len(tile.xyz), 3), TILE_COLOR, np.uint8))
         sheet.paste(Image.fromarray(image), (left, top + TILE_HEAD))
-        _draw_text(draw, (left + 12, top + 6), tile.truth, 18, INK)
-        _draw_text(draw, (left + 12, top + 30), tile.prediction, 18, GOOD if tile.correct else BAD)
-    _save(sheet, path)
+        draw_text(draw, (left + 12, top + 6), tile.truth, 18, INK)
+        draw_text(draw, (left + 12, top + 30), tile.prediction, 18, GOOD if tile.correct else BAD)
+    save_picture(sheet, path)
 
 
-def _framed(image: np.ndarray, title: str | None, panel: int = 0) -> Image.Image:
+def framed(image: np.ndarray, title: str | None, panel: int = 0) -> Image.Image:
     """The image below its title, with an empty panel on its right, in the image's background color."""
     head = HEAD if title else 0
     background = tuple(int(v) for v in image[0, 0])
@@ -139,11 +139,11 @@ def _framed(image: np.ndarray, title: str | None, panel: int = 0) -> Image.Image
     picture.paste(Image.fromarray(image), (0, head))
     if title:
         ink = INK if sum(background) > 380 else (235, 236, 238)
-        _draw_text(ImageDraw.Draw(picture), (24, 14), _shortened(title, 26, picture.width - 40), 26, ink)
+        draw_text(ImageDraw.Draw(picture), (24, 14), _shortened(title, 26, picture.width - 40), 26, ink)
     return picture
 
 
-def _draw_legend(picture: Image.Image, legend: Legend) -> None:
+def draw_legend(picture: Image.Image, legend: Legend) -> None:
     """Swatch, name and percentage of every class that occurs, in the right panel, largest first."""
     entries = _legend_entries(legend)
     draw, left, right = ImageDraw.Draw(picture), picture.width - PANEL + 16, picture.width - 16
@@ -156,10 +156,10 @@ def _draw_legend(picture: Image.Image, legend: Legend) -> None:
         top, text_left = 66 + i * step, left + size + 14
         draw.rounded_rectangle((left, top, left + size + 4, top + size + 4), 4, fill=color)
         percent = f"{100 * fraction:.1f}%" if fraction >= 0.0995 / 100 else "<0.1%"
-        _draw_text(draw, (text_left, top), _shortened(name, size, right - 64 - text_left), size, INK)
-        _draw_text(draw, (right - _text_width(percent, size), top), percent, size, QUIET)
+        draw_text(draw, (text_left, top), _shortened(name, size, right - 64 - text_left), size, INK)
+        draw_text(draw, (right - text_width(percent, size), top), percent, size, QUIET)
     if len(shown) < len(entries):
-        _draw_text(draw, (left, 66 + len(shown) * step), f"+ {len(entries) - len(shown)} more", size, QUIET)
+        draw_text(draw, (left, 66 + len(shown) * step), f"+ {len(entries) - len(shown)} more", size, QUIET)
 
 
 def _legend_entries(legend: Legend) -> list[tuple[str, tuple[int, ...], float]]:
@@ -181,7 +181,7 @@ def _draw_color_bar(picture: Image.Image, low: float, high: float) -> None:
     for fraction in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = top + round((1 - fraction) * (height - 1))
         draw.line((left + 24, y, left + 30, y), fill=(200, 200, 200))
-        _draw_text(draw, (left + 34, y - 9), f"{low + fraction * (high - low):.2f}", 16, (225, 226, 228))
+        draw_text(draw, (left + 34, y - 9), f"{low + fraction * (high - low):.2f}", 16, (225, 226, 228))
 
 
 def _mark_best(picture: Image.Image, raster: Raster, similarity: np.ndarray, superpoints: np.ndarray, top: int) -> None:
@@ -201,7 +201,7 @@ def _mark_best(picture: Image.Image, raster: Raster, similarity: np.ndarray, sup
             nearest = np.argmin((rows - np.median(rows)) ** 2 + (columns - np.median(columns)) ** 2)
             x, y = columns[nearest] / SUPERSAMPLE, rows[nearest] / SUPERSAMPLE + head
             draw.ellipse((x - 17, y - 17, x + 17, y + 17), fill=(20, 22, 26), outline=WHITE, width=3)
-            _draw_text(draw, (x - _text_width(str(rank), 20) / 2, y - 12), str(rank), 20, WHITE)
+            draw_text(draw, (x - text_width(str(rank), 20) / 2, y - 12), str(rank), 20, WHITE)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -212,24 +212,27 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _draw_text(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, size: int, ink: tuple) -> None:
-    """Write text with its upper left corner at `corner`, in pixels."""
-    draw.text(corner, text, fill=ink, font=_font(size))
+def draw_text(
+    draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, size: int, ink: tuple, **more: Any
+) -> None:
+    """Write text with its upper left corner at `corner`, in pixels; `more` goes to Pillow."""
+    draw.text(corner, text, fill=ink, font=_font(size), **more)
 
 
-def _text_width(text: str, size: int) -> float:
+def text_width(text: str, size: int) -> float:
     """Width in pixels that `_draw_text` takes."""
     return _font(size).getlength(text)
 
 
 def _shortened(text: str, size: int, width: float) -> str:
-    if _text_width(text, size) <= width:
+    if text_width(text, size) <= width:
         return text
-    while text and _text_width(f"{text}…", size) > width:
+    while text and text_width(f"{text}…", size) > width:
         text = text[:-1]
     return f"{text}…"
 
 
-def _save(picture: Image.Image, path: str | Path) -> None:
+def save_picture(picture: Image.Image, path: str | Path) -> None:
+    """Write a picture; its folder is made."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)

@@ -21,9 +21,9 @@ from s4token_model.training.batches import subsample_points
 results = pytest.importorskip("s4token_model.experiments.__main__", reason="procedural scenes missing")
 from s4token_model.experiments import (  # noqa: E402
     object_pretraining,
-    objects,
     paper_tables,
     part_training,
+    procedural_objects,
     results_document,
     rooms,
     runs,
@@ -54,19 +54,21 @@ def test_a_shapes_iou_is_the_mean_over_its_categorys_parts():
 
 
 def test_objects_fill_the_unit_sphere_and_carry_parts():
-    made = objects.make(5, 3, 256)
+    made = procedural_objects.make(5, 3, 256)
     assert [s.category for s in made] == [0, 1, 2] and all(len(set(s.part.tolist())) > 1 for s in made)
     for shape in made:
         assert np.linalg.norm(shape.xyz, axis=1).max() == pytest.approx(1, abs=1e-5)
         np.testing.assert_allclose(shape.xyz.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_array_equal(made[1].xyz, objects.make(6, 1, 256, objects.WITH_PARTS[1:])[0].xyz)
+    np.testing.assert_array_equal(
+        made[1].xyz, procedural_objects.make(6, 1, 256, procedural_objects.WITH_PARTS[1:])[0].xyz
+    )
 
 
 @pytest.mark.parametrize("variant", ["s4token", "knn"])
 def test_propagation_as_a_matrix_is_that_of_the_pipeline(variant):
-    config = objects.pipeline(variant, {"sampling.tokens": 6})
-    shape = objects.make(5, 1, 400)[0]
-    clouds = objects.stack([objects.tokenize(shape, config)])
+    config = procedural_objects.pipeline(variant, {"sampling.tokens": 6})
+    shape = procedural_objects.make(5, 1, 400)[0]
+    clouds = procedural_objects.stack([procedural_objects.tokenize(shape, config)])
     geometry = build_patches(shape.xyz, None, config)
     found = geometry.patches
     scores = np.random.default_rng(0).random((6, 5)).astype(np.float32)
@@ -77,9 +79,9 @@ def test_propagation_as_a_matrix_is_that_of_the_pipeline(variant):
 
 
 def test_drawn_points_keep_their_labels():
-    config = objects.pipeline("s4token", {"sampling.tokens": 12})
-    item = objects.tokenize(objects.make(5, 1, 300)[0], config)
-    few = objects.stack([subsample_points(item, 50, np.random.default_rng(1))])
+    config = procedural_objects.pipeline("s4token", {"sampling.tokens": 12})
+    item = procedural_objects.tokenize(procedural_objects.make(5, 1, 300)[0], config)
+    few = procedural_objects.stack([subsample_points(item, 50, np.random.default_rng(1))])
     assert few.weights.shape == (1, 50, 12) and few.label.shape == (1, 50)
     chosen = np.random.default_rng(1).choice(len(item.point_label), 50, replace=False)
     np.testing.assert_array_equal(few.label[0], item.point_label[chosen])
@@ -154,7 +156,7 @@ def test_the_document_says_whether_the_papers_order_appears(tmp_path, a, b, said
 
 
 def test_a_trained_model_is_kept_and_training_is_repeatable(tmp_path):
-    config = objects.pipeline("s4token", {"sampling.tokens": 16})
+    config = procedural_objects.pipeline("s4token", {"sampling.tokens": 16})
     first = part_training.trained(config, 0, 2, Workspace(tmp_path, TINY), "a")
     second, kept = (part_training.trained(config, 0, 2, Workspace(tmp_path, TINY), name) for name in ("b", "a"))
     for name, value in first.state_dict().items():
@@ -165,7 +167,7 @@ def test_a_trained_model_is_kept_and_training_is_repeatable(tmp_path):
 
 def test_training_learns_parts(tmp_path):
     budget = dataclasses.replace(TINY, points=512, width=48, rate=3e-3)
-    config = objects.pipeline("s4token", {"sampling.tokens": 32, "tokenizer.width": 16})
+    config = procedural_objects.pipeline("s4token", {"sampling.tokens": 32, "tokenizer.width": 16})
     items = part_training.samples(config, budget)[0]
     before, after = (
         part_training.evaluate(
@@ -207,16 +209,17 @@ def test_things_are_cut_out_of_rooms():
     rng = np.random.default_rng(0)
     xyz, instance = rng.random((1300, 3)), np.repeat([4, 7, 9, 11], [300, 300, 100, 600])
     names = np.array(["chair"] * 299 + ["floor"] + ["wall"] * 300 + ["sofa"] * 100 + ["bed"] * 600)
-    found = list(objects.cut(xyz, instance, names, 512))
+    found = list(procedural_objects.cut(xyz, instance, names, 512))
     assert [teacher_clip.TAUGHT[s.category] for s in found] == ["chair", "bed"] and [len(s.xyz) for s in found] == [
         300,
         512,
     ]
     assert set(map(tuple, found[1].xyz)) <= set(map(tuple, xyz[700:].astype(np.float32)))
     with pytest.raises(ValueError, match="1300 points, but 4 instance ids"):
-        list(objects.cut(xyz, instance[:4], names, 512))
+        list(procedural_objects.cut(xyz, instance[:4], names, 512))
     assert all(
-        len(s.xyz) >= objects.MIN_POINTS for s in objects.from_procedural_rooms(dataclasses.replace(TINY, points=300))
+        len(s.xyz) >= procedural_objects.MIN_POINTS
+        for s in procedural_objects.from_procedural_rooms(dataclasses.replace(TINY, points=300))
     )
 
 
@@ -253,10 +256,10 @@ def test_the_default_of_all_sweeps_is_one_model(tmp_path):
     same = [paper_tables.sweep(setting, 0, workspace) for setting in ("N=128", "scaled=1")]
     assert same[0] == same[1] and len(list((tmp_path / "weights").iterdir())) == 1
     assert set(paper_tables.SWEEPS) >= set(paper_tables.DEFAULTS)
-    base = objects.pipeline("s4token")
+    base = procedural_objects.pipeline("s4token")
     for setting in paper_tables.DEFAULTS:
-        assert objects.pipeline("s4token", paper_tables.SWEEPS[setting]) == base
-    raw = objects.pipeline("s4token", paper_tables.SWEEPS["scaled=0"]).tokenizer
+        assert procedural_objects.pipeline("s4token", paper_tables.SWEEPS[setting]) == base
+    raw = procedural_objects.pipeline("s4token", paper_tables.SWEEPS["scaled=0"]).tokenizer
     assert not raw.position_scaled and raw.position_octaves > base.tokenizer.position_octaves
 
 

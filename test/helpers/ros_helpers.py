@@ -119,6 +119,7 @@ class FakeSegmenter:
             warnings=(),
             superpoint_features=lambda: 0.2 * np.eye(4, dtype=np.float32)[np.arange(len(xyz), 2 * len(xyz)) % 4],
             number=self.encoded,
+            up=lambda xyz: np.array([0.0, 0.0, 1.0]),
             stages_ms={"superpoints": 2.0, "encoder": 1.0},
         )
 
@@ -129,6 +130,7 @@ class FakeSegmenter:
             labels=np.where(encoding.valid, labels, constants.UNLABELED).astype(np.uint32),
             confidence=np.where(encoding.valid, encoding.number / 1000, 0).astype(np.float32),
             superpoints=encoding.superpoints,
+            encoding=encoding,
             vocabulary=vocabulary,
             unlabeled_reason="; ".join(f"{n} points: {reason}" for reason, n in encoding.set_aside.items()),
             stages_ms={**encoding.stages_ms, "propagation": 0.5},

@@ -18,7 +18,9 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters
 from ros_helpers import arrays, cloud, figures, label_cloud, room, set_parameter, wait_for
 from sensor_msgs.msg import PointCloud2, PointField
 
+from s4token_interfaces.msg import Objects
 from s4token_model.config import Config, options
+from s4token_model.objects import find_objects
 from s4token_ros.options import NodeConfig
 from s4token_ros.qos import cloud_qos
 
@@ -503,3 +505,32 @@ def test_a_gravity_frame_that_tf2_does_not_know_is_in_the_diagnostics_and_clouds
     finally:
         assert set_parameter(peer, "input.gravity_frame", "").successful
     status_while_clouds_arrive(peer, lambda found: found["warnings"] == "")
+
+
+def test_objects_are_those_of_the_labels_of_the_cloud(peer):
+    objects, labeled = peer.collect(Objects, "/s4token/objects"), peer.labeled()
+    peer.connect(objects, labeled)
+    points = arrays(label_cloud(peer, cloud(room(3000)), labeled))
+    wait_for(lambda: objects.by_stamp(labeled[-1].header.stamp), 20, "the objects")
+    (found,) = objects.by_stamp(labeled[-1].header.stamp)
+    xyz = np.stack([points[axis] for axis in "xyz"], axis=1)
+    expected = find_objects(xyz, points["label"], points["confidence"], [False, False, True])
+    assert [(o.name, o.points) for o in found.objects] == [("chair", n) for n in expected.points] and found.objects
+    assert [o.id for o in found.objects] == list(range(len(found.objects))) and not found.tracked
+    assert found.header.frame_id == "map" and found.vocabulary_version == peer.get_vocabulary().vocabulary.version
+    # A larger minimum leaves none, and a value out of range is refused
+    assert set_parameter(peer, "output.object_points", 100_000).successful
+    wait_for(lambda: objects.connected(), 20)
+    answer = label_cloud(peer, cloud(room(3000)), labeled)
+    wait_for(lambda: objects.by_stamp(answer.header.stamp), 20, "no objects")
+    assert objects.by_stamp(answer.header.stamp)[-1].objects == []
+    assert not set_parameter(peer, "output.object_points", 0).successful
+    assert set_parameter(peer, "output.object_points", 30).successful
+
+
+def test_objects_alone_keep_the_node_at_work(peer):
+    objects = peer.collect(Objects, "/s4token/objects")
+    peer.connect(objects)
+    wait_for(lambda: status(peer)["level"] == "0", 20, "a node at work")
+    objects.close()
+    wait_for(lambda: status(peer)["message"].startswith("idle"), 20, "an idle node")

@@ -59,8 +59,9 @@ def graph(tmp_path_factory):
 def test_the_node_may_do_what_it_does_and_nothing_else(graph, kind):
     names, patterns = graph[kind], allowed("node")[kind]
     assert {name for name in names if not any(fnmatchcase(name, pattern) for pattern in patterns)} == set()
-    optional = {"/tf", "/tf_static", "/clock", "/parameter_events"}  # with temporal.enabled, use_sim_time; label_info:
-    optional |= {f"/{NODE}/label_info", f"/{NODE}/filtered"}  # where vision_msgs are installed; with output.filtered_*
+    optional = {"/tf", "/tf_static", "/clock", "/parameter_events"}  # with temporal.enabled, use_sim_time; and where
+    # vision_msgs and visualization_msgs are installed, or with output.filtered_*
+    optional |= {f"/{NODE}/{name}" for name in ("label_info", "detections", "markers", "filtered")}
     unused = {pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)}
     assert unused <= optional and not allowed("node")["request"]
 

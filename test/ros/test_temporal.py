@@ -17,6 +17,7 @@ from builtin_interfaces.msg import Time
 from ros_helpers import arrays, cloud, figures, label_cloud, room, set_parameter, wait_for
 from std_msgs.msg import Header
 
+from s4token_interfaces.msg import Objects
 from s4token_model.config import Config
 from s4token_model.evaluation import temporal_agreement
 from s4token_ros.options import TemporalConfig
@@ -147,3 +148,17 @@ def test_points_below_the_threshold_are_unlabeled_after_smoothing():
     labels = smoother.label(seen, vocabulary).labels
     wanted = expected(400, points=400)
     assert labels.tolist() == np.where(wanted == 2, constants.UNLABELED, wanted).tolist()
+
+
+def test_ids_of_objects_stay_with_votes(peer):
+    objects, labeled = peer.collect(Objects, "/s4token/objects"), peer.labeled()
+    peer.connect(objects, labeled)
+
+    def send():
+        answer = label_cloud(peer, cloud(room(1000)), labeled)
+        wait_for(lambda: objects.by_stamp(answer.header.stamp), 20, "the objects")
+        found = objects.by_stamp(answer.header.stamp)[-1]
+        assert found.tracked and found.objects
+        return {(round(o.pose.position.x, 3), round(o.pose.position.y, 3), o.name): o.id for o in found.objects}
+
+    assert send() == send() == send()
