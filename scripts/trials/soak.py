@@ -119,7 +119,7 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
         low, high = map(str, POINTS)
         sensor = ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high]
         session.start("sensor", [*sensor, "--rests", *map(str, RESTS)])
-        events, begin = Events(session), time.monotonic()
+        events, begin, received = Events(session), time.monotonic(), -1
         for tick in range(1, round(60 * minutes / TICK_S) + 1):
             due = begin + tick * TICK_S
             session.wait(lambda due=due: time.monotonic() >= due, 2 * TICK_S, "time")
@@ -130,7 +130,9 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
                 end="",
                 flush=True,
             )
-            events.happen()
+            if sample.received != received:  # nothing happens in a rest, so that memory is what stays
+                events.happen()
+            received = sample.received
         print()
     return samples.read(out / "soak.csv"), events
 
@@ -183,7 +185,7 @@ def section(found: Sequence[Sample], command: str) -> str:
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts. The",
         "words change every 10 s, subscribers come and go every 15 s, and parameters change every 30 s. After every",
-        f"{RESTS[0]:.0f} s the sensor rests for {RESTS[1]:.0f} s, so that memory is measured without a cloud at work.",
+        f"{RESTS[0]:.0f} s nothing happens for {RESTS[1]:.0f} s, so that memory is measured with nothing at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
         f"Command: `{command}`", "", "![Memory over time](reliability.png)",
