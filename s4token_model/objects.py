@@ -13,6 +13,7 @@ from s4token_model.kernels.group_statistics import GroupPoints, points_of_groups
 from s4token_model.kernels.min_area_boxes import min_area_boxes
 from s4token_model.kernels.sorting import sort_by_group
 from s4token_model.kernels.voxel_components import (
+    BITS,
     OccupiedVoxels,
     components,
     grids_beside_each_other,
@@ -155,7 +156,13 @@ def _spacings(chosen: GroupPoints) -> np.ndarray:
 
 
 def _voxels(points: GroupPoints, edges: np.ndarray) -> OccupiedVoxels:
-    """The occupied voxels of points of groups, which have grids of their own, of the edges (G,)."""
+    """The occupied voxels of points of groups, which have grids of their own, of the edges (G,).
+
+    Edges grow to what numbers of voxels have room for: beyond, the grids of two groups would run into one.
+    """
+    room = (2**BITS - 4) / np.ceil(np.cbrt(len(edges))) - 4  # voxels of a group along each axis
+    side = np.subtract(points.high, points.low).max(axis=1)  # -inf without points
+    edges = np.maximum(edges, side / room)
     return occupied_voxels(grids_beside_each_other(points.xyz, points.group, points.low, edges), np.zeros(3), 1.0)
 
 

@@ -99,6 +99,16 @@ def test_a_given_gap_joins_what_is_nearer_than_it():
     assert found_in(xyz, labels, config=ObjectConfig(gap=0.05)).label.tolist() == [2, 1, 1]
 
 
+@pytest.mark.parametrize("gap", [1e-12, 1e-9, 1e-6, 1e-4])
+def test_a_gap_too_small_for_a_grid_joins_no_classes(gap):
+    xyz, labels, _ = scene()
+    far = np.concatenate([xyz, xyz + [200, 0, 0]])
+    found = found_in(far, np.tile(labels, 2), config=ObjectConfig(gap=gap, min_points=1))
+    assert found.points.tolist() == [1] * 1000  # points of a grid of STEP are further from each other
+    numbers = found.of_point[found.of_point >= 0]
+    assert (found.label[numbers] == np.tile(labels, 2)[found.of_point >= 0]).all()
+
+
 @pytest.mark.parametrize("scale", [0.001, 1.0, 1000.0])
 def test_the_automatic_gap_follows_the_spacing_in_any_unit(scale):
     xyz, labels, _ = scene()
