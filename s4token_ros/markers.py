@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,17 +36,17 @@ class Shape(NamedTuple):
 
 
 class Markers:
-    """The markers of the clouds of a node; each message deletes those of the last one of its topic that are gone."""
+    """The markers of the clouds of a node; each message deletes those of the last one that are gone."""
 
     def __init__(self) -> None:
         self._shown: dict[str, set[tuple[str, int]]] = {}  # topic -> namespace and id of its markers
         self._pool: list[Any] = []  # markers of earlier messages: to make them takes longer than to fill them
 
-    def message(self, found: Found, xyz: np.ndarray, labels: np.ndarray, topic: str) -> Any:
+    def message(self, found: Found, xyz: np.ndarray, labels: np.ndarray, topic: str, inputs: Collection[str]) -> Any:
         """Return the MarkerArray of a cloud xyz (H, 3) with `labels` (H,), received on `topic`.
 
         The namespaces are boxes, words and legend, each followed by the topic. The first message deletes what an
-        earlier publisher left.
+        earlier publisher left. Markers of topics that are no longer among `inputs` are deleted, too.
         """
         low, high = _extent(xyz)
         height = float(np.linalg.norm(high - low)) / TEXTS_PER_EXTENT
@@ -55,9 +55,10 @@ class Markers:
         new = [_filled(*pair, found.header) for pair in zip(self._pool, shapes, strict=False)]
         # What is gone, and before the first message everything
         now = {(marker.ns, marker.id) for marker in new}
-        gone = [Marker(header=found.header, ns=ns, id=i, action=Marker.DELETE)
-                for ns, i in sorted(self._shown.get(topic, set()) - now)]  # fmt: skip
-        if not self._shown:
+        first, ended = not self._shown, self._shown.keys() - {topic, *inputs}
+        old = set().union(*(self._shown.pop(name) for name in ended), self._shown.get(topic, set()))
+        gone = [Marker(header=found.header, ns=ns, id=i, action=Marker.DELETE) for ns, i in sorted(old - now)]
+        if first:
             gone.append(Marker(header=found.header, action=Marker.DELETEALL))
         self._shown[topic] = now
         return MarkerArray(markers=[*gone, *new])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from s4token_interfaces.msg import Objects as ObjectsMessage
@@ -38,8 +38,11 @@ class ObjectOutputs:
         """Return whether any of the publishers is wanted."""
         return any(map(self._wants, self._publishers.values()))
 
-    def publish(self, cloud: Cloud, segmentation: Any, topic: str, tracker: Any) -> None:
-        """Publish the objects of a labeled cloud of `topic`; `tracker`, TemporalLabels or None, gives stable ids."""
+    def publish(self, cloud: Cloud, segmentation: Any, topic: str, tracker: Any, inputs: Collection[str]) -> None:
+        """Publish the objects of a labeled cloud of `topic`, one of `inputs` or joined from them.
+
+        `tracker`, TemporalLabels or None, gives stable ids.
+        """
         if not self.wanted():
             return
         found = object_messages.find(cloud, segmentation, self._config, tracker)
@@ -48,7 +51,7 @@ class ObjectOutputs:
         if self._named("detections"):
             self._publishers["detections"].publish(object_messages.detections_message(found))
         if self._named("markers"):
-            message = self._markers.message(found, cloud.xyz, segmentation.labels, topic)
+            message = self._markers.message(found, cloud.xyz, segmentation.labels, topic, inputs)
             self._publishers["markers"].publish(message)
 
     def destroy(self) -> None:

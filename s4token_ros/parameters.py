@@ -86,6 +86,9 @@ def _check_together(settings: Settings) -> None:
     if not node.input.topics:
         raise ValueError("input.topics is empty; give at least one topic, e.g. [points]")
     _check_frames(node.input)
+    for path, frames in (("output.frame", (node.output.frame,)), ("input.gravity_frame", node.input.gravity_frame)):
+        if wrong := [frame for frame in frames if frame and not frame.strip("/ ")]:
+            raise ValueError(f"{path}: {wrong[0]!r} names no frame; leave it empty to turn it off")
     if node.temporal.enabled and not node.temporal.frame.strip("/ "):
         raise ValueError("temporal.frame is empty; name the frame that does not move, e.g. odom")
     if node.output.durability == "transient_local" and node.output.reliability != "reliable":
@@ -134,13 +137,18 @@ def declare(node, base_config: Callable[[str], Config]) -> Settings:
     topic_names.checked_inputs(node, settings.node.input.topics)
     if (folder := settings.node.vocabulary.folder) and not Path(folder).is_dir():
         raise ValueError(f"vocabulary.folder={folder!r} is no folder; create it, or leave the parameter empty")
-    store = Path(settings.node.vocabulary.store)
-    if store != Path() and (store.is_dir() or not store.absolute().parent.is_dir()):
-        raise ValueError(f"vocabulary.store={str(store)!r} must be a file in a folder that is there; create the folder")
+    check_store(settings.node.vocabulary.store)
     for name in sorted(getattr(node, "_parameter_overrides", ())):
         if not node.has_parameter(name):  # rclpy ignores it silently
             node.get_logger().warning(f"{unknown(name)}; its value is ignored")
     return dataclasses.replace(settings, start_files={"labels": words.labels, "templates": words.templates})
+
+
+def check_store(path: str) -> None:
+    """Raise ValueError if vocabulary.store cannot be a file: one that is written takes the place of what is there."""
+    store = Path(path)
+    if path and (not store.absolute().parent.is_dir() or (store.exists() and not store.is_file())):
+        raise ValueError(f"vocabulary.store={path!r} must be a regular file in a folder that is there; name another")
 
 
 def unknown(name: str) -> str:

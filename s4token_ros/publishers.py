@@ -121,7 +121,7 @@ class Publishers:
             self._filtered.publish(filtered.cloud(cloud, segmentation.labels, self._passes))
         if self._wants(self._classes):
             self._classes.publish(summaries.scene_classes(cloud.header, cloud.xyz, segmentation))
-        self._objects.publish(cloud, segmentation, topic, tracker)
+        self._objects.publish(cloud, segmentation, topic, tracker, self.inputs)
         return (time.perf_counter() - start) * 1e3
 
     def publish_similarity(self, cloud: cloud_messages.Cloud, texts: Sequence[str], scores) -> None:

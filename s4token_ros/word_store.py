@@ -76,7 +76,7 @@ class WordStore:
             limits = vocabulary.checked_thresholds([float(limit) for limit in thresholds], len(names))
             kept = tuple(round(float(limit), 6) for limit in limits)
             words = Words(tuple(names), vocabulary.checked_templates(templates), kept)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise ValueError(f"{path} holds words that cannot be used") from None
         if content.get("start") == self._start:
             self.words, self.from_caller = words, True

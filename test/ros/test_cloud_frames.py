@@ -17,6 +17,7 @@ from s4token_ros import cloud_frames, cloud_messages, frame_source, fusion, tran
 from s4token_ros.cloud_frames import CloudFrames
 from s4token_ros.frame_source import Arrival
 from s4token_ros.options import InputConfig, NodeConfig, OutputConfig
+from s4token_ros.parameters import Settings
 from s4token_ros.transforms import Transforms
 
 HALF = np.sqrt(0.5)
@@ -167,3 +168,10 @@ def test_moving_turns_all_clouds_as_tf2_does():
     np.testing.assert_allclose(there.xyz, points.xyz @ transforms.rotation_of(buffer.answer.transform.rotation).T
                                + [1.5, 0, 0], atol=1e-12)  # fmt: skip
     assert dataclasses.replace(there, header=None, points=None, xyz=None).rgb is points.rgb
+
+
+@pytest.mark.parametrize("changes", [{"output.frame": "/"}, {"output.frame": " "}, {"input.gravity_frame": [" / "]}])
+def test_a_frame_without_a_name_is_refused(changes):
+    with pytest.raises(ValueError, match=f"{next(iter(changes))}: .* names no frame"):
+        Settings().changed(changes)
+    assert Settings().changed({"output.frame": "", "input.gravity_frame": [""]}) == Settings()

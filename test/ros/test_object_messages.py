@@ -119,9 +119,9 @@ def test_markers_show_boxes_words_and_a_legend_and_delete_what_is_gone():
     Marker = pytest.importorskip("visualization_msgs.msg").Marker
     made, tracker = markers.Markers(), Tracker()
 
-    def show(*centers, topic="/points", **more):
+    def show(*centers, topic="/points", inputs=("/points", "/rear"), **more):
         found, cloud, segmentation = find(*centers, tracker=tracker, **more)
-        return made.message(found, cloud.xyz, segmentation.labels, topic).markers, found
+        return made.message(found, cloud.xyz, segmentation.labels, topic, inputs).markers, found
 
     first, found = show([0, 0, 1], [3, 0, 1], [0, 4, 1])
     assert first[0].action == Marker.DELETEALL
@@ -143,8 +143,13 @@ def test_markers_show_boxes_words_and_a_legend_and_delete_what_is_gone():
     deleted = {(m.ns, m.id) for m in second if m.action == Marker.DELETE}
     gone = set(found.ids.tolist()) - set(left.ids.tolist())
     assert deleted == {(ns, i) for ns in ("boxes/points", "words/points") for i in gone} | {("legend/points", 2)}
+    shown = {(m.ns, m.id) for m in second if m.action == Marker.ADD}
     third, _ = show([0, 0, 1], topic="/rear")
     assert {m.action for m in third} == {Marker.ADD} and {m.ns.split("/")[1] for m in third} == {"rear"}
+    # The first topic is no input any longer: all of its markers go, once
+    fourth, _ = show([0, 0, 1], topic="/rear", inputs=("/rear",))
+    assert {(m.ns, m.id) for m in fourth if m.action == Marker.DELETE} == shown
+    assert {m.ns.split("/")[1] for m in show([0, 0, 1], topic="/rear", inputs=("/rear",))[0]} == {"rear"}
 
 
 class FakeNode:
@@ -174,13 +179,13 @@ def test_without_subscribers_nothing_is_computed(monkeypatch):
     node = FakeNode()
     outputs = object_outputs.ObjectOutputs(node, OutputConfig(), None, subscribed)
     monkeypatch.setattr(object_messages, "find", lambda *args: pytest.fail("computed for nobody"))
-    outputs.publish(*labeled([0, 0, 1]), "/points", None)
+    outputs.publish(*labeled([0, 0, 1]), "/points", None, ())
     assert not outputs.wanted() and node.sent == []
     monkeypatch.undo()
     node.subscribers["~/objects"] = 1
     assert outputs.wanted()
     monkeypatch.setattr(markers.Markers, "message", lambda *args: pytest.fail("markers for nobody"))
-    outputs.publish(*labeled([0, 0, 1]), "/points", None)
+    outputs.publish(*labeled([0, 0, 1]), "/points", None, ())
     assert [topic for topic, _ in node.sent] == ["~/objects"]
     outputs.destroy()
     assert not outputs.wanted() and "destroyed ~/objects" in node.hints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces")
 
-from s4token_ros import parameter_changes
+from s4token_ros import parameter_changes, parameters
 from s4token_ros.parameters import Settings
 from s4token_ros.word_store import Words, WordStore
 
@@ -63,9 +64,10 @@ def test_parameters_that_were_changed_since_win_over_the_file(tmp_path):
         json.dumps({"format": 1, **WORDS._asdict(), "templates": ["no braces"]}).encode(),
         json.dumps({"format": 1, **WORDS._asdict(), "thresholds": [0.1, 7]}).encode(),
         json.dumps({"format": 1, **WORDS._asdict(), "thresholds": ["x", None]}).encode(),
+        json.dumps({"format": 1, **WORDS._asdict(), "thresholds": [10**400, 0]}).encode(),  # no float holds it
         json.dumps({"format": 1, **WORDS._asdict(), "names": [f"w{k}" for k in range(5000)]}).encode(),
     ],
-    ids=range(14),
+    ids=range(15),
 )  # fmt: skip
 def test_a_damaged_file_is_told_and_ignored(tmp_path, content):
     path = tmp_path / "words.json"
@@ -75,6 +77,17 @@ def test_a_damaged_file_is_told_and_ignored(tmp_path, content):
     assert warnings == [store.problem] and "hunter" not in store.problem
     assert store.show(node(), made()) == "" and store.problem == ""
     assert opened(path)[0].words == WORDS
+
+
+def test_a_store_that_is_no_regular_file_is_refused_since_writing_would_replace_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "words.json").write_bytes(b"")
+    for name in ("pipe", "", "gone/words.json"):
+        with pytest.raises(ValueError, match="must be a regular file in a folder that is there"):
+            parameters.check_store(str(tmp_path / name))
+    for name in ("words.json", "new.json"):
+        parameters.check_store(str(tmp_path / name))
+    parameters.check_store("")
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_words_are_used(tmp_path):
