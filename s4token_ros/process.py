@@ -24,6 +24,10 @@ class GuardedExecutor(MultiThreadedExecutor):
     def __init__(self, report: Callable[[Exception, str], None], context: Any = None) -> None:
         super().__init__(num_threads=THREADS, context=context)
         self._report = report
+        # All threads from the start: by themselves, they come one by one over hours, and look like a leak
+        together = threading.Barrier(THREADS)
+        for _ in range(THREADS):
+            self._executor.submit(together.wait)
 
     def _make_handler(self, entity: Any, node: Any, take: Callable[[Any], Any], *rest: Any) -> Any:
         """Guard both halves of a callback: `take` converts what has arrived, and returns the coroutine to run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import Counter
 
@@ -24,7 +25,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
-from s4token_ros.process import GuardedExecutor
+from s4token_ros.process import THREADS, GuardedExecutor
 from s4token_ros.qos import SERVICES, cloud_qos
 
 FAST = ("-p", "diagnostics.period:=0.1")
@@ -228,6 +229,18 @@ def test_no_exception_of_a_callback_leaves_the_executor_or_blocks_its_group():
     finally:
         executor.shutdown()
         node.destroy_node()
+        context.try_shutdown()
+
+
+def test_the_executor_has_all_threads_from_the_start():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros.claim_domain())
+    before = threading.active_count()
+    executor = GuardedExecutor(lambda error, name: None, context)
+    try:
+        assert threading.active_count() - before == THREADS
+    finally:
+        executor.shutdown()
         context.try_shutdown()
 
 
