@@ -59,12 +59,17 @@ def read(path: Path) -> list[Sample]:
 
 
 def at_rest(samples: Sequence[Sample], settled: float) -> list[Sample]:
-    """Return the last sample of every rest: of a time longer than `settled` seconds in which no cloud arrived."""
-    found, since = [], samples[0]
-    for sample, after in zip(samples, samples[1:], strict=False):
-        since = since if sample.received == since.received else sample
-        if after.received != sample.received and sample.seconds - since.seconds >= settled:
-            found.append(sample)
+    """Return the sample of least memory in every rest: a time longer than `settled` seconds in which no cloud arrived.
+
+    Memory that stays is in all samples of a rest; the first and the last one may hold a cloud at work.
+    """
+    found, rest = [], [samples[0]]
+    for sample in samples[1:]:
+        if sample.received != rest[0].received:
+            if rest[-1].seconds - rest[0].seconds >= settled:
+                found.append(min(rest, key=lambda s: s.rss_mb))
+            rest = []
+        rest.append(sample)
     return found
 
 
