@@ -107,10 +107,10 @@ def upright_boxes(
     points (n, 3) float64, finite; groups (n,) 0..count-1; up (3,).
     """
     turn = _from_z(np.asarray(up, np.float64))
-    local = points if turn[3] == 1 else points @ _matrix(turn)  # in a frame whose z is up
+    local = points if turn[3] == 1 else points @ rotation_matrix(turn)  # in a frame whose z is up
     order, starts = sort_by_group(groups, count)
     boxes = min_area_boxes(local, order, starts)
-    center = np.column_stack([boxes[:, :2], boxes[:, 5:].mean(axis=1)]) @ _matrix(turn).T
+    center = np.column_stack([boxes[:, :2], boxes[:, 5:].mean(axis=1)]) @ rotation_matrix(turn).T
     size = np.column_stack([boxes[:, 2:4], boxes[:, 6] - boxes[:, 5]])
     half = boxes[:, 4] / 2
     x, y, z, w = turn  # followed, from the right, by a turn about z
@@ -122,8 +122,15 @@ def upright_boxes(
 def corners(objects: Objects) -> np.ndarray:
     """Return (N, 8, 3), the corners of the boxes; bit 4, 2 and 1 of a corner's index: at the end of x, y and z."""
     signs = np.array([[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
-    turns = np.array([_matrix(quaternion) for quaternion in objects.rotation]).reshape(-1, 3, 3)
+    turns = np.array([rotation_matrix(quaternion) for quaternion in objects.rotation]).reshape(-1, 3, 3)
     return objects.center[:, None] + np.einsum("nij,nkj->nki", turns, signs * objects.size[:, None])
+
+
+def rotation_matrix(quaternion: np.ndarray) -> np.ndarray:
+    """Return the matrix (3, 3) of a unit quaternion x, y, z, w."""
+    x, y, z, w = quaternion
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + 2 * (w * cross + cross @ cross)
 
 
 def _components(chosen: GroupPoints, gap: float) -> tuple[np.ndarray, int]:
@@ -173,10 +180,3 @@ def _from_z(up: np.ndarray) -> np.ndarray:
     up = axis if np.abs(up - axis).max() < ALIGNED else up
     turn = np.array([-up[1], up[0], 0.0, 1 + up[2]])
     return turn / np.linalg.norm(turn) if up[2] > -1 else np.array([1.0, 0.0, 0.0, 0.0])
-
-
-def _matrix(quaternion: np.ndarray) -> np.ndarray:
-    """The matrix (3, 3) of a unit quaternion x, y, z, w."""
-    x, y, z, w = quaternion
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + 2 * (w * cross + cross @ cross)

@@ -77,11 +77,10 @@ def check(node: Any, values: dict[str, Any], settings: Settings, names: Sequence
     if "vocabulary.labels" in values:
         vocabularies.check_labels_have_effect(settings.pipeline.vocabulary)
     if settings.node.temporal.enabled and any(name.startswith("temporal.") for name in values):
-        if not transforms.installed():
-            raise ValueError("temporal.enabled needs tf2_ros: apt install ros-$ROS_DISTRO-tf2-ros-py")
+        transforms.check_installed("temporal.enabled")
         temporal.check_memory(settings.node.temporal, max(len(names), 1))
-    if settings.node.output.frame and "output.frame" in values and not transforms.installed():
-        raise ValueError("output.frame needs tf2_ros: apt install ros-$ROS_DISTRO-tf2-ros-py")
+    if settings.node.output.frame and "output.frame" in values:
+        transforms.check_installed("output.frame")
     if names and any(name.startswith("output.filtered_") for name in values):
         filtered.check(settings.node.output, names)
 

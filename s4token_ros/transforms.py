@@ -9,6 +9,9 @@ import numpy as np
 from rclpy.duration import Duration
 from rclpy.time import Time
 
+from s4token_model.objects import rotation_matrix
+
+INSTALL = "apt install ros-$ROS_DISTRO-tf2-ros-py"
 WAIT_S = 0.2  # for the pose at the time of a cloud, which may arrive after the cloud
 
 
@@ -18,9 +21,10 @@ class _Found(NamedTuple):
     stamp: Any  # builtin_interfaces/Time
 
 
-def installed() -> bool:
-    """Return whether tf2_ros can be imported."""
-    return find_spec("tf2_ros") is not None
+def check_installed(parameter: str) -> None:
+    """Raise ValueError if tf2_ros, which a parameter needs, cannot be imported."""
+    if find_spec("tf2_ros") is None:
+        raise ValueError(f"{parameter} needs tf2_ros: {INSTALL}")
 
 
 class Transforms:
@@ -34,7 +38,7 @@ class Transforms:
         try:
             from tf2_ros import Buffer, TransformListener
         except ImportError as reason:
-            self._problem = f"tf2_ros is not installed ({reason}): apt install ros-$ROS_DISTRO-tf2-ros-py"
+            self._problem = f"tf2_ros is not installed ({reason}): {INSTALL}"
             return
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
@@ -93,9 +97,7 @@ def rotation_of(quaternion: Any) -> np.ndarray:
     square = x * x + y * y + z * z + w * w
     if not 0 < square < np.inf:
         raise ValueError(f"the quaternion ({x}, {y}, {z}, {w}) is no rotation")
-    vector = np.array([x, y, z])
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + 2 * (w * cross + np.outer(vector, vector) - vector @ vector * np.eye(3)) / square
+    return rotation_matrix(np.array([x, y, z, w]) / np.sqrt(square))
 
 
 def frame_name(frame: str) -> str:

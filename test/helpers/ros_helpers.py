@@ -386,7 +386,7 @@ class FakeTransforms:
 if __name__ == "__main__":
     from s4token_ros import node, signals, transforms, watch, worker
 
-    worker.Transforms, transforms.installed = FakeTransforms, lambda: True
+    worker.Transforms, transforms.check_installed = FakeTransforms, lambda parameter: None
     if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
         slowness = watch.diagnostics.slowness
 
