@@ -7,7 +7,7 @@ import gc
 import os
 
 ARENA_MAX, MMAP_THRESHOLD, TRIM_THRESHOLD = -8, -3, -1  # of malloc.h
-MAPPED, TRIMMED = 4 << 20, 64 << 20  # bytes
+MAPPED, TRIMMED = 16 << 20, 64 << 20  # bytes
 SMALL, KEPT = 1024, 7  # numpy keeps so many freed blocks of each size below so many bytes, 4 MB together
 
 
@@ -15,9 +15,9 @@ def configure() -> bool:
     """Keep the memory of the process small; call it before threads and numpy. Return whether the C library can.
 
     All threads allocate from one heap: by default every thread gets one of its own, and keeps what it frees. Blocks of
-    MAPPED bytes and more stay out of it, so that no small block that lives long holds their place (by default glibc
-    takes blocks of up to 32 MB from the heap, once one was freed); up to TRIMMED bytes wait for the next cloud at its
-    end, else every cloud would fault them in again. numpy asks for huge pages for large arrays, and the kernel would fill them up again after they were freed. Threads of OpenBLAS,
+    MAPPED bytes and more stay out of it, so that no small block that lives long splits their place (by default glibc
+    takes blocks of up to 32 MB from the heap, once one was freed); messages fit below, since every page of a mapped
+    block costs a fault. Up to TRIMMED bytes wait for the next cloud at the heap's end. numpy asks for huge pages for large arrays, and the kernel would fill them up again after they were freed. Threads of OpenBLAS,
     which multiplies for numpy, pack a matrix at another position of their buffers for each number of its rows, and keep
     all pages that were ever touched; one thread packs at one position.
     """
