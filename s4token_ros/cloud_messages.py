@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -52,16 +51,9 @@ def encode(points: np.ndarray, header: Header, height: int = 1, is_dense: bool =
     message.fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in fields]
     message.point_step = point_step
     message.row_step = width * point_step
-    message.data = _byte_array(points)
+    if points.nbytes:  # appended to the empty array that is there: a message copies what is assigned to it
+        message.data.frombytes(np.ascontiguousarray(points).view(np.uint8).data)
     return message
-
-
-def _byte_array(points: np.ndarray) -> array.array:
-    """Copy into an array.array, the only type that rclpy assigns to a message without checking every byte."""
-    data = array.array("B")
-    if points.nbytes:
-        data.frombytes(np.ascontiguousarray(points).view(np.uint8).data)
-    return data
 
 
 def labeled_points(
@@ -85,7 +77,7 @@ def labeled_points(
         "label": labels.astype(np.uint32, copy=False),
         "confidence": confidence.astype(np.float32, copy=False),
         "superpoint": superpoints.astype(np.uint32, copy=False),
-        "rgb": palette[np.minimum(labels, len(palette) - 1)],
+        "rgb": palette.take(labels, mode="clip"),
         "vocabulary": np.full(len(labels), version, np.uint32),
     }
     return pointcloud2.append(cloud.points, columns)

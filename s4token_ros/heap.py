@@ -17,9 +17,11 @@ def configure() -> bool:
     All threads allocate from one heap: by default every thread gets one of its own, and keeps what it frees. Blocks of
     MAPPED bytes and more stay out of it, so that no small block that lives long splits their place (by default glibc
     takes blocks of up to 32 MB from the heap, once one was freed); messages fit below, since every page of a mapped
-    block costs a fault. Up to TRIMMED bytes wait for the next cloud at the heap's end. numpy asks for huge pages for large arrays, and the kernel would fill them up again after they were freed. Threads of OpenBLAS,
-    which multiplies for numpy, pack a matrix at another position of their buffers for each number of its rows, and keep
-    all pages that were ever touched; one thread packs at one position.
+    block costs a fault. Up to TRIMMED bytes wait for the next cloud at the heap's end.
+
+    numpy asks for huge pages for large arrays, and the kernel would fill them up again after they were freed. Threads
+    of OpenBLAS, which multiplies for numpy, pack a matrix at another position of their buffers for each number of its
+    rows, and keep all pages that were ever touched; one thread packs at one position.
     """
     os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

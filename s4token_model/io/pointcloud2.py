@@ -7,7 +7,7 @@ array of shape (H,) whose itemsize is the point_step, so that every field and ev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from s4token_model.io.point_fields import CODES, Field
 
 COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))  # any case
 MAX_UNIT = 1.01  # of float colors in [0, 1], which rounding and interpolation raise above 1
+BLOCK = 8192  # points that are copied at once: some 0.4 MB, which stays in a processor's cache
 
 
 def decode(
@@ -90,8 +91,7 @@ def xyz(points: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
         raise ValueError(f"coordinates that are no real numbers: {', '.join(bad)}; store x, y and z as float32")
     wide = any(np.result_type(column.dtype, np.float32).itemsize > 4 for column in columns.values())
     out = np.empty((len(next(iter(columns.values()))), 3), np.float64 if wide else np.float32)
-    for i, column in enumerate(columns.values()):
-        out[:, i] = column
+    _assign(list(zip(out.T, columns.values(), strict=True)))
     return out
 
 
@@ -204,10 +204,16 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         spec.append((name, kind, end))
         end += kind.itemsize
     out: Any = np.zeros(len(points), point_fields.dtype_of(spec, -(-end // 4) * 4))
-    out.view(point_fields.dtype_of([("old", f"V{step}", 0)], out.itemsize))["old"] = points.view(f"V{step}")
-    for name, column in columns.items():
-        out[name] = column
+    old = out.view(point_fields.dtype_of([("old", f"V{step}", 0)], out.itemsize))["old"]
+    _assign([(old, points.view(f"V{step}")), *((out[name], column) for name, column in columns.items())])
     return out
+
+
+def _assign(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Copy the second array of each pair to the first, block by block: strided columns share cache lines."""
+    for start in range(0, len(pairs[0][0]), BLOCK):
+        for target, values in pairs:
+            target[start : start + BLOCK] = values[start : start + BLOCK]
 
 
 def _fields(points: np.ndarray) -> Mapping[str, tuple]:
