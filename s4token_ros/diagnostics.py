@@ -124,7 +124,8 @@ class Statistics:
 def assess(stats: Statistics, state: str, wanted: bool, problem: str, hints: Sequence[str]) -> tuple[bytes, str]:
     """Return the level and a one-line message about the most serious problem, which is the first that is found.
 
-    `wanted`: some output has a subscriber. `problem`: an error of the node itself; `hints`: what is odd outside of it.
+    `wanted`: some output has a subscriber. `problem`: an error of the node itself; `hints`: what is odd outside of it,
+    told all together and with the warnings of the newest cloud: one may be why the other holds.
     """
     if problem:
         return DiagnosticStatus.ERROR, problem
@@ -132,8 +133,8 @@ def assess(stats: Statistics, state: str, wanted: bool, problem: str, hints: Seq
         return DiagnosticStatus.WARN, f"{state}: waiting for a lifecycle transition"
     if stats.failing:
         return DiagnosticStatus.ERROR, f"the last cloud was dropped: {stats.last_error}"
-    if hint := next(filter(None, hints), ""):
-        return DiagnosticStatus.WARN, hint
+    if any(hints):
+        return DiagnosticStatus.WARN, "; ".join(filter(None, [*hints, *stats.warnings]))
     if not wanted:
         return DiagnosticStatus.OK, "idle: no output has a subscriber"
     if stats.unlabeled_reason:
