@@ -183,8 +183,7 @@ def pack_rgb(colors: np.ndarray) -> np.ndarray:
 def structured(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Pack columns, each (H,) or (H, n), into one structured array (H,)."""
     out = np.empty(len(next(iter(columns.values()))), [(name, c.dtype, c.shape[1:]) for name, c in columns.items()])
-    for name, column in columns.items():
-        out[name] = column
+    _assign([(out[name], column) for name, column in columns.items()])
     return out
 
 
@@ -193,7 +192,8 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
     Old bytes, padding included, keep offsets and byte order; old fields with the name of a column are `renamed`.
     """
-    step, fields = points.dtype.itemsize, _fields(points)
+    step: int = points.dtype.itemsize
+    fields: Mapping[str, Any] = points.dtype.fields or {}
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]
     big, end = is_bigendian(points), step
     for name, column in columns.items():
@@ -216,10 +216,6 @@ def _assign(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
             target[start : start + BLOCK] = values[start : start + BLOCK]
 
 
-def _fields(points: np.ndarray) -> Mapping[str, tuple]:
-    return points.dtype.fields or {}
-
-
 def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
     """Return {old name: its name} after columns named `new` are added: `input_<name>` instead of an equal name.
 
@@ -237,8 +233,9 @@ def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
 def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
     """Return (fields, point_step, is_bigendian) that describe a structured array as a PointCloud2."""
     fields = []
+    dtypes: Mapping[str, Any] = points.dtype.fields or {}
     for name in points.dtype.names or ():
-        dtype, offset = _fields(points)[name][:2]
+        dtype, offset = dtypes[name][:2]
         code = dtype.base.str[1:]
         if code not in CODES:
             raise ValueError(f"field {name!r} is {dtype.base}; PointField has integers, float32, float64 and bool")
@@ -248,7 +245,7 @@ def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
 
 def is_bigendian(points: np.ndarray) -> bool:
     """Return whether the fields of a structured array are big-endian. ValueError when both orders are mixed."""
-    orders = {f[0].base.str[0] for f in _fields(points).values()} - {"|"}
+    orders = {f[0].base.str[0] for f in (points.dtype.fields or {}).values()} - {"|"}
     if len(orders) > 1:
         raise ValueError("the fields mix big- and little-endian values; a PointCloud2 has one byte order")
     return orders == {">"}
