@@ -192,8 +192,7 @@ def append(points: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
     Old bytes, padding included, keep offsets and byte order; old fields with the name of a column are `renamed`.
     """
-    step: int = points.dtype.itemsize
-    fields: Mapping[str, Any] = points.dtype.fields or {}
+    step, fields = points.dtype.itemsize, dict(points.dtype.fields or ())
     spec = [(new, *fields[name][:2]) for name, new in renamed(names(points), columns).items()]
     big, end = is_bigendian(points), step
     for name, column in columns.items():
@@ -233,7 +232,7 @@ def renamed(old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
 def layout(points: np.ndarray) -> tuple[list[Field], int, bool]:
     """Return (fields, point_step, is_bigendian) that describe a structured array as a PointCloud2."""
     fields = []
-    dtypes: Mapping[str, Any] = points.dtype.fields or {}
+    dtypes = dict(points.dtype.fields or ())
     for name in points.dtype.names or ():
         dtype, offset = dtypes[name][:2]
         code = dtype.base.str[1:]
