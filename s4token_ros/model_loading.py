@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from s4token_model.config import Config
+from s4token_model.objects import find_objects
 from s4token_ros import parameter_changes
 from s4token_ros.parameters import Settings
 from s4token_ros.worker import Model
@@ -35,15 +36,29 @@ def saved_config(model: str) -> Config:
 
 
 def warm_up_cloud(points: int = 60_000) -> np.ndarray:
-    """Return a floor, a wall and boxes, (points, 3) float32 [m]: as much work for every stage as a real cloud."""
+    """Return a floor, a wall, boxes and strays, (points, 3) float32 [m]: as much work for every stage as a scan."""
     rng = np.random.default_rng(0)
     xyz = rng.random((points, 3), np.float32) * np.float32([8, 8, 2.5])
-    third = points // 3
-    xyz[:third, 2] = 0
-    xyz[third : 2 * third, 1] = 0
-    corner = np.floor(xyz[2 * third :])
-    xyz[2 * third :] = corner + 0.5 * (xyz[2 * third :] - corner) * (rng.random((points - 2 * third, 3)) < 0.7)
+    floor, wall, strays = points // 2, 3 * points // 4, points - points // 100
+    xyz[:floor, 2] = 0  # with so many tokens that the products of large superpoints are compiled
+    xyz[floor:wall, 1] = 0
+    boxes = xyz[wall:strays]
+    corner = np.floor(boxes)
+    boxes[:] = corner + 0.5 * (boxes - corner) * (rng.random(boxes.shape) < 0.7)
     return xyz
+
+
+def warm_up(segmenter: Any, with_objects: bool) -> None:
+    """Label clouds, and find objects if asked to: everything is compiled, allocator and caches are settled."""
+    start = time.monotonic()
+    segmenter.segment(warm_up_cloud())
+    if time.monotonic() - start < WARM_UP_S:
+        segmenter.segment(warm_up_cloud())
+    few = warm_up_cloud(TRIED_POINTS)
+    for xyz in (few, few.astype(np.float64)):
+        found = segmenter.segment(xyz)
+        if with_objects:
+            find_objects(xyz, found.labels, found.confidence, [True] * len(found.vocabulary.names))
 
 
 def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, weights: Model | None = None) -> Model:
@@ -52,16 +67,15 @@ def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, wei
     A `trial`, of a change while the node runs, labels one cloud with it. So a start is warm, and a change that does not
     work is refused.
     """
-    config, warm_up = parameter_changes.config_with_paths(settings), settings.node.warm_up
+    config, output = parameter_changes.config_with_paths(settings), settings.node.output
     if weights is not None:
         segmenter = weights.segmenter.with_config(config)
     else:
         segmenter = factory(settings.node.model, config, settings.node.device)
-    start = time.monotonic()
-    if warm_up or trial:
-        segmenter.segment(warm_up_cloud() if warm_up else warm_up_cloud(TRIED_POINTS))  # compiles
-    if warm_up and not trial and time.monotonic() - start < WARM_UP_S:
-        segmenter.segment(warm_up_cloud())  # settles allocator and caches
+    if trial:
+        segmenter.segment(warm_up_cloud(*() if settings.node.warm_up else (TRIED_POINTS,)))
+    elif settings.node.warm_up:
+        warm_up(segmenter, output.objects or output.markers)
     gc.unfreeze()  # also what an earlier call froze and nobody uses any more
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -14,24 +18,80 @@ from s4token_ros.parameters import Settings
 from s4token_ros.worker import Model
 
 
+class Counting:
+    """A segmenter that notes the clouds it is given."""
+
+    vocabulary = SimpleNamespace(names=("chair",))
+
+    def __init__(self) -> None:
+        self.clouds: list[tuple[int, type]] = []
+
+    def segment(self, xyz: np.ndarray) -> Any:
+        self.clouds.append((len(xyz), xyz.dtype.type))
+        ones = np.ones(len(xyz), np.float32)
+        return SimpleNamespace(labels=np.zeros(len(xyz), np.uint32), confidence=ones, vocabulary=self.vocabulary)
+
+
+LARGE, SMALL, WIDE = (60_000, np.float32), (600, np.float32), (600, np.float64)
+
+
 @pytest.mark.parametrize(
     "warm_up, trial, expected",
-    [(True, False, [60_000, 60_000]), (True, True, [60_000]), (False, True, [600]), (False, False, [])],
+    [
+        (True, False, [LARGE, LARGE, SMALL, WIDE]),
+        (True, True, [LARGE]),
+        (False, True, [SMALL]),
+        (False, False, []),
+    ],
 )
-def test_a_start_labels_two_clouds_and_a_change_of_parameters_one(warm_up, trial, expected):
-    points: list[int] = []
-    segmenter = SimpleNamespace(segment=lambda xyz: points.append(len(xyz)), vocabulary="words")
-    settings = Settings().changed({"warm_up": warm_up})
-    model = model_loading.load(lambda *_: segmenter, settings, trial)
-    assert points == expected and model.vocabulary == "words"
+def test_a_start_labels_clouds_of_every_type_and_a_change_of_parameters_one(warm_up, trial, expected):
+    segmenter = Counting()
+    model = model_loading.load(lambda *_: segmenter, Settings().changed({"warm_up": warm_up}), trial)
+    assert segmenter.clouds == expected and model.vocabulary is segmenter.vocabulary
 
 
 def test_a_long_first_cloud_is_enough(monkeypatch):
     monkeypatch.setattr(model_loading, "WARM_UP_S", 0.0)
-    points: list[int] = []
-    segmenter = SimpleNamespace(segment=lambda xyz: points.append(len(xyz)), vocabulary="words")
+    segmenter = Counting()
     model_loading.load(lambda *_: segmenter, Settings())
-    assert points == [60_000]
+    assert segmenter.clouds == [LARGE, SMALL, WIDE]
+
+
+@pytest.mark.parametrize("output, expected", [("objects", 2), ("markers", 2), ("neither", 0)])
+def test_objects_are_found_at_a_start_if_they_will_be_published(monkeypatch, output, expected):
+    found: list[Any] = []
+    monkeypatch.setattr(model_loading, "find_objects", lambda xyz, *_: found.append(xyz.dtype))
+    changes = {f"output.{name}": name == output for name in ("objects", "markers")}
+    model_loading.load(lambda *_: Counting(), Settings().changed(changes))
+    assert found == [np.float32, np.float64][:expected]
+
+
+SIGNATURES = """
+import sys
+import numpy as np
+from s4token_model.io import samples
+from s4token_model.objects import find_objects
+from s4token_model.segmenter import Segmenter
+from s4token_ros import model_loading
+def compiled():
+    kernels = {id(v): v for name, m in list(sys.modules.items()) if name.startswith("s4token_model.kernels.")
+               for v in vars(m).values() if hasattr(v, "signatures")}
+    return {(k.py_func.__qualname__, str(s)) for k in kernels.values() for s in k.signatures}
+segmenter = Segmenter.load("s4token-mini")
+model_loading.warm_up(segmenter, True)
+before = compiled()
+street = samples.load(samples.STREET).xyz
+for cloud in (samples.load().xyz, street, street[::50].astype(np.float64) * 30):
+    found = segmenter.segment(cloud)
+    find_objects(cloud, found.labels, found.confidence, [True] * len(found.vocabulary.names))
+print(len(before), sorted(compiled() - before))
+"""
+
+
+def test_after_the_clouds_of_a_start_no_cloud_waits_for_the_compiler():
+    run = subprocess.run([sys.executable, "-c", SIGNATURES], capture_output=True, text=True, check=True)
+    count, new = run.stdout.split(maxsplit=1)
+    assert int(count) > 50 and new.strip() == "[]"
 
 
 @pytest.mark.parametrize("changed, read", [("sampling.tokens", False), ("device", True), ("clip.precision", True)])
