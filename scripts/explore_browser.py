@@ -18,7 +18,7 @@ PANEL = 400  # pixels, a little more than its width
 # Notes when a buffer of colors (bytes) was uploaded, and when the frame after it was drawn to its last pixel.
 WATCH = """
 (() => {
-  const watch = window.watch = {uploads: 0, drawn: 0, waiting: false, typed: 0};
+  const watch = window.watch = {uploads: 0, uploaded: 0, drawn: 0, waiting: false, typed: 0};
   const context = WebGL2RenderingContext.prototype;
   for (const name of ["bufferData", "bufferSubData"]) {
     const original = context[name];
@@ -26,6 +26,7 @@ WATCH = """
       const data = name === "bufferData" ? first : second;
       if (ArrayBuffer.isView(data) && data instanceof Uint8Array && data.length > 3000) {
         watch.uploads += 1;
+        watch.uploaded = performance.now();
         watch.waiting = true;
       }
       return original.call(this, target, first, second, ...rest);
@@ -80,14 +81,15 @@ def legend(page: Any) -> dict[str, int]:
     return {name: int(count) for name, count in counts.items()} if all(map(str.isdigit, counts.values())) else {}
 
 
-def type_words(page: Any, text: str) -> float:
-    """Replace the words by a text that changes colors; return the milliseconds until these are drawn."""
+def type_words(page: Any, text: str) -> tuple[float, float]:
+    """Replace the words by a text that changes colors; return the milliseconds until these are there, and drawn."""
     page.locator("textarea").first.click()
     page.keyboard.press("Control+a")
     page.evaluate("window.watch.typed = Infinity")
     page.keyboard.insert_text(text)
     page.wait_for_function("window.watch.drawn > window.watch.typed", polling=5)
-    return float(page.evaluate("window.watch.drawn - window.watch.typed"))
+    there, drawn = page.evaluate("[window.watch.uploaded, window.watch.drawn].map(end => end - window.watch.typed)")
+    return float(there), float(drawn)
 
 
 def heat_field(page: Any) -> Any:

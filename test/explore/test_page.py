@@ -91,7 +91,8 @@ def browser(served):
 def test_labels_change_in_the_browser_as_words_are_typed(browser, served):
     words = "chair, lamp"
     before = explore_browser.cloud_pixels(browser.screenshot())
-    assert explore_browser.type_words(browser, words) > 0
+    there, drawn = explore_browser.type_words(browser, words)
+    assert 0 < there <= drawn
     browser.wait_for_function("document.querySelector('table.legend').innerText.includes('lamp')")
     view = served[1].view(served[0].panel.choice())
     assert explore_browser.legend(browser) == {row.name: row.points for row in view.rows if row.points}
