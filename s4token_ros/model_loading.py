@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
+from s4token_model import compile_beside
 from s4token_model.config import Config
 from s4token_model.objects import find_objects
 from s4token_ros import parameter_changes
@@ -67,15 +69,13 @@ def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, wei
     A `trial`, of a change while the node runs, labels one cloud with it. So a start is warm, and a change that does not
     work is refused.
     """
-    config, output = parameter_changes.config_with_paths(settings), settings.node.output
-    if weights is not None:
-        segmenter = weights.segmenter.with_config(config)
-    else:
-        segmenter = factory(settings.node.model, config, settings.node.device)
-    if trial:
-        segmenter.segment(warm_up_cloud(*() if settings.node.warm_up else (TRIED_POINTS,)))
-    elif settings.node.warm_up:
-        warm_up(segmenter, output.objects or output.markers)
+    config, node = parameter_changes.config_with_paths(settings), settings.node
+    with compile_beside.compiling() if node.warm_up and not trial else nullcontext():
+        segmenter = weights.segmenter.with_config(config) if weights else factory(node.model, config, node.device)
+        if trial:
+            segmenter.segment(warm_up_cloud() if node.warm_up else warm_up_cloud(TRIED_POINTS))
+        elif node.warm_up:
+            warm_up(segmenter, node.output.objects or node.output.markers)
     gc.unfreeze()  # also what an earlier call froze and nobody uses any more
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits

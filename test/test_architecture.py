@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "evaluation": (*MODEL, "command_line", "jobs", "datasets", "pictures", "training"),
     "benchmark": (*OFFLINE, *GENERATOR),
     "experiments": (*OFFLINE, *GENERATOR),
+    "compile_beside": MODEL,
     "label_folder": (*MODEL, "command_line", "jobs"),
     "views": ("objects", "pictures", "io"),
     "label_command": (*MODEL, "command_line", "label_folder", "views"),
@@ -92,6 +93,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "s4token_ros.live_session": ("explore",),
     "s4token_ros.live_frame": ("explore", "pipeline.preprocess", "pipeline.upright"),
     "s4token_ros.filtered": ("words",),
+    "s4token_ros.model_loading": ("compile_beside",),
     "s4token_ros.word_store": ("atomic", "bounded_files"),
     "s4token_ros.demo_report": ("pictures",),
 }

@@ -120,6 +120,17 @@ def folders() -> Iterator[tuple[Path, bool]]:
         yield Path(tempfile.gettempdir()).absolute() / f"s4token-{os.geteuid()}", True
 
 
+def is_cold() -> bool:
+    """Return whether no kernel of the package, as it is now, has been compiled on this machine."""
+    expected = stamp(str(PACKAGE / "kernel_cache.py"))
+    for path, is_own in folders():
+        for file in path.glob("*.kernel"):
+            with contextlib.suppress(OSError, DamagedFileError):
+                if read(path, is_own, file.name).startswith(expected):
+                    return False
+    return True
+
+
 @cache
 def stamp(source: str) -> bytes:
     """Digest of everything that compiled code depends on: all kernels, since they inline each other, and numba."""

@@ -69,6 +69,7 @@ def test_objects_are_found_at_a_start_if_they_will_be_published(monkeypatch, out
 SIGNATURES = """
 import sys
 import numpy as np
+from s4token_model import compile_beside
 from s4token_model.io import samples
 from s4token_model.objects import find_objects
 from s4token_model.segmenter import Segmenter
@@ -84,6 +85,7 @@ street = samples.load(samples.STREET).xyz
 for cloud in (samples.load().xyz, street, street[::50].astype(np.float64) * 30):
     found = segmenter.segment(cloud)
     find_objects(cloud, found.labels, found.confidence, [True] * len(found.vocabulary.names))
+compile_beside.main()
 print(len(before), sorted(compiled() - before))
 """
 
