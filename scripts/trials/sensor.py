@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,14 @@ LAYOUTS = {  # fields beside x, y, z, and the type of the coordinates
 }
 
 
-def clouds(low: int, high: int, seed: int = 0) -> Iterator[PointCloud2]:
-    """Yield clouds of the sample room with `low` to `high` points, in all layouts; every fourth is organized."""
+def clouds(low: int, high: int, seed: int = 0, largest: int = 0) -> Iterator[PointCloud2]:
+    """Yield clouds of the sample room with `low` to `high` points, in all layouts; many are organized.
+
+    The first ones, so many as `largest`, have `high` points.
+    """
     rng, room = np.random.default_rng(seed), samples.load().xyz
-    while True:
-        count = round(np.exp(rng.uniform(np.log(low), np.log(high))))
+    for number in itertools.count():
+        count = high if number < largest else round(np.exp(rng.uniform(np.log(low), np.log(high))))
         xyz = room[rng.integers(0, len(room), count)] + rng.normal(0, NOISE, (count, 3))
         height = 4 if count % 4 == 0 else 1
         if height > 1:
@@ -66,10 +70,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--rate", type=float, required=True, help="Hz")
     parser.add_argument("--points", type=int, nargs=2, required=True, metavar=("LOW", "HIGH"))
+    parser.add_argument("--largest", type=int, default=0, metavar="N", help="the first N clouds have HIGH points")
     rests = "seconds of clouds and without any, in turn, the last cloud of a turn always the same"
     parser.add_argument("--rests", type=float, nargs=2, metavar=("WORK", "REST"), help=rests)
     options = parser.parse_args(arguments)
-    stream, low = clouds(*options.points), options.points[0]
+    stream, low = clouds(*options.points, largest=options.largest), options.points[0]
     if options.rests:
         stream = with_rests(stream, options.rests, next(clouds(low, low)))
     play("trial_sensor", stream, options.topic, options.rate)

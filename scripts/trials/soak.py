@@ -118,7 +118,8 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
         session.start_node([f"model:={model}"])
         low, high = map(str, POINTS)
         sensor = ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high]
-        session.start("sensor", [*sensor, "--rests", *map(str, RESTS)])
+        largest = str(round(rate * RESTS[0]))  # messages keep memory for the largest, each buffer once it has had one
+        session.start("sensor", [*sensor, "--rests", *map(str, RESTS), "--largest", largest])
         events, begin, received = Events(session), time.monotonic(), -1
         for tick in range(1, round(60 * minutes / TICK_S) + 1):
             due = begin + tick * TICK_S
@@ -183,7 +184,8 @@ def section(found: Sequence[Sample], command: str) -> str:
         ("clouds received; labeled per second", f"{f['received']}; {f['labeled_hz']:.2f}"),
     )
     lines = [
-        f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts. The",
+        f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts, the",
+        f"largest ones in the first {RESTS[0]:.0f} s, since buffers of messages keep the size of the largest. The",
         "words change every 10 s, subscribers come and go every 15 s, and parameters change every 30 s. After every",
         f"{RESTS[0]:.0f} s nothing happens for {RESTS[1]:.0f} s, so that memory is measured with nothing at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
