@@ -76,7 +76,8 @@ class Watch:
         slow = diagnostics.slowness(stats, settings.pipeline)
         limit = settings.node.diagnostics.stale_after
         filtered = worker.publishers.filter_problem if worker else ""
-        hints = (*notes, filtered, self._explain_clock(), _explain_silence(stats, subscriptions, limit), slow)
+        silence = _explain_silence(stats, subscriptions, limit)
+        hints = (self._explain_twins(), *notes, filtered, self._explain_clock(), silence, slow)
         wanted = worker is not None and worker.publishers.wanted()
         level, text = diagnostics.assess(stats, phase, wanted, problem or fault, hints)
         vocabulary = worker.model.vocabulary if worker else None
@@ -90,6 +91,16 @@ class Watch:
         node = self._node
         name, stamp = f"{node.get_fully_qualified_name().lstrip('/')}: labeling", node.get_clock().now().to_msg()
         self._publisher.publish(diagnostics.array_message(stamp, name, settings.node.model, level, text, pairs))
+
+    def _explain_twins(self) -> str:
+        """Say that other nodes have this node's name: both publish on one topic, and either answers a call."""
+        node = self._node
+        count = node.get_node_names_and_namespaces().count((node.get_name(), node.get_namespace()))
+        if count < 2:
+            return ""
+        return (
+            f"{count} nodes are named {node.get_fully_qualified_name()}: stop all but one, or rename them with name:="
+        )
 
     def _explain_clock(self) -> str:
         """Say that no /clock arrives, if one is wanted."""

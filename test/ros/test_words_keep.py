@@ -65,6 +65,13 @@ def test_service_topic_and_parameter_show_the_same_words(peer):
     wait_for(lambda: "set_words" not in message_of(peer, "")["message"], 30, "the end of the message")
 
 
+def test_another_node_of_the_same_name_is_reported_while_it_runs(peer):
+    twin = ros.Peer(peer.domain, "s4token")
+    message_of(peer, "2 nodes are named /s4token: stop all but one")
+    twin.close()
+    wait_for(lambda: "are named" not in message_of(peer, "")["message"], 30, "the end of the message")
+
+
 def test_words_survive_a_threshold_and_every_transition(peer):
     assert peer.set_vocabulary("sofa", "bed", templates=["one {}"], thresholds=[0.25, 0.5]).success
     kept = peer.get_vocabulary().vocabulary
