@@ -35,7 +35,7 @@ class Services:
     ) -> None:
         self._node, self._worker, self._settings, self._changing = node, worker, settings, changing
         self._show_words = show_words
-        self.problem = ""  # of the last line on ~/set_words
+        self._refused, self._refused_at = "", 0  # the last line on ~/set_words, and the version in use then
         # Of each kind one request is at work and one may wait
         self.names, self._texts = (TextEncoding(lambda: settings().node.services.deadline) for _ in range(2))
         self._queries = threading.BoundedSemaphore(2)
@@ -55,6 +55,17 @@ class Services:
                 service.callback_group.add_entity(service)
             if name == "change_state":
                 service.callback = self._one_at_a_time(service.callback)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the last line on ~/set_words, until other words are in use."""
+        return self._refused if self._refused_at == self._version() else ""
+
+    def _version(self) -> int:
+        try:
+            return int(self._worker().model.vocabulary.version)
+        except ValueError:
+            return 0
 
     def close(self) -> None:
         """Give up what is at work."""
@@ -113,10 +124,11 @@ class Services:
         try:
             names = list(word_lists.split_list(message.data))
             self._set_vocabulary(self._worker(), SetVocabulary.Request(names=names), SetVocabulary.Response())
-            self.problem = ""
+            self._refused = ""
         except Exception as error:
-            self.problem = f"the words of ~/set_words are not used: {str(error) or repr(error)}"
-            self._node.get_logger().warning(self.problem, throttle_duration_sec=5.0)
+            self._refused_at = self._version()
+            self._refused = f"the words of ~/set_words are not used: {str(error) or repr(error)}"
+            self._node.get_logger().warning(self._refused, throttle_duration_sec=5.0)
 
     def _get_vocabulary(self, worker: Worker, request: Any, response: Any) -> None:
         header = Header(stamp=self._node.get_clock().now().to_msg())

@@ -61,7 +61,10 @@ def test_service_topic_and_parameter_show_the_same_words(peer):
     message_of(peer, "the words of ~/set_words are not used: the word 'chair' is repeated")
     assert set_parameter(peer, "vocabulary.names", ["lamp"]).successful
     assert names_shown(peer) == names_used(peer) == ["lamp"]
-    lines.publish(String(data="lamp"))
+    wait_for(lambda: "set_words" not in message_of(peer, "")["message"], 30, "the end of the message")
+    lines.publish(String(data="bed, bed"))
+    message_of(peer, "the words of ~/set_words are not used: the word 'bed' is repeated")
+    assert peer.set_vocabulary("lamp").success
     wait_for(lambda: "set_words" not in message_of(peer, "")["message"], 30, "the end of the message")
 
 
