@@ -151,7 +151,7 @@ def assess(stats: Statistics, state: str, wanted: bool, problem: str, hints: Seq
 
 
 def slowness(stats: Statistics, config: Config) -> str:
-    """Return a sentence if a cloud takes longer than SLOW_S, with the parameters that are above their defaults."""
+    """Return a sentence if a cloud takes longer than SLOW_S, with the parameters above their defaults, if any."""
     newest = sum(stats.recent[-1][1].values()) / 1e3 if stats.recent else 0.0
     working = stats.working_s()
     if max(newest, working) < SLOW_S:
@@ -159,7 +159,7 @@ def slowness(stats: Statistics, config: Config) -> str:
     found = f"a cloud has been worked on for {working:.0f} s" if working > newest else f"a cloud takes {newest:.0f} s"
     default, values = options(Config()), options(config)
     costly = [f"{path} ({values[path][0]})" for path in COSTLY if values[path][0] > default[path][0]]
-    return f"{found}; lower {', '.join(costly) or 'input.max_points or sampling.tokens'}"
+    return f"{found}; lower {', '.join(costly) or 'windows.maximum or input.max_points'}"
 
 
 def values(stats: Statistics) -> dict[str, str]:

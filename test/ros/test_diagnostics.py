@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from s4token_model import config as configs
+from s4token_model.config import Config
 from s4token_ros import diagnostics
 
 
@@ -26,3 +30,10 @@ def test_without_hints_an_unlabeled_cloud_comes_before_the_warnings():
     level, text = assessed(("", ""), unlabeled_reason="no floor", warnings=("tilted",))
     assert level == DiagnosticStatus.WARN
     assert text == "no point of the last cloud was labeled: no floor"
+
+
+def test_a_slow_cloud_names_what_was_raised_and_else_what_costs_most():
+    stats = diagnostics.Statistics(recent=deque([(0.0, {"encoder": 7000.0})]))
+    config = configs.replace(Config(), {"sampling.tokens": 1024})
+    assert diagnostics.slowness(stats, config) == "a cloud takes 7 s; lower sampling.tokens (1024)"
+    assert diagnostics.slowness(stats, Config()) == "a cloud takes 7 s; lower windows.maximum or input.max_points"
