@@ -96,7 +96,8 @@ class LiveSession:
         if (choice.words, choice.threshold) == self._sent:
             return
         names = list(word_lists.split_list(choice.words))
-        answer = self._call(self._set_vocabulary, names=names, thresholds=[choice.threshold])
+        moved = choice.threshold != self._sent[1]  # else the node keeps its own, which others may have set meanwhile
+        answer = self._call(self._set_vocabulary, names=names, thresholds=[choice.threshold] if moved else [])
         self._notes = (answer.message,) if answer.message else ()
         self._sent = choice.words, choice.threshold
 
@@ -151,6 +152,8 @@ class LiveSession:
         publishers = self._publishers()
         if publishers and self._newest:
             return f"vocabulary beside {self._topic}: it is no topic of an s4token node"
+        if not publishers:
+            return f"publisher on {self._topic}: start the node, or name its topic with --live TOPIC"
         return f"labeled cloud: {qos.silence_hint(self._topic, publishers, qos.input_qos(publishers))}"
 
     def _call(self, client: Any, **request: Any) -> Any:

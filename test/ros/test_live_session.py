@@ -143,6 +143,9 @@ def test_words_go_to_the_node_and_a_refusal_is_told(peer_and_session):
     np.testing.assert_array_equal(view.colors, peer.colors[view.drawn.index % 3])
     with pytest.raises(ValueError, match="the word 'bad' is refused"):
         session.view(Choice("bad"))
+    # The slider was not moved, so the node keeps its threshold, which somebody else may have set
+    until(session, Choice("lamp; bed", 0.5), lambda view: [row.name for row in view.rows] == ["lamp", "bed"])
+    assert peer.thresholds == []
 
 
 def test_a_relabeled_cloud_has_the_names_of_its_own_vocabulary_and_none_until_that_has_arrived(peer_and_session):
@@ -197,7 +200,7 @@ def test_a_topic_that_nobody_publishes_is_named():
     context = rclpy.Context()
     context.init(domain_id=claim_domain())
     node = rclpy.create_node("s4token_explore", context=context)
-    with pytest.raises(ValueError, match="no labeled cloud: no publisher on /nothing/labeled"):
+    with pytest.raises(ValueError, match="no publisher on /nothing/labeled: start the node, or name its topic"):
         LiveSession(node, "/nothing/labeled", 100, patience=0.02)
     context.try_shutdown()
 
