@@ -13,6 +13,7 @@ import numpy as np
 from s4token_model import compile_beside
 from s4token_model.config import Config
 from s4token_model.objects import find_objects
+from s4token_model.pipeline.voxel_map import VoxelMap
 from s4token_ros import parameter_changes
 from s4token_ros.parameters import Settings
 from s4token_ros.worker import Model
@@ -50,8 +51,8 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
     return xyz
 
 
-def warm_up(segmenter: Any, with_objects: bool) -> None:
-    """Label clouds, and find objects if asked to: everything is compiled, allocator and caches are settled."""
+def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
+    """Label clouds, find objects, let voxels vote: everything is compiled, allocator and caches are settled."""
     start = time.monotonic()
     segmenter.segment(warm_up_cloud())
     if time.monotonic() - start < WARM_UP_S:
@@ -61,6 +62,10 @@ def warm_up(segmenter: Any, with_objects: bool) -> None:
         found = segmenter.segment(xyz)
         if with_objects:
             find_objects(xyz, found.labels, found.confidence, [True] * len(found.vocabulary.names))
+        if with_votes:
+            votes, features = VoxelMap(1.0, 1.0, len(xyz), 0.0), found.encoding.superpoint_features()
+            _, sweep = votes.sweep(xyz, found.superpoints, features, (np.eye(3), np.zeros(3)), 0.0)
+            votes.label(sweep, found.vocabulary.text, 1.0)
 
 
 def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, weights: Model | None = None) -> Model:
@@ -75,7 +80,7 @@ def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, wei
         if trial:
             segmenter.segment(warm_up_cloud() if node.warm_up else warm_up_cloud(TRIED_POINTS))
         elif node.warm_up:
-            warm_up(segmenter, node.output.objects or node.output.markers)
+            warm_up(segmenter, node.output.objects or node.output.markers, node.temporal.enabled)
     gc.unfreeze()  # also what an earlier call froze and nobody uses any more
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits

@@ -44,10 +44,11 @@ def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfil
     return cloud_qos(reliability, INPUT_DEPTH, latched)
 
 
-def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile) -> str:
-    """Say why no cloud may be arriving on `topic`, and what to do."""
+def silence_hint(topic: str, publishers: Sequence[Any], requested: QoSProfile, ended: bool = False) -> str:
+    """Say why no cloud may be arriving on `topic`, and what to do; `ended`: there have been clouds."""
     if not publishers:
-        return f"no publisher on {topic}; remap points or set input.topics"
+        fix = "its publisher is gone: start it again" if ended else "remap points or set input.topics"
+        return f"no publisher on {topic}; {fix}"
     other_types = sorted({p.topic_type for p in publishers if p.topic_type != CLOUD_TYPE})
     if other_types:
         return f"{topic} is published as {', '.join(other_types)}, not {CLOUD_TYPE}"

@@ -60,10 +60,10 @@ class Subscriptions:
         if old is not None:
             self._node.destroy_subscription(old)
 
-    def explain_silence(self, topic: str) -> str:
-        """Return why no cloud of `topic`, in full, may be arriving."""
+    def explain_silence(self, topic: str, ended: bool) -> str:
+        """Return why no cloud of `topic`, in full, may be arriving, or why that has `ended`."""
         requested = self._subscriptions[topic].qos_profile
-        return qos.silence_hint(topic, self._node.get_publishers_info_by_topic(topic), requested)
+        return qos.silence_hint(topic, self._node.get_publishers_info_by_topic(topic), requested, ended)
 
     def destroy(self) -> None:
         """Remove every subscription."""

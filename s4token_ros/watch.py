@@ -118,5 +118,6 @@ def _explain_silence(stats: diagnostics.Statistics, subscriptions: Subscriptions
     silent = [topic for topic in subscriptions.weights if stats.silent_s(topic) > limit]
     if len(silent) < len(subscriptions.weights):
         silent = [topic for topic in silent if not stats.of(topic).received]
-    hints = [f"no cloud for {stats.silent_s(topic):.0f} s: {subscriptions.explain_silence(topic)}" for topic in silent]
-    return "; ".join(hints)
+    reasons = [subscriptions.explain_silence(topic, stats.of(topic).received > 0) for topic in silent]
+    pairs = zip(silent, reasons, strict=True)
+    return "; ".join(f"no cloud for {stats.silent_s(topic):.0f} s: {reason}" for topic, reason in pairs)

@@ -72,6 +72,7 @@ import numpy as np
 from s4token_model import compile_beside
 from s4token_model.io import samples
 from s4token_model.objects import find_objects
+from s4token_model.pipeline.voxel_map import VoxelMap
 from s4token_model.segmenter import Segmenter
 from s4token_ros import model_loading
 def compiled():
@@ -79,12 +80,16 @@ def compiled():
                for v in vars(m).values() if hasattr(v, "signatures")}
     return {(k.py_func.__qualname__, str(s)) for k in kernels.values() for s in k.signatures}
 segmenter = Segmenter.load("s4token-mini")
-model_loading.warm_up(segmenter, True)
+model_loading.warm_up(segmenter, True, True)
 before = compiled()
 street = samples.load(samples.STREET).xyz
 for cloud in (samples.load().xyz, street, street[::50].astype(np.float64) * 30):
     found = segmenter.segment(cloud)
     find_objects(cloud, found.labels, found.confidence, [True] * len(found.vocabulary.names))
+    votes, features = VoxelMap(0.2, 1.0, 10**6, 0.1), found.encoding.superpoint_features()
+    for stamp in (0.0, 0.1):
+        _, sweep = votes.sweep(cloud, found.superpoints, features, (np.eye(3), np.ones(3)), stamp)
+        votes.label(sweep, found.vocabulary.text, 0.01)
 compile_beside.main()
 print(len(before), sorted(compiled() - before))
 """

@@ -24,3 +24,9 @@ def test_a_small_shared_memory_is_named_with_the_fix(monkeypatch, total_mb, smal
 def test_a_system_without_the_folder_has_no_hint(monkeypatch):
     monkeypatch.setattr(qos, "SHARED_MEMORY", "/no/such/folder")
     assert qos.shared_memory_hint() == ""
+
+
+def test_a_topic_without_a_publisher_never_had_one_or_lost_it():
+    requested = qos.cloud_qos("best_effort")
+    assert qos.silence_hint("/points", [], requested).endswith("remap points or set input.topics")
+    assert qos.silence_hint("/points", [], requested, ended=True).endswith("its publisher is gone: start it again")
