@@ -12,8 +12,7 @@ import open_clip
 from s4token_model import bounded_files, vocabulary, word_files
 from s4token_model import config as configs
 from s4token_model.config import Config, VocabularyConfig
-from s4token_model.pipeline import clip as clips
-from s4token_model.pipeline import clip_config
+from s4token_model.pipeline import clip_config, clip_pair
 
 FORMAT = 1
 FILE = "config.json"
@@ -73,7 +72,7 @@ def portable(config: Config) -> Config:
     if not _is_installed("templates", templates):
         fix = "train without it, and name it when you label"
         raise ValueError(f"vocabulary.templates={templates} is a file, which a checkpoint may not name; {fix}")
-    if clips.weights_file(config.clip):
+    if clip_pair.weights_file(config.clip):
         clip_config.checked_model(open_clip.get_model_config(config.clip.name) or {})
     return config
 

@@ -19,9 +19,8 @@ from torch.nn.functional import linear, normalize, scaled_dot_product_attention
 from s4token_model import bounded_files
 from s4token_model.config import ClipConfig
 from s4token_model.kernels.parallel import cpu_flags
-from s4token_model.pipeline import clip_config, known_words, stored_weights
-from s4token_model.pipeline.clip_activation import check_activation
-from s4token_model.pipeline.clip_config import ClipArchitecture, clip_directory, file_names, save_directory
+from s4token_model.pipeline import clip_config, clip_pair, known_words, stored_weights
+from s4token_model.pipeline.clip_config import clip_directory, file_names
 from s4token_model.pipeline.padding import key_mask, pad, padded_count
 
 TEXT_BATCH = 256  # texts per run of the text tower
@@ -176,7 +175,8 @@ def load(config: ClipConfig, root: Path | None = None, device: str | torch.devic
     """
     directory = clip_directory(config.name, root)
     if directory is None:
-        return _load_pair(config, device)
+        model, tokenize, mean, std = clip_pair.load(config)
+        return FrozenClip(model.to(device), tokenize, mean, std, config.precision)
     try:
         return load_directory(directory, config.precision, device)
     except Exception as error:  # open_clip asserts, torch raises whatever a size leads to
@@ -204,44 +204,3 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
 def _tokenizer() -> open_clip.SimpleTokenizer:
     """CLIP's own tokenizer, from open_clip's file."""
     return open_clip.SimpleTokenizer()
-
-
-def _load_pair(config: ClipConfig, device: str | torch.device) -> FrozenClip:
-    """Load an architecture of open_clip with a pretrained tag or a file of weights."""
-    if config.name not in open_clip.list_models():
-        known = "neither a directory nor an open_clip model such as ViT-B-16-quickgelu"
-        raise ValueError(f"clip.name={config.name!r} is {known}")
-    check_activation(config.name, config.pretrained)
-    try:
-        model, mean, std = _create_pair(config)
-    except Exception as error:  # open_clip passes on whatever its download, file or state-dict code raises
-        raise ValueError(
-            f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {error}. With network, open_clip "
-            "downloads it on first use; without, copy the weights here and set clip.pretrained to the file, or "
-            "clip.name to a directory with open_clip_config.json and open_clip_model.safetensors"
-        ) from error
-    return FrozenClip(model.to(device), open_clip.get_tokenizer(config.name), mean, std, config.precision)
-
-
-def _create_pair(config: ClipConfig) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
-    """Return the model of an open_clip pair, and mean and standard deviation of the color channels."""
-    model, preprocess = open_clip.create_model_from_pretrained(
-        config.name, pretrained=config.pretrained, device="cpu", precision="fp32", weights_only=True
-    )
-    norm = next(t for t in preprocess.transforms if hasattr(t, "mean"))
-    return model, tuple(norm.mean), tuple(norm.std)
-
-
-def weights_file(config: ClipConfig) -> Path | None:
-    """Return the file of weights that an open_clip pair names in place of a tag."""
-    path = Path(config.pretrained)
-    is_pair = config.name in open_clip.list_models()
-    is_tag = is_pair and bool(open_clip.get_pretrained_cfg(config.name, config.pretrained))
-    return path if is_pair and not is_tag and path.is_file() else None
-
-
-def export(config: ClipConfig, directory: Path) -> None:
-    """Write an open_clip pair as a directory."""
-    architecture = clip_config.checked_model(open_clip.get_model_config(config.name) or {})
-    model, mean, std = _create_pair(config)
-    save_directory(directory, ClipArchitecture(architecture, mean, std), model.state_dict())

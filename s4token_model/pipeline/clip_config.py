@@ -72,6 +72,12 @@ REFUSED = {  # unless unset
     "embed_cls": "belongs to a CoCa",
     "attentional_pool": "is no plain ViT",
 }
+OTHER_TOWERS = (  # part of the name of a timm tower, and why its tokens cannot be ours
+    ("siglip", "pools by attention, so that only the picture as one has a feature beside texts"),
+    ("pe_core", "pools by attention, so that only the picture as one has a feature beside texts"),
+    ("eva02", "turns queries and keys by positions in the patch grid, which tokens of a cloud do not have"),
+    ("", "is not open_clip's ViT, whose class token, blocks and projection our tokens pass"),
+)
 # Without a timm or Hugging Face model these have no effect, and open_clip's exports hold them
 IGNORED = {"timm_model_pretrained", "timm_pool", "timm_proj", "timm_proj_bias", "timm_drop", "timm_drop_path"}
 IGNORED |= {"hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "size"}
@@ -109,6 +115,22 @@ def checked_model(values: dict[str, Any]) -> dict[str, Any]:
     if missing := [name for name in ("embed_dim", "vision_cfg", "text_cfg") if name not in model]:
         raise ValueError(f"model_cfg has no {missing[0]}")
     return model
+
+
+def check_image_tower(name: str, model: dict[str, Any]) -> None:
+    """Raise ValueError with the reason if the image tower of an open_clip model is not a plain ViT."""
+    vision = model["vision_cfg"]
+    timm = vision.get("timm_model_name")
+    if timm:
+        reason = f"{timm} of timm, {next(why for part, why in OTHER_TOWERS if part in timm)}"
+    elif isinstance(vision.get("layers"), list):
+        reason = "a ResNet, has no tokens"
+    elif "multimodal_cfg" in model or vision.get("attentional_pool"):
+        reason = "that of a CoCa, pools by attention for its captions"
+    else:
+        return
+    known = "ViT-B-16-quickgelu, ViT-L-14-quickgelu (openai, metaclip_400m, dfn2b), ViT-B-16, ViT-H-14 (laion2b, ...)"
+    raise ValueError(f"clip.name={name} is refused: its image tower, {reason}; choose a plain ViT, e.g. {known}")
 
 
 def clip_directory(name: str, root: Path | None = None) -> Path | None:

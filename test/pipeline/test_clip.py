@@ -15,6 +15,7 @@ from s4token_model.config import ClipConfig, TokenizerConfig
 from s4token_model.kernels import parallel
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.clip_activation import check_activation
 from s4token_model.pipeline.tokenizer import Tokenizer
 
 
@@ -126,7 +127,7 @@ def test_unknown_names_and_missing_weights_say_what_to_do(monkeypatch, tmp_path)
     def offline(*_args, **_kwargs):
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(open_clip.factory, "download_pretrained", offline)
+    monkeypatch.setattr(open_clip, "download_pretrained", offline)
     with pytest.raises(ValueError, match="quickgelu / openai.*not known.*copy the weights here.*open_clip_config.json"):
         clip.load(ClipConfig())
     with pytest.raises(ValueError, match="no-such-tag.*clip.pretrained"):
@@ -166,19 +167,19 @@ def test_weights_of_another_activation_are_refused_with_the_right_name(monkeypat
     def download(*_args, **_kwargs):
         raise AssertionError("the pair is checked before anything is downloaded")
 
-    monkeypatch.setattr(open_clip.factory, "download_pretrained", download)
+    monkeypatch.setattr(open_clip, "download_pretrained", download)
     with pytest.raises(ValueError, match=f"clip.name={name} computes .*GELU.*{pretrained}.*; use clip.name={right}\\."):
         clip.load(ClipConfig(name=name, pretrained=pretrained))
-    clip.check_activation(right, pretrained)
+    check_activation(right, pretrained)
 
 
 def test_every_pair_of_open_clip_is_loaded_by_one_name():
     for name, tag in open_clip.list_pretrained():
         try:
-            clip.check_activation(name, tag)
+            check_activation(name, tag)
         except ValueError as reason:
             right = re.search("use clip.name=(.*?)\\.", str(reason)).group(1)
-            clip.check_activation(right, tag)
+            check_activation(right, tag)
             assert open_clip.get_model_config(right)["quick_gelu"] != open_clip.get_model_config(name).get("quick_gelu")
 
 
@@ -187,16 +188,16 @@ def test_weights_files_are_known_by_a_tag_in_their_name(tmp_path):
     for path in (cached, tmp_path / "ViT-B-16-OpenAI.pt", tmp_path / "b16.metaclip_400m.pt"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-        clip.check_activation("ViT-B-16-quickgelu", str(path))
+        check_activation("ViT-B-16-quickgelu", str(path))
         with pytest.raises(ValueError, match="use clip.name=ViT-B-16-quickgelu"):
             clip.load(ClipConfig(name="ViT-B-16", pretrained=str(path)))
     laion, unknown = tmp_path / "vit_b_16-laion400m_e31-00efa78f.pt", tmp_path / "epoch_3.pt"
     for path in (laion, unknown):
         path.write_bytes(b"")
-        clip.check_activation("ViT-B-16", str(path))
-    clip.check_activation("ViT-B-16-quickgelu", str(unknown))
+        check_activation("ViT-B-16", str(path))
+    check_activation("ViT-B-16-quickgelu", str(unknown))
     with pytest.raises(ValueError, match="use clip.name=ViT-B-16\\."):
-        clip.check_activation("ViT-B-16-quickgelu", str(laion))
+        check_activation("ViT-B-16-quickgelu", str(laion))
 
 
 @pytest.mark.parametrize(
