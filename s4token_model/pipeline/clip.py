@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, normalize, scaled_dot_product_attention
+from torch.nn.functional import normalize
 
 from s4token_model import bounded_files
 from s4token_model.config import ClipConfig
 from s4token_model.kernels.parallel import cpu_flags
-from s4token_model.pipeline import clip_config, clip_pair, known_words, stored_weights
+from s4token_model.pipeline import clip_config, known_words, plain_clip, stored_weights
 from s4token_model.pipeline.clip_config import clip_directory, file_names
 from s4token_model.pipeline.padding import key_mask, pad, padded_count
+from s4token_model.pipeline.plain_clip import PlainClip
 
 TEXT_BATCH = 256  # texts per run of the text tower
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # processors that multiply bf16 faster than fp32
@@ -41,7 +43,7 @@ class FrozenClip(nn.Module):
         """
         super().__init__()
         visual = model.visual
-        plain = isinstance(visual, open_clip.transformer.VisionTransformer) and visual.attn_pool is None
+        plain = type(visual).__name__ == "VisionTransformer" and visual.attn_pool is None  # open_clip's, or ours
         if not plain or visual.pool_type not in ("tok", "avg"):
             kind = type(visual).__name__
             raise ValueError(f"the image tower is a {kind}; choose a plain open_clip ViT, e.g. ViT-B-16-quickgelu")
@@ -89,7 +91,10 @@ class FrozenClip(nn.Module):
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        features, pooled = self._project(self._blocks(visual._embeds((pixels - self.mean) / self.std)))
+        patches = visual.conv1((pixels - self.mean) / self.std).flatten(2).transpose(1, 2)
+        cls = visual.class_embedding.expand(len(images), 1, -1)
+        hidden = torch.cat([cls, patches], dim=1) + visual.positional_embedding
+        features, pooled = self._project(self._blocks(visual.ln_pre(hidden)))
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
 
@@ -112,12 +117,12 @@ class FrozenClip(nn.Module):
         """The transformer blocks, in bf16 or fp32; float32 in and out."""
         blocks = self.model.visual.transformer.resblocks
         hidden, length = hidden.to(torch.bfloat16) if self.uses_bf16 else hidden, hidden.shape[1]
-        mask = None
-        if self.uses_bf16 and hidden.device.type == "cpu" and all(map(_is_plain, blocks)):
+        mask: tuple[Tensor, ...] = ()
+        if self.uses_bf16 and hidden.device.type == "cpu" and isinstance(self.model, PlainClip):
             hidden = pad(hidden, 1 + padded_count(length - 1))  # the class token stands before the tokens
-            mask = key_mask(length, hidden.shape[1], hidden.device)
+            mask = (key_mask(length, hidden.shape[1], hidden.device),)
         for block in blocks:
-            hidden = run_block(block, hidden, mask) if _is_plain(block) else block(hidden)
+            hidden = block(hidden, *mask)
         hidden = hidden[:, :length]
         return hidden.float() if self.uses_bf16 else hidden
 
@@ -130,32 +135,6 @@ class FrozenClip(nn.Module):
         if visual.final_ln_after_pool:
             return projected[:, 1:], visual.ln_post(hidden[:, 1:].mean(dim=1)) @ visual.proj
         return projected[:, 1:], projected[:, 1:].mean(dim=1)
-
-
-def _is_plain(block: nn.Module) -> bool:
-    """Whether a block of open_clip is the usual pre-norm one, which `run_block` computes."""
-    attention = getattr(block, "attn", None)
-    return (
-        type(block) is open_clip.transformer.ResidualAttentionBlock
-        and type(attention) is nn.MultiheadAttention
-        and attention.in_proj_weight is not None
-        and attention.batch_first
-        and isinstance(getattr(block, "ln_attn", nn.Identity()), nn.Identity)
-    )
-
-
-def run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
-    """A pre-norm ViT block, (B, N, D) -> (B, N, D), without nn.MultiheadAttention.
-
-    That module transposes its input, and torch multiplies a transposed input by a weight without gradient through a
-    copy of the weight per token, which dominates a training step in front of a frozen ViT.
-    """
-    attention = block.attn
-    qkv = linear(block.ln_1(hidden), attention.in_proj_weight, attention.in_proj_bias)
-    heads = qkv.unflatten(-1, (3, attention.num_heads, -1)).transpose(1, 3).unbind(2)
-    mixed = attention.out_proj(scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).flatten(2))
-    hidden = hidden + block.ls_1(mixed)
-    return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 
 
 def resolve_precision(precision: str, device_type: str = "cpu") -> str:
@@ -175,6 +154,8 @@ def load(config: ClipConfig, root: Path | None = None, device: str | torch.devic
     """
     directory = clip_directory(config.name, root)
     if directory is None:
+        from s4token_model.pipeline import clip_pair  # late: open_clip takes seconds and 200 MB
+
         model, tokenize, mean, std = clip_pair.load(config)
         return FrozenClip(model.to(device), tokenize, mean, std, config.precision)
     try:
@@ -187,8 +168,8 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
     """Load a CLIP from open_clip_config.json and .safetensors weights, with CLIP's own tokenizer."""
     architecture = clip_config.read(directory)
     path = bounded_files.inside(directory, file_names(directory)[1])
-    model = stored_weights.load(lambda: open_clip.CLIP(**architecture.model), path)
-    tokenize = partial(_tokenizer(), context_length=model.context_length)
+    model = stored_weights.load(lambda: plain_clip.build(architecture.model), path)
+    tokenize = partial(tokenizer(), context_length=model.context_length)
     clip = FrozenClip(model.to(device), tokenize, architecture.mean, architecture.std, precision)
     clip.known_words = known_words.load(directory, clip.dim)
     # A text and a token: towers that do not go together fail now
@@ -201,6 +182,10 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
 
 
 @cache
-def _tokenizer() -> open_clip.SimpleTokenizer:
-    """CLIP's own tokenizer, from open_clip's file."""
-    return open_clip.SimpleTokenizer()
+def tokenizer() -> Any:
+    """CLIP's own tokenizer, from a module of open_clip that stands alone: the package need not be imported."""
+    package: Any = find_spec("open_clip")
+    spec: Any = spec_from_file_location("open_clip_tokenizer", Path(package.origin).with_name("tokenizer.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.SimpleTokenizer()

@@ -11,7 +11,7 @@ import open_clip
 from torch import Tensor, nn
 
 from s4token_model.config import ClipConfig
-from s4token_model.pipeline import clip_config, clip_weights, stored_weights
+from s4token_model.pipeline import clip_config, clip_weights, plain_clip, stored_weights
 from s4token_model.pipeline.clip_activation import QUICKGELU, check_activation, known_weights
 from s4token_model.pipeline.clip_config import ClipArchitecture, save_directory
 
@@ -46,7 +46,7 @@ def load(config: ClipConfig) -> ClipPair:
         warnings.warn(
             f"nothing tells the activation that {path} was trained with: GELU is computed; {other}", stacklevel=2
         )
-    model = stored_weights.fill(lambda: open_clip.CLIP(**architecture), tensors, path)
+    model = stored_weights.fill(lambda: plain_clip.build(architecture), tensors, path)
     colors = known_weights(config.name, config.pretrained)
     mean = colors.get("mean") or open_clip.OPENAI_DATASET_MEAN
     std = colors.get("std") or open_clip.OPENAI_DATASET_STD

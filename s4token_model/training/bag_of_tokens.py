@@ -70,7 +70,7 @@ def write(model: open_clip.CLIP, tokens: np.ndarray) -> None:
 
 def _pass_on(block: nn.Module, mean: float) -> None:
     """Let a block add `mean` times the mean of its normalized inputs, and nothing else."""
-    attention, width = block.attn, block.attn.embed_dim
+    attention, width = block.attn, block.attn.out_proj.in_features
     nn.init.normal_(attention.in_proj_weight, std=ATTENTION)
     attention.in_proj_weight[2 * width :] = torch.eye(width)
     attention.in_proj_bias.zero_()
