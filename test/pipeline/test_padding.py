@@ -19,7 +19,7 @@ def test_a_bf16_network_on_a_cpu_sees_few_lengths(monkeypatch):
         lengths.add(query.shape[-2])
         return functional.scaled_dot_product_attention(query, *others, **more)
 
-    for module in (clip, tokenizers):
+    for module in (plain_clip, tokenizers):
         monkeypatch.setattr(module, "scaled_dot_product_attention", attention)
     config = checkpoint.read_config(checkpoint.MINI)
     model = Segmenter(*checkpoint.load(checkpoint.MINI, config, "cpu"))
