@@ -21,7 +21,7 @@ from s4token_model import atomic, bounded_files, stored_config
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip as clips
-from s4token_model.pipeline import clip_config, clip_pair, known_words, stored_weights
+from s4token_model.pipeline import clip_config, known_words, stored_weights
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 
@@ -83,8 +83,11 @@ def save(
             (new / CLIP).mkdir()
             for name in clip_config.file_names(source):
                 shutil.copyfile(source / name, new / CLIP / name)
-        elif clip_pair.weights_file(config.clip):
-            clip_pair.export(config.clip, new / CLIP)
+        else:
+            from s4token_model.pipeline import clip_pair  # late: open_clip takes seconds and 200 MB
+
+            if clip_pair.weights_file(config.clip):
+                clip_pair.export(config.clip, new / CLIP)
         if (new / CLIP).exists():
             config = configs.replace(config, {"clip.name": CLIP, "clip.pretrained": ""})
         # The tokenizer, and the config with all digests

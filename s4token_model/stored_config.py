@@ -7,12 +7,10 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import open_clip
-
 from s4token_model import bounded_files, vocabulary, word_files
 from s4token_model import config as configs
 from s4token_model.config import Config, VocabularyConfig
-from s4token_model.pipeline import clip_config, clip_pair
+from s4token_model.pipeline import clip_config
 
 FORMAT = 1
 FILE = "config.json"
@@ -72,8 +70,10 @@ def portable(config: Config) -> Config:
     if not _is_installed("templates", templates):
         fix = "train without it, and name it when you label"
         raise ValueError(f"vocabulary.templates={templates} is a file, which a checkpoint may not name; {fix}")
-    if clip_pair.weights_file(config.clip):
-        clip_config.checked_model(open_clip.get_model_config(config.clip.name) or {})
+    if clip_config.clip_directory(config.clip.name) is None:
+        from s4token_model.pipeline import clip_pair  # late: open_clip takes seconds and 200 MB
+
+        clip_pair.check_portable(config.clip)
     return config
 
 
@@ -88,10 +88,12 @@ def _check_contained(directory: Path, config: Config) -> None:
         raise ValueError(f"clip.name={name!r} lies outside of the checkpoint, which may name no file elsewhere")
     if clip_config.clip_directory(name, directory) is not None:
         return
-    if name not in open_clip.list_models():
+    from s4token_model.pipeline import clip_pair  # late: open_clip takes seconds and 200 MB
+
+    if not clip_pair.is_architecture(name):
         missing = f"{directory / name} holds no {clip_config.FILE}; copy the whole checkpoint"
         raise ValueError(f"clip.name={name!r} is neither a directory nor an open_clip model: {missing}")
-    if not open_clip.get_pretrained_cfg(name, pretrained):
+    if not clip_pair.is_tag(config.clip):
         raise ValueError(f"clip.pretrained={pretrained!r} is no tag of open_clip, and a checkpoint may name no file")
 
 

@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import open_clip
 import safetensors.torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from s4token_model.pipeline.known_words import FILE as KNOWN_WORDS
 
 FILE = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of OpenAI's pictures
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 VOCABULARY = 49408  # tokens of CLIP's own tokenizer, the only one that is used
 
@@ -105,8 +105,7 @@ def read(directory: Path) -> ClipArchitecture:
             raise ValueError(f"{unknown[0][:80]} is not known; known are model_cfg and preprocess_cfg")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    mean = colors.get("mean") or open_clip.OPENAI_DATASET_MEAN
-    return ClipArchitecture(model, tuple(mean), tuple(colors.get("std") or open_clip.OPENAI_DATASET_STD))
+    return ClipArchitecture(model, tuple(colors.get("mean") or MEAN), tuple(colors.get("std") or STD))
 
 
 def checked_model(values: dict[str, Any]) -> dict[str, Any]:

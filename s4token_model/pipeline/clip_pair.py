@@ -48,17 +48,30 @@ def load(config: ClipConfig) -> ClipPair:
         )
     model = stored_weights.fill(lambda: plain_clip.build(architecture), tensors, path)
     colors = known_weights(config.name, config.pretrained)
-    mean = colors.get("mean") or open_clip.OPENAI_DATASET_MEAN
-    std = colors.get("std") or open_clip.OPENAI_DATASET_STD
+    mean, std = colors.get("mean") or clip_config.MEAN, colors.get("std") or clip_config.STD
     return ClipPair(model, open_clip.get_tokenizer(config.name), tuple(mean), tuple(std))
+
+
+def is_architecture(name: str) -> bool:
+    """Return whether open_clip knows an architecture of this name."""
+    return name in open_clip.list_models()
+
+
+def is_tag(config: ClipConfig) -> bool:
+    """Return whether open_clip knows pretrained weights of this name for the architecture."""
+    return bool(open_clip.get_pretrained_cfg(config.name, config.pretrained))
 
 
 def weights_file(config: ClipConfig) -> Path | None:
     """Return the file of weights that an open_clip pair names in place of a tag."""
     path = Path(config.pretrained)
-    is_pair = config.name in open_clip.list_models()
-    is_tag = is_pair and bool(open_clip.get_pretrained_cfg(config.name, config.pretrained))
-    return path if is_pair and not is_tag and path.is_file() else None
+    return path if is_architecture(config.name) and not is_tag(config) and path.is_file() else None
+
+
+def check_portable(config: ClipConfig) -> None:
+    """Raise ValueError if a pair names a file of weights whose architecture no checkpoint may hold."""
+    if weights_file(config):
+        clip_config.checked_model(open_clip.get_model_config(config.name) or {})
 
 
 def export(config: ClipConfig, directory: Path) -> None:
@@ -69,7 +82,7 @@ def export(config: ClipConfig, directory: Path) -> None:
 
 
 def _settings(config: ClipConfig) -> dict[str, Any]:
-    if config.name in open_clip.list_models():
+    if is_architecture(config.name):
         settings = open_clip.get_model_config(config.name)
         clip_config.check_image_tower(config.name, settings)
         return settings

@@ -142,8 +142,12 @@ class PlainClip(nn.Module):
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = _normal(width, embed_dim, std=width**-0.5)
         self.logit_scale = nn.Parameter(torch.tensor(float(init_logit_scale)))
-        ahead = torch.full((self.context_length, self.context_length), float("-inf")).triu(1)
-        self.register_buffer("attn_mask", ahead, persistent=False)  # a token sees those before it
+
+    @property
+    def attn_mask(self) -> Tensor:
+        """What is added to the scores of texts (L, L): a token sees itself and those before it."""
+        shape = self.context_length, self.context_length
+        return torch.full(shape, float("-inf"), device=self.positional_embedding.device).triu_(1)
 
     def encode_text(self, ids: Tensor) -> Tensor:
         """Ids (T, context length), of which the end of a text is the largest -> features (T, E), not normalized."""

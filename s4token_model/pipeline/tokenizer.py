@@ -104,7 +104,8 @@ class PositionEmbedding(nn.Module):
 
     def __init__(self, octaves: int, out: int):
         super().__init__()
-        self.register_buffer("omega", 2 * torch.pi / 64 * 2.0 ** torch.arange(octaves), persistent=False)
+        omega = torch.tensor([2 * torch.pi / 64 * 2.0**octave for octave in range(octaves)])
+        self.register_buffer("omega", omega, persistent=False)
         self.project = nn.Linear(6 * octaves, out, bias=False)
 
     def forward(self, position: Tensor) -> Tensor:
