@@ -73,7 +73,7 @@ class SamplingConfig:
     """Superpoint-weighted farthest point sampling (Eq. 2)."""
 
     tokens: int = option(512, "number of tokens per cloud", 1, 16384)
-    points: int = option(0, "points drawn after the partition, of which patches are made; 0: all", 0, 10000000)
+    points: int = option(0, "points per window, drawn after the partition, that make the patches; 0: all", 0, 10000000)
     gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
     min_superpoint: int = option(1, "superpoints with fewer points get no token", 1, 100000)
     seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)

@@ -89,7 +89,7 @@ def cut(
     all_ids, full = partition.provided, partition
     if all_ids is None:
         all_ids = partition.superpoints[partition.working.kept_of_point]
-    partition = _with_points_drawn(partition, config)
+    partition = _with_points_drawn(partition, count, config)
     working, ids, local, chosen = partition[:4]
     # Token centers (Eq. 2), on the same spatial index
     if count > 1:
@@ -184,12 +184,12 @@ def _superpoints(
     return superpoints.partition_with_geometry(working.points, working.colors, settings, of_points)
 
 
-def _with_points_drawn(partition: Partition, config: Config) -> Partition:
-    """Keep sampling.points of the points, drawn at random by the seed, and choose the centers among them."""
-    count, (working, ids, local) = config.sampling.points, partition[:3]
-    if not 0 < count < len(ids):
+def _with_points_drawn(partition: Partition, count: int, config: Config) -> Partition:
+    """Keep sampling.points for each of `count` windows, drawn at random by the seed, and choose centers among them."""
+    points, (working, ids, local) = count * config.sampling.points, partition[:3]
+    if not 0 < points < len(ids):
         return partition
-    rows = np.sort(np.random.default_rng(config.sampling.seed).choice(len(ids), count, replace=False))
+    rows = np.sort(np.random.default_rng(config.sampling.seed).choice(len(ids), points, replace=False))
     working = dataclasses.replace(working, kept=working.kept[rows], kept_of_point=np.zeros(0, np.int32))
     index, no_edges = spatial_index.build(np.ascontiguousarray(working.points)), np.zeros((0, 2), np.int32)
     local, ids = LocalGeometry(index, local.normals[rows], local.eigen[rows], no_edges), ids[rows]

@@ -107,9 +107,9 @@ def prepare_one(out: Path, source: Source, recipe: Recipe, made: Provenance) -> 
         patched, found, notes = targets_posed_rgbd.patch_scene(source.path, recipe.config, encoder, recipe.every)
         sample = dataclasses.replace(_sample(patched, recipe, seed), targets=targets.to_half(found))
     else:
-        xyz = sources.read_xyz(source.path, recipe.bin_columns)
-        provided = None
-        if recipe.config.superpoints.source == "provided":
+        is_provided, provided = recipe.config.superpoints.source == "provided", None
+        xyz = sources.read_xyz(source.path, recipe.bin_columns, 0 if is_provided else None)
+        if is_provided:
             provided = scannet.provided_superpoints(source.path, len(xyz))
         sample = cloud_sample(xyz, recipe, seed, encoder, provided)
     token_samples.save_sample(out, sample, provenance.to_metadata(made._replace(split=source.split)))

@@ -47,8 +47,8 @@ def _name_below(path: Path, given: Path, kind: str) -> str:
     return path.stem if path == given else "_".join(path.relative_to(given).with_suffix("").parts)
 
 
-def read_xyz(path: Path, bin_columns: int | None = None) -> np.ndarray:
-    """xyz (H, 3) of a file; a .bin file has `bin_columns` float32 per point."""
+def read_xyz(path: Path, bin_columns: int | None = None, mesh_points: int | None = None) -> np.ndarray:
+    """xyz (H, 3) of a file; a .bin file has `bin_columns` float32 per point, `mesh_points` as in `read_cloud`."""
     if path.parent.name == "shapenet_pc" and path.suffix == ".npy":
         return shapenet55.load_shape(path).xyz
-    return files.read_one_of(path, bin_columns).xyz
+    return files.read_one_of(path, bin_columns, mesh_points).xyz

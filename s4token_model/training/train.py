@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else command_line.USER_ERROR
     config, pipeline = settings.read(words[0], words[1:])
     checked_device(config.device)
+    if config.redraw and config.task == "parts":
+        raise ValueError("redraw=true has no effect with task=parts; leave it out")
     with process_group(config.device) as (rank, processes):
         if config.task == "parts":
             from s4token_model.training import supervised_parts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import posed_frames as posed
 import pytest
@@ -9,6 +11,7 @@ from real_data import real
 
 from s4token_model import checkpoint
 from s4token_model import config as configs
+from s4token_model.io import files
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.training import prepare, sources, targets_posed_rgbd
 from s4token_model.training.batches import DrawConfig, Sampler
@@ -75,6 +78,27 @@ def test_shapenet55_is_read_by_its_list_with_z_up(tmp_path):
     ((name, path, split),) = sources.list_sources(tmp_path, "objects", "train")
     assert (name, split) == ("shapenet_pc_02691156-b", "train")
     np.testing.assert_array_equal(sources.read_xyz(path), xyz[:, [2, 0, 1]])
+
+
+def test_superpoints_beside_a_mesh_of_scannet_are_used(tmp_path, tiny_model):
+    """A room as exported by SensReader, with ScanNet's mesh and over-segmentation: wall and board."""
+    folder, (xyz, part) = tmp_path / "scene0000_00", posed.cloud()
+    posed.write(folder, "scannet")
+    columns = dict(zip("xyz", xyz.T, strict=True))
+    files.write_cloud(folder / "scene0000_00_vh_clean_2.ply", files.Cloud.from_fields(columns))
+    for split, name in (("train", "scene0000_00"), ("val", "scene0011_00")):
+        (tmp_path / f"scannetv2_{split}.txt").write_text(name)
+    provided = ("--set", "superpoints.source=provided")
+    with pytest.raises(ValueError, match="nothing could be prepared of .*scene0000_00"):  # no .segs.json
+        prepared(tmp_path, tmp_path / "out" / "a", tiny_model, *provided)
+    segments = folder / "scene0000_00_vh_clean_2.0.010000.segs.json"
+    segments.write_text(json.dumps({"segIndices": (40 + 9 * part).tolist()}))
+    sample = prepared(tmp_path, tmp_path / "out" / "a", tiny_model, *provided)["scene0000_00.safetensors"]
+    # The board is half a meter in front of the wall: y is up now, and the height of the image is z
+    depth = np.ptp(sample.point, axis=0).argmin()
+    assert set(sample.point_superpoint) == {0, 1} and set(sample.targets.superpoint) == {0, 1}
+    near = sample.point[:, depth] < sample.point[:, depth].mean()
+    assert (sample.point_superpoint[near] == sample.point_superpoint[near][0]).all()
 
 
 def test_what_is_wrong_is_named(rooms, tmp_path, tiny_model):
