@@ -211,8 +211,8 @@ def test_no_two_modules_share_a_name():
             58,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
-        ("s4token_model.training.prepare", 95, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 112, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 102, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )
 def test_what_a_command_reaches(start, below, never):

@@ -183,8 +183,8 @@ def test_scannet_is_segmented_by_its_own_superpoints_if_the_config_says_so(tmp_p
     assert result["superpoints_per_cloud"] == 4 and result["changes"] == ["superpoints.source=provided"]
     assert cli.main(words) == 0
     assert json.loads(capsys.readouterr().out)["superpoints_per_cloud"] != 4
-    assert cli.main(["evaluate", "modelnet", "--root", ".", "--method", "projection", *provided]) == 2
-    assert "has no effect with --method projection" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="has no effect with --method projection"):
+        benchmarks.Setup(tiny_model, changes=("superpoints.source=provided",)).labeler("projection")
 
 
 def test_an_unknown_benchmark_is_named():
