@@ -187,6 +187,7 @@ def _add_benchmark(
         command.add_argument("--pictures", metavar="DIR", help="draw the result: predictions, confusions, curves")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     _add_model(command)
+    _add_set(command)
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -203,6 +204,10 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     about = "draw N points on a mesh; 0 keeps its vertices (default: draw on CAD models, keep the vertices of scans)"
     command.add_argument("--mesh-points", type=int, metavar="N", help=about)
     command.add_argument("--bin-columns", **BIN_COLUMNS)
+    _add_set(command)
+
+
+def _add_set(command: argparse.ArgumentParser) -> None:
     about = "change one setting, e.g. superpoints.regularization=0.1; may be repeated"
     command.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about)
 

@@ -48,6 +48,10 @@ class InputConfig:
 class SuperpointConfig:
     """The l0 partition into superpoints (Sec. 3.2, App. A.1 of the paper)."""
 
+    source: str = option(
+        "partition", "partition: computed by the solver; provided: those of the data set, as ScanNet has them",
+        choices=("partition", "provided"),
+    )  # fmt: skip
     solver: str = option(
         "merge", "solver of the l0 energy: our own, or cut pursuit, which needs the package cut-pursuit-py (GPL)",
         choices=("merge", "cut_pursuit"),
@@ -69,6 +73,7 @@ class SamplingConfig:
     """Superpoint-weighted farthest point sampling (Eq. 2)."""
 
     tokens: int = option(512, "number of tokens per cloud", 1, 16384)
+    points: int = option(0, "points per window, drawn after the partition, that make the patches; 0: all", 0, 10000000)
     gamma: float = option(0.15, "exponent of the superpoint weight; 0 is plain FPS", 0.0, 1.0)
     min_superpoint: int = option(1, "superpoints with fewer points get no token", 1, 100000)
     seed: int = option(0, "seed of the first sample", 0, 2**31 - 1)

@@ -59,20 +59,25 @@ class Segmenter:
         """
         return self.label(self.encode(xyz, rgb, frame))
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "") -> EncodedCloud:
-        """Compute the token features of a cloud: partition, sampling, grouping, tokenizer and frozen CLIP."""
-        return self.encode_patches(self.build_patches(xyz, rgb, frame), len(xyz))
+    def encode(
+        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", superpoints: np.ndarray | None = None
+    ) -> EncodedCloud:
+        """Compute the token features of a cloud: partition, sampling, grouping, tokenizer and frozen CLIP.
+
+        `superpoints` (H,) are those of the data set, which are used if the config's superpoints.source is provided.
+        """
+        return self.encode_patches(self.build_patches(xyz, rgb, frame, superpoints=superpoints), len(xyz))
 
     def build_patches(
         self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None,
-        up: str = "",
+        up: str = "", superpoints: np.ndarray | None = None,
     ) -> PatchedCloud:  # fmt: skip
         """First half of `encode`, before the network; may run while another thread is in `encode_patches`.
 
         `rotation` (3, 3) takes the points to a frame whose z is up, if one is known; `up` is used instead of input.up.
         """
         config = replace(self.config, {"input.up": up}) if up else self.config
-        return build_upright(xyz, rgb, config, config.windows.maximum, frame, rotation)
+        return build_upright(xyz, rgb, config, config.windows.maximum, frame, rotation, superpoints)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Second half of `encode`: run the network on the patches of a cloud of `count` points."""

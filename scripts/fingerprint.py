@@ -28,6 +28,7 @@ from s4token_model.io import samples
 from s4token_model.procedural import scenes as synthetic
 from s4token_model.segmenter import Segmenter
 from s4token_model.training import prepare, procedural_samples, token_samples, train, train_mini
+from s4token_model.training.settings import TrainConfig
 from s4token_model.training.token_samples import TokenSample
 
 DATA = Path(os.environ.get("S4TOKEN_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -111,20 +112,27 @@ def prepared() -> Iterator[tuple[str, str]]:
     settings = train_mini.parse([]).config
     for seed in range(3):
         yield from _arrays(f"procedural{seed}", procedural_samples.make_sample(seed, config, settings))
-    yield from _arrays("clouds", prepare.cloud_sample(samples.load().xyz, config, 1024, 7))
+    yield from _arrays("clouds", prepare.cloud_sample(samples.load().xyz, prepare.Recipe(config, TrainConfig()), 7))
     if not DATA.is_dir():
         return
     with tempfile.TemporaryDirectory() as folder:
-        model = ["--set", "clip.precision=fp32", "--set", "sampling.tokens=128"]
+        recipe = _recipe(Path(folder))
         mesh = sorted((DATA / "modelnet").rglob("*.off"))[0]
         for kind, source, more in (
             ("objects", mesh, []),
             ("scenes", DATA / "rgbd_7scenes", ["--every", "4"]),
         ):
             out = Path(folder) / kind
-            prepare.main([kind, str(source), "--out", str(out), *model, *more])
+            prepare.main([recipe, kind, str(source), "--out", str(out), *more])
             for path in sorted(out.glob("*.safetensors")):
                 yield from _arrays(kind, token_samples.load_sample(path))
+
+
+def _recipe(folder: Path) -> str:
+    """A file of the settings that samples are made with."""
+    path = folder / "recipe.yaml"
+    path.write_text("{init: s4token-mini, clip.precision: fp32, sampling.tokens: 128}")
+    return str(path)
 
 
 def _arrays(name: str, content: TokenSample) -> Iterator[tuple[str, str]]:
@@ -143,16 +151,15 @@ def losses() -> Iterator[tuple[str, str]]:
         for name in ("clip", "tokenizer"):
             yield from _log(f"mini_{name}", run / "mini" / f"{name}.jsonl")
         out = run / "samples"
-        model = ["--set", "clip.precision=fp32", "--set", "sampling.tokens=128"]
         source = run / "clouds"
         source.mkdir()
         for seed in range(4):
             np.save(source / f"{seed}.npy", _boxes(seed))
-        prepare.main(["objects", str(source), "--out", str(out), *model])
+        prepare.main([_recipe(run), "objects", str(source), "--out", str(out)])
         yaml = run / "train.yaml"
         yaml.write_text(
             "{init: s4token-mini, steps: 3, batch: 4, tokens: 64, points: 256, clusters: 8, save_every: 1,"
-            " validate_every: 2, held_out: 0.25, precision: fp32, decoder_layers: 2}"
+            " validate_every: 2, held_out: 0.25, precision: fp32, decoder_layers: 2, sampling.tokens: 128}"
         )
         train.main([str(yaml), f"data={out}", f"run={run / 'self'}"])
         yield from _log("self", run / "self" / "state.jsonl")

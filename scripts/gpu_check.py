@@ -181,8 +181,9 @@ def time_training(devices: list[str], folder: Path, fast: bool) -> list[dict[str
     for name, model in models(folder, fast).items():
         say(f"samples for {name}")
         samples = folder / f"samples {len(rows)}"
-        arguments = ["objects", str(clouds), "--out", str(samples), "--model", model]
-        prepare.main([*arguments, "--set", "sampling.tokens=128", "--set", "clip.precision=fp32"])
+        recipe = folder / f"recipe {len(rows)}.yaml"
+        recipe.write_text(json.dumps({"init": model, "sampling.tokens": 128, "clip.precision": "fp32"}))
+        prepare.main([str(recipe), "objects", str(clouds), "--out", str(samples)])
         for device in devices:
             for precision, batch in (("fp32", 4), *([("auto", 128)] if device == "cuda" and not fast else [])):
                 say(f"training in front of {name} on {device} in {precision}, batch {batch}")
@@ -204,6 +205,7 @@ def train(settings: dict[str, Any]) -> list[dict[str, float]]:
     run = Path(settings["run"])
     run.mkdir()
     settings = settings | {"tokens": TOKENS, "points": 256, "clusters": 8, "held_out": 0.0, "save_every": 1}
+    settings |= {"sampling.tokens": 128}
     (run / "train.yaml").write_text(json.dumps(settings), encoding="utf-8")
     command.main([str(run / "train.yaml")])
     return [json.loads(line) for line in (run / "state.jsonl").read_text(encoding="utf-8").splitlines()]

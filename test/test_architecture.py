@@ -211,8 +211,8 @@ def test_no_two_modules_share_a_name():
             62,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 110, ("evaluation", "benchmark", "pictures", *GENERATOR)),
-        ("s4token_model.training.prepare", 95, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 115, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )
 def test_what_a_command_reaches(start, below, never):

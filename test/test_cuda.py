@@ -91,7 +91,9 @@ def test_training_on_a_gpu_has_the_losses_of_the_cpu(tiny_model, tmp_path):
     for number in range(4):
         np.save(tmp_path / "clouds" / f"{number}.npy", room()[0][number::4])
     samples = str(tmp_path / "samples")
-    prepare.main(["objects", str(tmp_path / "clouds"), "--out", samples, "--model", str(tiny_model)])
+    (tmp_path / "train.yaml").write_text(json.dumps({"init": str(tiny_model)}))
+    words = [str(tmp_path / "train.yaml"), "objects", str(tmp_path / "clouds"), "--out", samples]
+    prepare.main([*words, "--device", "cuda"])
     settings = {"init": str(tiny_model), "data": samples, "steps": 3, "batch": 2, "tokens": 32, "points": 64}
     settings |= {"clusters": 4, "held_out": 0.0, "precision": "fp32", "save_every": 1}
     losses = []

@@ -141,7 +141,7 @@ def test_a_training_file_names_a_variant(tmp_path):
 @pytest.mark.parametrize("name", ["knn", "knn+rpn"])
 def test_training_reads_what_inference_reads(name):
     config = config_of(name)
-    sample = prepare.cloud_sample(cloud(3), config, 32, 0)
+    sample = prepare.cloud_sample(cloud(3), prepare.Recipe(config, settings.TrainConfig(points=32)), 0)
     batch = draw_batch([sample], DrawConfig(24, training=False), [np.random.default_rng(0)])
     wanted = network_input(build_patches(cloud(3), None, config), config)
     torch.testing.assert_close(batch.inputs.position, wanted.position, rtol=1e-4, atol=1e-5)

@@ -27,7 +27,7 @@ NAMES = SCANNET20
 SCANNET20_NYU40 = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 SPLITS = ("train", "val")
 _PLY, _LABELS_PLY, _SEGMENTS = "{0}_vh_clean_2.ply", "{0}_vh_clean_2.labels.ply", "{0}_vh_clean_2.0.010000.segs.json"
-_LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0}.txt")
+LISTS = ("scannetv2_{0}.txt", "meta/scannetv2_{0}.txt", "meta_data/scannetv2_{0}.txt")
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,12 @@ def _load_official(path: Path, name: str) -> Room:
     return dataclasses.replace(_room(path, name, cloud.xyz, rgb, labels.fields["label"]), superpoint=superpoint)
 
 
+def provided_superpoints(mesh: Path, count: int) -> np.ndarray:
+    """Read the superpoints (count,) int32 beside a mesh sceneXXXX_XX_vh_clean_2.ply. ValueError if there are none."""
+    name = mesh.name.removesuffix(_PLY.format(""))
+    return load_segments(_present(mesh.with_name(_SEGMENTS.format(name))), count)
+
+
 def load_segments(path: Path, count: int) -> np.ndarray:
     """Read the superpoints (count,) int32 of a .segs.json, numbered from 0. ValueError names the fault."""
     content = validation.load_json(path)
@@ -155,7 +161,7 @@ def _pointcept(root: Path) -> list[Path]:
 def _of_split(root: Path, names: list[str], split: str) -> list[str]:
     """Keep the rooms of an official split, by its list or by their folder."""
     validation.check_known("ScanNet", "split", split, SPLITS)
-    lists = [root / pattern.format(split) for pattern in _LISTS]
+    lists = [root / pattern.format(split) for pattern in LISTS]
     listed = next((path for path in lists if path.is_file()), None)
     inside = {path.name for path in (root / split).glob("scene*")}
     if listed is None and not inside:

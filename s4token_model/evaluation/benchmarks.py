@@ -130,12 +130,14 @@ def run(
     as_json: bool = False,
     out: str | Path | None = None,
     segmenter: Any = None,
+    changes: Sequence[str] = (),
     **options: Any,
 ) -> dict[str, Any]:
     """Run a benchmark of BENCHMARKS, print its table or one JSON object, and return what the JSON object holds.
 
     model: a checkpoint folder or built-in name; `segmenter`: a loaded model instead; `out`: a folder for pictures, by
-    matplotlib; `options`: of the benchmark, e.g. root, rooms, split, method. Samples that cannot be read are
+    matplotlib; `changes`: KEY=VALUE of the model's config, which the result repeats; `options`: of the benchmark, e.g.
+    root, rooms, split, method. Samples that cannot be read are
     counted, reported and left out. ValueError for a wrong benchmark, option or root, or if no sample can be read.
     """
     if name not in BENCHMARKS:
@@ -144,7 +146,8 @@ def run(
         from s4token_model.pictures.plots import new_figure
 
         new_figure(1, 1)  # a missing package is an error before the work, not after it
-    setup = Setup(model, device, None if out is None else Path(out), segmenter)
+    setup = Setup(model, device, None if out is None else Path(out), segmenter, tuple(changes))
     result, table = BENCHMARKS[name](setup, **options)
+    result |= {"changes": list(changes)} if changes else {}
     print(json.dumps(result) if as_json else table)
     return result

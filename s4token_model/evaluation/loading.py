@@ -17,12 +17,16 @@ Result = tuple[dict[str, Any], str]  # of a benchmark: what is written as JSON, 
 
 @dataclass(frozen=True)
 class Setup:
-    """The model to measure, by name or folder or already loaded (`segmenter`), and the folder for pictures."""
+    """The model to measure, by name or folder or already loaded (`segmenter`), and the folder for pictures.
+
+    `changes` of its config, KEY=VALUE, take precedence over those that a benchmark makes.
+    """
 
     model: str | Path = checkpoint.MINI
     device: str = "cpu"
     out: Path | None = None
     segmenter: Any = None
+    changes: tuple[str, ...] = ()
 
     def labeler(self, method: str = METHODS[0], changes: dict[str, Any] | None = None) -> Any:
         """Load a Segmenter of the model, with `changes` of its config, or a DepthProjection with the model's CLIP."""
@@ -30,13 +34,16 @@ class Setup:
             raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
         if self.segmenter is not None:
             return self.segmenter
+        changes = (changes or {}) | configs.pairs(self.changes)
         if method == "projection":
+            if self.changes:
+                raise ValueError(f"--set {self.changes[0]} has no effect with --method projection; leave one out")
             from s4token_model.evaluation.baselines import DepthProjection
 
             return DepthProjection.load(self.model, device=self.device)
         from s4token_model.segmenter import Segmenter
 
-        config = configs.replace(checkpoint.read_config(self.model), changes or {})
+        config = configs.replace(checkpoint.read_config(self.model), changes)
         return Segmenter.load(self.model, config, self.device)
 
     def title(self, method: str = METHODS[0]) -> str:

@@ -53,7 +53,8 @@ class _Tally:
     def add_model(self, cloud: LabeledCloud, segmenter: Segmenter, vocabularies: dict[str, Vocabulary]) -> np.ndarray:
         """Label one cloud under each vocabulary, add it and the oracles, and return the labels under MODEL's."""
         started = time.perf_counter()
-        encoded = segmenter.encode(cloud.xyz, cloud.rgb)
+        given = {} if cloud.superpoint is None else {"superpoints": cloud.superpoint}
+        encoded = segmenter.encode(cloud.xyz, cloud.rgb, **given)
         predicted = segmenter.label(encoded, vocabularies[MODEL])
         seconds = time.perf_counter() - started
         scores = self.add(MODEL, cloud, predicted.labels)

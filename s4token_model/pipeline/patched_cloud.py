@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.config import Config
+from s4token_model.kernels import spatial_index
 from s4token_model.pipeline import coordinates, patches, preprocess, sampling, superpoints, token_context, windows
 from s4token_model.pipeline.floor import floor_off_z
 from s4token_model.pipeline.geometry import LocalGeometry
@@ -32,6 +33,7 @@ class Partition(NamedTuple):
     large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
     floor_up: np.ndarray | None  # (3,) what is up by the floor, if that is clearly not z; before leveling
     warnings: tuple[str, ...] = ()  # on its coordinates and its frame
+    provided: np.ndarray | None = None  # (F,) int32, superpoint of every position, if the data set says it
     storeys: np.ndarray = np.zeros(0)  # (B,) heights between the storeys of a building
 
 
@@ -57,21 +59,24 @@ class PatchedCloud:
 
 def build_patches(
     xyz: np.ndarray, rgb: np.ndarray | None, config: Config, rng: np.random.Generator | None = None,
-    max_windows: int = 1,
+    max_windows: int = 1, provided: np.ndarray | None = None,
 ) -> PatchedCloud:  # fmt: skip
     """Cut a cloud into tokens: everything before the network. `rng` draws patch points at random (training).
 
     A cloud that is too large for sampling.tokens gets up to `max_windows` windows of them. With input.up auto z is up;
-    `upright.build_upright` finds out.
+    `upright.build_upright` finds out. `provided` (H,) are the data set's superpoints, used if superpoints.source says.
     """
     timer = StageTimer()
     # The points on surfaces, in canonical order and unit scale
     up, xyz = config.input.up.replace("auto", "z"), preprocess.checked_positions(xyz, rgb)
+    given = superpoints.checked_ids(provided, len(xyz), config.superpoints)
     working = preprocess.prepare(preprocess.rotate_up(xyz, up), rgb, config.input.clean)
     if len(working.xyz) == 0:
         return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
     # Superpoints, and how many tokens and points a cloud of this extent needs
-    partition = _partition(working, config, max_windows, timer)
+    if given is not None:
+        given = np.unique(given[working.original_index], return_inverse=True)[1].reshape(-1).astype(np.int32)
+    partition = _partition(working, given, config, max_windows, timer)
     partition = partition._replace(warnings=coordinates.warnings(xyz, partition.working, partition.local))
     return cut(partition, min(partition.windows, max_windows), config, timer, rng)
 
@@ -80,6 +85,11 @@ def cut(
     partition: Partition, count: int, config: Config, timer: StageTimer, rng: np.random.Generator | None = None
 ) -> PatchedCloud:
     """Cut a partitioned cloud into `count` windows of tokens and their patches."""
+    # The superpoint of every position, and the points that patches are made of
+    all_ids, full = partition.provided, partition
+    if all_ids is None:
+        all_ids = partition.superpoints[partition.working.kept_of_point]
+    partition = _with_points_drawn(partition, count, config)
     working, ids, local, chosen = partition[:4]
     # Token centers (Eq. 2), on the same spatial index
     if count > 1:
@@ -91,15 +101,15 @@ def cut(
     parts = windows.split(groups.centers, working.xyz, config.sampling.tokens, partition.storeys)
     contexts = [_context(partition, groups, part, config) for part in parts]
     timer("patches")
-    all_ids, warnings = ids[working.kept_of_point], partition.warnings + _too_large(partition.windows, count, config)
-    return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, partition)
+    warnings = partition.warnings + _too_large(partition.windows, count, config)
+    return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, full)
 
 
 def cut_again(first: PatchedCloud, number: int, config: Config, timer: StageTimer) -> PatchedCloud:
     """Partition and sample the cloud of `first` another time, `number` 1, 2, ...: pass `number` of sampling.passes."""
-    partition, working = first.partition, first.working
+    partition = first.partition
     assert partition is not None
-    ids, local = _superpoints(working, config, REGULARIZATIONS[number])
+    ids, local = _superpoints(partition.working, config, partition.provided, REGULARIZATIONS[number])
     timer("superpoints")
     seeded = dataclasses.replace(config.sampling, seed=config.sampling.seed + number)
     changed = dataclasses.replace(config, sampling=seeded)
@@ -123,7 +133,9 @@ def network_input(geometry: PatchedCloud, config: Config, window: int = 0) -> To
     return token_input(seen, geometry.contexts[window], geometry.working.colors, config.tokenizer)
 
 
-def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: int, timer: StageTimer) -> Partition:
+def _partition(
+    working: preprocess.WorkingCloud, given: np.ndarray | None, config: Config, max_windows: int, timer: StageTimer
+) -> Partition:
     """Partition a cloud, level it and choose the token centers of one window.
 
     A cloud that needs several windows keeps max_points points in each of them, so it is partitioned again if the first
@@ -133,7 +145,7 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
     while True:
         limit = min(allowed * config.input.max_points, max(MAX_POINTS, config.input.max_points))
         working = preprocess.downsample(working, limit)
-        ids, local = _superpoints(working, config)
+        ids, local = _superpoints(working, config, given)
         if allowed == 1:  # later it has been leveled
             floor_up = floor_off_z(working.points, local.normals, int(ids.max()) + 1)
         # Rotate the floor level, which needs the normals; superpoints do not depend on it
@@ -151,7 +163,7 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
         if working.kept_fraction == 1 or min(wanted, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(wanted, max_windows)
-    found = Partition(working, ids, local, chosen, needed, large, floor_up)
+    found = Partition(working, ids, local, chosen, needed, large, floor_up, provided=given)
     if max_windows == 1:
         return found
     size = windows.typical_size(working.points, ids)
@@ -159,13 +171,30 @@ def _partition(working: preprocess.WorkingCloud, config: Config, max_windows: in
 
 
 def _superpoints(
-    working: preprocess.WorkingCloud, config: Config, factor: float = 1.0
+    working: preprocess.WorkingCloud, config: Config, given: np.ndarray | None, factor: float = 1.0
 ) -> tuple[np.ndarray, LocalGeometry]:
-    """Superpoints (P,) and geometry of the points that go on, at `factor` times the regularization."""
+    """Superpoints (P,) and geometry of the points that go on, at `factor` times the regularization.
+
+    The superpoints are those of the positions, `given` (F,), or the partition's.
+    """
     # Fewer points weigh less in the energy, so that boundaries cost less
     regularization = config.superpoints.regularization * working.kept_fraction * factor
     settings = dataclasses.replace(config.superpoints, regularization=regularization)
-    return superpoints.partition_with_geometry(working.points, working.colors, settings)
+    of_points = None if given is None else given[working.kept]
+    return superpoints.partition_with_geometry(working.points, working.colors, settings, of_points)
+
+
+def _with_points_drawn(partition: Partition, count: int, config: Config) -> Partition:
+    """Keep sampling.points for each of `count` windows, drawn at random by the seed, and choose centers among them."""
+    points, (working, ids, local) = count * config.sampling.points, partition[:3]
+    if not 0 < points < len(ids):
+        return partition
+    rows = np.sort(np.random.default_rng(config.sampling.seed).choice(len(ids), points, replace=False))
+    working = dataclasses.replace(working, kept=working.kept[rows], kept_of_point=np.zeros(0, np.int32))
+    index, no_edges = spatial_index.build(np.ascontiguousarray(working.points)), np.zeros((0, 2), np.int32)
+    local, ids = LocalGeometry(index, local.normals[rows], local.eigen[rows], no_edges), ids[rows]
+    chosen = sampling.sample(index, ids, config.sampling)
+    return partition._replace(working=working, superpoints=ids, local=local, chosen=chosen)
 
 
 def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:
@@ -182,6 +211,10 @@ def _context(partition: Partition, groups: patches.Patches, window: windows.Wind
     """The context of the patches of one window, from the points around its tokens."""
     points, ids, local = partition.working.points, partition.superpoints, partition.local
     if len(window.tokens) == len(groups.centers):
+        if not np.bincount(ids).all():  # points were drawn, and some superpoints have none
+            present, ids = np.unique(ids, return_inverse=True)
+            renumbered = np.searchsorted(present, groups.superpoint).astype(np.int32)
+            groups = dataclasses.replace(groups, superpoint=renumbered)
         return token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
     seen = _in_window(groups, window.tokens)
     # The points in the box of the tokens, and those of their patches

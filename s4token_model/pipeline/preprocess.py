@@ -40,7 +40,7 @@ class WorkingCloud:
     xyz: np.ndarray  # (F, 3) float32, moved and scaled into the unit cube; a leveled cloud may stick out of it
     rgb: np.ndarray | None  # (F, 3) float32 in [0, 1], or None
     kept: np.ndarray  # (W,) index into xyz of the points that go through the network
-    kept_of_point: np.ndarray  # (F,) index into `kept` for every point
+    kept_of_point: np.ndarray  # (F,) index into `kept` for every point; empty where `kept` was drawn at random
     extent: float  # length of the unit cube's edge in the unit of the input
 
     @property

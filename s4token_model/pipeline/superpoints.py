@@ -36,20 +36,40 @@ def partition(xyz: np.ndarray, rgb: np.ndarray | None = None, config: Superpoint
 
 
 def partition_with_geometry(
-    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig
+    xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig, provided: np.ndarray | None = None
 ) -> tuple[np.ndarray, LocalGeometry]:
     """Return superpoints (H,) int32, numbered by first appearance, and their geometry, except for edges in xyz's order.
 
-    xyz (H, 3) float32 near the origin, H >= 1, rgb (H, 3) in [0, 1] or None.
+    xyz (H, 3) float32 near the origin, H >= 1, rgb (H, 3) in [0, 1] or None. Superpoints that are `provided` (H,) are
+    returned as they are, and only the geometry is computed.
     """
     index = spatial_index.build(xyz)
     # All work is done on the points in Morton order, in which neighbors are close in memory
     colors = None if rgb is None else rgb[index.order]
     features, local = features_and_graph(index.points(), colors, config, index.in_morton_order())
     ids, normals, eigen = np.empty(len(xyz), np.int32), np.empty_like(local.normals), np.empty_like(local.eigen)
-    ids[index.order] = solve(features, local.edges, config)
     normals[index.order], eigen[index.order] = local.normals, local.eigen
-    return renumber(ids)[0], LocalGeometry(index, normals, eigen, local.edges)
+    geometry = LocalGeometry(index, normals, eigen, local.edges)
+    if provided is not None:
+        return provided, geometry
+    ids[index.order] = solve(features, local.edges, config)
+    return renumber(ids)[0], geometry
+
+
+def checked_ids(provided: np.ndarray | None, count: int, config: SuperpointConfig) -> np.ndarray | None:
+    """Return the superpoints (count,) to use in place of the partition, None if the config asks for the partition.
+
+    ValueError if it asks for those of the data set and there are none, or not one for each of the `count` points.
+    """
+    if config.source == "partition":
+        return None
+    if provided is None:
+        fix = "set superpoints.source to partition, or take data that has them, as ScanNet's official layout"
+        raise ValueError(f"superpoints.source is provided, but the cloud comes without superpoints; {fix}")
+    ids = np.asarray(provided)
+    if ids.shape != (count,) or ids.dtype.kind not in "iu":
+        raise ValueError(f"superpoints have shape {ids.shape} and type {ids.dtype}; give one integer per point")
+    return ids
 
 
 def features_and_graph(

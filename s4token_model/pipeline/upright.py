@@ -24,18 +24,18 @@ def is_optical(frame: str) -> bool:
 
 def build_upright(
     xyz: np.ndarray, rgb: np.ndarray | None, config: Config, max_windows: int = 1, frame: str = "",
-    rotation: np.ndarray | None = None,
+    rotation: np.ndarray | None = None, provided: np.ndarray | None = None,
 ) -> PatchedCloud:  # fmt: skip
     """Turn a cloud (H, 3) of the frame_id `frame` upright and build its patches, with warnings if that may be wrong.
 
-    `rotation` (3, 3) takes it to a frame whose z is up; None leaves that to input.up.
+    `rotation` (3, 3) takes it to a frame whose z is up; None leaves that to input.up. `provided` as in `build_patches`.
     """
     up, optical, xyz = config.input.up, is_optical(frame or ""), checked_positions(xyz, rgb)
     if rotation is not None:
         xyz, axis = _rotated(xyz, rotation), "z"
     else:
         axis = up if up != "auto" else "-y" if optical else "z"
-    patched = build_patches(xyz, rgb, _with_up(config, axis), max_windows=max_windows)
+    patched = build_patches(xyz, rgb, _with_up(config, axis), None, max_windows, provided)
     floor_up = patched.partition.floor_up if patched.partition else None
     # What the frame's name or the floor say
     if rotation is None and up == "z" and optical:
@@ -50,19 +50,19 @@ def build_upright(
         name, _ = nearest_axis(floor_up)
         warning = f"the floor shows that {name} is up in input.gravity_frame: name a frame whose z points up"
     elif up == "auto":
-        return _by_floor(xyz, rgb, config, max_windows, patched)
+        return _by_floor(xyz, rgb, config, max_windows, patched, provided)
     else:
         warning = _floor_warning(floor_up, up)
     return _with_warning(patched, warning)
 
 
-def _by_floor(xyz, rgb, config: Config, max_windows: int, first: PatchedCloud) -> PatchedCloud:
+def _by_floor(xyz, rgb, config: Config, max_windows: int, first: PatchedCloud, provided) -> PatchedCloud:
     """Build the patches once more, with the floor below: as if input.up were the axis, or rotated if it is between."""
     assert first.partition is not None and first.partition.floor_up is not None
     axis, tilt = nearest_axis(first.partition.floor_up)
     if tilt > MAX_TILT:
         xyz, axis = _rotated(xyz, rotation_from(first.partition.floor_up)), "z"
-    again = build_patches(xyz, rgb, _with_up(config, axis), max_windows=max_windows)
+    again = build_patches(xyz, rgb, _with_up(config, axis), None, max_windows, provided)
     stages_ms = {name: ms + first.stages_ms.get(name, 0.0) for name, ms in again.stages_ms.items()}
     return dataclasses.replace(again, stages_ms=stages_ms)
 

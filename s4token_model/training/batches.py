@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -51,15 +51,21 @@ class Sampler:
 
     The 2D targets of a file, of length `dim` (0: not used), are in it or in a folder "targets" beside its own; samples
     without any train only L_assign. A damaged file is reported once, kept in `damaged` and replaced by the next one.
+    `redraw` makes the tokens of a sample anew whenever it is drawn.
     """
 
-    def __init__(self, samples: Sequence[TokenSample | Path], dim: int = 0):
-        self.samples, self.dim = samples, dim
+    def __init__(
+        self, samples: Sequence[TokenSample | Path], dim: int = 0,
+        redraw: Callable[[TokenSample, np.random.Generator], TokenSample] | None = None,
+    ):  # fmt: skip
+        self.samples, self.dim, self.redraw = samples, dim, redraw
         self.damaged: set[Path] = set()
 
     def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
         """Draw one cloud per generator; the generators may be one and the same."""
         chosen = [self._sample(int(rng.choice(len(self.samples)))) for rng in rngs]
+        if self.redraw is not None:
+            chosen = [self.redraw(sample, rng) for sample, rng in zip(chosen, rngs, strict=True)]
         return draw_batch(chosen, config, rngs, self.dim)
 
     def _sample(self, index: int) -> TokenSample:

@@ -16,7 +16,8 @@ from s4token_model.config import Config, option
 
 STATE = "state.pt"  # in the folder of a run: what is resumed
 CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
-SAMPLED = ("task", "data", "points")  # what samples in the folder of a run depend on, beside the pipeline
+# What samples in the folder of a run depend on, beside the pipeline
+SAMPLED = ("task", "data", "points", "redraw")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class TrainConfig:
     patch_points: int = option(32, "points drawn from each patch", 1, 1024)
     context_points: int = option(48, "points drawn from each wide patch", 1, 1024)
     points: int = option(1024, "points per cloud that the losses are computed on", 16, 65536)
+    redraw: bool = option(False, "draw points, first center and patches anew whenever a cloud is drawn")
+    other_tokens: bool = option(False, "with redraw: also samples prepared with other sampling.* and patches.*")
+    split: str = option("train", "train: no samples of val or test; any: all of data=", choices=("train", "any"))
     mask_ratio: float = option(0.6, "fraction of the tokens hidden from the student", 0.0, 0.95)
     decoder_layers: int = option(4, "layers of the query decoder", 1, 32)
     clusters: int = option(24, "clusters per cloud, K", 1, 4096)

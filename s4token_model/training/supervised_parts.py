@@ -29,7 +29,7 @@ from s4token_model.metrics import part_ious
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import build_patches
-from s4token_model.training import pretrain, settings, token_samples
+from s4token_model.training import pretrain, provenance, settings, token_samples
 from s4token_model.training.batches import Batch, DrawConfig, Sampler, draw_batch
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
 
@@ -153,14 +153,17 @@ def prepare_shapes(root: str | Path, split: str, folder: Path, config: Config, w
     if split == "train":
         with suppress(ValueError):  # the usual protocol trains on both, but val may be absent
             paths = paths + shapenetpart.list_shapes(root, "val")
-    found = [(folder / f"{path.parent.name}_{path.stem}{token_samples.SUFFIX}", path, config) for path in paths]
+    made = provenance.settings_of(settings.TrainConfig(task="parts"), config)
+    metadata = provenance.to_metadata(provenance.Provenance(made, "parts", split, (str(root),)))
+    names = [f"{path.parent.name}_{path.stem}{token_samples.SUFFIX}" for path in paths]
+    found = [(folder / name, path, config, metadata) for name, path in zip(names, paths, strict=True)]
     written = jobs.write_missing(prepare_shape, found, f"{split} samples", workers)
     if not written:
         raise ValueError(f"no shape of the split {split} of {root} can be used; see the messages above")
     return written
 
 
-def prepare_shape(out: Path, source: Path, config: Config) -> list[str]:
+def prepare_shape(out: Path, source: Path, config: Config, metadata: dict[str, str]) -> list[str]:
     """Write the sample of one shape; there is nothing to note. ValueError, e.g. if it gives too few tokens."""
     shape = shapenetpart.load_shape(source)
     patched = build_patches(shape.xyz, None, configs.replace(config, {"input.clean": False}))
@@ -168,5 +171,5 @@ def prepare_shape(out: Path, source: Path, config: Config) -> list[str]:
     chosen = np.sort(rng.choice(count, min(count, POINTS), replace=False))
     sample = token_samples.make_sample(patched, config, chosen, shape.label, MIN_TOKENS)
     category = np.int32(CATEGORIES.index(shape.category))
-    token_samples.save_sample(out, dataclasses.replace(sample, category=category))
+    token_samples.save_sample(out, dataclasses.replace(sample, category=category), metadata)
     return []

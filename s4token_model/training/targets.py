@@ -5,15 +5,22 @@ target_s = normalize( mean over the pixels that show s of CLIP's dense feature t
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 from tqdm import tqdm
 
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.training.token_samples import SeenPixels, Targets, load_part, part_to_arrays, save_arrays
+
+BATCH = 128  # pictures per run of the image tower
+_batch_sizes: WeakKeyDictionary[FrozenClip, int] = WeakKeyDictionary()  # of those that a GPU had no memory for
 
 
 def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
@@ -27,7 +34,8 @@ def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
 
 def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip) -> Targets:
     """Return the float32 targets of the superpoints that the images (V, h, w, 3) uint8 show."""
-    dense, pooled = (features.cpu() for features in clip.encode_images(images))
+    parts = [(dense.cpu(), pooled.cpu()) for dense, pooled in encode_pictures(images, clip)]
+    dense, pooled = (torch.cat(features) for features in zip(*parts, strict=True))
     dense = normalize(dense, dim=-1).permute(0, 3, 1, 2)
     height, width = images.shape[1:3]
     # Pixel centers in the coordinates of grid_sample, -1 to 1
@@ -44,6 +52,30 @@ def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip) 
         total.index_add_(0, torch.from_numpy(inverse.reshape(-1))[here], values[0, :, :, 0].T)
     global_feature = normalize(normalize(pooled, dim=-1).mean(dim=0), dim=-1)
     return Targets(superpoint.astype(np.int32), normalize(total, dim=-1).numpy(), global_feature.numpy())
+
+
+def encode_pictures(images: np.ndarray, clip: FrozenClip) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield features of patch grids (b, g, g, E) and of pictures (b, E) for images (V, h, w, 3) uint8, in batches.
+
+    If a GPU runs out of memory the batch is halved, for this CLIP from then on. ValueError if one picture is too much.
+    """
+    start = 0
+    while start < len(images):
+        size = _batch_sizes.get(clip, BATCH)
+        try:
+            found = clip.encode_images(images[start : start + size])
+        except torch.cuda.OutOfMemoryError as error:
+            size = min(size, len(images) - start)
+            if size == 1:
+                fix = "end other programs on it, or use --device cpu"
+                raise ValueError(f"the GPU has not enough memory for one picture; {fix}") from error
+        else:
+            start += size
+            yield found
+            continue
+        _batch_sizes[clip] = size // 2
+        logging.getLogger(__name__).warning("GPU out of memory: %d pictures at once from now on", size // 2)
+        torch.cuda.empty_cache()
 
 
 def to_half(targets: Targets) -> Targets:

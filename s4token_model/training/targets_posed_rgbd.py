@@ -16,13 +16,14 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from s4token_model.config import Config
-from s4token_model.datasets import posed_rgbd
+from s4token_model.datasets import posed_rgbd, scannet
 from s4token_model.datasets.posed_rgbd import Frame
 from s4token_model.io import files
 from s4token_model.io.depth_image import project, unproject
 from s4token_model.kernels.voxel_fusion import voxel_fuse
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import PatchedCloud, build_patches
+from s4token_model.training.targets import encode_pictures
 from s4token_model.training.token_samples import Targets
 
 TOP = 5  # frames per superpoint
@@ -43,6 +44,7 @@ def patch_scene(
     """Return the patched cloud of a scene, its 2D targets, and why frames were left out.
 
     The cloud is the folder's one .ply, else it is fused from every `every`-th frame. ValueError if nothing is usable.
+    With superpoints.source provided, they are those beside ScanNet's mesh.
     """
     frames, skipped = posed_rgbd.frames(folder, every)
     meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
@@ -51,7 +53,10 @@ def patch_scene(
         xyz, rgb = cloud.xyz.astype(np.float32), cloud.rgb
     else:
         xyz, rgb = fuse(frames)
-    patched = build_patches(xyz, rgb, config)
+    provided = None
+    if config.superpoints.source == "provided" and len(meshes) == 1:
+        provided = scannet.provided_superpoints(meshes[0], len(xyz))
+    patched = build_patches(xyz, rgb, config, provided=provided)
     world = xyz[patched.working.original_index]  # the working cloud is rotated and scaled
     rows, without_depth = sightings(world, patched.superpoints, frames)
     targets, without_color = encode_sightings(rows, frames, encoder)
@@ -164,5 +169,5 @@ def _encode(images: list[Image.Image], clip: FrozenClip) -> np.ndarray:
     """Unit global features (K, E) of pictures of any size."""
     edge = (clip.image_size, clip.image_size)
     pixels = np.stack([np.asarray(image.resize(edge, Image.Resampling.BICUBIC)) for image in images])
-    parts = [clip.encode_images(pixels[k : k + 64])[1] for k in range(0, len(pixels), 64)]
+    parts = [pooled for _, pooled in encode_pictures(pixels, clip)]
     return normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()

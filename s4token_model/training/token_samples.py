@@ -2,7 +2,8 @@
 
 A sample holds everything that the losses need, so that a training step computes no geometry. Its coordinates are in
 units of the patch radius r, about the mean of the token centers. All kinds of samples are .safetensors files with one
-array per field of `TokenSample`, e.g. "patch", or of one of its parts, e.g. "targets.feature".
+array per field of `TokenSample`, e.g. "patch", or of one of its parts, e.g. "targets.feature". Those of `s4token
+prepare` have a record of how they were made in the file's metadata, see provenance.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import safetensors.numpy
 
 from s4token_model import atomic
 from s4token_model.config import Config
+from s4token_model.pipeline.patches import Patches
 from s4token_model.segmenter import PatchedCloud
 
 SUFFIX = ".safetensors"
@@ -50,6 +52,14 @@ class Pictures(NamedTuple):
     attributes: np.ndarray  # (K,) JSON text of each instance
 
 
+class Cloud(NamedTuple):
+    """The P points that tokens are drawn from anew, see redraw, in the unit cube of the cloud."""
+
+    xyz: np.ndarray  # (P, 3) float32
+    superpoint: np.ndarray  # (P,) int32
+    unit: np.ndarray  # () float32, the edge of the cube in the unit of the sensor
+
+
 @dataclass(frozen=True)
 class TokenSample:
     """A cloud cut into N tokens with M patch points and C context points, and P points that the losses look at."""
@@ -69,10 +79,11 @@ class TokenSample:
     targets: Targets | None = None
     pictures: Pictures | None = None
     seen: SeenPixels | None = None
+    cloud: Cloud | None = None
 
 
 TEXT = ("pictures.attributes",)  # arrays of text, stored as the bytes of a JSON list
-PARTS = {"targets": Targets, "pictures": Pictures, "seen": SeenPixels}
+PARTS = {"targets": Targets, "pictures": Pictures, "seen": SeenPixels, "cloud": Cloud}
 
 
 def make_sample(
@@ -88,23 +99,32 @@ def make_sample(
         raise ValueError(f"only {count} tokens in {len(working.xyz)} points, {min_tokens} are needed")
     center, radius = patches.centers.mean(axis=0), np.float32(patches.radius)
     return TokenSample(
-        patch=patches.offsets.astype(np.float16),
-        patch_count=(patches.index >= 0).sum(axis=1).astype(np.uint16),
+        **patch_arrays(patches, config),
         context=context.points.astype(np.float16),
         context_count=context.mask.sum(axis=1).astype(np.uint16),
         descriptor=context.descriptor,
-        position=((patches.centers - center) / radius).astype(np.float32),
-        position_scale=np.float32(1.0 if config.tokenizer.position_scaled else patches.radius * patches.unit),
-        token_superpoint=patches.superpoint,
         point=((working.xyz[chosen] - center) / radius).astype(np.float32),
         point_superpoint=patched.superpoints[chosen].astype(np.int32),
         point_label=None if labels is None else labels[working.original_index[chosen]].astype(np.int16),
     )
 
 
-def save_sample(path: Path, sample: TokenSample) -> None:
-    """Write a sample in one atomic step."""
-    save_arrays(path, to_arrays(sample))
+def patch_arrays(patches: Patches, config: Config) -> dict[str, np.ndarray]:
+    """The arrays of a sample that follow from its patches alone, by name."""
+    positions = (patches.centers - patches.centers.mean(axis=0)) / np.float32(patches.radius)
+    scale = 1.0 if config.tokenizer.position_scaled else patches.radius * patches.unit
+    return {
+        "patch": patches.offsets.astype(np.float16),
+        "patch_count": (patches.index >= 0).sum(axis=1).astype(np.uint16),
+        "position": positions.astype(np.float32),
+        "position_scale": np.asarray(scale, np.float32),
+        "token_superpoint": patches.superpoint.astype(np.int32),
+    }
+
+
+def save_sample(path: Path, sample: TokenSample, metadata: dict[str, str] | None = None) -> None:
+    """Write a sample, and the record of how it was made, in one atomic step."""
+    save_arrays(path, to_arrays(sample), metadata)
 
 
 def load_sample(path: Path, pictures: bool = True) -> TokenSample:
@@ -147,13 +167,13 @@ def load_part(path: Path, name: str) -> Targets | Pictures | SeenPixels:
     return part
 
 
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def save_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
     """Write arrays of numbers or of text in one atomic step."""
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name in (name for name, array in arrays.items() if array.dtype.kind == "U"):
         arrays[name] = np.frombuffer(json.dumps(arrays[name].tolist()).encode(), np.uint8)
     with atomic.file(path) as file:
-        file.write(safetensors.numpy.save(arrays))
+        file.write(safetensors.numpy.save(arrays, metadata))
 
 
 def load_arrays(path: Path, wanted: Callable[[str], bool] = lambda key: True) -> dict[str, np.ndarray]:

@@ -9,13 +9,17 @@ and model/ (the trained checkpoint, for s4token label --model DIR/model or the n
 
 from __future__ import annotations
 
+import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
-from s4token_model import checkpoint, command_line
-from s4token_model import config as configs
+from s4token_model import checkpoint, command_line, tokenizer_variants
+from s4token_model.config import Config
+from s4token_model.pipeline.clip import FrozenClip
+from s4token_model.pipeline.clip_digest import image_tower_digest
 from s4token_model.segmenter import checked_device
-from s4token_model.training import prepare, pretrain, settings
+from s4token_model.training import prepare, pretrain, provenance, redraw, settings
 from s4token_model.training.batches import Sampler
 from s4token_model.training.loop import process_group
 from s4token_model.training.token_samples import find_samples
@@ -31,36 +35,42 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else command_line.USER_ERROR
     config, pipeline = settings.read(words[0], words[1:])
     checked_device(config.device)
-    command = f"s4token train {' '.join(words)}"
+    if config.redraw and config.task == "parts":
+        raise ValueError("redraw=true has no effect with task=parts; leave it out")
     with process_group(config.device) as (rank, processes):
         if config.task == "parts":
             from s4token_model.training import supervised_parts
 
-            supervised_parts.run(config, pipeline, processes, command)
+            supervised_parts.run(config, pipeline, processes, _command(words))
         else:
-            run(config, pipeline, rank, processes, command)
+            run(config, pipeline, rank, processes, words)
     return 0
 
 
-def run(config: settings.TrainConfig, pipeline: configs.Config, rank: int, processes: int, command: str) -> None:
-    """Train on the samples, bags and clouds of config.data and write the model."""
+def run(config: settings.TrainConfig, pipeline: Config, rank: int, processes: int, words: list[str]) -> None:
+    """Train on the samples, bags and clouds of config.data and write the model; `words` are the command line."""
     folder = Path(config.run)
+    if config.redraw:
+        redraw.check_redrawable(pipeline)
     if rank == 0:
         checkpoint.check_folder(folder / "model")
         settings.save_config(folder, config, pipeline)
     root, frozen, tokenizer = pretrain.start(config, pipeline)
-    training, held_out = split(prepared_samples(config, pipeline, rank), config.held_out)
-    samples = Sampler(training, frozen.dim)
-    validation = Sampler(held_out, frozen.dim) if held_out else None
+    paths = prepared_samples(config, pipeline, rank)
+    check_samples(paths, config, pipeline, frozen, words)
+    training, held_out = split(paths, config.held_out)
+    again = partial(redraw.redraw, config=pipeline, points=config.points) if config.redraw else None
+    samples = Sampler(training, frozen.dim, again)
+    validation = Sampler(held_out, frozen.dim, again) if held_out else None
     pretrain.train(samples, validation, pretrain.Trainer(tokenizer, frozen, config, rank, processes))
     if rank == 0:
-        provenance = {"command": command, "data": f"{len(training)} samples of {config.data}"}
-        provenance |= {"steps": config.steps, "skipped": len(samples.damaged)}
-        checkpoint.save(folder / "model", tokenizer, pipeline, provenance, root)
+        record = {"command": _command(words), "data": f"{len(training)} samples of {config.data}"}
+        record |= {"steps": config.steps, "skipped": len(samples.damaged)}
+        checkpoint.save(folder / "model", tokenizer, pipeline, record, root)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 
 
-def prepared_samples(config: settings.TrainConfig, pipeline: configs.Config, rank: int) -> list[Path]:
+def prepared_samples(config: settings.TrainConfig, pipeline: Config, rank: int) -> list[Path]:
     """Return the samples of config.data; rank 0 prepares bags and clouds first."""
     if not config.data:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")
@@ -69,10 +79,23 @@ def prepared_samples(config: settings.TrainConfig, pipeline: configs.Config, ran
         if source.is_dir() and (found := find_samples(source)):
             paths += found
         elif rank == 0:
-            paths += prepare.prepare([source], Path(config.run) / "samples", prepare.Recipe(pipeline, config.points))
+            paths += prepare.prepare([source], Path(config.run) / "samples", prepare.Recipe(pipeline, config))
         else:
             raise ValueError(f"{source} is not prepared; under torchrun give data= prepared by `s4token prepare`")
     return paths
+
+
+def check_samples(
+    paths: list[Path], config: settings.TrainConfig, pipeline: Config, frozen: FrozenClip, words: list[str]
+) -> None:
+    """Raise ValueError, with the command that makes them again, unless the samples were made for this training."""
+    wanted = provenance.settings_of(config, pipeline)
+    expected = provenance.Provenance(wanted, clip=prepare.clip_name(pipeline.clip))
+    changes = [f"--set {shlex.quote(word)}" for word in words[1:] if _shapes_samples(word.partition("=")[0])]
+    fix = f"Make them again: s4token prepare {words[0]} {{kind}} {{inputs}} --out NEW {' '.join(changes)}".rstrip()
+    ignored = provenance.OF_TOKENS if config.redraw and config.other_tokens else ()
+    splits = None if config.split == "any" else provenance.TRAINABLE
+    provenance.check(paths, expected._replace(clip_sha256=image_tower_digest(frozen)), fix, splits, ignored)
 
 
 def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:
@@ -82,3 +105,12 @@ def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:
     every = round(1 / fraction) if fraction > 0 else 0
     held_out = paths[every - 1 :: every] if every and len(paths) >= every else []
     return [path for path in paths if path not in set(held_out)] or paths, held_out
+
+
+def _command(words: list[str]) -> str:
+    return f"s4token train {' '.join(words)}"
+
+
+def _shapes_samples(key: str) -> bool:
+    """Whether a setting has an effect on samples."""
+    return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA)

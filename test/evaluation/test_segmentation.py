@@ -12,10 +12,12 @@ from box_room import room, write_semantickitti, write_votenet
 from PIL import Image
 from real_data import real
 
+from s4token_model import cli
 from s4token_model.config import SuperpointConfig
 from s4token_model.datasets import semantickitti as kitti
 from s4token_model.evaluation import benchmarks, procedural_rooms, tables
 from s4token_model.evaluation.segmentation import LabeledCloud, evaluate
+from s4token_model.io import files
 from s4token_model.segmenter import Segmenter
 
 NAMES = ("floor", "wall", "bed", "cabinet", "sofa")  # the parts of `room`, its ceiling now a bed; nothing is a sofa
@@ -159,6 +161,30 @@ def test_procedural_rooms_are_held_out_and_asked_for_by_synonyms(tiny_model, cap
     np.testing.assert_array_equal(one.xyz, two.xyz)
     with pytest.raises(ValueError, match="rooms=0"):
         benchmarks.run("procedural", rooms=0)
+
+
+def test_scannet_is_segmented_by_its_own_superpoints_if_the_config_says_so(tmp_path, tiny_model, capsys):
+    """The oracle of the superpoints that the model used is that of the data set's, which follow the parts."""
+    xyz, part = room(0.1)
+    folder, name = tmp_path / "scans" / "scene0000_00", "scene0000_00_vh_clean_2"
+    folder.mkdir(parents=True)
+    xyz = xyz + 0.02 * part[:, None]  # no two parts meet in a point
+    columns = dict(zip("xyz", xyz.T.astype(np.float32), strict=True))
+    labels = np.array([2, 1, 22, 3], np.uint16)[part]
+    files.write_cloud(folder / f"{name}.ply", files.Cloud.from_fields(columns))
+    files.write_cloud(folder / f"{name}.labels.ply", files.Cloud.from_fields(columns | {"label": labels}))
+    words = ["evaluate", "scannet", "--root", str(tmp_path), "--model", str(tiny_model), "--json"]
+    provided = ["--set", "superpoints.source=provided"]
+    assert cli.main([*words, *provided]) == 2 and "comes without superpoints" in capsys.readouterr().err
+    (folder / f"{name}.0.010000.segs.json").write_text(json.dumps({"segIndices": (9 * part).tolist()}))
+    assert cli.main([*words, *provided]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["methods"]["oracle"] == result["methods"]["provided"] and result["methods"]["oracle"]["miou"] == 1
+    assert result["superpoints_per_cloud"] == 4 and result["changes"] == ["superpoints.source=provided"]
+    assert cli.main(words) == 0
+    assert json.loads(capsys.readouterr().out)["superpoints_per_cloud"] != 4
+    with pytest.raises(ValueError, match="has no effect with --method projection"):
+        benchmarks.Setup(tiny_model, changes=("superpoints.source=provided",)).labeler("projection")
 
 
 def test_an_unknown_benchmark_is_named():

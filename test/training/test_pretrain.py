@@ -149,6 +149,9 @@ def test_depth_views_show_what_is_in_front_and_ignore_scale():
     assert np.array_equal(images, far_images) and np.array_equal(seen, far)
 
 
+PIPELINE = "sampling.tokens: 24\nsuperpoints.regularization: 0.1\n"
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, tiny_model):
     """Prepared samples of six rooms with targets of the tiny CLIP."""
@@ -157,16 +160,17 @@ def data(tmp_path_factory, tiny_model):
         np.save(folder / f"room{seed}.npy", room(seed))
     (folder / "broken.npy").write_bytes(b"no array")
     out = folder / "samples"
-    changes = ["--set", "sampling.tokens=24", "--set", "superpoints.regularization=0.1"]
-    assert prepare.main(["objects", str(folder), "--out", str(out), "--model", str(tiny_model), *changes]) == 0
+    (folder / "recipe.yaml").write_text(f"init: {tiny_model}\n{PIPELINE}")
+    assert prepare.main([str(folder / "recipe.yaml"), "objects", str(folder), "--out", str(out)]) == 0
     return out
 
 
 def test_bin_files_of_other_columns_are_prepared(tmp_path, tiny_model):
     np.hstack([room(0), room(1)]).astype("<f4").tofile(tmp_path / "six.bin")
     np.save(tmp_path / "beside.npy", room(0))
-    words = ["clouds", str(tmp_path), "--model", str(tiny_model), "--bin-columns", "6", "--out"]
-    assert prepare.main([*words, str(tmp_path / "out")]) == 0
+    (tmp_path / "recipe.yaml").write_text(f"init: {tiny_model}\n")
+    words = ["clouds", str(tmp_path), "--bin-columns", "6", "--out", str(tmp_path / "out")]
+    assert prepare.main([str(tmp_path / "recipe.yaml"), *words]) == 0
     one, other = (load_sample(tmp_path / "out" / f"{name}.safetensors") for name in ("six", "beside"))
     assert np.array_equal(one.position, other.position)
 
@@ -177,7 +181,7 @@ def arguments(data, run, tiny_model, *more: str) -> list[str]:
         "clusters": 4, "save_every": 2, "validate_every": 3, "held_out": 0.2, "precision": "fp32", "decoder_layers": 1,
     }  # fmt: skip
     config = run.parent / f"{run.name}.yaml"
-    config.write_text("\n".join(f"{k}: {v}" for k, v in given.items()))
+    config.write_text(PIPELINE + "\n".join(f"{k}: {v}" for k, v in given.items()))
     return [str(config), *more]
 
 

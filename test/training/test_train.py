@@ -29,7 +29,8 @@ def test_weights_of_another_activation_are_refused_before_any_work(tmp_path, cap
     pair = ["clip.name=ViT-B-16", "clip.pretrained=openai"]
     if task == "prepare":
         changes = [word for change in pair for word in ("--set", change)]
-        words = ["prepare", "objects", str(tmp_path), "--out", str(tmp_path / "samples"), *changes]
+        words = ["prepare", str(ROOT / "config" / "pretrain.yaml"), "objects", str(tmp_path), "--out"]
+        words += [str(tmp_path / "samples"), *changes]
     else:
         recipe = str(ROOT / "config" / f"{task}.yaml")
         words = ["train", recipe, f"data={tmp_path}", f"run={tmp_path / 'run'}", *pair]
