@@ -16,8 +16,8 @@ from s4token_model import checkpoint, command_line
 from s4token_model import config as configs
 from s4token_model.segmenter import checked_device
 from s4token_model.training import prepare, pretrain, settings
-from s4token_model.training.batches import Sampler
 from s4token_model.training.loop import process_group
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import find_samples
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]"
@@ -52,10 +52,11 @@ def run(config: settings.TrainConfig, pipeline: configs.Config, rank: int, proce
     training, held_out = split(prepared_samples(config, pipeline, rank), config.held_out)
     samples = Sampler(training, frozen.dim)
     validation = Sampler(held_out, frozen.dim) if held_out else None
-    pretrain.train(samples, validation, pretrain.Trainer(tokenizer, frozen, config, rank, processes))
+    trainer = pretrain.Trainer(tokenizer, frozen, config, rank, processes)
+    pretrain.train(samples, validation, trainer)
     if rank == 0:
         provenance = {"command": command, "data": f"{len(training)} samples of {config.data}"}
-        provenance |= {"steps": config.steps, "skipped": len(samples.damaged)}
+        provenance |= {"steps": config.steps, "skipped": len(trainer.damaged)}
         checkpoint.save(folder / "model", tokenizer, pipeline, provenance, root)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 

@@ -15,9 +15,10 @@ import torch
 
 from s4token_model import checkpoint
 from s4token_model.training import prepare, settings, targets_depth_views, train
-from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.batches import DrawConfig, make_batch
 from s4token_model.training.clustering import farthest_tokens, masked_sinkhorn, spatial_clusters, within_radius
 from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import load_sample
 from s4token_model.training.train import split
 
@@ -285,8 +286,8 @@ def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
     good = sorted(data.glob("*.safetensors"))[0]
     samples = Sampler([bad, good], len(load_sample(good).targets.global_feature))
     generators = rngs(4)
-    batch = samples.draw(DrawConfig(16, 64, 32, 48), generators)
-    assert samples.damaged == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
+    batch = make_batch(samples.draw(DrawConfig(16, 64, 32, 48), generators))
+    assert samples.damaged.keys() == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
     visible, _ = draw_masks(16, 0.5, generators)
     assert torch.equal(gather(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])
     with pytest.raises(ValueError, match="all 1 samples are damaged"):
