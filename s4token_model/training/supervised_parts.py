@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
 from s4token_model import atomic, checkpoint, jobs
@@ -61,7 +61,8 @@ class PartModel(nn.Module):
         tokens = torch.cat([self.task[category], self.tokenizer(batch.inputs)], dim=1)
         features = normalize(self._encoder[0].encode_tokens(tokens)[0].float(), dim=-1)
         features = features[:, 1:] * features.shape[-1] ** 0.5
-        shape = torch.cat([features.amax(dim=1), one_hot(category, len(CATEGORIES)).float()], dim=1)
+        kind = category.unsqueeze(1) == torch.arange(len(CATEGORIES), device=category.device)
+        shape = torch.cat([features.amax(dim=1), kind.float()], dim=1)
         shape = shape.unsqueeze(1).expand(-1, batch.point.shape[1], -1)
         logits = self.head(torch.cat([batch.weights @ features, batch.point, shape], dim=2))
         count = self.part_counts[category, None, None]
