@@ -68,7 +68,7 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
     torch.manual_seed(seed)
     model = PartModel(configs.replace(config, {"tokenizer.layers": budget.layers}), budget.width)
     if path.is_file():
-        model.load_state_dict(torch.load(path, weights_only=True))
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return model.eval()
 
     def compute_losses(batch: Batch) -> dict[str, Tensor]:
