@@ -60,8 +60,8 @@ def text(found: dict[str, Any]) -> str:
     ).format(**found)
 
 
-def random_sample(seed: int) -> TokenSample:
-    """Random numbers in the shapes of a prepared object."""
+def random_sample(seed: int, dim: int = DIM) -> TokenSample:
+    """Random numbers in the shapes of a prepared object, with 2D targets of `dim` numbers."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int) -> np.ndarray:
@@ -80,8 +80,8 @@ def random_sample(seed: int) -> TokenSample:
         point_superpoint=rng.integers(0, SUPERPOINTS, FILE_POINTS).astype(np.int32),
         targets=Targets(
             np.arange(SUPERPOINTS, dtype=np.int32),
-            normal(SUPERPOINTS, DIM).astype(np.float16),
-            normal(DIM).astype(np.float16),
+            normal(SUPERPOINTS, dim).astype(np.float16),
+            normal(dim).astype(np.float16),
         ),
     )
 
