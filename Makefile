@@ -1,6 +1,6 @@
 # Every target does the set-up it needs itself and is quick when run again; scripts/setup.sh says what is missing.
 #   make demo [INPUT=cloud.ply|.pcd|.las|.npy|.bin|bag] [VOCABULARY=chair,table] [OUT=out/demo]
-#   make test [ARGS="-k partition"]    make lint    make bench [ARGS=...]    make mini-model [ARGS=...]
+#   make test [ARGS="-k partition"]    make lint    make bench [ARGS=--batches]    make mini-model [ARGS=...]
 #   make soak [ARGS="--minutes 60"]    make hostile [ARGS="--minutes 10"]    make signals
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
 #   make fuzz [ARGS="clouds files --count 20000 --seed 0"]

@@ -52,7 +52,8 @@ def main(words: list[str] | None = None) -> int:
             "tests": lambda: run_tests(devices),
             "tokenizer": lambda: compare_tokenizer(devices),
             "labels": lambda: compare_labels(devices, Path(folder), fast),
-            "training": lambda: time_training(devices, Path(folder), fast),
+            "training": lambda: compare_training(devices, Path(folder), fast),
+            "steps": lambda: time_steps(devices, Path(folder), fast),
         }
         for name, run in sections.items():
             say(name)
@@ -133,7 +134,6 @@ def compare_tokenizer(devices: list[str]) -> list[dict[str, Any]]:
 def compare_labels(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
     """Label one room on every device in fp32 and auto: labels beside fp32 on the CPU, milliseconds per stage."""
     import numpy as np
-    import torch
 
     from s4token_model import checkpoint, config
     from s4token_model.segmenter import Segmenter
@@ -158,15 +158,12 @@ def compare_labels(devices: list[str], folder: Path, fast: bool) -> list[dict[st
             row["labels_equal"] = round(float((result.labels == exact.labels).mean()), 5)
             row["superpoints_equal"] = bool(np.array_equal(result.superpoints, exact.superpoints))
             row["max_confidence_difference"] = float(np.abs(result.confidence - exact.confidence).max())
-            if device == "cuda":
-                row["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
-                torch.cuda.reset_peak_memory_stats()
-            rows.append(row)
+            rows.append(row | {"peak_gpu_mib": peak_mib(device)})
     return rows
 
 
-def time_training(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
-    """Losses and seconds of the same steps of `s4token train` on every device, and of the paper's batch on a GPU."""
+def compare_training(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
+    """Losses of the same steps of `s4token train` on every device, in fp32."""
     import numpy as np
 
     from s4token_model.training import prepare
@@ -185,17 +182,73 @@ def time_training(devices: list[str], folder: Path, fast: bool) -> list[dict[str
         recipe.write_text(json.dumps({"init": model, "sampling.tokens": 128, "clip.precision": "fp32"}))
         prepare.main([str(recipe), "objects", str(clouds), "--out", str(samples)])
         for device in devices:
-            for precision, batch in (("fp32", 4), *([("auto", 128)] if device == "cuda" and not fast else [])):
-                say(f"training in front of {name} on {device} in {precision}, batch {batch}")
-                settings = {"init": model, "data": str(samples), "run": str(folder / f"run {len(rows)}")}
-                settings |= {"device": device, "precision": precision, "batch": batch, "steps": 2 if fast else 5}
-                log = train(settings)
-                row = {"model": name, "device": device, "precision": precision, "batch": batch, "tokens": TOKENS}
-                row |= {"losses": [step["loss"] for step in log]}
-                compute = [{"s": step["seconds/step"] - step["seconds/data"]} for step in log[1:]]
-                data = [{"s": step["seconds/data"]} for step in log[1:]]
-                rows.append(row | {"step_s": medians(compute)["s"], "data_s": medians(data)["s"]})
+            say(f"training in front of {name} on {device}")
+            settings = {"init": model, "data": str(samples), "run": str(folder / f"run {len(rows)}")}
+            settings |= {"device": device, "precision": "fp32", "batch": 4, "steps": 2 if fast else 5}
+            row = {"model": name, "device": device, "precision": "fp32", "batch": 4, "tokens": TOKENS}
+            rows.append(row | {"losses": [step["loss"] for step in train(settings)]})
     return rows
+
+
+def time_steps(devices: list[str], folder: Path, fast: bool) -> list[dict[str, Any]]:
+    """Milliseconds of a training step on random clouds, on every device, and of the paper's batch on a GPU."""
+    rows = []
+    for name, model in models(folder, fast).items():
+        for device in devices:
+            for precision, batch in (("fp32", 2 if fast else 4), *([("auto", 128)] * (device == "cuda" and not fast))):
+                say(f"steps in front of {name} on {device} in {precision}, batch {batch}")
+                run, count = str(folder / f"steps {len(rows)}"), 2 if fast else 20
+                settings = {"init": model, "run": run, "device": device, "precision": precision, "batch": batch}
+                rows.append({"model": name} | time_step(settings, count, 2 * fast))
+    return rows
+
+
+def time_step(settings: dict[str, Any], count: int, workers: int) -> dict[str, Any]:
+    """Milliseconds of `count` steps, alone and with their data from worker processes.
+
+    step_ms: one batch again and again. launch_ms: until the calls of a step return; a GPU computes meanwhile.
+    with_data_ms: with batches of the loader, of which data_ms are spent waiting for it. waits: what made the CPU wait
+    for the GPU in a step, as PyTorch says it, or nothing.
+    """
+    from s4token_model import checkpoint
+    from s4token_model.benchmark import batch_speed
+    from s4token_model.training import loop, pretrain
+    from s4token_model.training.sampler import Sampler
+    from s4token_model.training.settings import TrainConfig
+    from s4token_model.training.token_samples import save_sample
+
+    config, device = TrainConfig(**settings), settings["device"]
+    _, frozen, tokenizer = pretrain.start(config, checkpoint.read_config(config.init))
+    trainer = pretrain.Trainer(tokenizer, frozen, config, 0, 1)
+    (folder := Path(config.run) / "samples").mkdir(parents=True)
+    paths = [folder / f"{number}.safetensors" for number in range(2 * config.batch)]
+    for number, path in enumerate(paths):
+        save_sample(path, batch_speed.random_sample(number, frozen.dim))
+    draws = trainer.draws(Sampler(paths, frozen.dim))
+    drawn, _ = draws(0)
+    trainer.step(0, drawn)
+    waits = find_wait(lambda: trainer.step(1, drawn))
+    # One batch
+    synchronize(device)
+    start = time.perf_counter()
+    for step in range(count):
+        trainer.step(step, drawn)
+    launched = time.perf_counter()
+    synchronize(device)
+    seconds = {"launch_ms": launched - start, "step_ms": time.perf_counter() - start, "data_ms": 0.0}
+    # Batches of the loader, once its processes have started
+    workers, ahead = loop.loader_processes(workers, device), 4
+    for step, (found, _), waited in loop.prefetch(draws, range(count + ahead), workers, device == "cuda"):
+        if step == ahead:
+            synchronize(device)
+            start = time.perf_counter()
+        trainer.step(step, found)
+        seconds["data_ms"] += waited * (step > ahead)
+    synchronize(device)
+    seconds["with_data_ms"] = time.perf_counter() - start
+    row = {"device": device, "precision": "bf16" if trainer.bf16 else "fp32", "batch": config.batch}
+    row |= {"tokens": config.tokens} | {name: round(1000 * value / count, 2) for name, value in seconds.items()}
+    return row | {"waits": waits, "workers": workers, "peak_gpu_mib": peak_mib(device)}
 
 
 def train(settings: dict[str, Any]) -> list[dict[str, float]]:
@@ -267,6 +320,33 @@ def room(fast: bool):
 def medians(rows: list[dict[str, float]]) -> dict[str, float]:
     """The median of every column."""
     return {key: round(sorted(row[key] for row in rows)[len(rows) // 2], 2) for key in rows[0]}
+
+
+def find_wait(call: Callable[[], Any]) -> str | None:
+    """What makes the CPU wait for the GPU in `call`, as PyTorch says it; None if nothing does, or without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        call()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return None
+
+
+def peak_mib(device: str) -> int | None:
+    """The largest memory of the GPU since the last call, MiB; None on a CPU."""
+    import torch
+
+    if device != "cuda":
+        return None
+    peak = round(torch.cuda.max_memory_allocated() / 2**20)
+    torch.cuda.reset_peak_memory_stats()
+    return peak
 
 
 def synchronize(device: str) -> None:

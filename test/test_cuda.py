@@ -107,6 +107,29 @@ def test_training_on_a_gpu_has_the_losses_of_the_cpu(tiny_model, tmp_path):
     assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)
 
 
+def test_a_step_never_waits_for_the_gpu(tiny_model, tmp_path):
+    """What PyTorch knows of it; the first step may wait, e.g. to build tables of the libraries."""
+    from fake_samples import fake_sample
+
+    from s4token_model.training import pretrain
+    from s4token_model.training.sampler import Sampler
+    from s4token_model.training.settings import TrainConfig
+
+    config = TrainConfig(
+        init=str(tiny_model), run=str(tmp_path), device="cuda", batch=4, tokens=8, clusters=3, points=20
+    )
+    _, frozen, tokenizer = pretrain.start(config, checkpoint.read_config(tiny_model))
+    trainer = pretrain.Trainer(tokenizer, frozen, config, 0, 1)
+    drawn, _ = trainer.draws(Sampler([fake_sample(k, 32) for k in range(4)], 32))(0)
+    trainer.step(0, drawn)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        losses = trainer.step(1, drawn)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert set(losses) == {"assign", "local", "global", "loss"} and all(loss.is_cuda for loss in losses.values())
+
+
 def test_s4token_mini_trains_on_a_gpu_as_on_the_cpu(tiny_model, tmp_path):
     """One step from the same weights, on all tokens and points as they are: the same loss and gradients."""
     pytest.importorskip("embreex")

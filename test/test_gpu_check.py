@@ -27,7 +27,11 @@ def test_the_check_prints_one_json_object_and_runs_what_it_can(tmp_path):
     stages = {"superpoints", "sampling", "patches", "encoder", "propagation", "total"}
     assert all(row["stages_ms"].keys() == stages and row["superpoints_equal"] for row in found["labels"])
     assert [row["device"] for row in found["training"]] == devices
-    assert all(len(row["losses"]) == 2 and row["step_s"] > 0 for row in found["training"])
+    assert all(len(row["losses"]) == 2 for row in found["training"])
+    assert [row["device"] for row in found["steps"]] == devices
+    for row in found["steps"]:
+        assert 0 < row["launch_ms"] <= row["step_ms"] and 0 <= row["data_ms"] < row["with_data_ms"]
+        assert row["tokens"] == 128 and row["waits"] is None and row["workers"] == 2
 
 
 def test_missing_packages_are_named_and_skipped(tmp_path):
@@ -46,5 +50,5 @@ runpy.run_path({str(ROOT / "scripts" / "gpu_check.py")!r}, run_name="__main__")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["labels"] == found["training"] == {"skipped": "open_clip is not installed"}
+    assert found["labels"] == found["training"] == found["steps"] == {"skipped": "open_clip is not installed"}
     assert found["tokenizer"][0]["device"] == "cpu" and found["agree"]

@@ -12,7 +12,8 @@ from s4token_model.config import Config
 from s4token_model.pipeline.patched_cloud import build_patches, network_input
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.training import prepare, settings
-from s4token_model.training.batches import DrawConfig, draw_batch
+from s4token_model.training.batches import DrawConfig
+from s4token_model.training.sampler import draw_batch
 
 SMALL = {"sampling.tokens": 24, "patches.points": 16, "superpoints.regularization": 0.1, "tokenizer.width": 16}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from s4token_model.benchmark import batch_speed
 from s4token_model.evaluation.tables import markdown_table
 from s4token_model.pictures.plots import save_scaling_plot
 
@@ -64,11 +65,12 @@ def write(
     command: str,
     live: Sequence[dict[str, Any]] = (),
     scores: dict[str, Any] | None = None,
+    batches: dict[str, Any] | None = None,
 ) -> None:
     """Write the document to `path`, and the plot beside it with the suffix .png.
 
-    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; command: the command line that made
-    the figures; live: what `s4token benchmark --live --out` wrote; scores: of the benchmark `scannet`.
+    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; batches: of `batch_speed.run`; command:
+    the command line that made the figures; live: what `s4token benchmark --live --out` wrote; scores: of `scannet`.
     """
     versions = ", ".join(f"{name} {number}" for name, number in results[0]["versions"].items() if number)
     parts = [
@@ -90,6 +92,8 @@ def write(
             f"{scores['model']} on {len(scores['rooms'])} ScanNet rooms, 20 classes, no annotation seen:"
             f" {100 * model['miou']:.1f} % mIoU, {100 * model['accuracy']:.1f} % of the points correct."
         )
+    if batches is not None:
+        parts.append(f"## Batches of training\n\n{batch_speed.text(batches)}")
     if path.is_file():  # what was decided once, by figures of code that is gone
         parts += [f"## Decisions{text}".rstrip() for text in path.read_text(encoding="utf-8").split("## Decisions")[1:]]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from s4token_model import checkpoint, command_line
-from s4token_model.benchmark import comparisons, inputs, reference, report, scaling
+from s4token_model.benchmark import batch_speed, comparisons, inputs, reference, report, scaling
 from s4token_model.evaluation import benchmarks
 
 PACKAGES = ("torch", "numpy", "numba", "scipy", "open_clip_torch", "cut_pursuit_py", "pgeof", "fpsample", "open3d")
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError("--live times the node: run s4token benchmark --live, or s4token live-benchmark")
     if options.repeats < 1 or (options.points is not None and options.points < 1):
         raise ValueError(f"--repeats {options.repeats} --points {options.points}: give at least 1")
+    batches = batch_speed.run(options.repeats) if options.batches or options.report is not None else None
+    if options.batches:
+        print(json.dumps(batches) if options.json else batch_speed.text(batches))
+        return 0
     results = []
     for path in options.input or [None]:
         xyz = inputs.load_points(path, options.points, options.bin_columns)
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         live = [json.loads(path.read_text(encoding="utf-8")) for path in options.live_figures]
         scores = benchmarks.run("scannet", root=options.scannet) if options.scannet else None
         command = shlex.join(["s4token", "benchmark", *words])
-        report.write(options.report, results, scaling.measure(), command, live, scores)
+        report.write(options.report, results, scaling.measure(), command, live, scores, batches)
         print(f"wrote {options.report}")
     return 0
 
@@ -57,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", type=int, default=5)
     add("--json", action="store_true", help="print one JSON object per cloud")
     add("--report", type=Path, metavar="FILE.md", help="also write a document and a plot of time against points")
+    add("--batches", action="store_true", help="time the batches of training instead: how fast a CPU draws them")
     add("--live", action="store_true", help="time the node at 10 Hz instead; see --live --help")
     about = "for the report: what --live --out wrote"
     add("--live-figures", action="append", type=Path, default=[], metavar="FILE.json", help=about)

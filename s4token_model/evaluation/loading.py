@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from s4token_model import checkpoint, jobs
 from s4token_model import config as configs
+from s4token_model.command_line import describe
 
 METHODS = ("s4token", "projection")
 UPRIGHT = {"input.up": "z"}  # for objects, which stand upright in their data sets and have no floor
@@ -52,7 +55,10 @@ class Setup:
 
 
 class SampleLoader:
-    """Iterate over load(name); `skipped` [{name, reason}] has those that cannot be read, an error if none can."""
+    """Iterate over load(name); `skipped` [{name, reason}] has those that cannot be read, an error if none can.
+
+    Only a ValueError or OSError of load() is about the sample; anything else is a fault of the program, and ends it.
+    """
 
     def __init__(self, names: Iterable[Any], load: Callable[[Any], Any], unit: str = "samples"):
         self.names, self.load, self.unit = list(names), load, unit
@@ -60,13 +66,19 @@ class SampleLoader:
 
     def __iter__(self) -> Iterator[Any]:
         self.skipped.clear()
-        work = [jobs.Job(str(name[0] if isinstance(name, tuple) else name), (name,)) for name in self.names]
-        for found in jobs.outcomes(self.load, work, self.unit):
-            if found.error:
-                self.skipped.append({"name": found.name, "reason": found.error})
-            else:
-                yield found.result
-        if work and len(self.skipped) == len(work):
+        try:
+            for name in tqdm(self.names, self.unit, disable=not self.names):
+                try:
+                    loaded = self.load(name)
+                except (ValueError, OSError) as error:
+                    title = str(name[0] if isinstance(name, tuple) else name)
+                    self.skipped.append({"name": title, "reason": describe(error)})
+                    continue
+                yield loaded
+        finally:
+            failed = [jobs.Outcome(one["name"], error=one["reason"]) for one in self.skipped]
+            jobs.print_failures(failed, len(self.names), self.unit)
+        if self.names and len(self.skipped) == len(self.names):
             raise ValueError(f"none of the {self.unit} could be read; the first: {self.skipped[0]['reason']}")
 
 

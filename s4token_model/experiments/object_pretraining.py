@@ -24,7 +24,7 @@ from s4token_model.segmenter import build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.raycast import Caster
 from s4token_model.training import pretrain, scene_pictures, targets
-from s4token_model.training.batches import Sampler
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.token_samples import Targets, TokenSample
 

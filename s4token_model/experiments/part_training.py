@@ -18,8 +18,9 @@ from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import PARTS
-from s4token_model.training.batches import Batch, subsample_points
+from s4token_model.training.batches import Batch
 from s4token_model.training.loop import cosine_rate, optimizer_step
+from s4token_model.training.sampler import subsample_points
 from s4token_model.training.token_samples import TokenSample
 
 FIRST_TRAIN, FIRST_TEST = 1_700_000_000, 1_750_000_000  # seeds of objects that no model was trained on
@@ -67,7 +68,7 @@ def trained(config: Config, seed: int, steps: int, workspace: Workspace, name: s
     torch.manual_seed(seed)
     model = PartModel(configs.replace(config, {"tokenizer.layers": budget.layers}), budget.width)
     if path.is_file():
-        model.load_state_dict(torch.load(path, weights_only=True))
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return model.eval()
 
     def compute_losses(batch: Batch) -> dict[str, Tensor]:

@@ -22,7 +22,8 @@ from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors import scans
-from s4token_model.training.batches import Batch, DrawConfig, draw_batch
+from s4token_model.training.batches import Batch, DrawConfig
+from s4token_model.training.sampler import draw_batch
 from s4token_model.training.token_samples import TokenSample, make_sample
 
 WITH_PARTS = (

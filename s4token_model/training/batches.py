@@ -1,12 +1,12 @@
-"""Batches for training: tokens and points drawn from samples and rotated, with the weights of Eq. 4."""
+"""Batches of training: a loader draws clouds from samples, and a device computes the rest of a batch, such as Eq. 4.
+
+What is drawn stays as small as on disk, in float16 without weights, so that a loader has little to do and to copy.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,11 @@ from torch import Tensor
 
 from s4token_model.kernels.propagate import EPSILON, FALLBACK
 from s4token_model.pipeline.tokenizer import TokenInput
-from s4token_model.training.token_samples import TokenSample, load_with_targets
+from s4token_model.training.masked_modeling import Masks
+from s4token_model.training.token_samples import TokenSample
+
+T = TypeVar("T")
+NO_MASKS = Masks(*torch.zeros(2, 0, 0, dtype=torch.long))  # of batches without a student
 
 
 class DrawConfig(NamedTuple):
@@ -26,10 +30,53 @@ class DrawConfig(NamedTuple):
     context_points: int = 0  # at most, of each wide patch
     rotate: bool = True  # about z by any angle, mirrored half of the time
     training: bool = True  # False: the first tokens and all points as they are, nothing random
+    context: bool = True  # False: without the wide patches, for a tokenizer that does not read them
+    mask_ratio: float | None = None  # fraction of the tokens hidden from a student; None: no student
+
+
+class Tokens(NamedTuple):
+    """Tokens, of samples one after another (T, ...), or as drawn (B, N, ...)."""
+
+    patch: Tensor  # (..., M, 3 + F) float16
+    patch_count: Tensor  # (...) int16, the valid points, first in each row
+    context: Tensor  # (..., C, 5) float16
+    context_count: Tensor  # (...) int16
+    descriptor: Tensor  # (..., 24)
+    position: Tensor  # (..., 3)
+    token_superpoint: Tensor  # (...) int32 ids within the cloud
+
+
+class Points(NamedTuple):
+    """The points that the losses look at, of samples (S, P, ...), or as drawn (B, P, ...)."""
+
+    point: Tensor  # (..., 3)
+    point_superpoint: Tensor  # (...) int32 ids within the cloud
+    point_label: Tensor  # (...) int16; -1: none
+
+
+class TargetRows(NamedTuple):
+    """2D targets of B clouds with S superpoints in all, those of a cloud side by side; float16 if they are on disk."""
+
+    feature: Tensor  # (S, E), zeros without one
+    has_feature: Tensor  # (S,) bool
+    global_feature: Tensor  # (B, E), zeros without one
+
+
+class DrawnClouds(NamedTuple):
+    """B clouds drawn for one step: what a batch is computed of, see `make_batch`."""
+
+    tokens: Tokens
+    points: Points
+    targets: TargetRows
+    start: Tensor  # (B, 1) long, first row of the cloud's superpoints in `targets`
+    scale: Tensor  # (B,), TokenSample.position_scale
+    category: Tensor  # (B,) long; -1: none
+    rotation: Tensor  # (B, 3, 3)
+    masks: Masks = NO_MASKS
 
 
 class Batch(NamedTuple):
-    """B clouds drawn for one step, with N tokens and P points each, and S superpoints in all."""
+    """B clouds on the device of a step, with N tokens and P points each, and S superpoints in all."""
 
     inputs: TokenInput
     point: Tensor  # (B, P, 3)
@@ -40,113 +87,84 @@ class Batch(NamedTuple):
     has_target: Tensor  # (S,) bool
     global_target: Tensor  # (B, E), zeros if none
     category: Tensor  # (B,) long; -1: none
-
-    def to(self, device: str | torch.device) -> Batch:
-        """Return a copy on `device`."""
-        return Batch(*(value.to(device) for value in self))
+    masks: Masks
 
 
-class Sampler:
-    """Draws batches from samples in memory, or from files that are read when drawn.
+def gather_targets(samples: Sequence[TokenSample], sizes: Sequence[int], dim: int) -> TargetRows:
+    """Collect the 2D targets, of length `dim` (0: none), of samples with `sizes` superpoints each."""
+    found = [sample.targets for sample in samples] if dim else []
+    dtype = np.result_type(np.float16, *(targets.feature.dtype for targets in found if targets is not None))
+    first = np.cumsum([0, *sizes])
+    feature, global_feature = np.zeros((first[-1], dim), dtype), np.zeros((len(samples), dim), dtype)
+    has_feature = np.zeros(len(feature), bool)
+    for k, targets in enumerate(found):
+        if targets is not None:
+            inside = targets.superpoint < sizes[k]  # the others have no point
+            rows = targets.superpoint[inside] + first[k]
+            feature[rows], has_feature[rows] = targets.feature[inside], True
+            global_feature[k] = targets.global_feature
+    return TargetRows(*map(torch.from_numpy, (feature, has_feature, global_feature)))
 
-    The 2D targets of a file, of length `dim` (0: not used), are in it or in a folder "targets" beside its own; samples
-    without any train only L_assign. A damaged file is reported once, kept in `damaged` and replaced by the next one.
-    `redraw` makes the tokens of a sample anew whenever it is drawn.
+
+def draw_patch_points(
+    points: Tensor, count: Tensor, limit: int | None, random: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Draw at most `limit` of the valid points of each patch, all if None; returns points and their counts.
+
+    points (..., M, 3 + F), of which the first `count` (...) are valid; random(*shape) are numbers in [0, 1).
     """
-
-    def __init__(
-        self, samples: Sequence[TokenSample | Path], dim: int = 0,
-        redraw: Callable[[TokenSample, np.random.Generator], TokenSample] | None = None,
-    ):  # fmt: skip
-        self.samples, self.dim, self.redraw = samples, dim, redraw
-        self.damaged: set[Path] = set()
-
-    def draw(self, config: DrawConfig, rngs: Sequence[np.random.Generator]) -> Batch:
-        """Draw one cloud per generator; the generators may be one and the same."""
-        chosen = [self._sample(int(rng.choice(len(self.samples)))) for rng in rngs]
-        if self.redraw is not None:
-            chosen = [self.redraw(sample, rng) for sample, rng in zip(chosen, rngs, strict=True)]
-        return draw_batch(chosen, config, rngs, self.dim)
-
-    def _sample(self, index: int) -> TokenSample:
-        for offset in range(len(self.samples)):
-            sample = self.samples[(index + offset) % len(self.samples)]
-            if isinstance(sample, TokenSample):
-                return sample
-            try:
-                return self._load(sample)
-            except ValueError as error:
-                if sample not in self.damaged:
-                    self.damaged.add(sample)
-                    logging.getLogger(__name__).warning("%s", error)
-        raise ValueError(f"all {len(self.samples)} samples are damaged; run `s4token prepare` again")
-
-    def _load(self, path: Path) -> TokenSample:
-        sample = load_with_targets(path, path.parent.parent / "targets")
-        found = self.dim if sample.targets is None else len(sample.targets.global_feature)
-        if self.dim and found != self.dim:
-            raise ValueError(f"{path} has targets of {found} numbers, this CLIP {self.dim}; prepare with the same CLIP")
-        return sample
+    size = points.shape[-2]
+    if limit is None or limit >= size:
+        return points, count
+    keys = random(*points.shape[:-1]).masked_fill_(~_valid(size, count), 2.0)
+    kept = keys.topk(limit, largest=False).indices.unsqueeze(-1)  # in order, so that the valid ones come first
+    return points.gather(-2, kept.expand(*kept.shape[:-1], points.shape[-1])), count.clamp(max=limit)
 
 
-def draw_batch(
-    samples: Sequence[TokenSample], config: DrawConfig, rngs: Sequence[np.random.Generator], dim: int = 0
-) -> Batch:
-    """Draw tokens and points of each sample with its generator, and stack them."""
-    if config.training:
-        samples = [subsample_points(sample, config.points, rng) for sample, rng in zip(samples, rngs, strict=True)]
-    drawn = [draw_tokens(sample, config, rng) for sample, rng in zip(samples, rngs, strict=True)]
-    return collate(drawn, dim)
+def rotations(angle: Tensor, flip: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) about z by `angle` (B,), and mirrored in x where `flip` (B,) is -1, not 1."""
+    cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = (cosine * flip, sine, zero, -sine * flip, cosine, zero, zero, zero, one)
+    return torch.stack(rows, dim=1).unflatten(1, (3, 3))
 
 
-def subsample_points(sample: TokenSample, count: int, rng: np.random.Generator) -> TokenSample:
-    """Draw `count` of the points that the losses look at; with repetition if there are fewer."""
-    if len(sample.point) == count:
-        return sample
-    chosen = rng.choice(len(sample.point), count, replace=len(sample.point) < count)
-    names = ("point", "point_superpoint") + (() if sample.point_label is None else ("point_label",))
-    return replace(sample, **{name: getattr(sample, name)[chosen] for name in names})
+def to_device(value: T, device: str | torch.device) -> T:
+    """Copy a tensor, or all those of a NamedTuple, to `device`; from pinned memory the copy does not wait for a GPU."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    return type(value)(*(to_device(part, device) for part in value))
 
 
-def draw_tokens(sample: TokenSample, config: DrawConfig, rng: np.random.Generator) -> TokenSample:
-    """Draw tokens and points of their patches, float32, then rotate the cloud about z."""
-    count = len(sample.position)
-    kept = np.resize(rng.permutation(count) if config.training else np.arange(count), config.tokens)
-    limits = (config.patch_points, config.context_points) if config.training else (None, None)
-    patch, patch_count = _draw_points(sample.patch[kept], sample.patch_count[kept], limits[0], rng)
-    context, context_count = _draw_points(sample.context[kept], sample.context_count[kept], limits[1], rng)
-    rotation = _rotation(rng) if config.training and config.rotate else np.eye(3, dtype=np.float32)
-    patch[..., :3] = patch[..., :3] @ rotation
-    context[..., :3] = context[..., :3] @ rotation
-    drawn = {name: getattr(sample, name)[kept] for name in ("descriptor", "position", "token_superpoint")}
-    drawn |= {"patch": patch, "patch_count": patch_count, "context": context, "context_count": context_count}
-    return replace(sample, **drawn | {"position": drawn["position"] @ rotation, "point": sample.point @ rotation})
-
-
-def collate(clouds: Sequence[TokenSample], dim: int = 0) -> Batch:
-    """Stack drawn clouds of equal sizes; `dim` is the length of the 2D targets."""
-    superpoint, target, has_target = _stack_superpoints(clouds, dim)
-    names = ("point", "position", "point_superpoint", "token_superpoint")
-    weights = propagation_weights(*(_stack(getattr(c, name) for c in clouds) for name in names))
-    none = np.zeros(dim, np.float32)
+def make_batch(drawn: DrawnClouds) -> Batch:
+    """Compute, on the device of `drawn`, float32 values, rotated clouds, masks and the weights of Eq. 4."""
+    tokens, points, rotation = drawn.tokens, drawn.points, drawn.rotation
+    position, point = tokens.position @ rotation, points.point @ rotation
     return Batch(
         inputs=TokenInput(
-            _stack(c.patch for c in clouds),
-            _stack(_valid(c.patch, c.patch_count) for c in clouds),
-            _stack(c.context for c in clouds),
-            _stack(_valid(c.context, c.context_count) for c in clouds),
-            _stack(c.descriptor for c in clouds),
-            _stack(c.position * c.position_scale for c in clouds),
+            rotate_patches(tokens.patch, rotation),
+            _valid(tokens.patch.shape[2], tokens.patch_count),
+            rotate_patches(tokens.context, rotation),
+            _valid(tokens.context.shape[2], tokens.context_count),
+            tokens.descriptor,
+            position * drawn.scale[:, None, None],
         ),
-        point=_stack(c.point for c in clouds),
-        weights=weights,
-        label=_stack(np.full(len(c.point), -1) if c.point_label is None else c.point_label for c in clouds).long(),
-        superpoint=torch.from_numpy(superpoint).long(),
-        target=torch.from_numpy(target),
-        has_target=torch.from_numpy(has_target),
-        global_target=_stack(c.targets.global_feature if dim and c.targets else none for c in clouds).float(),
-        category=torch.tensor([-1 if c.category is None else int(c.category) for c in clouds]),
+        point=point,
+        weights=propagation_weights(point, position, points.point_superpoint, tokens.token_superpoint),
+        label=points.point_label.long(),
+        superpoint=points.point_superpoint + drawn.start,
+        target=drawn.targets.feature.float(),
+        has_target=drawn.targets.has_feature,
+        global_target=drawn.targets.global_feature.float(),
+        category=drawn.category,
+        masks=drawn.masks,
     )
+
+
+def rotate_patches(points: Tensor, rotation: Tensor) -> Tensor:
+    """Offsets (B, N, M, 3 + F), of which the first three are turned by `rotation` (B, 3, 3); float32."""
+    points = points.float()
+    turned = (points[..., :3].flatten(1, 2) @ rotation).view(points[..., :3].shape)
+    return turned if points.shape[-1] == 3 else torch.cat([turned, points[..., 3:]], dim=-1)
 
 
 def propagation_weights(point: Tensor, position: Tensor, point_superpoint: Tensor, token_superpoint: Tensor) -> Tensor:
@@ -164,43 +182,6 @@ def propagation_weights(point: Tensor, position: Tensor, point_superpoint: Tenso
     return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
-def _stack(arrays: Iterable[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(list(arrays)))
-
-
-def _valid(points: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Mask (N, M) of the first `count` (N,) points of each row."""
-    return np.arange(points.shape[1]) < count[:, None]
-
-
-def _stack_superpoints(clouds: Sequence[TokenSample], dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Superpoint ids (B, P) that are distinct across clouds, their targets (S, E) and which have one (S,)."""
-    starts = np.cumsum([0] + [int(c.point_superpoint.max()) + 1 for c in clouds])
-    superpoint = np.stack([c.point_superpoint + start for c, start in zip(clouds, starts[:-1], strict=True)])
-    target, has_target = np.zeros((starts[-1], dim), np.float32), np.zeros(starts[-1], bool)
-    for cloud, start, stop in zip(clouds, starts[:-1], starts[1:], strict=True):
-        if dim and cloud.targets is not None:
-            rows = cloud.targets.superpoint + start
-            inside = rows < stop  # the others have no point in this batch
-            target[rows[inside]] = cloud.targets.feature[inside]
-            has_target[rows[inside]] = True
-    return superpoint, target, has_target
-
-
-def _draw_points(points: np.ndarray, count: np.ndarray, limit: int | None, rng: np.random.Generator):
-    """Draw at most `limit` of the valid points of each row, all if None: points float32 and their counts."""
-    if limit is not None and points.shape[1] > limit:
-        keys = rng.random(points.shape[:2], np.float32)
-        keys[~_valid(points, count)] = 2
-        chosen = np.argpartition(keys, limit - 1, axis=1)[:, :limit]
-        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(keys, chosen, 1), axis=1), 1)
-        points = np.take_along_axis(points, chosen[..., None], 1)
-        count = np.minimum(count, limit)
-    return points.astype(np.float32), count
-
-
-def _rotation(rng: np.random.Generator) -> np.ndarray:
-    """A rotation about z by any angle, mirrored half of the time."""
-    angle = rng.uniform(0, 2 * np.pi)
-    cosine, sine, flip = np.cos(angle), np.sin(angle), rng.choice([-1.0, 1.0])
-    return np.array([[cosine * flip, sine, 0], [-sine * flip, cosine, 0], [0, 0, 1]], np.float32)
+def _valid(size: int, count: Tensor) -> Tensor:
+    """Mask (..., size) of the first `count` (...) points of each row."""
+    return torch.arange(size, device=count.device) < count.unsqueeze(-1)

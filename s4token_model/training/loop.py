@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from s4token_model import atomic
 
@@ -38,22 +39,36 @@ class Progress:
             optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
 
-    def after_step(self, step: int, losses: dict[str, Any], every: int, total: int, write: bool = True) -> None:
+    def after_step(
+        self, step: int, losses: dict[str, Any], every: int, total: int, write: bool = True,
+        batch: Callable[[int], Any] = lambda step: None,
+    ) -> dict[str, float]:  # fmt: skip
         """Count a finished step; every `every` steps and at the last one, log the mean losses and save the state.
 
-        losses: numbers, or tensors of one number, which are not read before they are logged.
+        losses: numbers, or at every step tensors of one number, which are read, as means over the processes, only where
+        they are logged: reading one waits for a GPU. Returns what was logged. A tensor that is not finite ends the run
+        unsaved, see `stop_on_nan`; batch(step) is the batch that is kept then.
         """
         self.step = step
         for name, value in losses.items():
             self._values.setdefault(name, []).append(value)
-        if not write or (step % every and step != total):
-            return
-        with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
-            means = {name: round(float(sum(values) / len(values)), 5) for name, values in self._values.items()}
-            log.write(json.dumps({"step": step} | means) + "\n")
-        self._values = {}
-        with atomic.file(self.path) as file:
-            torch.save({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}, file)
+        if step % every and step != total:
+            return {}
+        values, self._values = read_values(self._values), {}
+        names = [name for name, value in losses.items() if isinstance(value, Tensor)]
+        rows = list(zip(*(values[name] for name in names), strict=True))
+        for number, row in enumerate(rows, step - len(rows)):
+            if not all(map(math.isfinite, row)):
+                found = dict(zip(names, torch.tensor(row), strict=True))
+                stop_on_nan(found, self.path.parent, {"step": number, "batch": batch(number)})
+        means = {name: sum(row) / len(row) for name, row in values.items()}
+        if write:
+            with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
+                log.write(json.dumps({"step": step} | {name: round(mean, 5) for name, mean in means.items()}) + "\n")
+            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
+            with atomic.file(self.path) as file:
+                torch.save(state, file)
+        return means
 
 
 def optimizer_step(
@@ -63,21 +78,23 @@ def optimizer_step(
     run: Path,
     step: int,
     no_sync: Callable[[], AbstractContextManager] = nullcontext,
-) -> dict[str, float]:
-    """Take one optimizer step with clipped gradients; returns the losses, means over micro-batches and processes.
+) -> dict[str, Tensor]:
+    """Take one optimizer step with clipped gradients; returns the losses of this process, means over micro-batches.
 
-    A batch with a loss that is not finite is saved to the folder `run`, with the number of the step. `no_sync` is the
-    context of every micro-batch but the last, see DistributedDataParallel.no_sync.
+    On a CPU, a batch with a loss that is not finite ends the run here, see `stop_on_nan`; on a GPU that would wait for
+    every loss, and `Progress.after_step` does. `no_sync` is the context of every micro-batch but the last, see
+    DistributedDataParallel.no_sync.
     """
     optimizer.zero_grad(set_to_none=True)
-    means: dict[str, float] = {}
+    means: dict[str, Tensor] = {}
     for number, batch in enumerate(micro_batches):
         losses = compute_losses(batch)
-        stop_on_nan(losses, run, {"step": step, "batch": batch})
+        if not any(value.is_cuda for value in losses.values()):
+            stop_on_nan(losses, run, {"step": step, "batch": batch})
         with nullcontext() if number == len(micro_batches) - 1 else no_sync():
             (torch.stack(list(losses.values())).sum() / len(micro_batches)).backward()
-        for name, value in reduce_losses(losses).items():
-            means[name] = means.get(name, 0.0) + value / len(micro_batches)
+        for name, value in losses.items():
+            means[name] = means.get(name, 0.0) + value.detach() / len(micro_batches)
     _descend(optimizer)
     return means
 
@@ -94,8 +111,38 @@ def _descend(optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-def prefetch(make: Callable[[int], T], steps: range) -> Iterator[tuple[int, T, float]]:
-    """Yield (step, make(step), seconds spent waiting for it); a thread makes it while the one before is used."""
+class _Made(Dataset):
+    """make(step), or the ValueError that it raised, which would lose its text between processes."""
+
+    def __init__(self, make: Callable[[int], Any]):
+        self.make = make
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return self.make(step)
+        except ValueError as error:
+            return error
+
+
+def prefetch(
+    make: Callable[[int], T], steps: range, workers: int = 0, pin: bool = False
+) -> Iterator[tuple[int, T, float]]:
+    """Yield (step, make(step), seconds spent waiting for it), made while those before are used.
+
+    By a thread, or by `workers` processes, each two steps ahead; what they made is then in pinned memory, if asked.
+    """
+    if workers:
+        # A generator of its own: the loader draws a seed for the processes, and the run would not be the same
+        loader = DataLoader(
+            _Made(make), None, sampler=steps, num_workers=workers, pin_memory=pin, generator=torch.Generator()
+        )
+        begin = time.perf_counter()
+        for step, made in zip(steps, loader, strict=True):
+            if isinstance(made, ValueError):
+                raise made
+            yield step, made, time.perf_counter() - begin
+            begin = time.perf_counter()
+        return
     with ThreadPoolExecutor(1) as pool:
         coming = None
         for step in steps:
@@ -145,21 +192,33 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def distributed_mean(values: Tensor) -> Tensor:
-    """Mean over the values (n,) of all processes, n different on each, as a loss under DistributedDataParallel.
+def distributed_mean(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean over the values (n,) that are `counted` (n,) on all processes, as a loss under DistributedDataParallel.
 
     DDP averages gradients over processes, so each returns world size * (its sum) / (all counts); 0 without any value.
     """
-    count = torch.tensor(float(values.numel()), device=values.device)
+    count = counted.sum(dtype=torch.float32)
     if world_size() > 1:
         dist.all_reduce(count)
-    return values.sum() * world_size() / count.clamp(min=1)
+    return values.masked_fill(~counted, 0.0).sum() * world_size() / count.clamp(min=1)
 
 
-def reduce_losses(losses: dict[str, Tensor]) -> dict[str, float]:
-    """Mean of every loss over the processes, for the log."""
-    values = torch.stack([value.detach().float() for value in losses.values()])
+def read_values(values: dict[str, list[Any]]) -> dict[str, list[float]]:
+    """Read lists of numbers, those of tensors at once and as means over the processes."""
+    tensors = [value.detach().float() for row in values.values() for value in row if isinstance(value, Tensor)]
+    if not tensors:
+        return values
+    means = torch.stack(tensors)
     if world_size() > 1:
-        dist.all_reduce(values)
-        values /= world_size()
-    return dict(zip(losses, values.tolist(), strict=True))
+        dist.all_reduce(means)
+        means /= world_size()
+    read = iter(means.tolist())
+    return {name: [next(read) if isinstance(v, Tensor) else v for v in row] for name, row in values.items()}
+
+
+def loader_processes(workers: int, device: str) -> int:
+    """How many processes draw batches for this one: `workers`; if 0, on a GPU its part of the processors, up to 16."""
+    if workers or not device.startswith("cuda"):
+        return workers
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(16, processors // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))

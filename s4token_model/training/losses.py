@@ -1,4 +1,7 @@
-"""Losses on features of tokens and points: assignment, two-level distillation, and the text target."""
+"""Losses on features of tokens and points: assignment, two-level distillation, and the text target.
+
+What does not count is masked, not left out: a size that depends on values would make the CPU wait for a GPU.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,13 @@ def local_distillation(points: Tensor, superpoint: Tensor, target: Tensor, has_t
     clouds, by Eq. 4; superpoint (P,) long in 0..S-1, distinct across clouds; target (S, E); has_target (S,) bool.
     """
     total = torch.zeros_like(target).index_add(0, superpoint, points)
-    used = has_target & (torch.bincount(superpoint, minlength=len(target)) > 0)
-    return distributed_mean(1 - cosine_similarity(total[used], target[used], dim=-1))
+    used = has_target & torch.zeros_like(has_target).index_fill(0, superpoint, True)
+    return distributed_mean(1 - cosine_similarity(total, target, dim=-1), used)
 
 
 def global_distillation(cls: Tensor, target: Tensor) -> Tensor:
     """L_global = mean of 1 - cos([cls], mean multi-view feature) over clouds with a nonzero target (Eq. 9); (B, E)."""
-    known = target.norm(dim=-1) > 0
-    return distributed_mean(1 - cosine_similarity(cls[known], target[known], dim=-1))
+    return distributed_mean(1 - cosine_similarity(cls, target, dim=-1), target.norm(dim=-1) > 0)
 
 
 def text_loss(points: Tensor, text: Tensor, label: Tensor, class_weight: Tensor, temperature: float) -> Tensor:

@@ -21,7 +21,7 @@ from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
 from s4token_model.training.batches import Batch, DrawConfig
 from s4token_model.training.captions import HELD_OUT, SYNONYMS
-from s4token_model.training.loop import Progress, cosine_rate, descend, stop_on_nan
+from s4token_model.training.loop import Progress, cosine_rate, descend
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
 from s4token_model.training.procedural_samples import TrainingScenes
 from s4token_model.training.related_words import RELATED
@@ -154,10 +154,10 @@ def train(
         done = finished()
         bar.update()
         if progress.step % config.save_every == 0 or done >= 1:
-            stop_on_nan(losses, run, {"step": step, "batch": batch})
             values |= (found := trainer.validate(held_out, skip_blocks) if done >= 1 or not limit else {})
             bar.set_postfix({name: round(value, 3) for name, value in found.items()})
-        progress.after_step(step + 1, values, config.save_every, step + 1 if done >= 1 else 0)
+        last = step + 1 if done >= 1 else 0
+        progress.after_step(step + 1, values, config.save_every, last, batch=lambda _, batch=batch: batch)
     bar.close()
     return trainer.mean.module.cpu()
 

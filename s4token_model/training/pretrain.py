@@ -13,9 +13,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -29,21 +27,21 @@ from s4token_model.pipeline import clip as clips
 from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.training import losses
-from s4token_model.training.batches import Batch, DrawConfig, Sampler
+from s4token_model.training.batches import Batch, DrawConfig, DrawnClouds, make_batch, to_device
 from s4token_model.training.clustering import spatial_clusters
-from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch, reduce_losses
-from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.loop import (
+    Progress,
+    cosine_rate,
+    loader_processes,
+    optimizer_step,
+    prefetch,
+    read_values,
+)
+from s4token_model.training.masked_modeling import QueryDecoder, Teacher, gather, momentum_at
+from s4token_model.training.sampler import Sampler, StepDraws, report_damaged
 from s4token_model.training.settings import STATE, TrainConfig
 
 VALIDATION_STEPS = 4
-
-
-class MaskedBatch(NamedTuple):
-    """Clouds of a micro-batch, and the indices of the tokens that the student sees and of those that it does not."""
-
-    batch: Batch
-    visible: Tensor  # (B, V) long
-    masked: Tensor  # (B, M) long
 
 
 class Student(nn.Module):
@@ -68,13 +66,13 @@ class Student(nn.Module):
 
 
 def compute_losses(
-    student: nn.Module, teacher: Teacher, clip: FrozenClip, drawn: MaskedBatch, config: TrainConfig, bf16: bool = False
+    student: nn.Module, teacher: Teacher, clip: FrozenClip, batch: Batch, config: TrainConfig, bf16: bool = False
 ) -> dict[str, Tensor]:
     """Return the named, weighted losses of a micro-batch; a loss with weight 0 is not computed.
 
     With `bf16` the networks run in bfloat16; the losses are computed in float32 all the same.
     """
-    batch, visible, masked = drawn
+    visible, masked = batch.masks
     precision = partial(torch.autocast, batch.weights.device.type, torch.bfloat16, enabled=bf16)
     with precision():
         features, cls = student(batch.inputs, visible, masked)
@@ -103,18 +101,24 @@ def train(samples: Sampler, held_out: Sampler | None, trainer: Trainer) -> None:
     """
     config, rank = trainer.config, trainer.rank
     writer = _tensorboard(Path(config.run), trainer.progress.step) if rank == 0 else None
-    batches = prefetch(lambda step: trainer.draw(samples, step), range(trainer.progress.step, config.steps))
+    draws, steps = trainer.draws(samples), range(trainer.progress.step, config.steps)
+    batches = prefetch(draws, steps, loader_processes(config.workers, config.device), trainer.device.type == "cuda")
     bar = tqdm(batches, "training", config.steps, initial=trainer.progress.step, disable=rank > 0)
-    for step, micro_batches, waited in bar:
-        begin = time.perf_counter()
+    begin = time.perf_counter()
+    for step, (micro_batches, damaged), waited in bar:
+        report_damaged(damaged, trainer.damaged)
         validated = trainer.validate(held_out) if held_out is not None and step % config.validate_every == 0 else {}
         values = trainer.step(step, micro_batches) | validated
-        values |= {"seconds/data": waited, "seconds/step": waited + time.perf_counter() - begin}
-        bar.set_postfix({name: round(value, 3) for name, value in values.items() if "/" not in name})
-        if writer is not None:
-            for name, value in values.items():
-                writer.add_scalar(name, value, step)
-        trainer.progress.after_step(step + 1, values, config.save_every, config.steps, write=rank == 0)
+        end = time.perf_counter()  # from step to step: on a GPU, a step is not over when its calls return
+        values |= {"seconds/data": waited, "seconds/step": end - begin}
+        begin = end
+        logged = trainer.progress.after_step(
+            step + 1, values, config.save_every, config.steps, rank == 0, lambda step: draws(step)[0]
+        )
+        if logged:
+            bar.set_postfix({name: round(value, 3) for name, value in logged.items() if "/" not in name})
+        for name, value in logged.items() if writer is not None else ():
+            writer.add_scalar(name, value, step)
     if writer is not None:
         writer.close()
 
@@ -129,8 +133,11 @@ class Trainer:
             )
         self.config, self.clip, self.rank = config, clip, rank
         self.device = torch.device(config.device if config.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
+        self.damaged: dict[Path, str] = {}  # files that could not be drawn from, with their errors
         torch.manual_seed(config.seed)
         self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
+        # DDP waits for the gradients of all that is trained, and L_global alone has none of the decoder
+        self.student.decoder.requires_grad_(bool(config.assign_weight or config.local_weight))
         self.teacher = Teacher(tokenizer)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)
         state = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
@@ -140,19 +147,15 @@ class Trainer:
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
 
-    def draw(self, samples: Sampler, step: int) -> list[MaskedBatch]:
-        """Draw the micro-batches of this process for a step: the same batch, however many processes split it."""
-        config, size = self.config, len(self.positions) // self.config.accumulate
-        draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points)
-        drawn = []
-        for start in range(self.positions.start, self.positions.stop, size):
-            rngs = [np.random.default_rng([config.seed, step, start + k]) for k in range(size)]
-            batch = samples.draw(draw_config, rngs)
-            drawn.append(MaskedBatch(batch, *draw_masks(config.tokens, config.mask_ratio, rngs)))
-        return drawn
+    def draws(self, samples: Sampler) -> StepDraws:
+        """What draws the micro-batches of this process for a step."""
+        config, context = self.config, self.student.tokenizer.config.context
+        draw = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points)
+        draw = draw._replace(context=context, mask_ratio=config.mask_ratio)
+        return StepDraws(samples, draw, config.seed, self.positions, config.accumulate)
 
-    def step(self, step: int, micro_batches: list[MaskedBatch]) -> dict[str, float]:
-        """Take one optimizer step; returns the losses, means over micro-batches and processes."""
+    def step(self, step: int, micro_batches: list[DrawnClouds]) -> dict[str, Tensor]:
+        """Take one optimizer step; returns the losses of this process, means over micro-batches."""
         config = self.config
         cosine_rate(self.optimizer, config.rate, step, config.steps)
         no_sync = nullcontext if self.parallel is self.student else self.parallel.no_sync
@@ -164,16 +167,17 @@ class Trainer:
     @torch.no_grad()
     def validate(self, held_out: Sampler) -> dict[str, float]:
         """Losses on held-out samples, the same ones with the same masks each time."""
-        totals: dict[str, float] = {}
-        for number in range(VALIDATION_STEPS):
-            for drawn in self.draw(held_out, number):
-                for name, value in reduce_losses(self._losses(self.student, drawn)).items():
-                    totals[name] = totals.get(name, 0.0) + value / (VALIDATION_STEPS * self.config.accumulate)
-        return {f"held_out/{name}": value for name, value in totals.items()}
+        values: dict[str, list[Tensor]] = {}
+        for micro_batches, damaged in map(self.draws(held_out), range(VALIDATION_STEPS)):
+            report_damaged(damaged, self.damaged)
+            for drawn in micro_batches:
+                for name, value in self._losses(self.student, drawn).items():
+                    values.setdefault(f"held_out/{name}", []).append(value)
+        return {name: sum(row) / len(row) for name, row in read_values(values).items()}
 
-    def _losses(self, student: nn.Module, drawn: MaskedBatch) -> dict[str, Tensor]:
-        drawn = MaskedBatch(*(part.to(self.device) for part in drawn))
-        return compute_losses(student, self.teacher, self.clip, drawn, self.config, self.bf16)
+    def _losses(self, student: nn.Module, drawn: DrawnClouds) -> dict[str, Tensor]:
+        batch = make_batch(to_device(drawn, self.device))
+        return compute_losses(student, self.teacher, self.clip, batch, self.config, self.bf16)
 
 
 def start(config: TrainConfig, pipeline: Config) -> tuple[Path | None, FrozenClip, Tokenizer]:

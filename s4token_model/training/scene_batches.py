@@ -1,12 +1,12 @@
-"""Batches of s4token-mini: all samples in the memory of one device, and batches drawn, disturbed and weighted there.
+"""Batches of s4token-mini: all samples in the memory of one device, and batches drawn and disturbed there.
 
-As batches.py, but for all clouds of a batch at once, and without a step that waits for the device.
+Clouds are drawn as in sampler.py, but all of a batch at once, and without a step that waits for the device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,36 +14,9 @@ from torch import Tensor
 
 from s4token_model.pipeline.token_context import LENGTH_DIMS
 from s4token_model.pipeline.tokenizer import TokenInput
-from s4token_model.training.batches import Batch, DrawConfig, propagation_weights
+from s4token_model.training import batches
+from s4token_model.training.batches import Batch, DrawConfig, DrawnClouds, Points, TargetRows, Tokens
 from s4token_model.training.token_samples import TokenSample
-
-
-class Tokens(NamedTuple):
-    """Tokens of samples one after another, (T, ...), or drawn ones, (B, N, ...)."""
-
-    patch: Tensor  # (..., M, 3) float16
-    patch_count: Tensor  # (...) int16
-    context: Tensor  # (..., C, 5) float16
-    context_count: Tensor  # (...) int16
-    descriptor: Tensor  # (..., 24)
-    position: Tensor  # (..., 3)
-    token_superpoint: Tensor  # (...) int32, distinct across samples
-
-
-class Points(NamedTuple):
-    """The points of S samples that the losses look at, (S, P, ...), or drawn ones, (B, P, ...)."""
-
-    point: Tensor  # (..., 3)
-    point_superpoint: Tensor  # (...) int32, distinct across samples
-    point_label: Tensor  # (...) int16
-
-
-class Targets(NamedTuple):
-    """2D targets of all samples; T superpoints in all."""
-
-    feature: Tensor  # (T, E) float16, zeros without one
-    has_feature: Tensor  # (T,) bool
-    global_feature: Tensor  # (S, E) float16, zeros without one
 
 
 class SceneBatches:
@@ -55,24 +28,21 @@ class SceneBatches:
     def __init__(
         self, samples: Sequence[TokenSample], device: str = "cpu", dim: int = 0, weights: np.ndarray | None = None
     ):
-        self.size, self.device, self.dim, self.weights = len(samples), torch.device(device), dim, weights
-        sizes = [int(max(s.point_superpoint.max(), s.token_superpoint.max())) + 1 for s in samples]
-        first = np.cumsum([0, *sizes])
-
-        def gathered(name: str, gather: Callable, dtype: type | None = None) -> Tensor:
-            arrays = [getattr(s, name) for s in samples]
-            if name.endswith("superpoint"):
-                arrays = [a + start for a, start in zip(arrays, first[:-1], strict=True)]
-            return torch.from_numpy(gather(arrays).astype(dtype or arrays[0].dtype, copy=False)).to(device)
-
+        self.size, self.device, self.weights = len(samples), torch.device(device), weights
         types = {"patch_count": np.int16, "context_count": np.int16, "token_superpoint": np.int32}
-        self.tokens = Tokens(*(gathered(name, np.concatenate, types.get(name)) for name in Tokens._fields))
+
+        def gathered(name: str, gather: Callable) -> Tensor:
+            array = gather([getattr(sample, name) for sample in samples])
+            return torch.from_numpy(array.astype(types.get(name, array.dtype), copy=False)).to(device)
+
+        self.tokens = Tokens(*(gathered(name, np.concatenate) for name in Tokens._fields))
         self.points = Points(*(gathered(name, np.stack) for name in Points._fields))
         self.scale = gathered("position_scale", np.stack)
         self.counts = np.array([len(s.position) for s in samples])
         self.count = torch.from_numpy(self.counts).to(device)
         self.start = self.count.cumsum(0) - self.count
-        self.targets = _gather_targets(samples, first, dim, self.device)
+        self.superpoints = np.array([int(s.point_superpoint.max()) + 1 for s in samples])
+        self.targets = batches.to_device(batches.gather_targets(samples, self.superpoints, dim), self.device)
 
     def choose(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw samples (count,) by their chances."""
@@ -85,26 +55,28 @@ class SceneBatches:
 
         The same for a state of `rng`, which is needed for training only.
         """
-        scene = torch.from_numpy(chosen).to(self.device, non_blocking=True)
-        generator = torch.Generator(self.device)
+        scene, generator = self._copied(chosen), torch.Generator(self.device)
         if config.training and rng is not None:
             generator.manual_seed(int(rng.integers(2**63 - 1)))
         tokens, points = self._draw_tokens(scene, config, generator), self._draw_points(scene, config, generator)
         # Points of the patches, then one rotation for all that belongs to a cloud
-        limits = (config.patch_points, config.context_points) if config.training else (None, None)
-        patch, mask = draw_patch_points(tokens.patch, tokens.patch_count, limits[0], generator)
-        context, context_mask = draw_patch_points(tokens.context, tokens.context_count, limits[1], generator)
-        rotated = config.training and config.rotate
-        rotation = draw_rotations(len(chosen), generator) if rotated else torch.eye(3, device=self.device)[None]
-        position, point = tokens.position @ rotation, points.point @ rotation
-        weights = propagation_weights(point, position, points.point_superpoint, tokens.token_superpoint)
-        scaled = position * self.scale[scene][:, None, None]
-        inputs = TokenInput(patch, mask, context, context_mask, tokens.descriptor, scaled)
-        superpoint, target, has_target, global_target = self._take_targets(scene, points.point_superpoint)
         if config.training:
-            inputs = disturb(inputs, rotation, jitter, generator)
-        label, category = points.point_label.long(), torch.full_like(scene, -1)
-        return Batch(inputs, point, weights, label, superpoint, target, has_target, global_target, category)
+            random = partial(torch.rand, generator=generator, device=self.device)
+            kept = batches.draw_patch_points(tokens.patch, tokens.patch_count, config.patch_points, random)
+            wide = batches.draw_patch_points(tokens.context, tokens.context_count, config.context_points, random)
+            tokens = tokens._replace(patch=kept[0], patch_count=kept[1], context=wide[0], context_count=wide[1])
+        rotation = torch.eye(3, device=self.device).expand(len(chosen), 3, 3)
+        if config.training and config.rotate:
+            angle, flip = torch.rand(2, len(chosen), generator=generator, device=self.device)
+            rotation = batches.rotations(2 * torch.pi * angle, 1 - 2 * (flip < 0.5).float())
+        targets, start = self._take_targets(chosen, scene)
+        category = torch.full_like(scene, -1)
+        drawn = DrawnClouds(tokens, points, targets, start, self.scale[scene], category, rotation)
+        batch = batches.make_batch(drawn)
+        return batch._replace(inputs=disturb(batch.inputs, jitter, generator)) if config.training else batch
+
+    def _copied(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
 
     def _draw_tokens(self, scene: Tensor, config: DrawConfig, generator: torch.Generator) -> Tokens:
         """Draw tokens without repetition, as long as a cloud has more."""
@@ -129,52 +101,22 @@ class SceneBatches:
             kept = keys.topk(config.points, dim=1, sorted=False).indices
         return Points(*(values[scene[:, None], kept] for values in self.points))
 
-    def _take_targets(self, scene: Tensor, superpoint: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Superpoint ids (B, P) that are distinct across clouds, their targets, which have one, and the global ones."""
-        if not self.dim:
-            none = torch.zeros(0, 0, device=self.device)
-            return superpoint.long(), none, none.flatten().bool(), none
-        total = len(self.targets.feature)
-        clouds = torch.arange(len(scene), device=self.device)[:, None]
-        present, superpoint = (clouds * total + superpoint).unique(return_inverse=True)
-        rows = present % total
-        found = self.targets.feature[rows].float(), self.targets.has_feature[rows]
-        return superpoint, *found, self.targets.global_feature[scene].float()
+    def _take_targets(self, chosen: np.ndarray, scene: Tensor) -> tuple[TargetRows, Tensor]:
+        """The targets of the samples `chosen` (B,), which are `scene` on the device, and the first row of each."""
+        sizes, first = self.superpoints[chosen], (self.superpoints.cumsum() - self.superpoints)[chosen]
+        start = sizes.cumsum() - sizes
+        rows = self._copied(np.arange(sizes.sum()) + np.repeat(first - start, sizes))
+        found, has_feature, global_feature = self.targets
+        return TargetRows(found[rows], has_feature[rows], global_feature[scene]), self._copied(start)[:, None]
 
 
-def draw_patch_points(
-    points: Tensor, count: Tensor, limit: int | None, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Draw at most `limit` of the valid points of each patch, all if None: points float32 and their mask.
-
-    points (B, N, M, 3 + F), of which the first `count` (B, N) are valid.
-    """
-    size = points.shape[2]
-    valid = torch.arange(size, device=points.device) < count.unsqueeze(-1)
-    if limit is None or limit >= size:
-        return points.float(), valid
-    keys = torch.rand(valid.shape, generator=generator, device=points.device).masked_fill_(~valid, 2.0)
-    kept = keys.topk(limit, largest=False).indices  # in order, so that the valid ones come first
-    points = points.gather(2, kept.unsqueeze(-1).expand(*kept.shape, points.shape[-1]))
-    return points.float(), valid[..., :limit]
-
-
-def draw_rotations(count: int, generator: torch.Generator) -> Tensor:
-    """Rotations (count, 3, 3) about z by any angle, mirrored half of the time."""
-    angle, flip = torch.rand(2, count, generator=generator, device=generator.device)
-    cosine, sine, flip = (2 * torch.pi * angle).cos(), (2 * torch.pi * angle).sin(), 1 - 2 * (flip < 0.5).float()
-    zero, one = torch.zeros_like(cosine), torch.ones_like(cosine)
-    rows = (cosine * flip, sine, zero, -sine * flip, cosine, zero, zero, zero, one)
-    return torch.stack(rows, dim=1).unflatten(1, (3, 3))
-
-
-def disturb(inputs: TokenInput, rotation: Tensor, strength: float, generator: torch.Generator) -> TokenInput:
-    """Rotate the patches of each cloud, and disturb its tokens, so that nothing fits procedural scenes exactly.
+def disturb(inputs: TokenInput, strength: float, generator: torch.Generator) -> TokenInput:
+    """Disturb the tokens of each cloud, so that nothing fits procedural scenes exactly.
 
     At strength 1, patches and wide patches are stretched by about 8 % per axis and get noise; the descriptors' lengths
     are scaled together by about 12 %, all values get noise, and a tenth of the columns and of the tokens is zeroed.
     """
-    device, (clouds, tokens, columns) = rotation.device, inputs.shape.shape
+    device, (clouds, tokens, columns) = generator.device, inputs.shape.shape
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, device=device) * strength
@@ -182,25 +124,12 @@ def disturb(inputs: TokenInput, rotation: Tensor, strength: float, generator: to
     def kept(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device) > 0.1 * strength
 
-    stretched, moved = rotation * (0.08 * normal(clouds, 1, 3)).exp(), []
+    stretch, moved = (0.08 * normal(clouds, 1, 1, 3)).exp(), []
     for points, noise in ((inputs.patch, 0.03), (inputs.context, 0.01)):
-        offsets = (points[..., :3].flatten(1, 2) @ stretched).view(points[..., :3].shape)
+        offsets = points[..., :3] * stretch
         moved.append(torch.cat([offsets + noise * normal(*offsets.shape), points[..., 3:]], dim=-1))
     shape = inputs.shape.clone()
     lengths = shape[..., :LENGTH_DIMS].sinh() * (0.12 * normal(clouds, 1, 1)).exp()
     shape[..., :LENGTH_DIMS] = lengths.asinh()
     shape = (shape + 0.08 * normal(*shape.shape)) * (kept(clouds, 1, columns) & kept(clouds, tokens, 1))
     return TokenInput(moved[0], inputs.mask, moved[1], inputs.context_mask, shape, inputs.position)
-
-
-def _gather_targets(samples: Sequence[TokenSample], first: np.ndarray, dim: int, device: torch.device) -> Targets:
-    """The 2D targets of samples whose superpoints begin at `first` (S + 1,)."""
-    feature, global_feature = (np.zeros((n * bool(dim), dim), np.float16) for n in (first[-1], len(samples)))
-    has_feature = np.zeros(len(feature), bool)
-    for k, sample in enumerate(samples if dim else ()):
-        if sample.targets is not None:
-            inside = sample.targets.superpoint < first[k + 1] - first[k]  # the others have no point
-            rows = sample.targets.superpoint[inside] + first[k]
-            feature[rows], has_feature[rows] = sample.targets.feature[inside], True
-            global_feature[k] = sample.targets.global_feature
-    return Targets(*(torch.from_numpy(a).to(device) for a in (feature, has_feature, global_feature)))

@@ -54,7 +54,7 @@ class TrainConfig:
     validate_every: int = option(500, "steps between validations; the first is before any step", 1, 100000000)
     save_every: int = option(200, "steps between saved states", 1, 100000000)
     tune_clip: bool = option(False, "task=parts: also train CLIP's image tower (the paper's fully trained)")
-    workers: int = option(1, "task=parts: processes that cut the shapes into tokens, once", 1, 1024)
+    workers: int = option(0, "processes that draw batches, and cut the shapes of task=parts; 0: by the device", 0, 1024)
     seed: int = option(0, "seed of weights, draws and masks", 0, 2**31 - 1)
     device: str = option("cpu", "cpu, or cuda for one GPU per process")
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
 from s4token_model import atomic, checkpoint, jobs
@@ -30,8 +30,9 @@ from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import build_patches
 from s4token_model.training import pretrain, provenance, settings, token_samples
-from s4token_model.training.batches import Batch, DrawConfig, Sampler, draw_batch
-from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, prefetch
+from s4token_model.training.batches import Batch, DrawConfig, DrawnClouds, make_batch, to_device
+from s4token_model.training.loop import Progress, cosine_rate, loader_processes, optimizer_step, prefetch
+from s4token_model.training.sampler import Sampler, StepDraws, draw_clouds, report_damaged
 
 CATEGORIES = tuple(shapenetpart.CATEGORIES)
 PART_COUNTS = tuple(len(shapenetpart.parts(name)) for name in CATEGORIES)
@@ -51,19 +52,21 @@ class PartModel(nn.Module):
             nn.Linear(256, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, max(PART_COUNTS)),
         )  # fmt: skip
         self.tuned = encoder.model.visual.requires_grad_(True) if tune_clip else None
+        self.register_buffer("part_counts", torch.tensor(PART_COUNTS), persistent=False)
         self._encoder = [encoder]  # in a list, so that the state does not include it
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits (B, P, max(PART_COUNTS)), -inf for parts that the category does not have."""
-        category, device = batch.category, batch.category.device
+        category = batch.category
         tokens = torch.cat([self.task[category], self.tokenizer(batch.inputs)], dim=1)
         features = normalize(self._encoder[0].encode_tokens(tokens)[0].float(), dim=-1)
         features = features[:, 1:] * features.shape[-1] ** 0.5
-        shape = torch.cat([features.amax(dim=1), one_hot(category, len(CATEGORIES)).float()], dim=1)
+        kind = category.unsqueeze(1) == torch.arange(len(CATEGORIES), device=category.device)
+        shape = torch.cat([features.amax(dim=1), kind.float()], dim=1)
         shape = shape.unsqueeze(1).expand(-1, batch.point.shape[1], -1)
         logits = self.head(torch.cat([batch.weights @ features, batch.point, shape], dim=2))
-        count = torch.tensor(PART_COUNTS, device=device)[category, None, None]
-        return logits.masked_fill(torch.arange(max(PART_COUNTS), device=device) >= count, -torch.inf)
+        count = self.part_counts[category, None, None]
+        return logits.masked_fill(torch.arange(max(PART_COUNTS), device=count.device) >= count, -torch.inf)
 
 
 def run(config: settings.TrainConfig, pipeline: Config, processes: int, command: str) -> dict[str, Any]:
@@ -102,25 +105,28 @@ def train(model: PartModel, paths: list[Path], config: settings.TrainConfig) -> 
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, config.rate, weight_decay=config.weight_decay)
     progress = Progress(Path(config.run) / settings.STATE, model, optimizer)
-    sampler = Sampler(paths)
-    draw_config = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points, rotate=False)
-    accuracy = 0.0
+    draw = DrawConfig(config.tokens, config.points, config.patch_points, config.context_points, rotate=False)
+    draw = draw._replace(context=model.tokenizer.config.context)
+    draws = StepDraws(Sampler(paths), draw, config.seed, range(config.batch))
+    accuracy, damaged = torch.zeros(()), dict[Path, str]()
 
-    def draw(step: int) -> Batch:
-        return sampler.draw(draw_config, [np.random.default_rng([config.seed, step, k]) for k in range(config.batch)])
-
-    def compute_losses(batch: Batch) -> dict[str, Tensor]:
+    def compute_losses(drawn: DrawnClouds) -> dict[str, Tensor]:
         nonlocal accuracy
+        batch = make_batch(to_device(drawn, config.device))
         logits = model(batch)
-        accuracy = (logits.argmax(2) == batch.label).float().mean().item()
+        accuracy = (logits.argmax(2) == batch.label).float().mean()
         return {"parts": cross_entropy(logits.flatten(0, 1), batch.label.flatten())}
 
-    bar = tqdm(prefetch(draw, range(progress.step, config.steps)), "training", config.steps, initial=progress.step)
-    for step, batch, _ in bar:
+    workers = loader_processes(config.workers, config.device)
+    batches = prefetch(draws, range(progress.step, config.steps), workers, config.device.startswith("cuda"))
+    bar = tqdm(batches, "training", config.steps, initial=progress.step)
+    for step, (drawn, found), _ in bar:
+        report_damaged(found, damaged)
         cosine_rate(optimizer, config.rate, step, config.steps)
-        values = optimizer_step(optimizer, compute_losses, [batch.to(config.device)], Path(config.run), step)
-        bar.set_postfix(loss=round(values["parts"], 3))
-        progress.after_step(step + 1, values | {"accuracy": accuracy}, config.save_every, config.steps)
+        values = optimizer_step(optimizer, compute_losses, drawn, Path(config.run), step) | {"accuracy": accuracy}
+        logged = progress.after_step(step + 1, values, config.save_every, config.steps, batch=lambda k: draws(k)[0])
+        if logged:
+            bar.set_postfix(loss=round(logged["parts"], 3))
 
 
 @torch.no_grad()
@@ -131,8 +137,8 @@ def test(model: PartModel, paths: list[Path], device: str) -> dict[str, Any]:
     for path in tqdm(paths, "testing"):
         sample = token_samples.load_sample(path)
         everything = DrawConfig(len(sample.position), training=False)
-        batch = draw_batch([sample], everything, [np.random.default_rng(0)])
-        prediction = model(batch.to(device))[0].argmax(dim=1).cpu().numpy()
+        batch = make_batch(to_device(draw_clouds([sample], everything, [np.random.default_rng(0)]), device))
+        prediction = model(batch)[0].argmax(dim=1).cpu().numpy()
         name = CATEGORIES[int(sample.category)]
         ious = part_ious(sample.point_label.astype(np.int64), prediction, len(shapenetpart.parts(name)))
         found.setdefault(name, []).append(float(ious.mean()))

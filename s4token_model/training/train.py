@@ -20,8 +20,8 @@ from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.clip_digest import image_tower_digest
 from s4token_model.segmenter import checked_device
 from s4token_model.training import prepare, pretrain, provenance, redraw, settings
-from s4token_model.training.batches import Sampler
 from s4token_model.training.loop import process_group
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import find_samples
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]"
@@ -62,10 +62,11 @@ def run(config: settings.TrainConfig, pipeline: Config, rank: int, processes: in
     again = partial(redraw.redraw, config=pipeline, points=config.points) if config.redraw else None
     samples = Sampler(training, frozen.dim, again)
     validation = Sampler(held_out, frozen.dim, again) if held_out else None
-    pretrain.train(samples, validation, pretrain.Trainer(tokenizer, frozen, config, rank, processes))
+    trainer = pretrain.Trainer(tokenizer, frozen, config, rank, processes)
+    pretrain.train(samples, validation, trainer)
     if rank == 0:
         record = {"command": _command(words), "data": f"{len(training)} samples of {config.data}"}
-        record |= {"steps": config.steps, "skipped": len(samples.damaged)}
+        record |= {"steps": config.steps, "skipped": len(trainer.damaged)}
         checkpoint.save(folder / "model", tokenizer, pipeline, record, root)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from s4token_model.benchmark import inputs, reference, report, scaling, speed
+from s4token_model.benchmark import batch_speed, inputs, reference, report, scaling, speed
 from s4token_model.evaluation import segmentation
 
 RESULT = {
@@ -155,3 +155,15 @@ def test_a_bin_file_of_other_columns_is_read(tmp_path):
     values.tofile(tmp_path / "five.bin")
     assert np.array_equal(inputs.load_points(str(tmp_path / "five.bin"), None, 5), values[:, :3])
     assert speed._parser().parse_args(["--bin-columns", "5"]).bin_columns == 5
+
+
+def test_batches_of_training_are_timed_beside_a_loader_that_makes_them_whole(tmp_path, monkeypatch, capsys):
+    small = batch_speed.run(repeats=1, batch=4, files=3)
+    assert small["clouds"] == 4 and 0 < small["cpu_s"] < small["reference_cpu_s"] and small["batches_per_s"] > 0
+    assert small["ratio"] == pytest.approx(small["reference_cpu_s"] / small["cpu_s"], abs=0.2)
+    assert small["mb"] < 0.25 * small["reference_mb"]
+    monkeypatch.setattr(batch_speed, "run", lambda repeats: small)
+    assert speed.main(["--batches", "--json"]) == 0 and json.loads(capsys.readouterr().out) == small
+    report.write(tmp_path / "b.md", [RESULT], [], "s4token benchmark", batches=small)
+    text = (tmp_path / "b.md").read_text()
+    assert "## Batches of training" in text and "Batches of 4 clouds x 128 tokens" in text

@@ -24,6 +24,14 @@ def test_the_good_ones_come_and_the_bad_ones_are_counted(capsys):
     assert printed.out == "" and "2 of 5 samples failed:\n  1  1 is odd" in printed.err  # stdout may hold a JSON object
 
 
+def test_a_fault_of_the_program_is_not_taken_for_a_bad_sample():
+    def broken(number):
+        return {}["no such key"] if number else number
+
+    with pytest.raises(KeyError, match="no such key"):
+        list(SampleLoader([0, 1, 2], broken))
+
+
 def test_none_is_an_error():
     with pytest.raises(ValueError, match="none of the rooms could be read; the first: 1 is odd"):
         list(SampleLoader([1, 3], halves, "rooms"))

@@ -16,7 +16,7 @@ from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.metrics import part_ious
 from s4token_model.pipeline.propagation import TokenCenters, propagate
 from s4token_model.segmenter import build_patches
-from s4token_model.training.batches import subsample_points
+from s4token_model.training.sampler import subsample_points
 
 results = pytest.importorskip("s4token_model.experiments.__main__", reason="procedural scenes missing")
 from s4token_model.experiments import (  # noqa: E402

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
 
-from s4token_model.training.loop import Progress, cosine_rate, optimizer_step, stop_on_nan
+from s4token_model.training.loop import (
+    Progress,
+    cosine_rate,
+    loader_processes,
+    optimizer_step,
+    prefetch,
+    stop_on_nan,
+)
 
 
 def line_loss(model, x):
@@ -25,7 +33,7 @@ def run_loop(path, steps: int, stop_after: int | None = None) -> list[float]:
         cosine_rate(optimizer, 0.1, step, steps)
         x = torch.from_numpy(np.random.default_rng([3, step]).normal(size=(8, 3)).astype(np.float32))
         values = optimizer_step(optimizer, lambda x: {"loss": line_loss(model, x)}, [x], path.parent, step)
-        losses.append(values["loss"])
+        losses.append(float(values["loss"]))
         progress.after_step(step + 1, values, 4, steps)
         if stop_after == step + 1:
             break
@@ -48,6 +56,21 @@ def test_the_log_holds_means_over_the_steps_that_gave_a_value(tmp_path):
         progress.after_step(step, {"loss": float(step)} | ({"miou": 0.5} if step == 4 else {}), 4, 5)
     lines = [json.loads(line) for line in (tmp_path / "state.jsonl").read_text().splitlines()]
     assert lines == [{"step": 4, "loss": 2.5, "miou": 0.5}, {"step": 5, "loss": 5.0}]
+
+
+def test_a_loss_that_was_not_read_at_its_step_stops_the_run_when_it_is_logged(tmp_path):
+    """As on a GPU: nothing is saved then, and the batch of the bad step is drawn again."""
+    model = torch.nn.Linear(1, 1)
+    progress = Progress(tmp_path / "state.pt", model, torch.optim.SGD(model.parameters(), 0.1))
+    losses = [1.0, 2.0, 3.0, float("inf"), float("nan"), 1.0]
+    logged = []
+    with pytest.raises(ValueError, match=r"loss a is not finite.*nan_batch\.pt"):
+        for step, loss in enumerate(losses):
+            values = {"a": torch.tensor(loss), "b": torch.tensor(1.0)}
+            logged.append(progress.after_step(step + 1, values, 2, 6, batch=lambda step: {"drawn": step}))
+    assert logged == [{}, {"a": 1.5, "b": 1.0}, {}]
+    assert torch.load(tmp_path / "state.pt")["step"] == 2
+    assert torch.load(tmp_path / "nan_batch.pt") == {"step": 3, "batch": {"drawn": 3}}
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
@@ -105,3 +128,36 @@ def test_an_optimizer_step_is_the_gradient_of_the_mean_loss_clipped_to_norm_one(
 def line_loss_of(parameters, x):
     weight, bias = parameters
     return (x @ weight.T + bias - x.sum(dim=1, keepdim=True)).square().mean()
+
+
+class Draw:
+    """A batch for a step, or an error; as a class, so that any process finds it."""
+
+    def __call__(self, step: int):
+        if step == 7:
+            raise ValueError("all 3 samples are damaged")
+        return [torch.full((2,), step)], {"process": os.getpid()}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_from_a_thread_or_from_processes(workers):
+    before = torch.get_rng_state()
+    found = list(prefetch(Draw(), range(2, 7), workers))
+    assert torch.equal(before, torch.get_rng_state()), "drawing ahead must not change the numbers of the run"
+    assert [step for step, _, _ in found] == [2, 3, 4, 5, 6] and all(waited >= 0 for _, _, waited in found)
+    assert [batch[0].tolist() for _, (batch, _), _ in found] == [[step] * 2 for step in range(2, 7)]
+    processes = {process["process"] for _, (_, process), _ in found}
+    assert len(processes) == max(1, workers) and (os.getpid() in processes) == (workers == 0)
+    with pytest.raises(ValueError, match="^all 3 samples are damaged$"):
+        list(prefetch(Draw(), range(5, 9), workers))
+
+
+def test_a_gpu_gets_its_part_of_the_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert loader_processes(0, "cpu") == 0 and loader_processes(3, "cpu") == loader_processes(3, "cuda:1") == 3
+    assert loader_processes(0, "cuda") == 16
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert loader_processes(0, "cuda") == 7
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
+    assert loader_processes(0, "cuda") == 1

@@ -38,6 +38,32 @@ def test_local_distillation_without_any_target_is_zero_and_can_be_differentiated
     assert loss.item() == 0 and not points.grad.any()
 
 
+def test_gradients_of_distillation_are_those_of_the_rows_that_count_alone():
+    """Masked rows must not leak into a gradient: neither zeros, nor the division by the length of an empty sum."""
+    generator = torch.Generator().manual_seed(0)
+    points, target = (torch.randn(n, 8, generator=generator) for n in (60, 9))
+    superpoint = torch.randint(0, 7, (60,), generator=generator)  # nobody belongs to 7 and 8
+    has_target = torch.tensor([1, 0, 1, 1, 0, 1, 1, 1, 0], dtype=torch.bool)
+    target[~has_target] = 0
+
+    def chosen(points):
+        total = torch.zeros_like(target).index_add(0, superpoint, points)
+        used = has_target & (torch.bincount(superpoint, minlength=9) > 0)
+        return (1 - torch.cosine_similarity(total[used], target[used], dim=-1)).mean()
+
+    def chosen_clouds(cls):
+        return (1 - torch.cosine_similarity(cls[has_target], target[has_target], dim=-1)).mean()
+
+    cls = torch.randn(9, 8, generator=generator)
+    for found, expected, at in (
+        (lambda p: local_distillation(p, superpoint, target, has_target), chosen, points),
+        (lambda c: global_distillation(c, target), chosen_clouds, cls),
+    ):
+        at = at.clone().requires_grad_()
+        torch.testing.assert_close(found(at), expected(at))
+        torch.testing.assert_close(*(torch.autograd.grad(loss(at), at)[0] for loss in (found, expected)))
+
+
 def test_distillation_is_zero_at_the_target_and_two_opposite_to_it():
     target, superpoint = torch.randn(3, 8), torch.tensor([0, 1, 2, 2])
     seen = torch.ones(3, dtype=torch.bool)

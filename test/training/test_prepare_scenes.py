@@ -14,7 +14,8 @@ from s4token_model import config as configs
 from s4token_model.io import files
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.training import prepare, sources, targets_posed_rgbd
-from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.batches import DrawConfig, make_batch
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.token_samples import find_samples, load_sample, to_arrays
 
@@ -48,7 +49,7 @@ def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, mo
         assert np.isin(sample.targets.superpoint, np.arange(sample.point_superpoint.max() + 1)).any()
         np.testing.assert_allclose(np.linalg.norm(sample.targets.feature.astype(float), axis=1), 1, atol=2e-3)
     rngs = [np.random.default_rng(k) for k in range(2)]
-    batch = Sampler(find_samples(tmp_path / "a"), 32).draw(DrawConfig(16, 64, 32, 48), rngs)
+    batch = make_batch(Sampler(find_samples(tmp_path / "a"), 32).draw(DrawConfig(16, 64, 32, 48), rngs))
     assert batch.has_target.any() and np.isfinite(batch.inputs.patch.numpy()).all()
     stamps = {path: path.stat().st_mtime_ns for path in find_samples(tmp_path / "a")}
     monkeypatch.setattr(

@@ -12,12 +12,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from value_reads import NoValueReads
 
 from s4token_model import checkpoint
+from s4token_model import config as configs
 from s4token_model.training import prepare, settings, targets_depth_views, train
-from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.batches import DrawConfig, make_batch
 from s4token_model.training.clustering import farthest_tokens, masked_sinkhorn, spatial_clusters, within_radius
 from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import load_sample
 from s4token_model.training.train import split
 
@@ -221,18 +224,32 @@ def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_
         train.main(arguments(data, again, tiny_model, "rate=1e-3"))
 
 
-def test_two_processes_give_the_losses_of_one(data, tmp_path, tiny_model):
-    assert train.main(arguments(data, tmp_path / "one", tiny_model)) == 0
+ONE_BY_ONE = """
+import os, sys
+from s4token_model.training import train
+for number, path in enumerate(sys.argv[2:]):
+    os.environ["MASTER_PORT"] = str(int(sys.argv[1]) + number)
+    train.main([path])
+"""
+LOSSES = {"assign": "assign_weight", "local": "local_weight", "global": "global_weight"}
+
+
+def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path, tiny_model):
+    """Every loss alone leaves some weights without a gradient, which two processes must not wait for."""
+    words = {"all": []}
+    words |= {k: ["held_out=0", *(f"{key}=0" for other, key in LOSSES.items() if other != k)] for k in LOSSES}
+    paths = []
+    for name, changes in words.items():
+        given = arguments(data, tmp_path / f"{name}1", tiny_model, *changes, "steps=2", "save_every=1")
+        assert train.main(given) == 0
+        paths.append(tmp_path / f"{name}2.yaml")
+        changed = {**settings.read_yaml(given[0]), **configs.pairs(given[1:]), "run": tmp_path / f"{name}2"}
+        paths[-1].write_text("\n".join(f"{key}: {value}" for key, value in changed.items()))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "s4token_model.cli", "train", *arguments(data, tmp_path / "two", tiny_model)]
-    common = os.environ | {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
+    command = [sys.executable, "-c", ONE_BY_ONE, str(port), *map(str, paths)]
+    common = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     ranks = [
         subprocess.Popen(
             command, env=common | {"RANK": str(k), "LOCAL_RANK": str(k)}, stderr=subprocess.PIPE, text=True
@@ -241,9 +258,51 @@ def test_two_processes_give_the_losses_of_one(data, tmp_path, tiny_model):
     ]
     errors = [process.communicate(timeout=110)[1] for process in ranks]
     assert [process.returncode for process in ranks] == [0, 0], errors
-    for a, b in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
-        assert a.keys() == b.keys()
-        assert all(a[k] == pytest.approx(b[k], abs=1e-4) for k in a), (a, b)
+    for name in words:
+        lines = [log(tmp_path / f"{name}{count}") for count in (1, 2)]
+        assert (set(lines[0][0]) & set(LOSSES)) == (set(LOSSES) if name == "all" else {name})
+        for a, b in zip(*lines, strict=True):
+            assert a.keys() == b.keys()
+            assert all(a[k] == pytest.approx(b[k], abs=1e-4) for k in a), (name, a, b)
+
+
+def test_worker_processes_change_nothing(data, tmp_path, tiny_model):
+    for workers in (0, 2):
+        given = arguments(data, tmp_path / str(workers), tiny_model, f"workers={workers}", "steps=3", "save_every=1")
+        assert train.main(given) == 0
+    assert log(tmp_path / "0") == log(tmp_path / "2")
+
+
+def test_worker_processes_report_a_damaged_sample_once(data, tmp_path, tiny_model, caplog):
+    (samples := tmp_path / "samples").mkdir()
+    for path in sorted(data.glob("*.safetensors"))[:3]:
+        (samples / path.name).write_bytes(path.read_bytes())
+    (samples / "bad.safetensors").write_bytes(b"PK")
+    words = ("workers=2", "held_out=0", "steps=4", "tokens=16")
+    assert train.main(arguments(samples, tmp_path / "run", tiny_model, *words)) == 0
+    assert [record.message.split(" is damaged")[0] for record in caplog.records if "damaged" in record.message] == [
+        str(samples / "bad.safetensors")
+    ]
+    provenance = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["provenance"]
+    assert provenance["skipped"] == 1
+
+
+def test_a_step_does_not_wait_for_a_value(data, tmp_path, tiny_model):
+    """From what a loader sends to the gradients: the CPU of a GPU would stand still, and then the GPU."""
+    words = arguments(data, tmp_path / "r", tiny_model)
+    config, pipeline = settings.read(words[0], words[1:])
+    _, frozen, tokenizer = train.pretrain.start(config, pipeline)
+    trainer = train.pretrain.Trainer(tokenizer, frozen, config, 0, 1)
+    drawn, _ = trainer.draws(Sampler(sorted(data.glob("*.safetensors")), frozen.dim))(0)
+    with NoValueReads():
+        losses = trainer._losses(trainer.student, drawn[0])
+        torch.stack(list(losses.values())).sum().backward()
+        trainer.teacher.update(trainer.student.tokenizer, 0.99)
+    assert set(losses) == set(LOSSES)
+    with NoValueReads(), pytest.raises(AssertionError, match="reads values"):
+        losses["local"].item()
+    with NoValueReads(), pytest.raises(AssertionError, match="reads values"):
+        drawn[0].tokens.position[drawn[0].tokens.position > 0]
 
 
 def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
@@ -289,8 +348,8 @@ def test_a_damaged_sample_is_skipped_and_counted(data, tmp_path):
     good = sorted(data.glob("*.safetensors"))[0]
     samples = Sampler([bad, good], len(load_sample(good).targets.global_feature))
     generators = rngs(4)
-    batch = samples.draw(DrawConfig(16, 64, 32, 48), generators)
-    assert samples.damaged == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
+    batch = make_batch(samples.draw(DrawConfig(16, 64, 32, 48), generators))
+    assert samples.damaged.keys() == {bad} and batch.inputs.patch.shape[:2] == (4, 16)
     visible, _ = draw_masks(16, 0.5, generators)
     assert torch.equal(gather(batch.inputs.position, visible)[2, 0], batch.inputs.position[2, visible[2, 0]])
     with pytest.raises(ValueError, match="all 1 samples are damaged"):

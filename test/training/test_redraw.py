@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 
 from s4token_model import config as configs
 from s4token_model.training import prepare, redraw
-from s4token_model.training.batches import DrawConfig, Sampler
+from s4token_model.training.batches import DrawConfig, make_batch
+from s4token_model.training.sampler import Sampler
 from s4token_model.training.settings import TrainConfig
 
 CHANGES = {"variant": "s4token", "sampling.tokens": 24, "sampling.points": 400, "patches.points": 8}
@@ -76,7 +77,8 @@ def test_a_sampler_draws_anew_and_samples_without_a_cloud_are_refused(sample):
     def again(one, rng):
         return redraw.redraw(one, rng, CONFIG, 50)
 
-    batches = [Sampler([sample], 0, again).draw(DrawConfig(24, 50, 8), [np.random.default_rng(k)]) for k in (1, 2)]
+    draw, rngs = DrawConfig(24, 50, 8), [[np.random.default_rng(k)] for k in (1, 2)]
+    batches = [make_batch(Sampler([sample], 0, again).draw(draw, rng)) for rng in rngs]
     assert not np.allclose(batches[0].point, batches[1].point) and batches[0].inputs.context.shape[2] == 0
     plain = prepare.cloud_sample(room(0.1)[0].astype(np.float32), prepare.Recipe(CONFIG, TrainConfig(points=50)), 0)
     assert plain.cloud is None

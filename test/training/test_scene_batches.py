@@ -9,7 +9,7 @@ import pytest
 import torch
 from fake_samples import fake_sample
 
-from s4token_model.training import batches, scene_batches
+from s4token_model.training import batches, sampler, scene_batches
 from s4token_model.training.batches import DrawConfig
 from s4token_model.training.scene_batches import SceneBatches
 
@@ -31,7 +31,7 @@ def fake(seed, tokens=12):
 def test_without_chance_batches_are_those_of_numpy():
     samples = [fake(0), fake(1, 7), replace(fake(2), targets=None)]
     config = DrawConfig(12, training=False)
-    expected = batches.draw_batch(samples, config, [None] * 3, DIM)
+    expected = sampler.draw_batch(samples, config, [None] * 3, DIM)
     found = SceneBatches(samples, dim=DIM).draw(np.arange(3), config)
     for name in (f.name for f in fields(expected.inputs)):
         torch.testing.assert_close(getattr(found.inputs, name), getattr(expected.inputs, name), msg=name)
@@ -106,9 +106,9 @@ def test_fewer_tokens_and_points_are_drawn_alike_often(points):
 def test_patches_lose_points_at_random_and_no_valid_one_for_padding():
     points = torch.arange(1.0, 21).view(1, 1, 20, 1).expand(4000, 3, 20, 3).half()
     count = torch.tensor([3, 8, 20]).expand(4000, 3)
-    found, mask = scene_batches.draw_patch_points(points, count, 8, torch.Generator().manual_seed(0))
-    assert found.dtype == torch.float32 and mask.sum(dim=2)[0].tolist() == [3, 8, 8]
-    values = torch.where(mask, found[..., 0], 0)
+    found, found_count = batches.draw_patch_points(points, count, 8, torch.rand)
+    assert found_count[0].tolist() == [3, 8, 8]
+    values = torch.where(torch.arange(8) < found_count.unsqueeze(-1), found[..., 0].float(), 0)
     assert (values[:, 0].sum(dim=1) == 6).all() and (values[:, 1].sum(dim=1) == 36).all()
     drawn = torch.bincount(values[:, 2].flatten().long(), minlength=21)[1:] / 4000
     np.testing.assert_allclose(drawn, 0.4, atol=0.04)
