@@ -33,7 +33,7 @@ def fits(model: dict[str, Any]) -> bool:
     return all(value in PLAIN for value in others)
 
 
-class QuickGelu(nn.Module):
+class QuickGELU(nn.Module):
     """The activation of OpenAI's weights."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.num_heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width).normal_(std=width**-0.5))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -70,7 +70,7 @@ class Attention(nn.Module):
     def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, N, D) -> (B, N, D); `mask` is added to the scores."""
         qkv = linear(hidden, self.in_proj_weight, self.in_proj_bias)
-        heads = qkv.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
+        heads = qkv.unflatten(-1, (3, self.num_heads, -1)).transpose(1, 3).unbind(2)
         return self.out_proj(scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).flatten(2))
 
 
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
 
     def __init__(self, tower: dict[str, Any], heads: int, quick_gelu: bool) -> None:
         super().__init__()
-        activation = QuickGelu if quick_gelu else nn.GELU
+        activation = QuickGELU if quick_gelu else nn.GELU
         settings = tower["width"], heads, tower["mlp_ratio"], tower["ls_init_value"]
         self.resblocks = nn.ModuleList(Block(*settings, activation()) for _ in range(tower["layers"]))
 
