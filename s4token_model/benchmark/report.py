@@ -69,8 +69,8 @@ def write(
 ) -> None:
     """Write the document to `path`, and the plot beside it with the suffix .png.
 
-    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; batches: of `batch_speed.run`; command:
-    the command line that made the figures; live: what `s4token benchmark --live --out` wrote; scores: of `scannet`.
+    results: of `speed.run`, one per cloud and model; rows: of `scaling.measure`; batches: of `batch_speed.run`; live:
+    what `s4token benchmark --live --out` wrote; scores: of `scannet`; command: the line that made the figures.
     """
     versions = ", ".join(f"{name} {number}" for name, number in results[0]["versions"].items() if number)
     parts = [

@@ -157,7 +157,7 @@ def test_a_bin_file_of_other_columns_is_read(tmp_path):
     assert speed._parser().parse_args(["--bin-columns", "5"]).bin_columns == 5
 
 
-def test_batches_of_training_are_timed_beside_a_loader_that_makes_them_whole(tmp_path, monkeypatch, capsys):
+def test_batches_of_training_are_timed_beside_a_loader_that_computes_them(tmp_path, monkeypatch, capsys):
     small = batch_speed.run(repeats=1, batch=4, files=3)
     assert small["clouds"] == 4 and 0 < small["cpu_s"] < small["reference_cpu_s"] and small["batches_per_s"] > 0
     assert small["ratio"] == pytest.approx(small["reference_cpu_s"] / small["cpu_s"], abs=0.2)
