@@ -139,7 +139,10 @@ class ClipConfig:
         "open_clip model name, ending in -quickgelu for weights trained with it, or a directory with "
         "open_clip_config.json and weights",
     )
-    pretrained: str = option("openai", "open_clip pretrained tag or weights file; unused for a directory")
+    pretrained: str = option(
+        "openai", "open_clip pretrained tag, or a file of weights in OpenAI's, Hugging Face's or open_clip's layout; "
+        "unused for a directory",
+    )  # fmt: skip
     precision: str = option(
         "auto", "arithmetic of tokenizer and ViT; auto: bf16 if the CPU or GPU has instructions for it, else fp32",
         choices=("auto", "fp32", "bf16"),
