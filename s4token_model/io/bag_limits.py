@@ -42,7 +42,11 @@ def check_before(path: Path) -> None:
 
 
 def check_open(path: Path, reader: Any) -> None:
-    """Raise ValueError when the chunk index of an open bag lists more than its files can hold."""
+    """Raise ValueError when an open bag has topics without a name, or a chunk index of more than its files can hold."""
+    for connection in reader.connections:
+        if not isinstance(connection.topic, str) or not isinstance(connection.msgtype, str):
+            found = f"its topic {connection.topic!r} of type {connection.msgtype!r} has no name that is a text"
+            raise error(path, found, "copy the bag again")
     files = path.iterdir() if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files)  # before rosbags unpacked a file of the folder
     for storage in (reader.storage, *getattr(reader.storage, "storages", ())):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -149,6 +150,20 @@ def test_broken_bags_are_named_with_the_fix(tmp_path, suffix):
             list(read_clouds(missing))
     (tmp_path / "in" / "metadata.yaml").write_text("{broken")
     with pytest.raises(ValueError, match="not readable as a ROS 2 bag"):
+        list(read_clouds(tmp_path / "in"))
+
+
+def test_a_topic_whose_name_is_no_text_is_named(tmp_path):
+    if ".db3" not in PLUGINS:
+        pytest.skip("this rosbags writes no SQLite")
+    make_bag(tmp_path / "in", ".db3")
+    (tmp_path / "in" / "metadata.yaml").unlink()
+    with sqlite3.connect(tmp_path / "in" / "in.db3") as database:
+        database.execute("CREATE TABLE copy AS SELECT * FROM topics")
+        database.execute("DROP TABLE topics")
+        database.execute("ALTER TABLE copy RENAME TO topics")  # without the condition NOT NULL
+        database.execute("UPDATE topics SET name = NULL WHERE name = '/points'")
+    with pytest.raises(ValueError, match="topic None of type .* has no name that is a text; copy the bag again"):
         list(read_clouds(tmp_path / "in"))
 
 
