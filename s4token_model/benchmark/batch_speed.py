@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -87,21 +87,25 @@ def random_sample(seed: int, dim: int = DIM) -> TokenSample:
     )
 
 
+class _TimedDraws(NamedTuple):
+    """Also tells the process that draws a step, and its CPU time until then."""
+
+    draws: StepDraws
+
+    def __call__(self, step: int) -> tuple[Any, int, float]:
+        return self.draws(step), os.getpid(), time.process_time()
+
+
 def _time_workers(draws: StepDraws, steps: int) -> dict[str, Any]:
-    """Wall and CPU time per batch of worker processes, their start left out of the wall time."""
-    before, begin = _cpu_seconds(), 0.0
-    for step, _, _ in prefetch(draws, range(steps + WORKERS), WORKERS):
+    """Wall and CPU time per batch of worker processes, after their start and first batches, and of this one."""
+    spent, begin, own = dict[int, list[float]](), 0.0, 0.0
+    for step, (_, process, seconds), _ in prefetch(_TimedDraws(draws), range(steps + WORKERS), WORKERS):
+        spent.setdefault(process, []).append(seconds)
         if step == WORKERS - 1:
-            begin = time.perf_counter()
-    wall = time.perf_counter() - begin
-    cpu = (_cpu_seconds() - before) / (steps + WORKERS)
-    return {"workers": WORKERS, "batches_per_s": round(steps / wall, 2), "worker_cpu_s": round(cpu, 4)}
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of those that it started and that have ended."""
-    kinds = (resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in kinds)
+            begin, own = time.perf_counter(), time.process_time()
+    wall, own = time.perf_counter() - begin, time.process_time() - own
+    cpu = own + sum(rows[-1] - rows[0] for rows in spent.values())
+    return {"workers": WORKERS, "batches_per_s": round(steps / wall, 2), "worker_cpu_s": round(cpu / steps, 4)}
 
 
 def _megabytes(value: Any) -> float:
