@@ -35,13 +35,13 @@ def test_the_check_prints_one_json_object_and_runs_what_it_can(tmp_path):
 
 
 def test_missing_packages_are_named_and_skipped(tmp_path):
-    """A machine that has no open_clip, laspy and pytest: a module of that name that cannot be imported."""
+    """A machine that has no safetensors, laspy and pytest: modules of those names that cannot be imported."""
     code = f"""
 import builtins, runpy, sys
 there = builtins.__import__
 def without(name, *rest, **more):
-    if name.split(".")[0] in ("open_clip", "laspy", "pytest"):
-        raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+    if (package := name.split(".")[0]) in ("safetensors", "laspy", "pytest"):
+        raise ModuleNotFoundError(f"No module named {{name!r}}", name=package)
     return there(name, *rest, **more)
 builtins.__import__ = without
 sys.argv = ["gpu_check.py", "--fast"]
@@ -50,5 +50,5 @@ runpy.run_path({str(ROOT / "scripts" / "gpu_check.py")!r}, run_name="__main__")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["labels"] == found["training"] == found["steps"] == {"skipped": "open_clip is not installed"}
+    assert found["labels"] == found["training"] == found["steps"] == {"skipped": "safetensors is not installed"}
     assert found["tokenizer"][0]["device"] == "cpu" and found["agree"]

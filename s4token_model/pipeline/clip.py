@@ -91,10 +91,7 @@ class FrozenClip(nn.Module):
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        patches = visual.conv1((pixels - self.mean) / self.std).flatten(2).transpose(1, 2)
-        cls = visual.class_embedding.expand(len(images), 1, -1)
-        hidden = torch.cat([cls, patches], dim=1) + visual.positional_embedding
-        features, pooled = self._project(self._blocks(visual.ln_pre(hidden)))
+        features, pooled = self._project(self._blocks(embedded(visual, (pixels - self.mean) / self.std)))
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
 
@@ -135,6 +132,13 @@ class FrozenClip(nn.Module):
         if visual.final_ln_after_pool:
             return projected[:, 1:], visual.ln_post(hidden[:, 1:].mean(dim=1)) @ visual.proj
         return projected[:, 1:], projected[:, 1:].mean(dim=1)
+
+
+def embedded(visual: nn.Module, pixels: Tensor) -> Tensor:
+    """Return what the blocks of a plain ViT see of pictures (B, 3, h, w): class token and patches, (B, N, D)."""
+    patches = visual.conv1(pixels).flatten(2).transpose(1, 2)
+    cls = visual.class_embedding.expand(len(pixels), 1, -1)
+    return visual.ln_pre(torch.cat([cls, patches], dim=1) + visual.positional_embedding)
 
 
 def resolve_precision(precision: str, device_type: str = "cpu") -> str:

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import open_clip
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 from torch.optim import AdamW
 from tqdm import tqdm
 
 from s4token_model import metrics
-from s4token_model.pipeline import clip_config
+from s4token_model.pipeline import clip, clip_config
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL
 from s4token_model.training import captions
 from s4token_model.training.loop import Progress, cosine_rate, optimizer_step
@@ -124,9 +124,9 @@ def save(model: open_clip.CLIP, out: Path) -> None:
     clip_config.save_directory(out, clip_config.ClipArchitecture(ARCHITECTURE, **PREPROCESS), tensors)
 
 
-def dense_features(visual: open_clip.transformer.VisionTransformer, pixels: Tensor) -> Tensor:
-    """pixels (B, 3, h, w) normalized -> (B, g*g, E), every patch's feature in the joint space."""
-    return (visual.ln_post(visual.transformer(visual._embeds(pixels))) @ visual.proj)[:, 1:]
+def dense_features(visual: nn.Module, pixels: Tensor) -> Tensor:
+    """pixels (B, 3, h, w) normalized -> (B, g*g, E), every patch's feature in the joint space of a plain ViT."""
+    return (visual.ln_post(visual.transformer(clip.embedded(visual, pixels))) @ visual.proj)[:, 1:]
 
 
 def _pixels(images: np.ndarray) -> Tensor:

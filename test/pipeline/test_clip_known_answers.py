@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import huggingface_hub
 import numpy as np
 import open_clip
 import pytest
@@ -58,7 +57,8 @@ def weights() -> Path | None:
     """The weights that are named, or those in open_clip's cache."""
     named = os.environ.get("S4TOKEN_CLIP")
     repository = open_clip.get_pretrained_cfg(NAME, "openai")["hf_hub"].strip("/")
-    cached = named or huggingface_hub.try_to_load_from_cache(repository, "open_clip_model.safetensors")
+    hub = pytest.importorskip("huggingface_hub")  # comes with open_clip
+    cached = named or hub.try_to_load_from_cache(repository, "open_clip_model.safetensors")
     return Path(cached) if isinstance(cached, str) else None
 
 
