@@ -262,17 +262,13 @@ def _keep_first(begin, end, neighbors, kept, counts):
 def _is_first(neighbors, i, a):
     """Whether entry a of row i is no self link, no repetition, and not a link from i > j that row j holds too."""
     j = neighbors[i, a]
-    if i == j:
-        return False
+    found = i == j
     for b in range(a):
-        if neighbors[i, b] == j:
-            return False
-    if i < j:
-        return True
-    for b in range(neighbors.shape[1]):
-        if neighbors[j, b] == i:
-            return False
-    return True
+        found |= neighbors[i, b] == j
+    if i > j:
+        for b in range(neighbors.shape[1]):
+            found |= neighbors[j, b] == i
+    return not found
 
 
 @njit(**FAST)
