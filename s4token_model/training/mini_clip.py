@@ -37,7 +37,7 @@ ARCHITECTURE = {
     "vision_cfg": VISION,
     "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 3},
 }
-PREPROCESS = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
+PREPROCESS = {"mean": clip_config.MEAN, "std": clip_config.STD}
 MIN_AREA = 0.004  # smaller regions, as a fraction of the picture, are not captioned
 CACHE_SCENES = 400  # samples held in memory at a time
 CACHE_STEPS = 200  # steps until others are read
