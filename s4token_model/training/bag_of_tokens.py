@@ -7,11 +7,11 @@ alike, and the blocks behind it pass on what they get.
 from __future__ import annotations
 
 import numpy as np
-import open_clip
 import scipy.sparse
 import torch
 from torch import nn
 
+from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training.word_texts import END, TextBatch
 
 RIDGE = 0.3  # weight of small values, in texts
@@ -46,7 +46,7 @@ def conjugate_gradients(matrix: scipy.sparse.csr_matrix, target: np.ndarray, ste
 
 
 @torch.no_grad()
-def write(model: open_clip.CLIP, tokens: np.ndarray) -> None:
+def write(model: PlainClip, tokens: np.ndarray) -> None:
     """Set the text tower of `model` such that texts get the sum of `tokens` (V, E), up to its length.
 
     Layer normalization would blow up the tokens that say little. All embeddings have length 1, therefore: what is

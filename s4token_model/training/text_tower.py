@@ -10,7 +10,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from s4token_model import checkpoint, command_line
 from s4token_model.pipeline import clip, clip_config, known_words
+from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
 from s4token_model.training.synonyms import TRAINED_WORDS
@@ -68,10 +68,10 @@ def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     return taught._replace(features=taught.features @ rotation, unknown=taught.unknown @ rotation)
 
 
-def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespace) -> None:
+def teach(model: PlainClip, taught: TaughtWords, options: argparse.Namespace) -> None:
     """Train the text tower of `model` to give texts their features, by the cosine; the image tower is not touched."""
     torch.manual_seed(options.seed)
-    tables = word_texts.make_tables(taught, open_clip.SimpleTokenizer(), model.context_length)
+    tables = word_texts.make_tables(taught, clip.tokenizer(), model.context_length)
     # Start at the sum of the tokens, fitted to every text once and to drawn ones
     drawn = word_texts.draw(taught, tables, model.context_length, START_TEXTS, np.random.default_rng(options.seed))
     start = word_texts.appended(word_texts.taught_batch(taught, tables), drawn)
@@ -102,7 +102,7 @@ def teach(model: open_clip.CLIP, taught: TaughtWords, options: argparse.Namespac
     model.requires_grad_(False)
 
 
-def encode_ids(model: open_clip.CLIP, ids: Tensor, lengths: tuple[int, ...]) -> Tensor:
+def encode_ids(model: PlainClip, ids: Tensor, lengths: tuple[int, ...]) -> Tensor:
     """What model.encode_text gives for ids (B, L), shortest texts first: (B, E).
 
     The rows are encoded in as many equal parts as there are `lengths`, the longest text of each: attention is causal,
