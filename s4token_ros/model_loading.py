@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -18,8 +17,7 @@ from s4token_ros import parameter_changes
 from s4token_ros.parameters import Settings
 from s4token_ros.worker import Model
 
-WARM_UP_S = 10.0  # the second cloud of the warm-up is left out if the first took longer
-TRIED_POINTS = 600
+MANY, FEW = 8_000, 600  # points of a cloud that every kernel works on, and of one that is only tried
 
 SegmenterFactory = Callable[[str, Config, str], Any]
 
@@ -38,8 +36,8 @@ def saved_config(model: str) -> Config:
     return read_config(model)
 
 
-def warm_up_cloud(points: int = 60_000) -> np.ndarray:
-    """Return a floor, a wall, boxes and strays, (points, 3) float32 [m]: as much work for every stage as a scan."""
+def warm_up_cloud(points: int = MANY) -> np.ndarray:
+    """Return a floor, a wall, boxes and strays, (points, 3) float32 [m]: work for every stage."""
     rng = np.random.default_rng(0)
     xyz = rng.random((points, 3), np.float32) * np.float32([8, 8, 2.5])
     floor, wall, strays = points // 2, 3 * points // 4, points - points // 100
@@ -52,12 +50,9 @@ def warm_up_cloud(points: int = 60_000) -> np.ndarray:
 
 
 def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
-    """Label clouds, find objects, let voxels vote: everything is compiled, allocator and caches are settled."""
-    start = time.monotonic()
+    """Label clouds, find objects, let voxels vote: whatever a cloud may need is compiled or read from disk."""
     segmenter.segment(warm_up_cloud())
-    if time.monotonic() - start < WARM_UP_S:
-        segmenter.segment(warm_up_cloud())
-    few = warm_up_cloud(TRIED_POINTS)
+    few = warm_up_cloud(FEW)
     for xyz in (few, few.astype(np.float64)):
         found = segmenter.segment(xyz)
         if with_objects:
@@ -78,7 +73,7 @@ def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, wei
     with compile_beside.compiling() if node.warm_up and not trial else nullcontext():
         segmenter = weights.segmenter.with_config(config) if weights else factory(node.model, config, node.device)
         if trial:
-            segmenter.segment(warm_up_cloud() if node.warm_up else warm_up_cloud(TRIED_POINTS))
+            segmenter.segment(warm_up_cloud(MANY if node.warm_up else FEW))
         elif node.warm_up:
             warm_up(segmenter, node.output.objects or node.output.markers, node.temporal.enabled)
     gc.unfreeze()  # also what an earlier call froze and nobody uses any more

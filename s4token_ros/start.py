@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from s4token_model import command_line
 from s4token_ros import heap, signals
 
@@ -14,10 +16,13 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> int:
+    gc.disable()  # what the imports make stays: collections in between find nothing
     import torch  # noqa: F401  # now, while a signal still ends the process at once
 
     from s4token_ros import node
 
+    gc.freeze()
+    gc.enable()
     heap.fill()
     return node.main(words)
 

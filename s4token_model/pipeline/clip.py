@@ -192,4 +192,4 @@ def tokenizer() -> Any:
     spec: Any = spec_from_file_location("open_clip_tokenizer", Path(package.origin).with_name("tokenizer.py"))
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.SimpleTokenizer()
+    return getattr(module, "_tokenizer", None) or module.SimpleTokenizer()  # the module makes one when it is imported

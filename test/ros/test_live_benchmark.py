@@ -60,5 +60,5 @@ def test_age_is_read_from_the_wire():
 
 def test_the_cloud_of_the_warm_up_is_a_sensors():
     xyz = warm_up_cloud()
-    assert xyz.shape == (60_000, 3) and xyz.dtype == np.float32 and np.isfinite(xyz).all()
+    assert xyz.shape == (8_000, 3) and xyz.dtype == np.float32 and np.isfinite(xyz).all()
     assert np.array_equal(xyz, warm_up_cloud())

@@ -32,13 +32,13 @@ class Counting:
         return SimpleNamespace(labels=np.zeros(len(xyz), np.uint32), confidence=ones, vocabulary=self.vocabulary)
 
 
-LARGE, SMALL, WIDE = (60_000, np.float32), (600, np.float32), (600, np.float64)
+LARGE, SMALL, WIDE = (8_000, np.float32), (600, np.float32), (600, np.float64)
 
 
 @pytest.mark.parametrize(
     "warm_up, trial, expected",
     [
-        (True, False, [LARGE, LARGE, SMALL, WIDE]),
+        (True, False, [LARGE, SMALL, WIDE]),
         (True, True, [LARGE]),
         (False, True, [SMALL]),
         (False, False, []),
@@ -48,13 +48,6 @@ def test_a_start_labels_clouds_of_every_type_and_a_change_of_parameters_one(warm
     segmenter = Counting()
     model = model_loading.load(lambda *_: segmenter, Settings().changed({"warm_up": warm_up}), trial)
     assert segmenter.clouds == expected and model.vocabulary is segmenter.vocabulary
-
-
-def test_a_long_first_cloud_is_enough(monkeypatch):
-    monkeypatch.setattr(model_loading, "WARM_UP_S", 0.0)
-    segmenter = Counting()
-    model_loading.load(lambda *_: segmenter, Settings())
-    assert segmenter.clouds == [LARGE, SMALL, WIDE]
 
 
 @pytest.mark.parametrize("output, expected", [("objects", 2), ("markers", 2), ("neither", 0)])
