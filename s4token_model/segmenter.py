@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,13 +71,14 @@ class Segmenter:
 
     def build_patches(
         self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None,
-        up: str = "", superpoints: np.ndarray | None = None,
+        changes: dict[str, Any] | None = None, superpoints: np.ndarray | None = None,
     ) -> PatchedCloud:  # fmt: skip
         """First half of `encode`, before the network; may run while another thread is in `encode_patches`.
 
-        `rotation` (3, 3) takes the points to a frame whose z is up, if one is known; `up` is used instead of input.up.
+        `rotation` (3, 3) takes the points to a frame whose z is up, if one is known; `changes` {dotted path: value} are
+        made in the config for this cloud.
         """
-        config = replace(self.config, {"input.up": up}) if up else self.config
+        config = replace(self.config, changes or {})
         return build_upright(xyz, rgb, config, config.windows.maximum, frame, rotation, superpoints)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
@@ -85,8 +87,8 @@ class Segmenter:
         timer = StageTimer(geometry.stages_ms)
         geometry, tokens, cls = self.encoder.encode(geometry, timer)
         repeats = []
-        for number in range(1, self.config.sampling.passes if len(tokens) else 1):
-            again = cut_again(geometry, number, self.config, timer)
+        for number in range(1, geometry.config.sampling.passes if len(tokens) else 1):
+            again = cut_again(geometry, number, geometry.config, timer)
             repeats.append((again, *self.encoder.encode_all(again)))
             timer("encoder")
         others = tuple(encoded_cloud(*repeat, count, {}) for repeat in repeats)

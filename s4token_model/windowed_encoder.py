@@ -68,7 +68,7 @@ class WindowedEncoder:
         Only clouds that look unfamiliar are tried: those whose tokens are unusually far apart, and very strange ones.
         The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
         """
-        known, config, partition = self.clip.known_words, self.config, geometry.partition
+        known, config, partition = self.clip.known_words, geometry.config, geometry.partition
         if known is None or partition is None:
             return None
         familiarity = known.score(tokens)

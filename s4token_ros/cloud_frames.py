@@ -1,4 +1,4 @@
-"""The frames of clouds: decoded, joined in one frame or taken to another by tf2, and what is up in them."""
+"""The frames of clouds: decoded, joined in one frame or taken to another by tf2, what is up in them, what they get."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
+from s4token_model.config import Config
+from s4token_model.effort import Effort
 from s4token_model.io import pointcloud2
 from s4token_ros import cloud_messages, fusion
 from s4token_ros.cloud_messages import Cloud
+from s4token_ros.latency import Latency
 from s4token_ros.mailbox import Mailbox
 from s4token_ros.options import NodeConfig
 from s4token_ros.parameters import of_topic
@@ -30,6 +33,7 @@ class CloudFrames:
         """Listen with `node` to tf2 from when a parameter needs it."""
         self._node, self._config, self._transforms = node, config, transforms
         self._lock = threading.Lock()  # guards _transforms
+        self.latency = Latency()
         self.listen()
 
     def listen(self) -> None:
@@ -104,9 +108,12 @@ class CloudFrames:
         relation = "older" if age > 0 else "newer"
         return rotation, f"input.gravity_frame: {found} {relation} than the cloud" if abs(age) > OLD_S else ""
 
-    def up(self, topic: str) -> str:
-        """Return the axis of a topic that is up, "" for input.up."""
-        return self._of_topic(self._config().input.topic_up, topic)
+    def changes(self, topic: str, config: Config) -> tuple[Effort | None, dict[str, Any]]:
+        """Return what the next cloud of a topic gets, and what that and input.topic_up change in the model's config."""
+        effort = self.latency.effort(topic, config, self._config().latency.budget_ms)
+        changes = effort.changes() if effort else {}
+        up = self._of_topic(self._config().input.topic_up, topic)
+        return effort, changes | ({"input.up": up} if up else {})
 
     def _of_topic(self, values: tuple[str, ...], topic: str) -> str:
         if len(values) < 2:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from s4token_model.effort import Effort
 from s4token_model.kernels import parallel
 from s4token_ros import cloud_messages
 from s4token_ros.cloud_frames import CloudFrames
@@ -39,7 +40,8 @@ class Frame:
     segmenter: Any  # the Segmenter that built the patches; no other may encode them
     patches: Any  # its PatchedCloud
     decode_ms: float
-    warnings: tuple[str, ...] = ()  # on its frame and fields
+    warnings: tuple[str, ...] = ()  # on its frame, its fields and its time
+    effort: Effort | None = None  # what latency.budget_ms leaves it
     encoded: Any = None  # its EncodedCloud, None until the network has run
 
     @property
@@ -59,10 +61,11 @@ def build_frame(arrival: Any, segmenter: Any, frames: CloudFrames) -> Frame:
     decode_ms = (time.perf_counter() - start) * 1e3
     rotation, warning = frames.rotation(arrival.topic, cloud.header)
     again = LABELED_AGAIN if cloud_messages.is_labeled(cloud) else ""
-    up = frames.up(arrival.topic)
-    patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation, up)
-    warnings = (*notes, *coarse, *filter(None, (warning, again)))
-    return Frame(arrival, published, segmenter, patches, decode_ms, warnings)
+    effort, changes = frames.changes(arrival.topic, segmenter.config)
+    patches = segmenter.build_patches(cloud.xyz, cloud.rgb, cloud.header.frame_id, rotation, changes)
+    late = frames.latency.problem(arrival.topic)
+    warnings = (*notes, *coarse, *filter(None, (warning, again, late)))
+    return Frame(arrival, published, segmenter, patches, decode_ms, warnings, effort)
 
 
 def encode_frame(frame: Frame) -> Frame:

@@ -132,6 +132,18 @@ class WordFilesConfig:
 
 
 @dataclass(frozen=True)
+class LatencyConfig:
+    """How long a cloud may take."""
+
+    budget_ms: float = option(
+        0.0,
+        "milliseconds from decoding a cloud to publishing it; clouds that take longer get fewer windows, points and "
+        "tokens than configured; 0: never fewer",
+        0.0, 60000.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class NodeConfig:
     """The node itself."""
 
@@ -149,6 +161,7 @@ class NodeConfig:
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
     vocabulary: WordFilesConfig = field(default_factory=WordFilesConfig)
     services: ServicesConfig = field(default_factory=ServicesConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)

@@ -27,7 +27,7 @@ WEIGHT_KEYS = {"device", "clip.precision"}  # changed by reading the weights aga
 VOCABULARY_KEYS = {f"vocabulary.{key}" for key in ("labels", "names", "templates", "threshold")}
 PREFIXES_WITHOUT_MODEL = (
     *(f"input.{key}" for key in ("topics", "topic_up", "weights", "reliability", "gravity_frame", "fuse")),
-    "input.transform_timeout", "output.", "temporal.", "services.", "diagnostics.", "warm_up",
+    "input.transform_timeout", "output.", "temporal.", "latency.", "services.", "diagnostics.", "warm_up",
 )  # fmt: skip
 LISTS = tuple(path for path, (value, _) in {**options(NodeConfig()), **options(Config())}.items()
               if isinstance(value, tuple) and path != "input.weights")  # fmt: skip

@@ -87,6 +87,7 @@ class Watch:
             "vocabulary_version": str(vocabulary.version if vocabulary else 0),
             "vocabulary_size": str(len(vocabulary.names) if vocabulary else 0),
             "faults": str(self._faults),
+            **(worker.latency.figures(settings.node.model) if worker else {}),
         }
         node = self._node
         name, stamp = f"{node.get_fully_qualified_name().lstrip('/')}: labeling", node.get_clock().now().to_msg()

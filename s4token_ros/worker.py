@@ -50,7 +50,7 @@ class Worker:
         self._now, self._report_error, self._frames, self._overlap = now, report_error, frames, overlap
         self._temporal: TemporalLabels | None = None  # smooths the labels
         # The clouds that wait, the one that was encoded last, and the query that ~/similarity shows
-        self.arrivals = frames.mailbox()
+        self.arrivals, self.latency = frames.mailbox(), frames.latency
         self._frame: Frame | None = None
         self._unpublished = False  # `_frame` was encoded by a query, or for publishers that are gone
         self._query: tuple[Any, Any] | None = None  # (segmenter, Vocabulary of the texts)
@@ -68,8 +68,8 @@ class Worker:
         source: Any = SequentialSource(self.arrivals, self._build_or_drop, self._wanted, self._stop)
         self._source = OverlappedSource(source) if self._overlap else source
         self._source.start()
-        arguments = (self._source, self._stop)
-        self._thread = threading.Thread(target=self._run, args=arguments, name="s4token worker", daemon=True)
+        given = (self._source, self._stop)
+        self._thread = threading.Thread(target=self._run, args=given, name="s4token worker", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = JOIN_S) -> bool:
@@ -78,12 +78,10 @@ class Worker:
         if self._thread is None:
             return True
         end = time.monotonic() + timeout
-        ended = self._source.join(timeout)
-        self._thread.join(max(0.0, end - time.monotonic()))
-        ended = ended and not self._thread.is_alive()
-        self._thread = None
+        ended, thread, self._thread = self._source.join(timeout), self._thread, None
+        thread.join(max(0.0, end - time.monotonic()))
         self.arrivals.clear()
-        return ended
+        return ended and not thread.is_alive()
 
     def receive(self, topic: str, message: Any) -> None:
         """Take a PointCloud2; an older one of its topic that is still waiting is dropped and counted."""
@@ -246,5 +244,6 @@ class Worker:
                     if not relabel:
                         stages_ms = {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms}
                         self.stats.succeed(frame, model.vocabulary, self._temporal, stages_ms, self._now())
+                        self.latency.count(frame.topic, frame.effort, frame.patches, stages_ms)
                 return True
         return False

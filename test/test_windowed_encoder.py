@@ -84,6 +84,7 @@ def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini)
         scores = iter([0.25])
         assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1, "a cloud of a usual spacing"
         scores = iter([0.1])
-        assert len(mini.encoder.encode(large, StageTimer())[0].windows) == 1, "not 32 points for each of 1,152 tokens"
+        coarse = dataclasses.replace(large, config=mini.config)
+        assert len(mini.encoder.encode(coarse, StageTimer())[0].windows) == 1, "not 32 points for each of 1,152 tokens"
     finally:
         mini.clip.known_words = before

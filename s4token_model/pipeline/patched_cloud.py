@@ -47,6 +47,7 @@ class PatchedCloud:
     windows: list[windows.Window]  # what the network reads at once; one window unless the cloud is large
     contexts: list[token_context.Context]  # what surrounds the patches of each window
     stages_ms: dict[str, float]  # milliseconds of each stage
+    config: Config  # that it was cut with
     warnings: tuple[str, ...] = ()  # what makes labels worse, and the fix
     partition: Partition | None = None  # to cut it into other patches; None without points
 
@@ -72,7 +73,7 @@ def build_patches(
     given = superpoints.checked_ids(provided, len(xyz), config.superpoints)
     working = preprocess.prepare(preprocess.rotate_up(xyz, up), rgb, config.input.clean)
     if len(working.xyz) == 0:
-        return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms)
+        return PatchedCloud(working, np.zeros(0, np.int32), _no_patches(), [], [], timer.stages_ms, config)
     # Superpoints, and how many tokens and points a cloud of this extent needs
     if given is not None:
         given = np.unique(given[working.original_index], return_inverse=True)[1].reshape(-1).astype(np.int32)
@@ -102,7 +103,7 @@ def cut(
     contexts = [_context(partition, groups, part, config) for part in parts]
     timer("patches")
     warnings = partition.warnings + _too_large(partition.windows, count, config)
-    return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, warnings, full)
+    return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, config, warnings, full)
 
 
 def cut_again(first: PatchedCloud, number: int, config: Config, timer: StageTimer) -> PatchedCloud:

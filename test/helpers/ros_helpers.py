@@ -97,7 +97,7 @@ class FakeSegmenter:
             time.sleep(0.01)
         return self.encode_patches(self.build_patches(xyz, rgb), len(xyz))
 
-    def build_patches(self, xyz, rgb=None, frame="", rotation=None, up=""):
+    def build_patches(self, xyz, rgb=None, frame="", rotation=None, changes=None):
         if len(xyz) == FAILING_POINTS:
             raise RuntimeError("thirteen points are too unlucky")
         hang("patches", len(xyz))

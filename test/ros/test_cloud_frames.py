@@ -13,10 +13,12 @@ pytest.importorskip("s4token_interfaces")
 
 from ros_helpers import FakeBuffer, cloud, room
 
+from s4token_model.config import Config
 from s4token_ros import cloud_frames, cloud_messages, frame_source, fusion, transforms
 from s4token_ros.cloud_frames import CloudFrames
 from s4token_ros.frame_source import Arrival
-from s4token_ros.options import InputConfig, NodeConfig, OutputConfig
+from s4token_ros.latency import LATE
+from s4token_ros.options import InputConfig, LatencyConfig, NodeConfig, OutputConfig
 from s4token_ros.parameters import Settings
 from s4token_ros.transforms import Transforms
 
@@ -33,31 +35,46 @@ def frames(buffer=None, output: str = "", **given) -> CloudFrames:
 def built(known: CloudFrames, arrival):
     """The frame of an arrival, and what its segmenter was given."""
     seen = {}
-    segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given))
+    segmenter = SimpleNamespace(build_patches=lambda *given: seen.update(given=given), config=Config())
     return frame_source.build_frame(arrival, segmenter, known), seen["given"]
 
 
 def test_clouds_are_turned_to_the_gravity_frame_and_published_as_they_came():
     message = cloud(room(100), "camera")
-    frame, (xyz, _, name, rotation, up) = built(frames(gravity_frame=("base_link",)), Arrival("/points", message))
-    assert (name, up) == ("camera", "") and frame.warnings == () and frame.arrival.message is message
+    frame, (xyz, _, name, rotation, changes) = built(frames(gravity_frame=("base_link",)), Arrival("/points", message))
+    assert (name, changes) == ("camera", {}) and frame.warnings == () and frame.arrival.message is message
     np.testing.assert_array_equal(xyz, frame.cloud.xyz)  # not turned itself
     np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, 1], atol=1e-12)
 
 
 def test_without_the_transform_the_cloud_is_labeled_and_the_warning_names_the_frames():
     frame, given = built(frames(gravity_frame=("map",)), Arrival("/points", cloud(room(100), "camera")))
-    assert given[2:] == ("camera", None, "")
+    assert given[2:] == ("camera", None, {})
     (warning,) = frame.warnings
     assert warning.startswith("input.gravity_frame: no transform from frame 'camera' to 'map': ")
     assert warning.endswith("what is up follows from input.up")
+
+
+def test_clouds_that_are_late_get_less_and_keep_the_axis_of_their_topic():
+    config = NodeConfig(input=InputConfig(topic_up=("-y",)), latency=LatencyConfig(1.0))
+    known, working = CloudFrames(NODE, lambda: config), SimpleNamespace(kept=np.zeros(9), xyz=np.zeros(9))
+    patches = SimpleNamespace(working=working, patches=SimpleNamespace(centers=np.zeros(9)))
+    for _ in range(LATE):
+        frame, given = built(known, Arrival("/points", cloud(room(100), "camera")))
+        assert given[4]["windows.maximum"] == 256
+        known.latency.count("/points", frame.effort, patches, {"encoder": 100.0})
+    frame, given = built(known, Arrival("/points", cloud(room(100), "camera")))
+    assert given[4]["windows.maximum"] == 1 and given[4]["input.up"] == "-y"
+    frame, _ = built(known, Arrival("/other", cloud(room(100), "camera")))
+    assert frame.effort.windows == 256, "every topic has its own level"
 
 
 def test_every_topic_has_its_gravity_frame_and_its_axis():
     known = frames(topics=("front", "rear"), gravity_frame=("base_link", ""), topic_up=("auto", "-y"))
     header = cloud(room(10), "camera").header
     assert known.rotation("/front", header)[0] is not None and known.rotation("/rear", header) == (None, "")
-    assert (known.up("/front"), known.up("/rear")) == ("auto", "-y")
+    changes = [known.changes(topic, Config())[1] for topic in ("/front", "/rear")]
+    assert changes == [{"input.up": "auto"}, {"input.up": "-y"}]
 
 
 def test_nobody_listens_to_tf_until_a_parameter_needs_it(monkeypatch):
