@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,3 +135,18 @@ def test_values_of_python_as_ros_sends_them(value):
 
     sent = parameter_value_to_python(hostile_peer.parameter_value(value))
     assert (b"".join(sent) if isinstance(value, bytes) else list(sent) if isinstance(value, list) else sent) == value
+
+
+def test_a_run_that_is_too_short_is_not_judged(tmp_path, capsys):
+    recorder = samples.Recorder(tmp_path / "soak.csv")
+    for sample in series()[:20]:
+        recorder.add(sample)
+    assert soak.main(["--only-report", "--out", str(tmp_path)]) == 1
+    assert f"say nothing of the memory; take {soak.MIN_MINUTES} or more" in capsys.readouterr().out
+
+
+def test_refused_calls_are_counted_by_their_reason():
+    refused = SimpleNamespace(results=[SimpleNamespace(successful=False, reason="busy")])
+    assert soak._refusal(refused) == "busy"
+    assert soak._refusal(SimpleNamespace(success=False, message="no cloud")) == "no cloud"
+    assert soak._refusal(SimpleNamespace(success=True, message="a warning")) == ""

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from scripts.trials.sensor import LAYOUTS
 TOPIC = "/soak/points"
 TICK_S = 5.0  # between samples
 WARM_UP = 1 / 6  # of the run, not in the slope: in it every event has happened
+MIN_MINUTES = 15  # with three rests after the warm-up
 MAX_SLOPE = 1.0  # MB/h
 RESTS = (230.0, 50.0)  # seconds with clouds and without, in turn: a cloud at work takes up to 100 MB
 SETTLED = RELEASE_S + TICK_S  # seconds of a rest until the memory is what stays
@@ -57,7 +59,8 @@ class Events:
         self._session, self._rng, self._ticks = session, np.random.default_rng(seed), 0
         self._subscriptions: list[object] = []
         self._waiting: list[object] = []
-        self.unanswered = self.refused = self.calls = 0
+        self.unanswered = self.calls = 0
+        self.refused: Counter[str] = Counter()  # by reason
         self.subscribe(list(OUTPUTS))
 
     def happen(self) -> None:
@@ -98,16 +101,18 @@ class Events:
     def _call(self, kind: type, name: str, **request: object) -> None:
         """Call a service; count the answers of the calls before."""
         done = [future for future in self._waiting if future.done()]
-        self.refused += sum(not _accepted(future.result()) for future in done)
+        self.refused.update(filter(None, (_refusal(future.result()) for future in done)))
         self._waiting = [future for future in self._waiting if not future.done()]
         self.unanswered = len(self._waiting)
         self._waiting.append(self._session.client(kind, name).call_async(kind.Request(**request)))
         self.calls += 1
 
 
-def _accepted(response: object) -> bool:
-    results = getattr(response, "results", None)
-    return all(result.successful for result in results) if results is not None else response.success
+def _refusal(response: object) -> str:
+    """Why a call was refused; "" if it was not."""
+    if (results := getattr(response, "results", None)) is not None:
+        return "; ".join(result.reason or "no reason" for result in results if not result.successful)
+    return "" if response.success else response.message or "no reason"
 
 
 def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample], Events]:
@@ -234,7 +239,11 @@ def main(arguments: list[str] | None = None) -> int:
         except SessionError as error:
             print(f"FAILED: {error}")
             return 1
-        print(f"{events.calls} calls, {events.refused} refused, {events.unanswered} unanswered at the end")
+        print(f"{events.calls} calls, {events.unanswered} unanswered at the end, {events.refused.total()} refused")
+        print(*(f"  {count} times: {reason}" for reason, count in events.refused.most_common()), sep="\n")
+    if found[-1].seconds < 60 * MIN_MINUTES:
+        print(f"FAILED: {found[-1].seconds / 60:.1f} minutes say nothing of the memory; take {MIN_MINUTES} or more")
+        return 1
     text = section(found, f'make soak ARGS="--minutes {found[-1].seconds / 60:.0f} --rate {options.rate:g}"')
     print(text)
     plot = options.report.with_suffix(".png") if options.report else options.out / "soak.png"
