@@ -108,16 +108,18 @@ class Services:
         words = self.names.vocabulary(segmenter, list(request.names), templates, thresholds)
         if not self._changing.acquire(timeout=self._settings().node.services.deadline):
             raise ValueError("parameters are being changed; try again")
+        problem = None
         try:
-            if worker.model.segmenter is not segmenter:
-                raise ValueError("the model was replaced in the meantime; try again")
-            response.relabeled = worker.swap(replace(worker.model, vocabulary=words))
-            problem = self._show_words(words)
-            response.version = worker.model.vocabulary.version
-            problems = (*words.warnings, worker.publishers.filter_problem, problem)
+            if worker.model.segmenter is segmenter:
+                response.relabeled = worker.swap(replace(worker.model, vocabulary=words))
+                problem = self._show_words(words)
+                response.version = worker.model.vocabulary.version
         finally:
             self._changing.release()
-        response.message = "; ".join(filter(None, problems))
+        if problem is None:  # the model was replaced meanwhile: the new one encodes the words
+            self._set_vocabulary(worker, request, response)
+            return
+        response.message = "; ".join(filter(None, (*words.warnings, worker.publishers.filter_problem, problem)))
 
     def _set_words(self, message: String) -> None:
         """Set the class names of one line, as set_vocabulary does; nobody waits for an answer but /diagnostics."""
