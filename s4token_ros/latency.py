@@ -91,11 +91,12 @@ class Latency:
 
     def effort(self, topic: str, config: Config, budget: float) -> Effort | None:
         """Return what the next cloud of a topic gets within `budget` [ms]; None if that is 0."""
-        if not budget:
-            return None
         with self._lock:
-            if self._for != (budget, efforts := levels(config)):
+            efforts = levels(config) if budget else ()
+            if self._for != (budget, efforts):
                 self._for, self._paces = (budget, efforts), {}
+            if not budget:
+                return None
             return efforts[self._paces.setdefault(topic, Pace(len(efforts))).level]
 
     def count(self, topic: str, effort: Effort | None, patches: Any, stages_ms: dict[str, float]) -> None:

@@ -62,8 +62,12 @@ def test_the_level_is_the_highest_that_keeps_the_budget(budget):
     assert ALL.index(chosen) <= ALL.index(wanted), "more time is left than needed"
 
 
-def test_no_budget_changes_nothing():
-    assert Latency().effort(TOPIC, Config(), 0.0) is None
+def test_no_budget_changes_nothing_and_ends_what_was_told():
+    machine = Machine(2, 0.001, 0.2)
+    machine.work(10)
+    assert machine.latency.problem(TOPIC) and machine.latency.figures("s4token-mini")
+    assert machine.latency.effort(TOPIC, Config(), 0.0) is None
+    assert machine.latency.problem(TOPIC) == "" and machine.latency.figures("s4token-mini") == {}
 
 
 def test_a_cloud_that_fits_keeps_the_configured_points_tokens_and_windows():
