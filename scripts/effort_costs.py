@@ -75,28 +75,24 @@ def table(found: dict[effort.Effort, dict[str, list[float]]], sets: Sequence[str
         yield f"| {' | '.join([*map(str, one), *cells])} |"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str]) -> None:
     """Measure, print and maybe write."""
-
-    def run(words: list[str]) -> None:
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--model", default=checkpoint.MINI)
-        parser.add_argument("--clouds", type=int, default=24, help="rooms, and as many streets")
-        parser.add_argument("--root", default="", help="SemanticKITTI's folder; without, no sweeps")
-        parser.add_argument("--write", action="store_true", help="write the figures beside the weights")
-        options = parser.parse_args(words)
-        found = measure(options.model, options.clouds, options.root)
-        sets = [data for data in next(iter(found.values())) if not data.endswith("_ms")]
-        print(*table(found, sets), sep="\n")
-        if options.write:
-            with open(checkpoint.resolve(options.model) / effort.FILE, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow([*effort.Effort._fields, *sets])
-                writer.writerows([*one, *(f"{np.mean(figures[data]):.2f}" for data in sets)]
-                                 for one, figures in found.items())  # fmt: skip
-
-    return command_line.guard("effort_costs", run, arguments)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=checkpoint.MINI)
+    parser.add_argument("--clouds", type=int, default=24, help="rooms, and as many streets")
+    parser.add_argument("--root", default="", help="SemanticKITTI's folder; without, no sweeps")
+    parser.add_argument("--write", action="store_true", help="write the figures beside the weights")
+    options = parser.parse_args(words)
+    found = measure(options.model, options.clouds, options.root)
+    sets = [data for data in next(iter(found.values())) if not data.endswith("_ms")]
+    print(*table(found, sets), sep="\n")
+    if options.write:
+        with open(checkpoint.resolve(options.model) / effort.FILE, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*effort.Effort._fields, *sets])
+            for one, figures in found.items():
+                writer.writerow([*one, *(f"{np.mean(figures[data]):.2f}" for data in sets)])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line.guard("effort_costs", main))
