@@ -14,10 +14,11 @@ from s4token_model import atomic, bounded_files, checkpoint, stored_config, toke
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
+DENSE = "dense"  # 2D targets of pixels
 STATE = "state.pt"  # in the folder of a run: what is resumed
 CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
 # What samples in the folder of a run depend on, beside the pipeline
-SAMPLED = ("task", "data", "points", "redraw")
+SAMPLED = ("task", "data", "points", "redraw", "targets")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class TrainConfig:
     points: int = option(1024, "points per cloud that the losses are computed on", 16, 65536)
     redraw: bool = option(False, "draw points, first center and patches anew whenever a cloud is drawn")
     other_tokens: bool = option(False, "with redraw: also samples prepared with other sampling.* and patches.*")
+    targets: str = option("standard", "2D targets; dense: values of CLIP's last block", choices=("standard", DENSE))
     split: str = option("train", "train: no samples of val or test; any: all of data=", choices=("train", "any"))
     mask_ratio: float = option(0.6, "fraction of the tokens hidden from the student", 0.0, 0.95)
     decoder_layers: int = option(4, "layers of the query decoder", 1, 32)

@@ -114,4 +114,4 @@ def _command(words: list[str]) -> str:
 
 def _shapes_samples(key: str) -> bool:
     """Whether a setting has an effect on samples."""
-    return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA)
+    return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA, provenance.TARGETS)
