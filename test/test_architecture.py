@@ -18,8 +18,9 @@ PACKAGES = ("s4token_model", "s4token_ros")
 # the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics", "atomic", "bounded_files")
 WORDS = ("words", "word_files", "word_lists", "word_checks")
+TEXTS = (*WORDS, "prompts")
 STORED = ("vocabulary", "stored_config", "checkpoint")
-MODEL = (*BASE, *WORDS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
+MODEL = (*BASE, *TEXTS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
 OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "word_files": ("bounded_files",),
     "word_lists": (),
     "word_checks": (),
+    "prompts": ("bounded_files", "word_files"),
     "command_line": (),
     "jobs": ("command_line", "kernels.parallel"),
     "vocabulary": ("constants", "config", *WORDS),

@@ -72,8 +72,7 @@ class DepthProjection:
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode class names by CLIP's text tower, like Segmenter.make_vocabulary."""
-        templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
-        return vocabulary.build(names, templates, 0.0, self.clip.encode_text)
+        return clip_vocabulary(self.clip, self.config, names, templates)
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> ProjectedCloud:
         """Render depth pictures and encode them; xyz (H, 3), z up, any unit; colors are not used."""
@@ -91,3 +90,11 @@ class DepthProjection:
         labels = np.full(len(encoded.valid), constants.UNLABELED, np.uint32)
         labels[encoded.valid] = (encoded.features @ words.text.T).argmax(axis=1)
         return SimpleNamespace(labels=labels)
+
+
+def clip_vocabulary(
+    clip: FrozenClip, config: Config, names: Sequence[str], templates: Sequence[str] | None = None
+) -> Vocabulary:
+    """Encode class names in templates, by default the config's, by the text tower of a CLIP alone."""
+    templates = templates or vocabulary.read_templates(config.vocabulary.templates)
+    return vocabulary.build(names, templates, 0.0, clip.encode_text)

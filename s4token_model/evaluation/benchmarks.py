@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, prompts
 from s4token_model.datasets import s3dis, scannet, semantickitti
 from s4token_model.evaluation import (
     agreement,
@@ -16,29 +17,45 @@ from s4token_model.evaluation import (
     everyday_words,
     object_detection,
     part_segmentation,
-    prompts,
 )
-from s4token_model.evaluation.loading import Result, SampleLoader, Setup
+from s4token_model.evaluation.loading import METHODS, VIEWS, Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
+from s4token_model.evaluation.view_labels import ViewOptions, Views
 
 
-def segment(
-    setup: Setup,
-    task: str,
-    names: tuple[str, ...],
-    clouds: Iterable[LabeledCloud],
-    options: dict[str, Any],
-    rules: tuple[str, str, str] = INDOOR_RULES,
-    synonyms: tuple[str, ...] | None = None,
-) -> Result:
-    """Score a model on clouds by the prompts of `task`, or by names and `synonyms`; the result repeats `options`."""
+class Scored(NamedTuple):
+    """How a benchmark of segmentation is scored."""
+
+    names: tuple[str, ...]
+    rules: tuple[str, str, str] = INDOOR_RULES
+    synonyms: tuple[str, ...] | None = None
+    views: ViewOptions | None = None  # label by the 2D targets instead of a model
+
+
+def segment(setup: Setup, task: str, scored: Scored, clouds: Iterable[LabeledCloud], options: dict[str, Any]) -> Result:
+    """Score a model on clouds by the prompts of `task`, or by names and synonyms; the result repeats `options`."""
+    names, rules, synonyms, views = scored
     frozen = prompts.load(task, names) if synonyms is None else None
-    figures = evaluate(clouds, names, setup.labeler(), frozen, synonyms, rules, setup.out)
+    labeler, title = (setup.labeler(), setup.title()) if views is None else (setup.view_labeler(views), VIEWS)
+    figures = evaluate(clouds, names, labeler, frozen, synonyms, rules, setup.out)
+    options = options if views is None else options | {"method": VIEWS, **views.named()}
     result = {"task": task, "model": str(setup.model), **options, **figures}
     if synonyms is not None:
         result["renamed"] = renamed(result)
-    return result, segmentation_table(result, setup.title())
+    return result, segmentation_table(result, title)
+
+
+def view_options(method: str, given: dict[str, Any]) -> ViewOptions | None:
+    """Return the options of the method views, or None with another method. ValueError if they do not go together."""
+    if method == VIEWS:
+        return ViewOptions(**given).checked()
+    if method != METHODS[0]:
+        raise ValueError(f"unknown method {method!r}; choose from {METHODS[0]}, {VIEWS}")
+    if given:
+        name = next(iter(given))
+        raise ValueError(f"--{name} {given[name]} has no effect without --method {VIEWS}; leave it out")
+    return None
 
 
 def labeled(room: scannet.Room | s3dis.Room) -> LabeledCloud:
@@ -47,21 +64,32 @@ def labeled(room: scannet.Room | s3dis.Room) -> LabeledCloud:
 
 
 def scannet_rooms(
-    setup: Setup, root: str | Path, rooms: str | Sequence[str] | None = None, split: str | None = None
-) -> Result:
-    """ScanNet rooms, e.g. "0003,0004" or a list, default all; split train or val; with ScanNet's own superpoints."""
+    setup: Setup, root: str | Path, rooms: str | Sequence[str] | None = None, split: str | None = None,
+    method: str = METHODS[0], **views: Any,
+) -> Result:  # fmt: skip
+    """ScanNet rooms, e.g. "0003,0004" or a list, default all; split train or val; with ScanNet's own superpoints.
+
+    `views` are ViewOptions of the method views, which labels by the 2D targets of posed frames.
+    """
+    options = view_options(method, views)
     wanted = [room.strip() for room in rooms.split(",") if room.strip()] if isinstance(rooms, str) else rooms
     found = scannet.list_rooms(root, wanted, split)
-    clouds = SampleLoader(found, lambda name: labeled(scannet.load_room(root, name)), "rooms")
-    return segment(setup, "scannet20", scannet.NAMES, clouds, {"rooms": found})
+    sources = None if options is None else Views(options, root)
+
+    def load(name: str) -> LabeledCloud:
+        cloud = labeled(scannet.load_room(root, name))
+        return cloud if sources is None else replace(cloud, views=sources.of_room(name, len(cloud.xyz)))
+
+    clouds, scored = SampleLoader(found, load, "rooms"), Scored(scannet.NAMES, views=options)
+    return segment(setup, "scannet20", scored, clouds, {"rooms": found})
 
 
 def s3dis_rooms(setup: Setup, root: str | Path, split: str = s3dis.TEST_AREA) -> Result:
     """The S3DIS rooms of one area, e.g. Area_5."""
     found = s3dis.list_rooms(root, split)
     clouds = SampleLoader(found, lambda name: labeled(s3dis.load_room(root, name)), "rooms")
-    rules = ("floor", "wall", "clutter")
-    return segment(setup, "s3dis", s3dis.NAMES, clouds, {"split": split, "rooms": found}, rules)
+    scored = Scored(s3dis.NAMES, ("floor", "wall", "clutter"))
+    return segment(setup, "s3dis", scored, clouds, {"split": split, "rooms": found})
 
 
 def semantickitti_sweeps(
@@ -75,19 +103,29 @@ def semantickitti_sweeps(
     def load(name: str) -> LabeledCloud:
         return sweep_views.labeled_view(semantickitti.load_sweep(root, name), view)
 
-    clouds, rules = SampleLoader(found, load, "sweeps"), ("road", "building", "vegetation")
-    return segment(setup, "semantickitti", semantickitti.NAMES, clouds, {"sweeps": found, "view": view}, rules)
+    scored = Scored(semantickitti.NAMES, ("road", "building", "vegetation"))
+    clouds = SampleLoader(found, load, "sweeps")
+    return segment(setup, "semantickitti", scored, clouds, {"sweeps": found, "view": view})
 
 
-def procedural_rooms(setup: Setup, rooms: int = 20, kind: str = "depth", seed: int | None = None) -> Result:
-    """Held-out procedural rooms, scanned as `kind` of `sensors.scans.scan`; scored under names and synonyms."""
+def procedural_rooms(
+    setup: Setup, rooms: int = 20, kind: str = "depth", seed: int | None = None, method: str = METHODS[0], **views: Any
+) -> Result:
+    """Held-out procedural rooms, scanned as `kind` of `sensors.scans.scan`; scored under names and synonyms.
+
+    The method views labels by the 2D targets of rendered frames; `views` are its ViewOptions.
+    """
     from s4token_model.evaluation import procedural_rooms as held_out  # the scene generator, of no use to real data
 
     if rooms < 1:
         raise ValueError(f"rooms={rooms}; evaluate at least one")
-    seed = held_out.FIRST_SEED if seed is None else seed
-    clouds, options = held_out.held_out_clouds(rooms, kind, seed), {"kind": kind, "seed": seed}
-    return segment(setup, "procedural rooms", held_out.NAMES, clouds, options, synonyms=held_out.SYNONYMS)
+    seed, viewed = held_out.FIRST_SEED if seed is None else seed, view_options(method, views)
+    if viewed is not None:
+        clouds = held_out.viewed_rooms(rooms, viewed.every, seed)
+    else:
+        clouds = held_out.held_out_clouds(rooms, kind, seed)
+    scored = Scored(held_out.NAMES, synonyms=held_out.SYNONYMS, views=viewed)
+    return segment(setup, "procedural rooms", scored, clouds, {"kind": kind, "seed": seed})
 
 
 def temporal(setup: Setup, streets: int = 4) -> Result:

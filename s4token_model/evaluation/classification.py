@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import metrics
+from s4token_model import metrics, prompts
 from s4token_model.datasets import modelnet40, scanobjectnn
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
-from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.tables import table
+from s4token_model.prompts import Prompts
 
 
 def modelnet40_objects(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:

@@ -14,6 +14,7 @@ from s4token_model import config as configs
 from s4token_model.command_line import describe
 
 METHODS = ("s4token", "projection")
+VIEWS = "views"  # the 2D targets of posed frames
 UPRIGHT = {"input.up": "z"}  # for objects, which stand upright in their data sets and have no floor
 Result = tuple[dict[str, Any], str]  # of a benchmark: what is written as JSON, and its table
 
@@ -48,6 +49,14 @@ class Setup:
 
         config = configs.replace(checkpoint.read_config(self.model), changes)
         return Segmenter.load(self.model, config, self.device)
+
+    def view_labeler(self, options: Any) -> Any:
+        """Load a ViewLabeler, of `view_labels.ViewOptions`, with the model's CLIP, or the one that `changes` name."""
+        from s4token_model.evaluation.view_labels import ViewLabeler
+        from s4token_model.segmenter import checked_device
+
+        config = configs.replace(checkpoint.read_config(self.model), configs.pairs(self.changes))
+        return ViewLabeler(checkpoint.load_clip(self.model, config.clip, checked_device(self.device)), config, options)
 
     def title(self, method: str = METHODS[0]) -> str:
         """The heading of the model's column in a table."""

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import metrics
+from s4token_model import metrics, prompts
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table
 

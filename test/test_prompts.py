@@ -7,8 +7,8 @@ import json
 
 import pytest
 
+from s4token_model import prompts
 from s4token_model.datasets import modelnet40, s3dis, scannet, scanobjectnn, semantickitti, shapenetpart
-from s4token_model.evaluation import prompts
 from s4token_model.vocabulary import read_names, read_templates
 
 CLASSES = {
