@@ -98,6 +98,8 @@ def _add_label(commands: Any) -> None:
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
+    command.add_argument("--head", metavar="parts.pt", help="label by a head of `s4token train` with task=parts")
+    command.add_argument("--category", metavar="NAME", help="with --head: what the shape is, e.g. mug")
     command.add_argument("--picture", metavar="FILE.png", help="draw the labels, the objects and a legend")
     rerun = "write labels and objects for the Rerun viewer (pip install rerun-sdk)"
     command.add_argument("--rerun", metavar="FILE.rrd", help=rerun)

@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ALSO: dict[str, tuple[str, ...]] = {
     **{f"training.{name}": GENERATOR for name in ("captions", "text_tower", "word_texts", "train_mini", "mini_clip")},
     **{f"training.{name}": GENERATOR for name in ("mini_tokenizer", "procedural_samples", "scene_pictures")},
+    "label_command": ("training.part_labels",),  # the option --head
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
     "evaluation.sweep_views": GENERATOR,  # the sensors that real sweeps are thinned to
@@ -215,7 +216,7 @@ def test_no_two_modules_share_a_name():
             62,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 115, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 120, ("evaluation", "benchmark", "pictures", *GENERATOR)),
         ("s4token_model.training.prepare", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )

@@ -1,13 +1,14 @@
-"""Prompts of the benchmarks: frozen, complete, and their hash changes with any word."""
+"""Prompts of the benchmarks: frozen, complete, and their hash changes with any word; sentences of files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
-from s4token_model import prompts
+from s4token_model import prompts, vocabulary
 from s4token_model.datasets import modelnet40, s3dis, scannet, scanobjectnn, semantickitti, shapenetpart
 from s4token_model.vocabulary import read_names, read_templates
 
@@ -64,3 +65,74 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch):
         (tmp_path / "prompts" / "mine.yaml").write_text(text)
         with pytest.raises(ValueError, match=reason):
             prompts.load("mine", ())
+
+
+class Letters:
+    """Stands in for a Segmenter and its CLIP: the feature of a text counts its letters a, b and c."""
+
+    clip = property(lambda self: self)
+
+    def encode_text(self, texts):
+        rows = np.array([[text.count(letter) for letter in "abc"] for text in texts], np.float32) + 1e-6
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def make_vocabulary(self, names, templates=None):
+        return vocabulary.build(names, templates or ("{}",), 0.0, self.encode_text)
+
+
+def test_sentences_take_the_place_of_names_as_the_mean_of_their_unit_features(tmp_path):
+    frozen = prompts.Prompts("bench", 1, ("trash bin", "door"), ("a {}",))
+    path = tmp_path / "gpt.yaml"
+    path.write_text("bin: [a, a a b]\ndoor: cb\n")
+    found = prompts.with_sentences(frozen, ("bin", "door"), path)
+    words = prompts.build_vocabulary(Letters(), found)
+    mean = np.array([1, 0, 0]) + np.array([2, 1, 0]) / np.sqrt(5)
+    expected = [mean / np.linalg.norm(mean), np.array([0, 1, 1]) / np.sqrt(2)]
+    np.testing.assert_allclose(words.text, expected, atol=1e-5)
+    assert words.names == ("trash bin", "door")
+    np.testing.assert_array_equal(
+        prompts.build_vocabulary(Letters(), frozen).text, Letters().make_vocabulary(frozen.names, ("a {}",)).text
+    )
+    metadata = found.metadata()
+    assert metadata["prompt_set"] == "gpt.yaml" and metadata["sentences"] == 3 and "templates" not in metadata
+    moved = tmp_path / "moved.json"
+    moved.write_text(json.dumps({"trash_bin": ["a"], "door": ["a a b", "cb"]}))
+    other = prompts.with_sentences(frozen, ("bin", "door"), moved)
+    assert other.sentences == (("a",), ("a a b", "cb")) and other.metadata() != metadata
+
+
+def test_sentences_of_parts(tmp_path):
+    frozen = {name: prompts.load_parts("shapenetpart", COUNTS)[name] for name in ("mug", "cap")}
+    names = {name: shapenetpart.parts(name) for name in frozen}
+    path = tmp_path / "gpt.json"
+    path.write_text(json.dumps({"mug": {"handle": "a handle", "cup": ["b", "c"]}, "cap": {"crown": "a", "visor": "b"}}))
+    found = prompts.parts_with_sentences(frozen, names, path)
+    assert found["mug"].sentences == (("a handle",), ("b", "c"))
+    assert prompts.parts_metadata(found)["sentences"] == 5
+    path.write_text(json.dumps({"mug": {"handle": "a", "cup": "b"}}))
+    with pytest.raises(ValueError, match="has no parts of cap; write CATEGORY"):
+        prompts.parts_with_sentences(frozen, names, path)
+    path.write_text(json.dumps({"mug": {"handle": "a", "cap": "b"}, "cap": {"crown": "a", "visor": "b"}}))
+    with pytest.raises(ValueError, match="gpt.json, mug has no sentences of cup; it has cap"):
+        prompts.parts_with_sentences(frozen, names, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("bin: a\n", "has no sentences of door"),
+        ("bin: a\ndoor: []\n", "door: expected a sentence, or a list of some"),
+        ("bin: a\ndoor: [1]\n", "door: expected a sentence, or a list of some"),
+        ("bin: a\ndoor: b\nsofa: c\n", "sofa is none of trash bin, door"),
+        ("- a\n", "must hold a class and its sentences in each entry, not a list"),
+        ("a: [", "is not YAML"),
+        (None, "cannot read .*: No such file or directory; give a file of sentences"),
+    ],
+    ids=["one is missing", "none", "numbers", "another", "a list", "no YAML", "no file"],
+)
+def test_files_of_sentences_that_do_not_fit_are_named(tmp_path, text, reason):
+    path = tmp_path / "gpt.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        prompts.with_sentences(prompts.Prompts("bench", 1, ("trash bin", "door"), ("a {}",)), ("bin", "door"), path)

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from s4token_model import checkpoint, prompts
+from s4token_model import checkpoint
 from s4token_model.datasets import s3dis, scannet, semantickitti
 from s4token_model.evaluation import (
     agreement,
     calibration,
     classification,
     everyday_words,
+    linear_probe,
     object_detection,
     part_segmentation,
 )
-from s4token_model.evaluation.loading import METHODS, VIEWS, Result, SampleLoader, Setup
+from s4token_model.evaluation.loading import METHODS, VIEWS, ProjectionOptions, Result, SampleLoader, Setup
 from s4token_model.evaluation.segmentation import INDOOR_RULES, LabeledCloud, evaluate, renamed
 from s4token_model.evaluation.tables import segmentation_table
 from s4token_model.evaluation.view_labels import ViewOptions, Views
@@ -36,7 +37,7 @@ class Scored(NamedTuple):
 def segment(setup: Setup, task: str, scored: Scored, clouds: Iterable[LabeledCloud], options: dict[str, Any]) -> Result:
     """Score a model on clouds by the prompts of `task`, or by names and synonyms; the result repeats `options`."""
     names, rules, synonyms, views = scored
-    frozen = prompts.load(task, names) if synonyms is None else None
+    frozen = setup.prompts(task, names) if synonyms is None else None
     labeler, title = (setup.labeler(), setup.title()) if views is None else (setup.view_labeler(views), VIEWS)
     figures = evaluate(clouds, names, labeler, frozen, synonyms, rules, setup.out)
     options = options if views is None else options | {"method": VIEWS, **views.named()}
@@ -151,6 +152,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "shapenetpart": part_segmentation.shapenetpart_parts,
     "modelnet": classification.modelnet40_objects,
     "scanobjectnn": classification.scanobjectnn_objects,
+    "probe": linear_probe.linear_probe,
     "objects": object_detection.scannet_objects,
     "calibration": calibration.confidence_calibration,
     "agreement": agreement.two_view_agreement,
@@ -169,14 +171,15 @@ def run(
     out: str | Path | None = None,
     segmenter: Any = None,
     changes: Sequence[str] = (),
+    sentences: str | Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Run a benchmark of BENCHMARKS, print its table or one JSON object, and return what the JSON object holds.
 
     model: a checkpoint folder or built-in name; `segmenter`: a loaded model instead; `out`: a folder for pictures, by
-    matplotlib; `changes`: KEY=VALUE of the model's config, which the result repeats; `options`: of the benchmark, e.g.
-    root, rooms, split, method. Samples that cannot be read are
-    counted, reported and left out. ValueError for a wrong benchmark, option or root, or if no sample can be read.
+    matplotlib; `changes`: KEY=VALUE of the model's config, which the result repeats; `sentences`: a file of prompts;
+    `options`: of the benchmark, e.g. root, rooms, split, method, and of ProjectionOptions. Samples that cannot be read
+    are counted, reported and left out. ValueError for a wrong benchmark, option or root, or if no sample can be read.
     """
     if name not in BENCHMARKS:
         raise ValueError(f"unknown benchmark {name!r}; choose from {', '.join(BENCHMARKS)}")
@@ -184,7 +187,9 @@ def run(
         from s4token_model.pictures.plots import new_figure
 
         new_figure(1, 1)  # a missing package is an error before the work, not after it
-    setup = Setup(model, device, None if out is None else Path(out), segmenter, tuple(changes))
+    projection = ProjectionOptions(**{k: options.pop(k) for k in ProjectionOptions._fields if k in options})
+    folder, prompted = (None if path is None else Path(path) for path in (out, sentences))
+    setup = Setup(model, device, folder, segmenter, tuple(changes), prompted, projection)
     result, table = BENCHMARKS[name](setup, **options)
     result |= {"changes": list(changes)} if changes else {}
     print(json.dumps(result) if as_json else table)

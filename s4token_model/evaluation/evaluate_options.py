@@ -9,11 +9,33 @@ from s4token_model import command_line
 from s4token_model.word_lists import split_list
 
 DATA_HELP = "the data in its release layout, or a common preprocessed one"
+
+
+def split_numbers(text: str) -> tuple[float, ...]:
+    """Read numbers that are separated by commas."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,0.5,0.25") from None
+
+
 # Options that several benchmarks take
 SPLIT, SCANS = {"help": "train or test (default: test)"}, {"help": "train or val (default: all)"}
 PARTS_SPLIT = {"help": "train, val or test (default: test)"}
 PROJECTION = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
-METHOD = {"choices": ["s4token", "projection"], "help": PROJECTION}
+AREA = {"help": "an area, e.g. Area_2 (default: Area_5)"}
+SENTENCES = {"metavar": "FILE", "dest": "sentences", "help": "sentences about each class (.yaml, .json), e.g. of GPT"}
+PROMPTS: dict[str, dict[str, Any]] = {"prompts": SENTENCES}
+METHOD: dict[str, dict[str, Any]] = {
+    "method": {"choices": ["s4token", "projection"], "help": PROJECTION},
+    "view_weights": {
+        "metavar": "W,...",
+        "type": split_numbers,
+        "help": "with projection: a number for each of 10 views",
+    },
+    "dense": {"action": "store_true", "help": "with projection: patches by the values of CLIP's last block"},
+    **PROMPTS,
+}
 FRAMES = "views: label by the 2D targets of posed frames, with the model's CLIP, training-free (default: s4token)"
 VIEWS: dict[str, dict[str, Any]] = {
     "method": {"choices": ["s4token", "views"], "help": FRAMES},
@@ -35,6 +57,14 @@ REAL = {"help": "folder with scannet_votenet/ or semantickitti/ (default: proced
 VARIANTS = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
 IMAGES = "image64: range images of 64 x 1024 pixels; image32: as a sensor of 32 beams would see it (default: sweep)"
 SWEEP = {"choices": ["sweep", "image64", "image32"], "help": IMAGES}
+PROBE: dict[str, dict[str, Any]] = {
+    "shots": {"metavar": "1,16", "help": "training objects per class; 0: all, a linear probe (default: 0)"},
+    "ways": {"metavar": "N", "type": int, "help": "classes that each seed draws (default: all)"},
+    "seeds": {"metavar": "N", "type": int, "help": "draws to average over (default: 10)"},
+    "strength": {"metavar": "C", "type": float, "help": "weight of the data against that of |W|^2 / 2 (default: 100)"},
+    "variant": {"metavar": "NAME", "help": "of ScanObjectNN (default: pb_t50_rs)"},
+    **{name: details for name, details in METHOD.items() if name != "prompts"},
+}
 AGREEMENT: dict[str, dict[str, Any]] = {
     "words": {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"},
     "topic": {"help": "the PointCloud2 topic, if the bag has several"},
@@ -70,17 +100,24 @@ class Benchmark(NamedTuple):
 
 
 BENCHMARKS = (
-    Benchmark("scannet", "ScanNet, 20 classes", {"split": SCANS, "rooms": ROOMS, **VIEWS, **FOLDERS}),
+    Benchmark(
+        "scannet", "ScanNet, 20 classes", {"split": SCANS, "rooms": ROOMS, "prompts": SENTENCES, **VIEWS, **FOLDERS}
+    ),
     Benchmark("objects", "objects of ScanNet rooms", {"split": SCANS, "rooms": ROOMS}, pictures=False),
-    Benchmark("s3dis", "S3DIS, 13 classes", {"split": {"help": "an area, e.g. Area_2 (default: Area_5)"}}),
-    Benchmark("semantickitti", "SemanticKITTI, 19 classes", {"view": SWEEP}),
-    Benchmark("shapenetpart", "ShapeNetPart, 50 parts", {"split": PARTS_SPLIT, "method": METHOD}),
-    Benchmark("modelnet", "ModelNet40, zero-shot classification", {"split": SPLIT, "method": METHOD}),
+    Benchmark(
+        "s3dis",
+        "S3DIS, 13 classes",
+        {"split": AREA, **PROMPTS},
+    ),
+    Benchmark("semantickitti", "SemanticKITTI, 19 classes", {"view": SWEEP, **PROMPTS}),
+    Benchmark("shapenetpart", "ShapeNetPart, 50 parts", {"split": PARTS_SPLIT, **METHOD}),
+    Benchmark("modelnet", "ModelNet40, zero-shot classification", {"split": SPLIT, **METHOD}),
     Benchmark(
         "scanobjectnn",
         "ScanObjectNN, zero-shot classification",
-        {"split": SPLIT, "method": METHOD, "variants": VARIANTS},
+        {"split": SPLIT, **METHOD, "variants": VARIANTS},
     ),
+    Benchmark("probe", "ModelNet40 or ScanObjectNN, logistic regression on features", PROBE, pictures=False),
     Benchmark("procedural", "held-out procedural rooms, by class names and synonyms", {"rooms": COUNT, **VIEWS}, None),
     Benchmark("words", "everyday words, plurals and adjectives for names", {"rooms": COUNT}, None, False),
     Benchmark("calibration", "calibration of the confidence", {"rooms": COUNT, "report": REPORT, "root": REAL}, None),

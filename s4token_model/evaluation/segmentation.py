@@ -13,7 +13,7 @@ import numpy as np
 from s4token_model import constants, metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
 from s4token_model.evaluation.loading import SampleLoader
-from s4token_model.prompts import Prompts, digest
+from s4token_model.prompts import Prompts, build_vocabulary, digest
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -99,7 +99,8 @@ def evaluate(
     """
     names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
     prompted = frozen.names if frozen else tuple(prompts or names)
-    vocabularies = {MODEL: segmenter.make_vocabulary(prompted, frozen.templates if frozen else None)}
+    words = build_vocabulary(segmenter, frozen) if frozen else segmenter.make_vocabulary(prompted)
+    vocabularies = {MODEL: words}
     if synonyms is not None:
         vocabularies[SYNONYMS] = segmenter.make_vocabulary(tuple(synonyms))
     tally = _Tally(names)

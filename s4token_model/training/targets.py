@@ -32,11 +32,15 @@ def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
         save_arrays(folder / path.name, part_to_arrays(to_half(found), "targets"))
 
 
-def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip, dense: bool = False) -> Targets:
+def superpoint_features(
+    images: np.ndarray, seen: SeenPixels, clip: FrozenClip, dense: bool = False, weights: np.ndarray | None = None
+) -> Targets:
     """Return the float32 targets of the superpoints that the images (V, h, w, 3) uint8 show.
 
-    `dense` is as in FrozenClip.encode_images.
+    `dense` is as in FrozenClip.encode_images; each image counts by its weight (V,), by default 1.
     """
+    weights = np.ones(len(images)) if weights is None else weights
+    seen = SeenPixels(*(column[weights[seen.view] > 0] for column in seen))
     parts = [(grid.cpu(), pooled.cpu()) for grid, pooled in encode_pictures(images, clip, dense)]
     grids, pooled = (torch.cat(features) for features in zip(*parts, strict=True))
     grids = normalize(grids, dim=-1).permute(0, 3, 1, 2)
@@ -52,8 +56,10 @@ def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip, 
         here = view == number
         pixels = torch.stack([column[here], row[here]], dim=-1).view(1, -1, 1, 2)
         values = grid_sample(grids[number : number + 1], pixels, align_corners=False, padding_mode="border")
-        total.index_add_(0, torch.from_numpy(inverse.reshape(-1))[here], values[0, :, :, 0].T)
-    global_feature = normalize(normalize(pooled, dim=-1).mean(dim=0), dim=-1)
+        rows = torch.from_numpy(inverse.reshape(-1))[here]
+        total.index_add_(0, rows, values[0, :, :, 0].T, alpha=float(weights[number]))
+    each = normalize(pooled, dim=-1) * torch.from_numpy(weights).to(pooled)[:, None]
+    global_feature = normalize(each.mean(dim=0), dim=-1)
     return Targets(superpoint.astype(np.int32), normalize(total, dim=-1).numpy(), global_feature.numpy())
 
 
