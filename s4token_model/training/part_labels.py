@@ -27,8 +27,11 @@ from s4token_model.training.supervised_parts import CATEGORIES, MIN_TOKENS, POIN
 from s4token_model.vocabulary import Vocabulary
 
 LIMIT = 8 << 30  # bytes of parts.pt
-# As the shapes of training: all of their points, in one window, and upright
+# As the shapes of training: all of their points, in one window
 AS_TRAINED = {"input.clean": False, "windows.maximum": 1}
+TO_Z_UP = np.array(
+    [[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]
+)  # meshes, y up and z forward, as the reader of shapes turns them
 
 
 class PartSegmenter(Segmenter):
@@ -36,10 +39,19 @@ class PartSegmenter(Segmenter):
 
     def __init__(self, model: PartModel, clip: FrozenClip, config: Config, category: str):
         """Compute on the device of `clip`, where the model is."""
-        changes = AS_TRAINED | ({"input.up": "z"} if config.input.up == "auto" else {})
+        self.is_y_up = config.input.up == "y"
+        changes = AS_TRAINED | ({"input.up": "z"} if self.is_y_up or config.input.up == "auto" else {})
         super().__init__(model.tokenizer, clip, configs.replace(config, changes))
         self.model, self.category = model.eval(), CATEGORIES.index(category)
         self.vocabulary = _vocabulary(shapenetpart.parts(category), clip.dim)
+
+    def build_patches(
+        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "", rotation: np.ndarray | None = None,
+        up: str = "", superpoints: np.ndarray | None = None,
+    ) -> PatchedCloud:  # fmt: skip
+        """Cut a shape into tokens as in training, where z is up and x forward."""
+        rotation = TO_Z_UP if self.is_y_up and rotation is None else rotation
+        return super().build_patches(xyz, rgb, frame, rotation, up, superpoints)
 
     def encode_patches(self, geometry: PatchedCloud, count: int) -> EncodedCloud:
         """Keep the patches of a cloud of `count` points: the network runs with the head, in `label`."""

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 
@@ -39,7 +38,7 @@ class SeenPoints(NamedTuple):
 class _View(NamedTuple):
     """A frame that shows points: its picture, the points, and their pixels (n, 2) as column and row."""
 
-    image: Image.Image
+    image: np.ndarray  # (h, w, 3) uint8
     index: np.ndarray
     pixel: np.ndarray
 
@@ -47,27 +46,28 @@ class _View(NamedTuple):
 def seen_points(xyz: np.ndarray, frames: list[Frame], clip: FrozenClip, skipped: list[str]) -> Iterator[SeenPoints]:
     """Yield what each frame says of the points (H, 3), world frame; adds to `skipped` why frames say nothing.
 
-    CLIP sees the tiles of several frames at once, so that a GPU has full batches.
+    CLIP sees the tiles of many frames at once, so that a GPU has full batches.
     """
     waiting, count = list[_View](), 0
     for frame in frames:
         try:
             index = visible(xyz, frame, frame.depth())
-            image = Image.fromarray(frame.color())
+            image = frame.color()
         except ValueError as reason:
             skipped.append(str(reason))
             continue
         pixel, _ = project(xyz[index], frame.pose, frame.color_matrix)
-        inside = ((pixel >= -0.5) & (pixel <= np.array(image.size) - 0.5)).all(
+        inside = ((pixel >= -0.5) & (pixel <= np.array(image.shape[1::-1]) - 0.5)).all(
             axis=1
         )  # of the picture, as of the depth
         if inside.any():
             waiting.append(_View(image, index[inside], pixel[inside]))
-            count += 1 + len(tiles(*image.size))
+            count += 1 + len(tiles(image.shape[1], image.shape[0]))
         if count >= BATCH:
             yield from _encode(waiting, clip)
             waiting, count = [], 0
-    yield from _encode(waiting, clip)
+    if waiting:
+        yield from _encode(waiting, clip)
 
 
 def encode_superpoints(
@@ -105,21 +105,36 @@ def tiles(width: int, height: int) -> list[tuple[int, int, int, int]]:
 
 def _encode(views: list[_View], clip: FrozenClip) -> Iterator[SeenPoints]:
     """Encode the tiles of frames, and each frame as a whole, and sample the pixels of their points."""
-    if not views:
-        return
-    boxes = [tiles(*view.image.size) for view in views]
-    size, bicubic = (clip.image_size, clip.image_size), Image.Resampling.BICUBIC
-    cut = [view.image.resize(size, bicubic, box) for view, ours in zip(views, boxes, strict=True) for box in ours]
-    whole = [view.image.resize(size, bicubic) for view in views]
-    parts = list(encode_pictures(np.stack([np.asarray(image) for image in cut + whole]), clip, dense=True))
-    grids, pooled = (torch.cat(features) for features in zip(*parts, strict=True))
-    grids = normalize(grids.float(), dim=-1).permute(0, 3, 1, 2)
-    unit = normalize(pooled[len(cut) :].float(), dim=-1).cpu().numpy()
-    start = 0
+    boxes = [tiles(view.image.shape[1], view.image.shape[0]) for view in views]
+    pictures = [
+        view.image[top:bottom, left:right]
+        for view, ours in zip(views, boxes, strict=True)
+        for left, top, right, bottom in ours
+    ]
+    grids, pooled = _encode_all(pictures + [view.image for view in views], clip)
+    start, unit = 0, pooled[len(pictures) :].cpu().numpy()
     for view, ours, global_feature in zip(views, boxes, unit, strict=True):
         feature = sample_tiles(grids[start : start + len(ours)], ours, view.pixel)
         yield SeenPoints(view.index, feature, global_feature)
         start += len(ours)
+
+
+def _encode_all(pictures: list[np.ndarray], clip: FrozenClip) -> tuple[Tensor, Tensor]:
+    """Unit features (K, E, g, g) of patches and (K, E) of pictures of some sizes, each size in batches of its own.
+
+    They are resized on CLIP's device, so that a GPU does not wait for a CPU.
+    """
+    index_of: dict[tuple[int, ...], list[int]] = {}
+    for number, picture in enumerate(pictures):
+        index_of.setdefault(picture.shape, []).append(number)
+    found = [
+        part
+        for index in index_of.values()
+        for part in encode_pictures(np.stack([pictures[k] for k in index]), clip, dense=True)
+    ]
+    order = np.argsort([number for index in index_of.values() for number in index])
+    grids, pooled = (torch.cat(parts)[order].float() for parts in zip(*found, strict=True))
+    return normalize(grids, dim=-1).permute(0, 3, 1, 2), normalize(pooled, dim=-1)
 
 
 def sample_tiles(grids: Tensor, boxes: list[tuple[int, int, int, int]], pixel: np.ndarray) -> Tensor:

@@ -68,11 +68,11 @@ def test_points_that_are_none_stay_unlabeled_and_another_up_is_followed(trained,
     shape = shapenetpart.load_shape(shapenetpart.list_shapes(trained / "data", "test")[0])
     xyz = np.concatenate([shape.xyz, np.full((2, 3), np.nan, np.float32)])
     np.save(tmp_path / "a.npy", xyz)
-    np.save(tmp_path / "b.npy", xyz[:, [1, 2, 0]])  # y is up
+    np.save(tmp_path / "b.npy", xyz[:, [1, 2, 0]])  # as in the file of the release: y is up, z forward
     assert label(trained, tmp_path / "a.npy", tmp_path / "a.ply", "--category", "mug") == 0
     assert label(trained, tmp_path / "b.npy", tmp_path / "b.ply", "--category", "mug", "--set", "input.up=y") == 0
     one, two = (files.read_cloud(tmp_path / f"{name}.ply").fields["label"] for name in "ab")
-    assert (one[-2:] == UNLABELED).all() and (one[:-2] != UNLABELED).all() and (one == two).mean() > 0.97
+    assert (one[-2:] == UNLABELED).all() and (one[:-2] != UNLABELED).all() and (one == two).mean() > 0.99
 
 
 def test_a_head_of_another_model_is_refused(trained, tmp_path, tiny_model, capsys):
@@ -106,7 +106,9 @@ def test_a_tuned_clip_comes_with_the_head(trained, tmp_path, tiny_model):
     )
     state = torch.load(trained / "tuned" / "parts.pt", weights_only=True)
     for name, value in segmenter.clip.model.visual.state_dict().items():
-        torch.testing.assert_close(value, state[f"tuned.{name}"], rtol=0, atol=0)
+        torch.testing.assert_close(value.float(), state[f"tuned.{name}"], rtol=0.01, atol=0.01)
+    before = checkpoint.load_clip(tiny_model, checkpoint.read_config(tiny_model).clip).model.visual.state_dict()
+    assert any((state[f"tuned.{name}"] - value.float()).abs().max() > 0.02 for name, value in before.items())
 
 
 @pytest.mark.parametrize(
