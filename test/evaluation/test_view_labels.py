@@ -10,7 +10,7 @@ import pytest
 import torch
 from real_data import real
 
-from s4token_model import checkpoint, cli
+from s4token_model import checkpoint, cli, prompts
 from s4token_model import config as configs
 from s4token_model.constants import UNLABELED
 from s4token_model.datasets import posed_rgbd
@@ -94,7 +94,7 @@ def test_the_command_measures_frames_and_fused_features(root, tiny_model, tmp_pa
     _, part = posed.cloud()
     clip = checkpoint.load_clip(tiny_model, checkpoint.read_config(tiny_model).clip)
     labeler = ViewLabeler(clip, WORLD, ViewOptions())
-    frozen = benchmarks.prompts.load("scannet20", benchmarks.scannet.NAMES)
+    frozen = prompts.load("scannet20", benchmarks.scannet.NAMES)
     text = labeler.make_vocabulary(frozen.names, frozen.templates).text[[0, 10]]
     full = torch.arange(len(part)) % 5 > 0
     feature = torch.from_numpy(3 * text[part]).half()[full]
