@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from s4token_model import constants
 from s4token_model.config import Config
@@ -57,7 +56,7 @@ class ViewOptions(NamedTuple):
 class ViewedCloud:
     """What CLIP says of a cloud of H points."""
 
-    feature: np.ndarray  # (K, E) float32 unit rows
+    feature: np.ndarray  # (K, E) float32, of any length: the nearest name is the same
     row: np.ndarray  # (H,) int64 row of each point, -1 where no frame shows it
     superpoints: np.ndarray | None  # (H,) uint32, NO_SUPERPOINT on points that are set aside; None without any
     stages_ms: dict[str, float]
@@ -91,8 +90,7 @@ class ViewLabeler:
         """Compute the targets of a cloud (H, 3) in the world of its `views`: posed frames, or OpenScene's features."""
         timer = StageTimer()
         if isinstance(views, openscene.FusedFeatures):
-            feature = views.feature.astype(np.float32)
-            return ViewedCloud(_unit(feature), _rows(views.seen), None, {})
+            return ViewedCloud(views.feature.astype(np.float32), _rows(views.seen), None, {})
         if self.options.targets == POINTS:
             return self._encode_points(xyz, views, timer)
         patched = build_patches(xyz, rgb, self.config, provided=superpoints)
@@ -118,7 +116,7 @@ class ViewLabeler:
         if not seen.any():
             raise ValueError(f"no frame sees a point; {skipped[0] if skipped else 'are poses and cloud of one scene?'}")
         timer("targets")
-        return ViewedCloud(normalize(total, dim=1).cpu().numpy()[seen], _rows(seen), None, timer.stages_ms)
+        return ViewedCloud(total.cpu().numpy()[seen], _rows(seen), None, timer.stages_ms)
 
     def label(self, viewed: ViewedCloud, words: Vocabulary) -> ViewedLabels:
         """Label each point that is seen with the nearest class name. ValueError if the features are of another CLIP."""
@@ -157,7 +155,3 @@ class Views:
 def _rows(seen: np.ndarray) -> np.ndarray:
     """Number the points that are seen (H,), -1 on the others."""
     return np.where(seen, np.cumsum(seen) - 1, -1)
-
-
-def _unit(feature: np.ndarray) -> np.ndarray:
-    return feature / np.maximum(np.linalg.norm(feature, axis=1, keepdims=True), 1e-12)

@@ -12,7 +12,7 @@ from fake_samples import fake_sample
 
 from s4token_model import checkpoint, cli
 from s4token_model.evaluation import benchmarks
-from s4token_model.training import pretrain, train, zero_shot
+from s4token_model.training import pretrain, zero_shot
 from s4token_model.training.sampler import Sampler
 from s4token_model.training.settings import TrainConfig
 
@@ -65,11 +65,22 @@ def test_rooms_score_what_the_command_measures(rooms, tiny_model):
     assert scorer(rooms, tiny_model, "all").scores() == found
 
 
-def test_each_process_scores_its_part(objects, tiny_model):
+def test_processes_score_parts_and_sum_their_counts(objects, tiny_model, monkeypatch):
     config, (tokenizer, clip, pipeline) = TrainConfig(evaluate_clouds=0), checkpoint.load(tiny_model)
     data_set = zero_shot.find(objects, "test")
-    parts = [zero_shot.ZeroShot(data_set, config, pipeline, tokenizer, clip, rank, 3).items for rank in range(3)]
-    assert sorted(sum(parts, [])) == sorted(data_set.items) and {len(part) for part in parts} == {4}
+    ranks = [zero_shot.ZeroShot(data_set, config, pipeline, tokenizer, clip, rank, 2) for rank in range(2)]
+    assert sorted(ranks[0].items + ranks[1].items) == sorted(data_set.items) and len(ranks[0].items) == 6
+    counted = []
+
+    def add_the_others(counts):
+        counted.append(counts.clone())
+        counts += sum(counted[:-1])
+
+    monkeypatch.setattr(zero_shot, "world_size", lambda: 2)
+    monkeypatch.setattr(zero_shot.dist, "all_reduce", add_the_others)
+    _, together = (rank.scores() for rank in ranks)
+    monkeypatch.undo()
+    assert together == scorer(objects, tiny_model).scores() and int(sum(counted).sum()) == 11
 
 
 @pytest.fixture
@@ -149,7 +160,7 @@ def test_what_is_wrong_is_named(objects, rooms, tmp_path, tiny_model, capsys):
         zero_shot.find(rooms, "train")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"data: {tmp_path}\nrun: {tmp_path / 'run'}\ninit: {tiny_model}\n")
-    assert train is not None and cli.main(["train", str(recipe), "evaluate=nowhere"]) == 2
+    assert cli.main(["train", str(recipe), "evaluate=nowhere"]) == 2
     assert "evaluate=nowhere: no data set with a split val" in capsys.readouterr().err
     assert cli.main(["train", str(recipe), f"evaluate={objects}", "task=parts"]) == 2
     assert "has no effect with task=parts" in capsys.readouterr().err
