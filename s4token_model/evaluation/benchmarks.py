@@ -122,6 +122,8 @@ def procedural_rooms(
         raise ValueError(f"rooms={rooms}; evaluate at least one")
     seed, viewed = held_out.FIRST_SEED if seed is None else seed, view_options(method, views)
     if viewed is not None:
+        if viewed.frames or viewed.features:
+            raise ValueError("frames and features are of real rooms; leave them out, procedural rooms are rendered")
         clouds = held_out.viewed_rooms(rooms, viewed.every, seed)
     else:
         clouds = held_out.held_out_clouds(rooms, kind, seed)
