@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     checked_device(config.device)
     if config.redraw and config.task == "parts":
         raise ValueError("redraw=true has no effect with task=parts; leave it out")
-    if config.evaluate and config.task == "parts":
-        raise ValueError(f"evaluate={config.evaluate} has no effect with task=parts; leave it out")
+    if config.evaluate and config.task != "self":
+        raise ValueError(f"evaluate={config.evaluate} has no effect with task={config.task}; leave it out")
     with process_group(config.device) as (rank, processes):
         if config.task == "parts":
             from s4token_model.training import supervised_parts
