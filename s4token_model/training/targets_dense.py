@@ -24,6 +24,7 @@ from s4token_model.training.targets import BATCH, encode_pictures
 from s4token_model.training.token_samples import Targets
 
 EDGES = (1.0, 0.5)  # of the tiles, in heights of the frame, or widths of an upright one
+PICTURES = 4 * BATCH  # that wait to be encoded together, so that each size of tiles fills a batch
 OVERLAP = 0.5  # fraction of a tile's edge that neighbors have in common, or more
 
 
@@ -63,7 +64,7 @@ def seen_points(xyz: np.ndarray, frames: list[Frame], clip: FrozenClip, skipped:
         if inside.any():
             waiting.append(_View(image, index[inside], pixel[inside]))
             count += 1 + len(tiles(image.shape[1], image.shape[0]))
-        if count >= BATCH:
+        if count >= PICTURES:
             yield from _encode(waiting, clip)
             waiting, count = [], 0
     if waiting:

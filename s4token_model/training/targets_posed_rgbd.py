@@ -24,7 +24,7 @@ from s4token_model.kernels.voxel_fusion import voxel_fuse
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import PatchedCloud, build_patches
 from s4token_model.training import targets_dense
-from s4token_model.training.targets import encode_pictures
+from s4token_model.training.targets import BATCH, encode_pictures
 from s4token_model.training.token_samples import Targets
 
 TOP = 5  # frames per superpoint
@@ -134,21 +134,25 @@ def encode_sightings(rows: np.ndarray, frames: list[Frame], clip: FrozenClip) ->
 
     ValueError if no superpoint is seen.
     """
-    best = best_sightings(rows)
-    superpoint = np.unique(best[:, 0])
-    sums, global_sum, skipped = np.zeros((len(superpoint), clip.dim)), np.zeros(clip.dim), []
-    for number in np.unique(best[:, 1]):
+    best, waiting, owners = best_sightings(rows), list[Image.Image](), list[int]()
+    superpoint, skipped = np.unique(best[:, 0]), list[str]()
+    sums = np.zeros((len(superpoint) + 1, clip.dim))  # the last is of whole frames
+    numbers = np.unique(best[:, 1])
+    for number in numbers:
         try:
             image = Image.fromarray(frames[number].color())
         except ValueError as reason:
             skipped.append(str(reason))
-            continue
-        # Crops of every superpoint at every scale, and the whole frame last
-        here = best[best[:, 1] == number]
-        boxes = [square(row[3:], scale, *image.size) for row in here for scale in SCALES]
-        features = _encode([image.crop(box) for box in boxes] + [image], clip)
-        np.add.at(sums, np.repeat(np.searchsorted(superpoint, here[:, 0]), len(SCALES)), features[:-1])
-        global_sum += features[-1]
+        else:
+            # Crops of every superpoint at every scale, and the whole frame
+            here = best[best[:, 1] == number]
+            waiting += [image.crop(square(row[3:], scale, *image.size)) for row in here for scale in SCALES] + [image]
+            owners += [*np.repeat(np.searchsorted(superpoint, here[:, 0]), len(SCALES)), len(superpoint)]
+        # Those of several frames together, so that a GPU has full batches
+        if waiting and (len(waiting) >= BATCH or number == numbers[-1]):
+            np.add.at(sums, owners, _encode(waiting, clip))
+            waiting, owners = [], []
+    sums, global_sum = sums[:-1], sums[-1]
     lengths = np.linalg.norm(sums, axis=1)
     kept = lengths > 0
     if not kept.any():

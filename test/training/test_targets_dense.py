@@ -107,7 +107,7 @@ def test_frames_are_encoded_together_and_give_what_each_gives_alone(frames, monk
     xyz, _ = posed.cloud()
     together, alone = Patches(), Patches()
     one = list(targets_dense.seen_points(xyz, frames, together, []))
-    monkeypatch.setattr(targets_dense, "BATCH", 1)
+    monkeypatch.setattr(targets_dense, "PICTURES", 1)
     two = list(targets_dense.seen_points(xyz, frames, alone, []))
     # A batch each of large tiles, of small ones, and of frames: of all frames together, or of each
     assert len(together.batches) == 3 and sorted(alone.batches) == sorted(n // 3 for n in together.batches * 3)
