@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import Any
 
 from s4token_model import command_line
+from s4token_model.evaluation import evaluate_options
 from s4token_model.explore import address
-from s4token_model.word_lists import split_list
 
 MODEL = "s4token-mini"
 # Long commands parse the rest of the line themselves. Those of this package: name -> (module with a `main`, help).
@@ -32,9 +32,7 @@ INSTALLED = {
 }
 LIVE = {"benchmark": "live-benchmark", "explore": "live-explore"}
 
-BIN_COLUMNS: dict[str, Any] = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
 TOPIC_HELP = "a PointCloud2 topic of the bag; needed if it has several, and may be repeated to label several"
-DATA_HELP = "the data in its release layout, or a common preprocessed one"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,6 +98,8 @@ def _add_label(commands: Any) -> None:
     words = command.add_mutually_exclusive_group()
     words.add_argument("--vocabulary", metavar="A,B,C", help="class names, separated by commas (default: the model's)")
     words.add_argument("--labels", metavar="FILE", help="a file of class names, e.g. one per line, or scannet20")
+    command.add_argument("--head", metavar="parts.pt", help="label by a head of `s4token train` with task=parts")
+    command.add_argument("--category", metavar="NAME", help="with --head: what the shape is, e.g. mug")
     command.add_argument("--picture", metavar="FILE.png", help="draw the labels, the objects and a legend")
     rerun = "write labels and objects for the Rerun viewer (pip install rerun-sdk)"
     command.add_argument("--rerun", metavar="FILE.rrd", help=rerun)
@@ -137,57 +137,11 @@ def _add_evaluate(commands: Any) -> None:
     details = "The prompts are those of config/prompts; their SHA-256 is in every result."
     command = _command(commands, "evaluate", evaluate, "measure a model on a benchmark", details)
     add = command.add_subparsers(title="benchmarks", metavar="BENCHMARK", dest="benchmark", required=True)
-    # Options that several benchmarks take
-    split, scans = {"help": "train or test (default: test)"}, {"help": "train or val (default: all)"}
-    parts_split = {"help": "train, val or test (default: test)"}
-    projection = "projection: the model's CLIP on depth images of single objects, training-free (default: s4token)"
-    method = {"choices": ["s4token", "projection"], "help": projection}
-    # Options of one
-    rooms = {"metavar": "0003,0004", "help": "evaluate only these rooms"}
-    variants = {"metavar": "A,B", "help": "of obj_only, obj_bg, pb_t50_rs (default: all that exist)"}
-    count = {"metavar": "N", "type": int, "help": "how many rooms (default: 20; calibration: 40)"}
-    report = {"metavar": "FILE.md", "help": "write a document, and its picture beside it with the suffix .png"}
-    folders = {"help": "folder with scannet_votenet/ or semantickitti/ (default: procedural rooms only)"}
-    images = "image64: range images of 64 x 1024 pixels; image32: as a sensor of 32 beams would see it (default: sweep)"
-    view = {"choices": ["sweep", "image64", "image32"], "help": images}
-    words = {"metavar": "A,B", "type": split_list, "help": "class names (default: the model's)"}
-    topic = {"help": "the PointCloud2 topic, if the bag has several"}
-    _add_benchmark(add, "scannet", "ScanNet, 20 classes", split=scans, rooms=rooms)
-    _add_benchmark(add, "objects", "objects of ScanNet rooms", pictures=False, split=scans, rooms=rooms)
-    _add_benchmark(add, "s3dis", "S3DIS, 13 classes", split={"help": "an area, e.g. Area_2 (default: Area_5)"})
-    _add_benchmark(add, "semantickitti", "SemanticKITTI, 19 classes", view=view)
-    _add_benchmark(add, "shapenetpart", "ShapeNetPart, 50 parts", split=parts_split, method=method)
-    _add_benchmark(add, "modelnet", "ModelNet40, zero-shot classification", split=split, method=method)
-    about = "ScanObjectNN, zero-shot classification"
-    _add_benchmark(add, "scanobjectnn", about, split=split, method=method, variants=variants)
-    _add_benchmark(add, "procedural", "held-out procedural rooms, by class names and synonyms", None, rooms=count)
-    _add_benchmark(add, "words", "everyday words, plurals and adjectives for names", None, pictures=False, rooms=count)
-    _add_benchmark(add, "calibration", "calibration of the confidence", None, rooms=count, report=report, root=folders)
-    about = "unlabeled clouds: fraction of points that get the same label in two views"
-    data = "a bag, a folder of clouds, or a cloud file"
-    _add_benchmark(add, "agreement", about, data, False, words=words, topic=topic, bin_columns=BIN_COLUMNS)
-    about = "the figures of the model card: rooms, streets, held-out scenes, samples, encoder"
-    baseline = {"metavar": "MODEL", "help": "another checkpoint to measure beside the model, e.g. the former one"}
-    many = {key: {"metavar": "N", "type": int, "help": f"how many procedural {key}"} for key in ("rooms", "streets")}
-    card: dict[str, Any] = {"root": folders, "baseline": baseline, "report": report, **many}
-    card["shapes"] = {"help": "CAD models for these"}
-    _add_benchmark(add, "card", about, None, pictures=False, **card)
-    _add_benchmark(add, "temporal", "labels over time: simulated drives and a room at rest", None, pictures=False)
-
-
-def _add_benchmark(
-    benchmarks: Any, name: str, about: str, data: str | None = DATA_HELP, pictures: bool = True, **options: Any
-) -> None:
-    command = _command(benchmarks, name, evaluate, about)
-    if data:
-        command.add_argument("--root", required=True, help=data)
-    for flag, details in options.items():
-        command.add_argument(f"--{flag.replace('_', '-')}", default=argparse.SUPPRESS, **details)
-    if pictures:
-        command.add_argument("--pictures", metavar="DIR", help="draw the result: predictions, confusions, curves")
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    _add_model(command)
-    _add_set(command)
+    for one in evaluate_options.BENCHMARKS:
+        benchmark = _command(add, one.name, evaluate, one.about)
+        one.add_options(benchmark)
+        _add_model(benchmark)
+        _add_set(benchmark)
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -203,7 +157,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def _add_reading(command: argparse.ArgumentParser) -> None:
     about = "draw N points on a mesh; 0 keeps its vertices (default: draw on CAD models, keep the vertices of scans)"
     command.add_argument("--mesh-points", type=int, metavar="N", help=about)
-    command.add_argument("--bin-columns", **BIN_COLUMNS)
+    command.add_argument("--bin-columns", **command_line.BIN_COLUMNS)
     _add_set(command)
 
 

@@ -10,9 +10,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 DEBUG_OPTION, DEBUG_VARIABLE = "--debug", "S4TOKEN_DEBUG"
 DEBUG_HELP = f"also print the traceback of an error, as {DEBUG_VARIABLE}=1 in the environment does"
+BIN_COLUMNS: dict[str, Any] = {"type": int, "metavar": "N", "help": "float32 per point of a .bin file (default: 4)"}
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # the last two are what a shell reports for SIGINT and SIGPIPE
 MAX_LETTERS = 600  # of the text of an exception; compilers fill screens
 PACKAGES = ("s4token_model", "s4token_ros")

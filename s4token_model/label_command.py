@@ -18,6 +18,7 @@ def label(arguments: argparse.Namespace) -> int:
     """Run `s4token label`. Input and output are checked before the model is loaded and run, which takes longer."""
     source, is_many = Path(arguments.input), arguments.workers is not None or bool(arguments.ray)
     views.check(arguments.picture, arguments.rerun, source)
+    _check_head(arguments, source)
     if source.is_dir() and not (folders.is_bag_folder(source) or (folders.is_one_bag(source) and not is_many)):
         return _label_folder(arguments)
     if is_many or arguments.overwrite:
@@ -39,6 +40,18 @@ def label(arguments: argparse.Namespace) -> int:
         summary, more = label_files.label_cloud(cloud, arguments.out, segmenter, show), {}
     _report(summary.to_dict(str(arguments.model)) | more | segmenter.vocabulary.report(), arguments)
     return 0
+
+
+def _check_head(arguments: argparse.Namespace, source: Path) -> None:
+    """Raise ValueError if --head and --category do not go with the other options, or with a folder."""
+    if arguments.head is None:
+        if arguments.category is not None:
+            raise ValueError(f"--category {arguments.category} has no effect without --head; leave it out")
+        return
+    if arguments.vocabulary or arguments.labels:
+        raise ValueError(f"--head {arguments.head} has class names of its own; leave --vocabulary and --labels out")
+    if source.is_dir() and not folders.is_bag_folder(source):
+        raise ValueError(f"--head {arguments.head} labels one cloud or bag at a time, and {source} is a folder")
 
 
 def _label_folder(arguments: argparse.Namespace) -> int:
@@ -95,10 +108,16 @@ def _config(arguments: argparse.Namespace) -> configs.Config:
 
 
 def load_segmenter(arguments: argparse.Namespace) -> Any:
-    """Load the segmenter of --model, --device, --set, and --vocabulary or --labels."""
-    from s4token_model.segmenter import Segmenter
+    """Load the segmenter of --model, --device, --set, and --vocabulary, --labels or --head."""
+    head, category = (getattr(arguments, name, None) for name in ("head", "category"))
+    if head is not None:
+        from s4token_model.training import part_labels
 
-    segmenter = Segmenter.load(arguments.model, _config(arguments), arguments.device)
+        segmenter: Any = part_labels.load(arguments.model, head, category, _config(arguments), arguments.device)
+    else:
+        from s4token_model.segmenter import Segmenter
+
+        segmenter = Segmenter.load(arguments.model, _config(arguments), arguments.device)
     segmenter.encoder.progress = True
     return segmenter
 

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-from s4token_model import checkpoint, command_line, words
+from s4token_model import checkpoint, command_line, prompts, words
 from s4token_model.constants import SCANNET20
-from s4token_model.evaluation import prompts
 from s4token_model.pipeline import clip, known_words
 from s4token_model.pipeline.known_words import KnownWords
 from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS

@@ -18,8 +18,9 @@ PACKAGES = ("s4token_model", "s4token_ros")
 # the package s4token_ros. Strings that name a module count as imports, and so do imports inside functions.
 BASE = ("constants", "config", "tokenizer_variants", "stage_timer", "palette", "metrics", "atomic", "bounded_files")
 WORDS = ("words", "word_files", "word_lists", "word_checks")
+TEXTS = (*WORDS, "prompts")
 STORED = ("vocabulary", "stored_config", "checkpoint")
-MODEL = (*BASE, *WORDS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
+MODEL = (*BASE, *TEXTS, "kernels", "pipeline", *STORED, "segmenter", "io", "objects")
 OFFLINE = (*MODEL, "command_line", "jobs", "datasets", "pictures", "training", "evaluation")
 GENERATOR = ("procedural", "sensors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "word_files": ("bounded_files",),
     "word_lists": (),
     "word_checks": (),
+    "prompts": ("bounded_files", "word_files"),
     "command_line": (),
     "jobs": ("command_line", "kernels.parallel"),
     "vocabulary": ("constants", "config", *WORDS),
@@ -85,6 +87,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ALSO: dict[str, tuple[str, ...]] = {
     **{f"training.{name}": GENERATOR for name in ("captions", "text_tower", "word_texts", "train_mini", "mini_clip")},
     **{f"training.{name}": GENERATOR for name in ("mini_tokenizer", "procedural_samples", "scene_pictures")},
+    "label_command": ("training.part_labels",),  # the option --head
+    "training.part_labels": ("encoded_cloud",),
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
     "evaluation.sweep_views": GENERATOR,  # the sensors that real sweeps are thinned to
@@ -213,7 +217,7 @@ def test_no_two_modules_share_a_name():
             62,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 115, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.train", 120, ("evaluation", "benchmark", "pictures", *GENERATOR)),
         ("s4token_model.training.prepare", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s4token_model import word_lists, words
-from s4token_model.evaluation import prompts
+from s4token_model import prompts, word_lists, words
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 from s4token_model.vocabulary import read_names

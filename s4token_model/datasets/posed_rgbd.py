@@ -17,6 +17,7 @@ import numpy as np
 from s4token_model.io import depth_image
 
 MIN_DEPTH_FRACTION = 0.01  # of the pixels; a frame with less shows nothing
+DEPTH_TOLERANCE, RELATIVE_TOLERANCE = 0.04, 0.02  # m, and m per m of depth, of a measured depth
 INTRINSICS = "camera-intrinsics.txt"
 
 
@@ -74,6 +75,16 @@ def frames(folder: str | Path, every: int = 1) -> tuple[list[Frame], list[str]]:
     if not good:
         raise ValueError(f"no frame of {folder} can be used; the first: {skipped[0] if skipped else 'there is none'}")
     return good, skipped
+
+
+def visible(xyz: np.ndarray, frame: Frame, depth: np.ndarray) -> np.ndarray:
+    """Indices of the points (H, 3), world frame, that are seen in a frame with depth (h, w) m, NaN = none."""
+    pixel, distance = depth_image.project(xyz, frame.pose, frame.depth_matrix)
+    column, row = (np.rint(np.clip(pixel[:, k], -1e6, 1e6)).astype(np.int64) for k in range(2))
+    height, width = depth.shape
+    inside = np.flatnonzero((distance > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
+    error = np.abs(depth[row[inside], column[inside]] - distance[inside])
+    return inside[error < DEPTH_TOLERANCE + RELATIVE_TOLERANCE * distance[inside]]
 
 
 def _find(folder: Path) -> Iterator[tuple[str, Path, Path, Path, tuple[np.ndarray, np.ndarray]]]:

@@ -58,22 +58,28 @@ class DepthProjection:
     """PointCLIPv2's baseline: CLIP on depth pictures of a single object, read back to its points.
 
     f_i = normalize( sum over the views that see point i of CLIP's dense feature there ),  f = mean of the views' [cls].
+    Each view counts by its weight, PointCLIPv2's view weights, by default 1; `dense` is as in FrozenClip.encode_images.
     A point that no view sees takes the feature of the nearest visible point. Used in place of a Segmenter.
     """
 
-    def __init__(self, encoder: FrozenClip, config: Config):
-        self.clip, self.config = encoder, config
+    def __init__(self, encoder: FrozenClip, config: Config, view_weights: Sequence[float] = (), dense: bool = False):
+        self.clip, self.config, self.dense = encoder, config, dense
+        self.view_weights = checked_weights(view_weights)
 
     @classmethod
-    def load(cls, model: str | Path = checkpoint.MINI, device: str = "cpu") -> DepthProjection:
+    def load(
+        cls, model: str | Path = checkpoint.MINI, device: str = "cpu", view_weights: Sequence[float] = (),
+        dense: bool = False,
+    ) -> DepthProjection:  # fmt: skip
         """Load the CLIP of a checkpoint."""
+        checked_weights(view_weights)
         config = checkpoint.read_config(model)
-        return cls(checkpoint.load_clip(model, config.clip, checked_device(device)), config)
+        encoder = checkpoint.load_clip(model, config.clip, checked_device(device))
+        return cls(encoder, config, view_weights, dense)
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:
         """Encode class names by CLIP's text tower, like Segmenter.make_vocabulary."""
-        templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
-        return vocabulary.build(names, templates, 0.0, self.clip.encode_text)
+        return clip_vocabulary(self.clip, self.config, names, templates)
 
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None) -> ProjectedCloud:
         """Render depth pictures and encode them; xyz (H, 3), z up, any unit; colors are not used."""
@@ -82,7 +88,7 @@ class DepthProjection:
         if not len(points):
             raise ValueError("the cloud has no finite point; nothing can be projected")
         views = targets_depth_views.render_depth_views(points, np.arange(len(points)), self.clip.image_size)
-        visible, features, cls = targets.superpoint_features(*views, self.clip)
+        visible, features, cls = targets.superpoint_features(*views, self.clip, self.dense, self.view_weights)
         _, nearest = cKDTree(points[visible]).query(points)
         return ProjectedCloud(valid, features[nearest], cls)
 
@@ -91,3 +97,21 @@ class DepthProjection:
         labels = np.full(len(encoded.valid), constants.UNLABELED, np.uint32)
         labels[encoded.valid] = (encoded.features @ words.text.T).argmax(axis=1)
         return SimpleNamespace(labels=labels)
+
+
+def checked_weights(given: Sequence[float]) -> np.ndarray:
+    """Return one weight per view, 1 if none are given. ValueError if they are of another number, negative, or all 0."""
+    count = len(targets_depth_views.VIEWS)
+    weights = np.asarray(given if len(given) else [1.0] * count, np.float64)
+    if len(weights) != count or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        text = ",".join(f"{weight:g}" for weight in weights)
+        raise ValueError(f"--view-weights {text}: give {count} numbers of at least 0, one for each view, not all 0")
+    return weights
+
+
+def clip_vocabulary(
+    clip: FrozenClip, config: Config, names: Sequence[str], templates: Sequence[str] | None = None
+) -> Vocabulary:
+    """Encode class names in templates, by default the config's, by the text tower of a CLIP alone."""
+    templates = templates or vocabulary.read_templates(config.vocabulary.templates)
+    return vocabulary.build(names, templates, 0.0, clip.encode_text)

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import metrics
+from s4token_model import metrics, prompts
 from s4token_model.datasets import modelnet40, scanobjectnn
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
-from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.tables import table
+from s4token_model.prompts import Prompts
 
 
 def modelnet40_objects(setup: Setup, root: str | Path, split: str = "test", method: str = METHODS[0]) -> Result:
     """ModelNet40 with the names of all 40 categories; returns the result and its table."""
     objects = SampleLoader(modelnet40.list_objects(root, split), modelnet40.load_object, "objects")
-    frozen = prompts.load("modelnet40", modelnet40.NAMES)
+    frozen = setup.prompts("modelnet40", modelnet40.NAMES)
     figures = classify(objects, modelnet40.NAMES, frozen, setup.labeler(method, UPRIGHT), setup.out)
-    result = {"task": "modelnet40", "model": str(setup.model), "method": method, "split": split, **figures}
+    result = {"task": "modelnet40", "model": str(setup.model), "method": method, "split": split}
+    result |= setup.projection.named() | figures
     return result, classification_table(result, setup.title(method))
 
 
@@ -37,17 +37,19 @@ def scanobjectnn_objects(
     names = list(wanted) if wanted else scanobjectnn.available(root, split)
     for name in names:
         scanobjectnn.find(root, name, split)  # a missing file is an error before the model is loaded
-    labeler, frozen = setup.labeler(method, UPRIGHT), prompts.load("scanobjectnn", scanobjectnn.NAMES)
+    labeler, frozen = setup.labeler(method, UPRIGHT), setup.prompts("scanobjectnn", scanobjectnn.NAMES)
     figures, tables = {}, []
     for name in dict.fromkeys(names):
-        objects = SampleLoader(scanobjectnn.load(root, name, split), _checked, "objects")
+        objects = SampleLoader(scanobjectnn.load(root, name, split), checked_object, "objects")
         figures[name] = classify(objects, scanobjectnn.NAMES, frozen, labeler, setup.out and setup.out / name)
         tables.append(classification_table(figures[name], f"{name.upper()}: {setup.title(method)}"))
-    result = {"task": "scanobjectnn", "model": str(setup.model), "method": method, "split": split, "variants": figures}
+    result = {"task": "scanobjectnn", "model": str(setup.model), "method": method, "split": split}
+    result |= setup.projection.named() | {"variants": figures}
     return result, "\n".join(tables)
 
 
-def _checked(item: tuple[str, Any]) -> scanobjectnn.Object:
+def checked_object(item: tuple[str, Any]) -> scanobjectnn.Object:
+    """Return an object of `scanobjectnn.load`; raise the ValueError that stands for a damaged one."""
     if isinstance(item[1], ValueError):
         raise item[1]
     return item[1]
@@ -61,7 +63,7 @@ def classify(
     Returns JSON-ready figures: accuracy, top-1 over objects; macc, its mean over the categories that occur; chance, of
     a uniform guess; ... `out` is a folder for the confusion matrix and a gallery of objects.
     """
-    text = labeler.make_vocabulary(frozen.names, frozen.templates).text
+    text = prompts.build_vocabulary(labeler, frozen).text
     truth, predicted, examples = [], [], {}
     for item in objects:
         truth.append(item.category)

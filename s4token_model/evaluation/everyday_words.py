@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from s4token_model import constants, metrics
-from s4token_model.evaluation import prompts
+from s4token_model import constants, metrics, prompts
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.training.synonyms import plural

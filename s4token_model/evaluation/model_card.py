@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from s4token_model import prompts
 from s4token_model.datasets import scannet, semantickitti
-from s4token_model.evaluation import everyday_words, model_card_report, procedural_rooms, prompts
+from s4token_model.evaluation import everyday_words, model_card_report, procedural_rooms
 from s4token_model.evaluation.calibration import finite
 from s4token_model.evaluation.encoder_time import encoder_times, ratio
 from s4token_model.evaluation.loading import Result, Setup
-from s4token_model.evaluation.prompts import Prompts
 from s4token_model.evaluation.scored_sets import real_folders, scannet_clouds, semantickitti_sweeps
 from s4token_model.evaluation.segmentation import ORACLE, LabeledCloud, evaluate
 from s4token_model.evaluation.sweep_views import labeled_view
 from s4token_model.io import samples
+from s4token_model.prompts import Prompts
 
 ROOMS, STREETS = "procedural rooms", "procedural streets"
 VIEWS = {"sweep": "SemanticKITTI", "image64": "SemanticKITTI, range images", "image32": "SemanticKITTI, 32 beams"}

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from s4token_model import constants
+from s4token_model import constants, prompts
 from s4token_model.datasets import scannet
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.average_precision import Boxes, average_precision, box_iou, mask_iou, matched
 from s4token_model.evaluation.loading import Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import metrics
+from s4token_model import metrics, prompts
 from s4token_model.datasets import shapenetpart
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import METHODS, UPRIGHT, Result, SampleLoader, Setup, skipped_lines
 from s4token_model.evaluation.tables import table
 
@@ -33,9 +32,13 @@ def shapenetpart_parts(setup: Setup, root: str | Path, split: str = "test", meth
     labeler = setup.labeler(method, UPRIGHT)
     part_counts = {name: len(parts) for name, (_, parts) in shapenetpart.CATEGORIES.items()}
     frozen = prompts.load_parts("shapenetpart", part_counts)
+    if setup.sentences is not None:
+        names = {name: shapenetpart.parts(name) for name in frozen}
+        frozen = prompts.parts_with_sentences(frozen, names, setup.sentences)
     rows, counts = _score(shapes, labeler, frozen, setup.out)
     scores = metrics.scores(counts)
     result = {"task": "shapenetpart", "model": str(setup.model), "method": method, "split": split, **_summary(rows)}
+    result |= setup.projection.named()
     result |= {"macc": scores.macc, "accuracy": scores.accuracy, **prompts.parts_metadata(frozen)}
     result["skipped"] = shapes.skipped
     if setup.out is not None:
@@ -56,7 +59,7 @@ def _score(
     for shape in shapes:
         category, names = shape.category, frozen[shape.category].names
         if category not in vocabularies:
-            vocabularies[category] = labeler.make_vocabulary(names, frozen[category].templates)
+            vocabularies[category] = prompts.build_vocabulary(labeler, frozen[category])
         predicted = labeler.label(labeler.encode(shape.xyz), vocabularies[category]).labels
         iou = metrics.part_ious(shape.label, predicted, len(names))
         rows.append({"category": category, "truth": shape.label, "iou": iou})

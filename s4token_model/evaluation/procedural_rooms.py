@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
-from s4token_model.procedural.types import Scan
-from s4token_model.sensors import lidar_scans, scans
+from s4token_model.procedural.types import Scan, View
+from s4token_model.sensors import lidar_scans, rgbd_views, scans
+from s4token_model.sensors.raycast import Caster
 from s4token_model.training.captions import HELD_OUT
 
+FRAMES, FRAME_SIZE = 24, (240, 320)  # of a room; height and width in pixels
 FIRST_SEED = 1_900_000_000  # far above every seed that training counts up from
 NAMES = INDOOR
 STREET_NAMES = ("person", *STREET)
@@ -42,6 +45,42 @@ def held_out_clouds(
     """Yield the clouds of `held_out_scans`, the same for the same seed."""
     for number, scan in held_out_scans(rooms, kind, seed, shapes):
         yield LabeledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label)
+
+
+class RenderedFrame(NamedTuple):
+    """A rendered picture in place of a `posed_rgbd.Frame`."""
+
+    view: View
+
+    @property
+    def pose(self) -> np.ndarray:
+        """(4, 4), camera to world."""
+        return self.view.pose
+
+    @property
+    def color_matrix(self) -> np.ndarray:
+        """(3, 3), intrinsics in pixels."""
+        return self.view.intrinsics
+
+    depth_matrix = color_matrix
+
+    def color(self) -> np.ndarray:
+        """Return the colors (h, w, 3) uint8."""
+        return self.view.rgb
+
+    def depth(self) -> np.ndarray:
+        """Return the depth (h, w) float32 m, NaN = none."""
+        return np.where(self.view.depth > 0, self.view.depth, np.float32(np.nan))
+
+
+def viewed_rooms(rooms: int, every: int = 1, seed: int = FIRST_SEED) -> Iterator[LabeledCloud]:
+    """Yield held-out rooms as a fused depth camera sees them, not rotated, with each `every`-th of FRAMES frames."""
+    for number in range(seed, seed + rooms):
+        scene, rng = scenes.make_room(number), np.random.default_rng(number)
+        caster = Caster(scene)
+        scan = scans.scan_depth(scene, rng, caster=caster)
+        views = rgbd_views.render_views(scene, rng, FRAMES, FRAME_SIZE, caster=caster)[::every]
+        yield LabeledCloud(f"room{number}", scan.xyz, scan.rgb, scan.label, views=list(map(RenderedFrame, views)))
 
 
 def held_out_streets(streets: int, seed: int = FIRST_SEED, shapes: str = "") -> Iterator[LabeledCloud]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import config, constants, metrics
+from s4token_model import config, constants, metrics, prompts
 from s4token_model.datasets import scannet, semantickitti
-from s4token_model.evaluation import benchmarks, prompts
+from s4token_model.evaluation import benchmarks
 from s4token_model.evaluation.disturbance_catalog import Disturbance
 from s4token_model.evaluation.memory import PeakMemory
 from s4token_model.evaluation.scored_sets import SCANNET, SEMANTICKITTI

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model import constants
+from s4token_model import constants, prompts
 from s4token_model.datasets import scannet, semantickitti
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.confidence_metrics import Scored
 from s4token_model.evaluation.loading import SampleLoader
 from s4token_model.evaluation.segmentation import LabeledCloud

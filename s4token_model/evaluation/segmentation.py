@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from s4token_model import constants, metrics
 from s4token_model.evaluation.baselines import chance_confusion, height_and_normal
 from s4token_model.evaluation.loading import SampleLoader
-from s4token_model.evaluation.prompts import Prompts, digest
+from s4token_model.prompts import Prompts, build_vocabulary, digest
 
 if TYPE_CHECKING:
     from s4token_model.segmenter import Segmenter
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What is scored beside the model, in the order of the table
 MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED = "model", "synonyms", "rules", "chance", "oracle", "provided"
+SEEN = "seen"  # the model's labels, of the points that some frame shows
 INDOOR_RULES = ("floor", "wall", "cabinet")
 
 
@@ -33,6 +34,7 @@ class LabeledCloud:
     rgb: np.ndarray | None  # (H, 3) in [0, 1]
     label: np.ndarray  # (H,) index into the benchmark's classes, 65535 = not scored
     superpoint: np.ndarray | None = None  # (H,) superpoints that the data set provides
+    views: Any = None  # what a ViewLabeler reads: posed frames, or OpenScene's features
 
 
 @dataclass
@@ -54,19 +56,26 @@ class _Tally:
         """Label one cloud under each vocabulary, add it and the oracles, and return the labels under MODEL's."""
         started = time.perf_counter()
         given = {} if cloud.superpoint is None else {"superpoints": cloud.superpoint}
+        given |= {} if cloud.views is None else {"views": cloud.views}
         encoded = segmenter.encode(cloud.xyz, cloud.rgb, **given)
         predicted = segmenter.label(encoded, vocabularies[MODEL])
         seconds = time.perf_counter() - started
         scores = self.add(MODEL, cloud, predicted.labels)
-        oracle = self.add(ORACLE, cloud, metrics.oracle_labels(predicted.superpoints, cloud.label))
+        row = {"name": cloud.name, "points": len(cloud.xyz), "miou": scores.miou, "accuracy": scores.accuracy}
+        if predicted.superpoints is not None:
+            oracle = self.add(ORACLE, cloud, metrics.oracle_labels(predicted.superpoints, cloud.label))
+            row["oracle_miou"] = oracle.miou
+        if cloud.views is not None:
+            seen = np.where(predicted.seen, cloud.label, constants.UNLABELED)
+            self.add(SEEN, replace(cloud, label=seen), predicted.labels)
+            row["seen"] = float(predicted.seen.mean())
         if cloud.superpoint is not None:
             self.add(PROVIDED, cloud, metrics.oracle_labels(cloud.superpoint, cloud.label))
             self.provided += 1
         if SYNONYMS in vocabularies:
             self.add(SYNONYMS, cloud, segmenter.label(encoded, vocabularies[SYNONYMS]).labels)
-        row = {"name": cloud.name, "points": len(cloud.xyz), "miou": scores.miou, "accuracy": scores.accuracy}
-        row |= {"oracle_miou": oracle.miou, "superpoints": int(predicted.superpoint_count)}
-        row |= {"tokens": int(predicted.tokens), "unlabeled": float((predicted.labels == constants.UNLABELED).mean())}
+        row |= {"superpoints": int(predicted.superpoint_count), "tokens": int(predicted.tokens)}
+        row |= {"unlabeled": float((predicted.labels == constants.UNLABELED).mean())}
         stages_ms = {stage: float(ms) for stage, ms in predicted.stages_ms.items()}
         self.clouds.append(row | {"seconds": seconds, "stages_ms": stages_ms})
         return predicted.labels
@@ -90,7 +99,8 @@ def evaluate(
     """
     names, frozen = tuple(names), prompts if isinstance(prompts, Prompts) else None
     prompted = frozen.names if frozen else tuple(prompts or names)
-    vocabularies = {MODEL: segmenter.make_vocabulary(prompted, frozen.templates if frozen else None)}
+    words = build_vocabulary(segmenter, frozen) if frozen else segmenter.make_vocabulary(prompted)
+    vocabularies = {MODEL: words}
     if synonyms is not None:
         vocabularies[SYNONYMS] = segmenter.make_vocabulary(tuple(synonyms))
     tally = _Tally(names)
@@ -127,7 +137,7 @@ def _summary(tally: _Tally, prompted: tuple[str, ...]) -> dict[str, Any]:
     counts = tally.counts | {CHANCE: chance_confusion(support)}
     if tally.provided < len(tally.clouds):
         counts.pop(PROVIDED, None)  # an oracle over other clouds cannot be compared
-    order = [method for method in (MODEL, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if method in counts]
+    order = [method for method in (MODEL, SEEN, SYNONYMS, RULES, CHANCE, ORACLE, PROVIDED) if method in counts]
     total = max(int(support.sum()), 1)
     return {
         "classes": list(names),

@@ -8,6 +8,7 @@ from typing import Any
 from s4token_model.evaluation.loading import skipped_lines
 
 TITLES = {
+    "seen": "seen points only",
     "synonyms": "synonyms",
     "rules": "height+normal",
     "chance": "chance",
@@ -52,6 +53,8 @@ def segmentation_table(result: dict[str, Any], model: str) -> str:
         f"{len(result['clouds'])} clouds, {result['points']:,} points;"
         f" {seconds:.2f} s and {superpoints:.0f} superpoints per cloud"
     )
+    if seen := [cloud["seen"] for cloud in result["clouds"] if "seen" in cloud]:
+        lines.append(f"some frame shows {100 * sum(seen) / len(seen):.1f} % of the points of a cloud")
     lines += skipped_lines(result.get("skipped", []))
     renamed = result.get("renamed", {})
     if renamed.get("classes"):

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model import constants
+from s4token_model import constants, prompts
 from s4token_model.datasets import semantickitti
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.loading import Result, Setup
 from s4token_model.evaluation.procedural_rooms import FIRST_SEED
 from s4token_model.io import samples

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from s4token_model import config as configs
-from s4token_model import constants, metrics, vocabulary
+from s4token_model import constants, metrics, prompts, vocabulary
 from s4token_model.config import Config
 from s4token_model.constants import SCANNET20
 from s4token_model.datasets import s3dis, scannet
-from s4token_model.evaluation import prompts
 from s4token_model.evaluation.procedural_rooms import held_out_clouds
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.experiments import teacher_clip

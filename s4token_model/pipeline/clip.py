@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
 from s4token_model import bounded_files
 from s4token_model.config import ClipConfig
@@ -81,17 +81,25 @@ class FrozenClip(nn.Module):
         visual = self.model.visual
         cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(tokens), 1, -1)
         hidden = visual.ln_pre(torch.cat([cls.to(tokens.dtype), tokens], dim=1))
-        return self._project(hidden if skip_blocks else self._blocks(hidden))
+        return self._project(hidden if skip_blocks else self._blocks(hidden)[-1])
 
     @torch.no_grad()
-    def encode_images(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images (B, h, w, 3) uint8 of any size -> features of the patch grid (B, g, g, E) and of the image (B, E)."""
+    def encode_images(self, images: np.ndarray, dense: bool = False) -> tuple[Tensor, Tensor]:
+        """Images (B, h, w, 3) uint8 of any size -> features of the patch grid (B, g, g, E) and of the image (B, E).
+
+        With `dense`, those of the patches are MaskCLIP's: in the last block, each patch takes its own value and not
+        the attended ones, so that its feature says what is there and not what the image shows.
+        """
         visual = self.model.visual
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
         size = (self.image_size, self.image_size)
         if pixels.shape[-2:] != size:
             pixels = nn.functional.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
-        features, pooled = self._project(self._blocks(embedded(visual, (pixels - self.mean) / self.std)))
+        hidden = embedded(visual, (pixels - self.mean) / self.std)
+        *own, hidden = self._blocks(hidden, dense)
+        features, pooled = self._project(hidden)
+        if dense:
+            features, _ = self._project(own[0])
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
 
@@ -110,9 +118,11 @@ class FrozenClip(nn.Module):
         longer = self.tokenize(texts, context_length=2 * ids.shape[1])
         return (ids == longer[:, : ids.shape[1]]).all(dim=1).numpy()
 
-    def _blocks(self, hidden: Tensor) -> Tensor:
-        """The transformer blocks, in bf16 or fp32; float32 in and out."""
-        blocks = self.model.visual.transformer.resblocks
+    def _blocks(self, hidden: Tensor, own_values: bool = False) -> list[Tensor]:
+        """The transformer blocks, in bf16 or fp32; float32 in and out. `own_values`: before it, what the last block
+        gives without attention.
+        """
+        *blocks, last = self.model.visual.transformer.resblocks
         hidden, length = hidden.to(torch.bfloat16) if self.uses_bf16 else hidden, hidden.shape[1]
         mask: tuple[Tensor, ...] = ()
         if self.uses_bf16 and hidden.device.type == "cpu" and isinstance(self.model, PlainClip):
@@ -120,8 +130,8 @@ class FrozenClip(nn.Module):
             mask = (key_mask(length, hidden.shape[1], hidden.device),)
         for block in blocks:
             hidden = block(hidden, *mask)
-        hidden = hidden[:, :length]
-        return hidden.float() if self.uses_bf16 else hidden
+        ends = [take_own_values(last, hidden)] if own_values else []
+        return [end[:, :length].float() for end in (*ends, last(hidden, *mask))]
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden states (B, 1 + N, D) -> features of the N tokens and the pooled one, in the joint space."""
@@ -139,6 +149,17 @@ def embedded(visual: nn.Module, pixels: Tensor) -> Tensor:
     patches = visual.conv1(pixels).flatten(2).transpose(1, 2)
     cls = visual.class_embedding.expand(len(pixels), 1, -1)
     return visual.ln_pre(torch.cat([cls, patches], dim=1) + visual.positional_embedding)
+
+
+def take_own_values(block: nn.Module, hidden: Tensor) -> Tensor:
+    """Run a block of a plain ViT, ours or open_clip's, with the identity for its attention; (B, N, D) in and out.
+
+    MaskCLIP's value path: y = x + W_out (W_v LN(x) + b_v) + b_out, then the MLP as ever.
+    """
+    attention, width = block.attn, hidden.shape[-1]
+    value = linear(block.ln_1(hidden), attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
+    hidden = hidden + block.ls_1(attention.out_proj(value))
+    return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
 
 
 def resolve_precision(precision: str, device_type: str = "cpu") -> str:

@@ -32,12 +32,13 @@ class Progress:
     def __init__(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.path, self.model, self.optimizer, self.step = path, model, optimizer, 0
         self._values: dict[str, list[Any]] = {}
+        self.evaluations: dict[str, dict[str, float]] = {}  # step -> scores, which the state keeps
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             state = torch.load(path, map_location="cpu", weights_only=True)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-            self.step = state["step"]
+            self.step, self.evaluations = state["step"], state.get("evaluations", {})
 
     def after_step(
         self, step: int, losses: dict[str, Any], every: int, total: int, write: bool = True,
@@ -66,6 +67,7 @@ class Progress:
             with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as log:
                 log.write(json.dumps({"step": step} | {name: round(mean, 5) for name, mean in means.items()}) + "\n")
             state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
+            state["evaluations"] = self.evaluations
             with atomic.file(self.path) as file:
                 torch.save(state, file)
         return means

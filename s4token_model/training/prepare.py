@@ -9,6 +9,9 @@ objects  also the 2D targets: CLIP's features of ten depth pictures of each clou
 scenes   folders of posed RGB-D frames (7-Scenes' layout, or ScanNet's as exported): the targets are CLIP's features of
          crops of the frames that see a superpoint best (after Open3DIS); each folder is a scene, or holds scenes
 
+With --set targets=dense they are of each pixel instead: the values of CLIP's last block (MaskCLIP), for scenes in all
+frames (OpenScene's fusion).
+
 Of data sets with splits (ScanNet, ShapeNet55, ModelNet40, S3DIS, SemanticKITTI) only what is of --split train is taken.
 Existing samples are kept, so an interrupted run resumes. --workers N uses N processes, --ray ADDRESS a Ray cluster.
 """
@@ -104,7 +107,9 @@ def prepare_one(out: Path, source: Source, recipe: Recipe, made: Provenance) -> 
     """Write the sample of one file or scene; returns a note if frames were left out. ValueError if there is none."""
     encoder, seed, notes = _encoder(recipe), zlib.crc32(out.stem.encode()), list[str]()
     if recipe.kind == SCENES:
-        patched, found, notes = targets_posed_rgbd.patch_scene(source.path, recipe.config, encoder, recipe.every)
+        patched, found, notes = targets_posed_rgbd.patch_scene(
+            source.path, recipe.config, encoder, recipe.every, _is_dense(recipe)
+        )
         sample = dataclasses.replace(_sample(patched, recipe, seed), targets=targets.to_half(found))
     else:
         is_provided, provided = recipe.config.superpoints.source == "provided", None
@@ -149,7 +154,13 @@ def cloud_sample(
     if encoder is None:
         return sample
     views = targets_depth_views.render_depth_views(patched.working.xyz, patched.superpoints, encoder.image_size)
-    return dataclasses.replace(sample, targets=targets.to_half(targets.superpoint_features(*views, encoder)))
+    found = targets.superpoint_features(*views, encoder, _is_dense(recipe))
+    return dataclasses.replace(sample, targets=targets.to_half(found))
+
+
+def _is_dense(recipe: Recipe) -> bool:
+    """Whether the 2D targets are those of the values of CLIP's last block."""
+    return recipe.training.targets == settings.DENSE
 
 
 def _sample(patched: PatchedCloud, recipe: Recipe, seed: int) -> token_samples.TokenSample:

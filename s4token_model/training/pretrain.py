@@ -40,6 +40,7 @@ from s4token_model.training.loop import (
 from s4token_model.training.masked_modeling import QueryDecoder, Teacher, gather, momentum_at
 from s4token_model.training.sampler import Sampler, StepDraws, report_damaged
 from s4token_model.training.settings import STATE, TrainConfig
+from s4token_model.training.zero_shot import ZeroShot
 
 VALIDATION_STEPS = 4
 
@@ -108,6 +109,7 @@ def train(samples: Sampler, held_out: Sampler | None, trainer: Trainer) -> None:
     for step, (micro_batches, damaged), waited in bar:
         report_damaged(damaged, trainer.damaged)
         validated = trainer.validate(held_out) if held_out is not None and step % config.validate_every == 0 else {}
+        validated |= trainer.evaluate(step)
         values = trainer.step(step, micro_batches) | validated
         end = time.perf_counter()  # from step to step: on a GPU, a step is not over when its calls return
         values |= {"seconds/data": waited, "seconds/step": end - begin}
@@ -133,6 +135,7 @@ class Trainer:
             )
         self.config, self.clip, self.rank = config, clip, rank
         self.device = torch.device(config.device if config.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
+        self.zero_shot: ZeroShot | None = None  # what is evaluated while training
         self.damaged: dict[Path, str] = {}  # files that could not be drawn from, with their errors
         torch.manual_seed(config.seed)
         self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
@@ -174,6 +177,13 @@ class Trainer:
                 for name, value in self._losses(self.student, drawn).items():
                     values.setdefault(f"held_out/{name}", []).append(value)
         return {name: sum(row) / len(row) for name, row in read_values(values).items()}
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Zero-shot scores of the tokenizer, if they are due before `step`; the state keeps them."""
+        if self.zero_shot is None or step % self.config.evaluate_every:
+            return {}
+        self.progress.evaluations[str(step)] = self.zero_shot.scores()
+        return self.progress.evaluations[str(step)]
 
     def _losses(self, student: nn.Module, drawn: DrawnClouds) -> dict[str, Tensor]:
         batch = make_batch(to_device(drawn, self.device))

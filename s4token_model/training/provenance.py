@@ -23,6 +23,7 @@ OF_CLOUD, OF_TOKENS = ("input.", "superpoints."), ("sampling.", "patches.", "tok
 SINGLE = ("tokenizer.position_scaled",)
 FREE = ("input.up", "sampling.seed", "sampling.passes")
 MINIMA = ("points", "redraw")  # of the training: samples may have more
+TARGETS = "targets"  # of the training: what the 2D targets are, of samples that have any
 SHOWN = 5  # differing keys in an error
 TRAINABLE = ("train", NONE)  # splits
 
@@ -45,7 +46,7 @@ def settings_of(config: TrainConfig, pipeline: Config) -> dict[str, Any]:
     found = {key: values[key] for key in kept if key not in FREE}
     if not pipeline.tokenizer.context:
         found = {key: value for key, value in found.items() if not key.startswith("tokenizer.context_")}
-    return found | {key: getattr(config, key) for key in MINIMA}
+    return found | {key: getattr(config, key) for key in (*MINIMA, TARGETS)}
 
 
 def to_metadata(made: Provenance) -> dict[str, str]:
@@ -92,7 +93,7 @@ def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...
         listed.append(f"clip: {there} there, {here} here")
     for key, ours in expected.settings.items():
         theirs = found.settings.get(key, defaults[key])
-        same = theirs >= ours if key in MINIMA else theirs == ours
+        same = theirs >= ours if key in MINIMA else theirs == ours or (key == TARGETS and not found.clip_sha256)
         if not same and not key.startswith(ignored or ("\0",)):
             listed.append(f"{key}: {theirs!r} there, {ours!r} here")
     return listed

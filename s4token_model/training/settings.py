@@ -14,10 +14,12 @@ from s4token_model import atomic, bounded_files, checkpoint, stored_config, toke
 from s4token_model import config as configs
 from s4token_model.config import Config, option
 
+DENSE = "dense"  # 2D targets of pixels
 STATE = "state.pt"  # in the folder of a run: what is resumed
-CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers")  # when a run is resumed
+EVALUATION = ("evaluate", "evaluate_split", "evaluate_every", "evaluate_clouds")
+CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers", *EVALUATION)  # when a run is resumed
 # What samples in the folder of a run depend on, beside the pipeline
-SAMPLED = ("task", "data", "points", "redraw")
+SAMPLED = ("task", "data", "points", "redraw", "targets")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class TrainConfig:
     points: int = option(1024, "points per cloud that the losses are computed on", 16, 65536)
     redraw: bool = option(False, "draw points, first center and patches anew whenever a cloud is drawn")
     other_tokens: bool = option(False, "with redraw: also samples prepared with other sampling.* and patches.*")
+    targets: str = option("standard", "2D targets; dense: values of CLIP's last block", choices=("standard", DENSE))
     split: str = option("train", "train: no samples of val or test; any: all of data=", choices=("train", "any"))
     mask_ratio: float = option(0.6, "fraction of the tokens hidden from the student", 0.0, 0.95)
     decoder_layers: int = option(4, "layers of the query decoder", 1, 32)
@@ -52,6 +55,10 @@ class TrainConfig:
     precision: str = option("auto", "auto: bf16 if the device supports it", choices=("auto", "fp32", "bf16"))
     held_out: float = option(0.05, "fraction of the samples kept for validation", 0.0, 0.9)
     validate_every: int = option(500, "steps between validations; the first is before any step", 1, 100000000)
+    evaluate: str = option("", "folder of ModelNet40, ScanObjectNN or ScanNet to label zero-shot while training")
+    evaluate_split: str = option("val", "its split; val of objects is test", choices=("train", "val", "test", "all"))
+    evaluate_every: int = option(1000, "steps between evaluations; the first is before any step", 1, 100000000)
+    evaluate_clouds: int = option(200, "clouds to evaluate on, evenly spread over the split; 0: all", 0, 1000000)
     save_every: int = option(200, "steps between saved states", 1, 100000000)
     tune_clip: bool = option(False, "task=parts: also train CLIP's image tower (the paper's fully trained)")
     workers: int = option(0, "processes that draw batches, and cut the shapes of task=parts; 0: by the device", 0, 1024)

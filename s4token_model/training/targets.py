@@ -32,11 +32,18 @@ def prepare(samples: list[Path], folder: Path, clip: FrozenClip) -> None:
         save_arrays(folder / path.name, part_to_arrays(to_half(found), "targets"))
 
 
-def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip) -> Targets:
-    """Return the float32 targets of the superpoints that the images (V, h, w, 3) uint8 show."""
-    parts = [(dense.cpu(), pooled.cpu()) for dense, pooled in encode_pictures(images, clip)]
-    dense, pooled = (torch.cat(features) for features in zip(*parts, strict=True))
-    dense = normalize(dense, dim=-1).permute(0, 3, 1, 2)
+def superpoint_features(
+    images: np.ndarray, seen: SeenPixels, clip: FrozenClip, dense: bool = False, weights: np.ndarray | None = None
+) -> Targets:
+    """Return the float32 targets of the superpoints that the images (V, h, w, 3) uint8 show.
+
+    `dense` is as in FrozenClip.encode_images; each image counts by its weight (V,), by default 1.
+    """
+    weights = np.ones(len(images)) if weights is None else weights
+    seen = SeenPixels(*(column[weights[seen.view] > 0] for column in seen))
+    parts = [(grid.cpu(), pooled.cpu()) for grid, pooled in encode_pictures(images, clip, dense)]
+    grids, pooled = (torch.cat(features) for features in zip(*parts, strict=True))
+    grids = normalize(grids, dim=-1).permute(0, 3, 1, 2)
     height, width = images.shape[1:3]
     # Pixel centers in the coordinates of grid_sample, -1 to 1
     column = torch.from_numpy((2 * seen.column + 1) / width - 1).float()
@@ -45,16 +52,18 @@ def superpoint_features(images: np.ndarray, seen: SeenPixels, clip: FrozenClip) 
     superpoint, inverse = np.unique(seen.superpoint, return_inverse=True)
     # Sum the features at the pixels of each superpoint, view by view
     total = torch.zeros(len(superpoint), clip.dim)
-    for number in range(len(dense)):
+    for number in range(len(grids)):
         here = view == number
         pixels = torch.stack([column[here], row[here]], dim=-1).view(1, -1, 1, 2)
-        values = grid_sample(dense[number : number + 1], pixels, align_corners=False, padding_mode="border")
-        total.index_add_(0, torch.from_numpy(inverse.reshape(-1))[here], values[0, :, :, 0].T)
-    global_feature = normalize(normalize(pooled, dim=-1).mean(dim=0), dim=-1)
+        values = grid_sample(grids[number : number + 1], pixels, align_corners=False, padding_mode="border")
+        rows = torch.from_numpy(inverse.reshape(-1))[here]
+        total.index_add_(0, rows, values[0, :, :, 0].T, alpha=float(weights[number]))
+    each = normalize(pooled, dim=-1) * torch.from_numpy(weights).to(pooled)[:, None]
+    global_feature = normalize(each.mean(dim=0), dim=-1)
     return Targets(superpoint.astype(np.int32), normalize(total, dim=-1).numpy(), global_feature.numpy())
 
 
-def encode_pictures(images: np.ndarray, clip: FrozenClip) -> Iterator[tuple[Tensor, Tensor]]:
+def encode_pictures(images: np.ndarray, clip: FrozenClip, dense: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield features of patch grids (b, g, g, E) and of pictures (b, E) for images (V, h, w, 3) uint8, in batches.
 
     If a GPU runs out of memory the batch is halved, for this CLIP from then on. ValueError if one picture is too much.
@@ -63,7 +72,7 @@ def encode_pictures(images: np.ndarray, clip: FrozenClip) -> Iterator[tuple[Tens
     while start < len(images):
         size = _batch_sizes.get(clip, BATCH)
         try:
-            found = clip.encode_images(images[start : start + size])
+            found = clip.encode_images(images[start : start + size], dense)
         except torch.cuda.OutOfMemoryError as error:
             size = min(size, len(images) - start)
             if size == 1:

@@ -17,20 +17,20 @@ from torch.nn.functional import normalize
 
 from s4token_model.config import Config
 from s4token_model.datasets import posed_rgbd, scannet
-from s4token_model.datasets.posed_rgbd import Frame
+from s4token_model.datasets.posed_rgbd import Frame, visible
 from s4token_model.io import files
 from s4token_model.io.depth_image import project, unproject
 from s4token_model.kernels.voxel_fusion import voxel_fuse
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.segmenter import PatchedCloud, build_patches
-from s4token_model.training.targets import encode_pictures
+from s4token_model.training import targets_dense
+from s4token_model.training.targets import BATCH, encode_pictures
 from s4token_model.training.token_samples import Targets
 
 TOP = 5  # frames per superpoint
 SCALES = (1.0, 1.2, 1.4)  # edge of the crop, in edges of the superpoint's box
 MIN_POINTS = 8  # of a superpoint, that a frame must see
 MIN_CROP = 24  # pixels, edge of a crop
-DEPTH_TOLERANCE, RELATIVE_TOLERANCE = 0.04, 0.02  # m, and m per m of depth, of a measured depth
 TRIM = 0.02  # fraction of a superpoint's pixels outside of its box on each side
 VOXEL = 0.02  # m, of the fused cloud
 STRIDE = 3  # pixels between the measurements that are fused
@@ -39,12 +39,12 @@ SIGHTING = ("superpoint", "frame", "points", "left", "top", "right", "bottom")  
 
 
 def patch_scene(
-    folder: Path, config: Config, encoder: FrozenClip, every: int = 1
+    folder: Path, config: Config, encoder: FrozenClip, every: int = 1, dense: bool = False
 ) -> tuple[PatchedCloud, Targets, list[str]]:
     """Return the patched cloud of a scene, its 2D targets, and why frames were left out.
 
     The cloud is the folder's one .ply, else it is fused from every `every`-th frame. ValueError if nothing is usable.
-    With superpoints.source provided, they are those beside ScanNet's mesh.
+    With superpoints.source provided, they are those beside ScanNet's mesh. `dense` is as in `encode_scene`.
     """
     frames, skipped = posed_rgbd.frames(folder, every)
     meshes = sorted(folder.glob("*_vh_clean_2.ply")) or sorted(folder.glob("*.ply"))
@@ -58,9 +58,23 @@ def patch_scene(
         provided = scannet.provided_superpoints(meshes[0], len(xyz))
     patched = build_patches(xyz, rgb, config, provided=provided)
     world = xyz[patched.working.original_index]  # the working cloud is rotated and scaled
-    rows, without_depth = sightings(world, patched.superpoints, frames)
+    targets, left_out = encode_scene(world, patched.superpoints, frames, encoder, dense)
+    return patched, targets, [*skipped, *left_out]
+
+
+def encode_scene(
+    xyz: np.ndarray, superpoints: np.ndarray, frames: list[Frame], encoder: FrozenClip, dense: bool = False
+) -> tuple[Targets, list[str]]:
+    """Return the float32 targets of the superpoints (H,) of points (H, 3), world frame, and why frames were left out.
+
+    Of crops around each superpoint, or, if `dense`, of the pixels that show it, see targets_dense. ValueError if no
+    frame sees a superpoint.
+    """
+    if dense:
+        return targets_dense.encode_superpoints(xyz, superpoints, frames, encoder)
+    rows, without_depth = sightings(xyz, superpoints, frames)
     targets, without_color = encode_sightings(rows, frames, encoder)
-    return patched, targets, [*skipped, *without_depth, *without_color]
+    return targets, [*without_depth, *without_color]
 
 
 def fuse(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
@@ -83,16 +97,6 @@ def fuse(frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
     xyz, rgb = np.concatenate(points), np.concatenate(colors)
     xyz, rgb, _, _ = voxel_fuse(xyz, rgb, np.zeros(len(xyz), np.int64), VOXEL)
     return xyz.astype(np.float32), rgb.astype(np.float32)
-
-
-def visible(xyz: np.ndarray, frame: Frame, depth: np.ndarray) -> np.ndarray:
-    """Indices of the points (H, 3), world frame, that are seen in a frame with depth (h, w) m, NaN = none."""
-    pixel, distance = project(xyz, frame.pose, frame.depth_matrix)
-    column, row = (np.rint(np.clip(pixel[:, k], -1e6, 1e6)).astype(np.int64) for k in range(2))
-    height, width = depth.shape
-    inside = np.flatnonzero((distance > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
-    error = np.abs(depth[row[inside], column[inside]] - distance[inside])
-    return inside[error < DEPTH_TOLERANCE + RELATIVE_TOLERANCE * distance[inside]]
 
 
 def sightings(xyz: np.ndarray, superpoints: np.ndarray, frames: list[Frame]) -> tuple[np.ndarray, list[str]]:
@@ -130,21 +134,25 @@ def encode_sightings(rows: np.ndarray, frames: list[Frame], clip: FrozenClip) ->
 
     ValueError if no superpoint is seen.
     """
-    best = best_sightings(rows)
-    superpoint = np.unique(best[:, 0])
-    sums, global_sum, skipped = np.zeros((len(superpoint), clip.dim)), np.zeros(clip.dim), []
-    for number in np.unique(best[:, 1]):
+    best, waiting, owners = best_sightings(rows), list[Image.Image](), list[int]()
+    superpoint, skipped = np.unique(best[:, 0]), list[str]()
+    sums = np.zeros((len(superpoint) + 1, clip.dim))  # the last is of whole frames
+    numbers = np.unique(best[:, 1])
+    for number in numbers:
         try:
             image = Image.fromarray(frames[number].color())
         except ValueError as reason:
             skipped.append(str(reason))
-            continue
-        # Crops of every superpoint at every scale, and the whole frame last
-        here = best[best[:, 1] == number]
-        boxes = [square(row[3:], scale, *image.size) for row in here for scale in SCALES]
-        features = _encode([image.crop(box) for box in boxes] + [image], clip)
-        np.add.at(sums, np.repeat(np.searchsorted(superpoint, here[:, 0]), len(SCALES)), features[:-1])
-        global_sum += features[-1]
+        else:
+            # Crops of every superpoint at every scale, and the whole frame
+            here = best[best[:, 1] == number]
+            waiting += [image.crop(square(row[3:], scale, *image.size)) for row in here for scale in SCALES] + [image]
+            owners += [*np.repeat(np.searchsorted(superpoint, here[:, 0]), len(SCALES)), len(superpoint)]
+        # Those of several frames together, so that a GPU has full batches
+        if waiting and (len(waiting) >= BATCH or number == numbers[-1]):
+            np.add.at(sums, owners, _encode(waiting, clip))
+            waiting, owners = [], []
+    sums, global_sum = sums[:-1], sums[-1]
     lengths = np.linalg.norm(sums, axis=1)
     kept = lengths > 0
     if not kept.any():

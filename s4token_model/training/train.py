@@ -19,7 +19,7 @@ from s4token_model.config import Config
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.clip_digest import image_tower_digest
 from s4token_model.segmenter import checked_device
-from s4token_model.training import prepare, pretrain, provenance, redraw, settings
+from s4token_model.training import prepare, pretrain, provenance, redraw, settings, zero_shot
 from s4token_model.training.loop import process_group
 from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import find_samples
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     checked_device(config.device)
     if config.redraw and config.task == "parts":
         raise ValueError("redraw=true has no effect with task=parts; leave it out")
+    if config.evaluate and config.task != "self":
+        raise ValueError(f"evaluate={config.evaluate} has no effect with task={config.task}; leave it out")
     with process_group(config.device) as (rank, processes):
         if config.task == "parts":
             from s4token_model.training import supervised_parts
@@ -52,6 +54,7 @@ def run(config: settings.TrainConfig, pipeline: Config, rank: int, processes: in
     folder = Path(config.run)
     if config.redraw:
         redraw.check_redrawable(pipeline)
+    data_set = zero_shot.find(Path(config.evaluate), config.evaluate_split) if config.evaluate else None
     if rank == 0:
         checkpoint.check_folder(folder / "model")
         settings.save_config(folder, config, pipeline)
@@ -63,10 +66,14 @@ def run(config: settings.TrainConfig, pipeline: Config, rank: int, processes: in
     samples = Sampler(training, frozen.dim, again)
     validation = Sampler(held_out, frozen.dim, again) if held_out else None
     trainer = pretrain.Trainer(tokenizer, frozen, config, rank, processes)
+    if data_set is not None:
+        trainer.zero_shot = zero_shot.ZeroShot(data_set, config, pipeline, tokenizer, frozen, rank, processes)
     pretrain.train(samples, validation, trainer)
+    last = {} if trainer.zero_shot is None else {str(config.steps): trainer.zero_shot.scores()}
     if rank == 0:
         record = {"command": _command(words), "data": f"{len(training)} samples of {config.data}"}
         record |= {"steps": config.steps, "skipped": len(trainer.damaged)}
+        record |= {"zero_shot": trainer.progress.evaluations | last} if last else {}
         checkpoint.save(folder / "model", tokenizer, pipeline, record, root)
         print(f"wrote {folder / 'model'}; try: s4token label CLOUD -o out.ply --model {folder / 'model'}")
 
@@ -114,4 +121,4 @@ def _command(words: list[str]) -> str:
 
 def _shapes_samples(key: str) -> bool:
     """Whether a setting has an effect on samples."""
-    return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA)
+    return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA, provenance.TARGETS)

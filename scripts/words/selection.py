@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from s4token_model import prompts
 from s4token_model import words as phrases
 from s4token_model.constants import SCANNET20
-from s4token_model.evaluation import prompts
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training.related_words import RELATED
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from s4token_model import constants, words
-from s4token_model.evaluation import everyday_words, prompts
+from s4token_model import constants, prompts, words
+from s4token_model.evaluation import everyday_words
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.training.related_words import RELATED
 from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS

@@ -13,6 +13,7 @@ from s4token_model import cli
 from s4token_model import config as configs
 from s4token_model.evaluation.baselines import DepthProjection
 from s4token_model.evaluation.loading import Setup
+from s4token_model.training import targets_depth_views
 
 
 class Rows:
@@ -24,7 +25,7 @@ class Rows:
     def to(self, device):
         return self
 
-    def encode_images(self, images):
+    def encode_images(self, images, dense=False):
         dense = torch.zeros(len(images), 28, 28, 2)
         dense[:, :14, :, 0], dense[:, 14:, :, 1] = 1, 1
         return dense, torch.ones(len(images), 2)
@@ -56,6 +57,49 @@ def test_scale_and_place_do_not_matter_and_hidden_points_borrow():
         DepthProjection(Rows(), configs.Config()).encode(inside[1:])
 
 
+def test_views_count_by_their_weights():
+    """Of two groups of views with other features, those of weight 0 say nothing, and others in proportion."""
+
+    class Numbered(Rows):
+        def encode_images(self, images, dense=False):
+            first = torch.arange(len(images)) < 4  # the views from the side
+            one = torch.stack([first, ~first], dim=1).float()
+            assert dense
+            return one[:, None, None].expand(-1, 28, 28, -1), one
+
+    xyz, weights = ball(), np.r_[np.ones(4), np.zeros(6)]
+    side = DepthProjection(Numbered(), configs.Config(), weights, dense=True).encode(xyz)
+    np.testing.assert_allclose(side.features, np.tile([1.0, 0.0], (len(xyz), 1)), atol=1e-6)
+    np.testing.assert_allclose(side.cls, [1, 0], atol=1e-6)
+    both = DepthProjection(Numbered(), configs.Config(), 0.5 * weights + 0.25, dense=True).encode(xyz)
+    np.testing.assert_allclose(both.cls, np.array([4 * 0.75, 6 * 0.25]) / np.hypot(3, 1.5), atol=1e-6)
+    views = targets_depth_views.render_depth_views(xyz, np.arange(len(xyz)), 112)[1]
+    counts = np.stack([np.bincount(views.superpoint[g], minlength=len(xyz)) for g in (views.view < 4, views.view > 3)])
+    expected = (counts * [[0.75], [0.25]]).T
+    seen = counts.any(axis=0)
+    expected = expected[seen] / np.linalg.norm(expected[seen], axis=1, keepdims=True)
+    np.testing.assert_allclose(both.features[seen], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [(1.0,) * 9, (0.0,) * 10, (1.0,) * 9 + (-1.0,), (1.0,) * 9 + (float("nan"),)])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="--view-weights .*: give 10 numbers of at least 0"):
+        DepthProjection(Rows(), configs.Config(), weights)
+
+
+def test_the_result_names_what_is_not_as_by_default(tiny_model, capsys):
+    root = real("shapenetpart_cap")
+    words = ["evaluate", "shapenetpart", "--root", str(root), "--split", "val", "--json", "--model", str(tiny_model)]
+    weights = "1,1,1,1,0.5,0.5,0.5,0.5,0,0"
+    assert cli.main([*words, "--method", "projection", "--dense", "--view-weights", weights]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["view_weights"] == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0, 0] and result["dense"] is True
+    assert cli.main([*words, "--dense"]) == 2
+    assert "--dense has no effect without --method projection" in capsys.readouterr().err
+    assert cli.main([*words, "--view-weights", "1,a"]) == 2
+    assert "'1,a' is no list of numbers" in capsys.readouterr().err
+
+
 def test_commands_take_the_method(tiny_model, capsys, tmp_path):
     root = real("shapenetpart_cap")
     words = ["evaluate", "shapenetpart", "--root", str(root), "--split", "val", "--method", "projection", "--json"]
@@ -63,6 +107,6 @@ def test_commands_take_the_method(tiny_model, capsys, tmp_path):
     result = json.loads(capsys.readouterr().out)
     assert result["method"] == "projection" and result["shapes"] == 5 and 0 < result["miou_c"] < 1
     assert cli.main(["evaluate", "scannet", "--root", str(tmp_path), "--method", "projection"]) == 2
-    assert "unrecognized arguments: --method projection" in capsys.readouterr().err
+    assert "argument --method: invalid choice" in capsys.readouterr().err
     with pytest.raises(ValueError, match="unknown method"):
         Setup(tiny_model).labeler("other")

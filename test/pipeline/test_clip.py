@@ -9,6 +9,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from scipy.special import erf
 from tiny_model import TINY_CLIP
 
 from s4token_model.config import ClipConfig, TokenizerConfig
@@ -16,6 +17,7 @@ from s4token_model.kernels import parallel
 from s4token_model.pipeline import clip
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.clip_activation import check_activation
+from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.pipeline.tokenizer import Tokenizer
 
 
@@ -58,6 +60,52 @@ def test_pictures(pool):
         features, _ = model.encode_tokens(own_embeddings(model, pixels))
     torch.testing.assert_close(dense.reshape(2, 16, 32), features, atol=1e-5, rtol=1e-4)
     assert model.encode_images(np.zeros((1, 50, 70, 3), np.uint8))[0].shape == (1, 4, 4, 32)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["open_clip", "ours"])
+@pytest.mark.parametrize("scale", [None, 0.2], ids=["no scale", "layer scale"])
+def test_dense_features_are_those_of_the_values_alone(plain, scale):
+    """Of the last block computed by hand, in float64: values, output projection and MLP, each with its residual."""
+    model = frozen("tok", ls_init_value=scale)
+    if plain:
+        settings = copy.deepcopy(TINY_CLIP)
+        settings["vision_cfg"] |= {"pool_type": "tok", "ls_init_value": scale}
+        ours = PlainClip(**settings)
+        ours.load_state_dict(model.model.state_dict())
+        model = FrozenClip(ours, None, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    dense, pooled = model.encode_images(images, dense=True)
+    grid, attended = model.encode_images(images)
+    torch.testing.assert_close(pooled, attended)
+    assert (dense - grid).abs().max() > 0.1, "attention makes a difference"
+    pixels = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    visual, block = model.model.visual, model.model.visual.transformer.resblocks[-1]
+    weight = {name: tensor.double().numpy() for name, tensor in block.state_dict().items()}
+    gain = (weight["ls_1.gamma"], weight["ls_2.gamma"]) if scale else (1.0, 1.0)
+
+    def norm(x, w, b):
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * w + b
+
+    with torch.no_grad():
+        x = visual.transformer.resblocks[0](clip.embedded(visual, pixels)).double().numpy()[:, 1:]
+    value = norm(x, weight["ln_1.weight"], weight["ln_1.bias"]) @ weight["attn.in_proj_weight"][96:].T
+    value = (value + weight["attn.in_proj_bias"][96:]) @ weight["attn.out_proj.weight"].T + weight["attn.out_proj.bias"]
+    x = x + gain[0] * value
+    inner = norm(x, weight["ln_2.weight"], weight["ln_2.bias"]) @ weight["mlp.c_fc.weight"].T + weight["mlp.c_fc.bias"]
+    inner = inner * 0.5 * (1 + erf(inner / np.sqrt(2)))
+    x = x + gain[1] * (inner @ weight["mlp.c_proj.weight"].T + weight["mlp.c_proj.bias"])
+    post = {name: tensor.double().numpy() for name, tensor in visual.ln_post.state_dict().items()}
+    expected = norm(x, post["weight"], post["bias"]) @ visual.proj.detach().double().numpy()
+    np.testing.assert_allclose(dense.reshape(2, 16, 32).numpy(), expected, atol=2e-5)
+
+
+def test_dense_features_of_a_patch_do_not_depend_on_the_last_block_s_attention():
+    model = frozen("tok", precision="bf16", layers=1)  # one block: a patch then sees nothing but itself
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    images[1, :8, :8] = images[0, :8, :8]
+    dense, _ = model.encode_images(images, dense=True)
+    torch.testing.assert_close(dense[0, 0, 0], dense[1, 0, 0])
+    assert (dense[0, 1, 1] - dense[1, 1, 1]).abs().max() > 0.05
 
 
 def test_nothing_of_clip_changes_in_training_while_the_tokens_learn():

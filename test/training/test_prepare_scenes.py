@@ -9,7 +9,7 @@ import posed_frames as posed
 import pytest
 from real_data import real
 
-from s4token_model import checkpoint
+from s4token_model import checkpoint, cli
 from s4token_model import config as configs
 from s4token_model.io import files
 from s4token_model.pipeline.clip import FrozenClip
@@ -58,6 +58,24 @@ def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, mo
     (rooms / "none").mkdir(exist_ok=True)
     prepared(rooms / "one", tmp_path / "a", tiny_model)
     assert stamps == {path: path.stat().st_mtime_ns for path in find_samples(tmp_path / "a")}
+
+
+def test_dense_targets_are_those_of_pixels_and_are_on_record(rooms, tmp_path, tiny_model, capsys):
+    """The sample has the features of encode_scene, and a training that asks for the standard ones refuses it."""
+    given = ("--set", "targets=dense", "--every", "2")
+    sample = prepared(rooms / "one", tmp_path / "a", tiny_model, *given)["one.safetensors"]
+    changes = {"sampling.tokens": 24, "superpoints.regularization": 0.05, "input.up": "-y"}
+    config, encoder = configs.replace(checkpoint.read_config(tiny_model), changes), None
+    recipe = prepare.Recipe(config, TrainConfig(init=str(tiny_model), targets="dense"), "scenes")
+    encoder = prepare._encoder(recipe)
+    _, expected, _ = targets_posed_rgbd.patch_scene(rooms / "one", config, encoder, 2, dense=True)
+    np.testing.assert_array_equal(sample.targets.superpoint, expected.superpoint)
+    np.testing.assert_allclose(sample.targets.feature.astype(np.float32), expected.feature, atol=2e-3)
+    words = [str(tmp_path / "recipe.yaml"), f"data={tmp_path / 'a'}", f"run={tmp_path / 'run'}", *CHANGES[1::2]]
+    assert cli.main(["train", *words]) == 2
+    error = capsys.readouterr().err
+    assert "targets: 'dense' there, 'standard' here. Make them again: s4token prepare" in error
+    assert cli.main(["train", *words, "targets=dense", "steps=1", "batch=1", "clusters=3", "tokens=8"]) == 0
 
 
 def test_processes_give_the_same_samples(rooms, tmp_path, tiny_model):

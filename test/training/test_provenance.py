@@ -174,7 +174,7 @@ class SmallGpu:
     def __init__(self, limit: int = 3):
         self.limit, self.sizes = limit, list[int]()
 
-    def encode_images(self, images):
+    def encode_images(self, images, dense=False):
         self.sizes.append(len(images))
         if len(images) > self.limit:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -16,7 +16,7 @@ class Colors:
 
     image_size, dim = 16, 3
 
-    def encode_images(self, images):
+    def encode_images(self, images, dense=False):
         return None, torch.from_numpy(images.reshape(len(images), -1, 3).mean(axis=1) + 1e-3)
 
 
@@ -69,6 +69,25 @@ def test_superpoints_take_their_colors(frames):
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
     with pytest.raises(ValueError, match="no frame sees a superpoint"):
         targets_posed_rgbd.encode_sightings(targets_posed_rgbd.sightings(xyz + 50, part, frames)[0], frames, Colors())
+
+
+def test_crops_of_several_frames_are_encoded_together(frames, monkeypatch):
+    xyz, part = posed.cloud()
+    seen, _ = targets_posed_rgbd.sightings(xyz, part, frames)
+    sizes = []
+
+    class Counting(Colors):
+        def encode_images(self, images, dense=False):
+            sizes.append(len(images))
+            return super().encode_images(images)
+
+    one, _ = targets_posed_rgbd.encode_sightings(seen, frames, Counting())
+    assert sizes == [len(targets_posed_rgbd.best_sightings(seen)) * len(targets_posed_rgbd.SCALES) + len(frames)]
+    monkeypatch.setattr(targets_posed_rgbd, "BATCH", 1)
+    two, _ = targets_posed_rgbd.encode_sightings(seen, frames, Counting())
+    assert len(sizes) == 1 + len(frames)
+    for ours, theirs in zip(one, two, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_dark_frames_are_counted(frames, tmp_path):
