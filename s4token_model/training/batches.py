@@ -30,6 +30,8 @@ class DrawConfig(NamedTuple):
     context_points: int = 0  # at most, of each wide patch
     rotate: bool = True  # about z by any angle, mirrored half of the time
     training: bool = True  # False: the first tokens and all points as they are, nothing random
+    axis_scale: float = 0.0  # each axis of a cloud is scaled by 1 - this to 1 + this
+    jitter: float = 0.0  # standard deviation of noise on the patch points, in units of r
     context: bool = True  # False: without the wide patches, for a tokenizer that does not read them
     mask_ratio: float | None = None  # fraction of the tokens hidden from a student; None: no student
 
@@ -71,7 +73,7 @@ class DrawnClouds(NamedTuple):
     start: Tensor  # (B, 1) long, first row of the cloud's superpoints in `targets`
     scale: Tensor  # (B,), TokenSample.position_scale
     category: Tensor  # (B,) long; -1: none
-    rotation: Tensor  # (B, 3, 3)
+    rotation: Tensor  # (B, 3, 3); with axis_scale, of the scaled axes
     masks: Masks = NO_MASKS
 
 
@@ -87,6 +89,7 @@ class Batch(NamedTuple):
     has_target: Tensor  # (S,) bool
     global_target: Tensor  # (B, E), zeros if none
     category: Tensor  # (B,) long; -1: none
+    center: Tensor  # (B, N, 3), of the tokens, in the units of `point`
     masks: Masks
 
 
@@ -156,6 +159,7 @@ def make_batch(drawn: DrawnClouds) -> Batch:
         has_target=drawn.targets.has_feature,
         global_target=drawn.targets.global_feature.float(),
         category=drawn.category,
+        center=position,
         masks=drawn.masks,
     )
 

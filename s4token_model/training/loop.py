@@ -189,6 +189,14 @@ def process_group(device: str) -> Iterator[tuple[int, int]]:
         dist.destroy_process_group()
 
 
+def positions_of(batch: int, accumulate: int, rank: int, processes: int) -> range:
+    """Positions of a process's clouds in a batch. ValueError if the batch cannot be split into its micro-batches."""
+    if batch % (processes * accumulate):
+        raise ValueError(f"batch={batch} cannot be split over {processes} processes x accumulate={accumulate}")
+    count = batch // processes
+    return range(rank * count, (rank + 1) * count)
+
+
 def world_size() -> int:
     """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1

@@ -34,6 +34,7 @@ from s4token_model.training.loop import (
     cosine_rate,
     loader_processes,
     optimizer_step,
+    positions_of,
     prefetch,
     read_values,
 )
@@ -129,10 +130,7 @@ class Trainer:
     """Student, teacher, optimizer and saved state of one process; a state in the folder config.run is resumed."""
 
     def __init__(self, tokenizer: Tokenizer, clip: FrozenClip, config: TrainConfig, rank: int, processes: int):
-        if config.batch % (processes * config.accumulate):
-            raise ValueError(
-                f"batch={config.batch} cannot be split over {processes} processes x accumulate={config.accumulate}"
-            )
+        self.positions = positions_of(config.batch, config.accumulate, rank, processes)  # of its clouds in a batch
         self.config, self.clip, self.rank = config, clip, rank
         self.device = torch.device(config.device if config.device != "cuda" else f"cuda:{torch.cuda.current_device()}")
         self.zero_shot: ZeroShot | None = None  # what is evaluated while training
@@ -145,8 +143,6 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)
         state = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
         self.progress = Progress(Path(config.run) / STATE, state, self.optimizer)
-        count = config.batch // processes
-        self.positions = range(rank * count, (rank + 1) * count)  # of the clouds of this process in a batch
         self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
 

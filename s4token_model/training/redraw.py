@@ -28,6 +28,8 @@ def check_redrawable(config: Config) -> None:
     """Raise ValueError if the tokens of this config cannot be drawn anew."""
     if config.tokenizer.context:
         raise ValueError("redraw=true draws no wide patches; set tokenizer.context=false, e.g. by variant=s4token")
+    if config.tokenizer.features == "rgb":
+        raise ValueError("redraw=true draws no colors; set tokenizer.features=none")
 
 
 def redraw(sample: TokenSample, rng: np.random.Generator, config: Config, points: int) -> TokenSample:

@@ -94,11 +94,13 @@ def draw_clouds(
     samples: Sequence[TokenSample], config: DrawConfig, rngs: Sequence[np.random.Generator], dim: int = 0
 ) -> DrawnClouds:
     """Draw points, tokens and a rotation of each sample with its generator; targets have `dim` numbers."""
-    clouds, turns = [], []
+    clouds, turns, scales = [], [], []
     for sample, rng in zip(samples, rngs, strict=True):
         clouds.append(_draw_cloud(sample, config, rng))
         turned = config.training and config.rotate
         turns.append((rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0])) if turned else (0.0, 1.0))
+        spread = config.axis_scale if config.training else 0.0
+        scales.append(rng.uniform(1 - spread, 1 + spread, (3, 1)) if spread else np.ones((3, 1)))
     sizes = [int(cloud.point_superpoint.max()) + 1 for cloud in clouds]
     drawn = DrawnClouds(
         Tokens(*(_stack(getattr(cloud, name) for cloud in clouds) for name in Tokens._fields)),
@@ -107,7 +109,7 @@ def draw_clouds(
         torch.tensor([0, *sizes[:-1]]).cumsum(0)[:, None],
         _stack(cloud.position_scale for cloud in clouds),
         torch.tensor([-1 if cloud.category is None else int(cloud.category) for cloud in clouds]),
-        batches.rotations(*torch.tensor(turns, dtype=torch.float64).T).float(),
+        (_stack(scales) * batches.rotations(*torch.tensor(turns, dtype=torch.float64).T)).float(),
     )
     if config.mask_ratio is None:
         return drawn
@@ -134,6 +136,9 @@ def _draw_cloud(sample: TokenSample, config: DrawConfig, rng: np.random.Generato
         return torch.from_numpy(rng.random(shape, np.float32))
 
     limits = (config.patch_points, config.context_points) if config.training else (None, None)
+    if config.jitter and config.training:
+        noise = rng.normal(0, config.jitter, (*drawn["patch"].shape[:2], 3)).astype(np.float16)
+        drawn["patch"] = np.concatenate([drawn["patch"][..., :3] + noise, drawn["patch"][..., 3:]], axis=2)
     for name, limit in zip(("patch", "context"), limits, strict=True):
         points, counts = drawn[name], drawn[f"{name}_count"].astype(np.int16)
         chosen = batches.draw_patch_points(torch.from_numpy(points), torch.from_numpy(counts), limit, random)

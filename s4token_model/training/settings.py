@@ -19,14 +19,15 @@ STATE = "state.pt"  # in the folder of a run: what is resumed
 EVALUATION = ("evaluate", "evaluate_split", "evaluate_every", "evaluate_clouds")
 CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers", *EVALUATION)  # when a run is resumed
 # What samples in the folder of a run depend on, beside the pipeline
-SAMPLED = ("task", "data", "points", "redraw", "targets")
+SAMPLED = ("task", "data", "points", "redraw", "targets", "block")
+TASKS = ("self", "parts", "semantic")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of `s4token train`; the defaults are the paper's where it gives them."""
 
-    task: str = option("self", "self: without labels; parts: supervised, data=ShapeNetPart", choices=("self", "parts"))
+    task: str = option("self", "self: no labels; supervised are parts (ShapeNetPart), semantic (S3DIS)", choices=TASKS)
     data: str = option("", "folders of prepared samples (s4token prepare), or bags and clouds, separated by commas")
     run: str = option("runs/train", "folder of states, log and the trained model")
     init: str = option("", "checkpoint to start from; its pipeline config is the base. Empty: train from scratch")
@@ -60,8 +61,14 @@ class TrainConfig:
     evaluate_every: int = option(1000, "steps between evaluations; the first is before any step", 1, 100000000)
     evaluate_clouds: int = option(200, "clouds to evaluate on, evenly spread over the split; 0: all", 0, 1000000)
     save_every: int = option(200, "steps between saved states", 1, 100000000)
-    tune_clip: bool = option(False, "task=parts: also train CLIP's image tower (the paper's fully trained)")
-    workers: int = option(0, "processes that draw batches, and cut the shapes of task=parts; 0: by the device", 0, 1024)
+    head: str = option("epcl", "supervised: what labels the points", choices=("epcl", "point-bert"))
+    dropout: float = option(0.5, "head=point-bert: fraction of the last features dropped in training", 0.0, 0.9)
+    tune_clip: bool = option(False, "supervised: also train CLIP's image tower (the paper's fully trained)")
+    rotate: bool = option(False, "supervised: turn clouds about z and mirror them, as task=self always does")
+    axis_scale: float = option(0.0, "supervised: scale each axis of a cloud by 1 - this to 1 + this", 0.0, 0.9)
+    jitter: float = option(0.0, "supervised: standard deviation of noise on patch points, in radii", 0.0, 1.0)
+    block: float = option(1.0, "task=semantic: edge of the columns that rooms are cut into, m", 0.1, 100.0)
+    workers: int = option(0, "processes that draw batches, and make supervised samples; 0: by the device", 0, 1024)
     seed: int = option(0, "seed of weights, draws and masks", 0, 2**31 - 1)
     device: str = option("cpu", "cpu, or cuda for one GPU per process")
 

@@ -64,7 +64,7 @@ class Cloud(NamedTuple):
 class TokenSample:
     """A cloud cut into N tokens with M patch points and C context points, and P points that the losses look at."""
 
-    patch: np.ndarray  # (N, M, 3) float16, offsets over r
+    patch: np.ndarray  # (N, M, 3) float16, offsets over r; or (N, M, 6) with colors
     patch_count: np.ndarray  # (N,) uint16, the valid ones, first in each row
     context: np.ndarray  # (N, C, 5) float16, the wide patch, see token_context
     context_count: np.ndarray  # (N,) uint16
@@ -98,8 +98,12 @@ def make_sample(
     if count < min_tokens:
         raise ValueError(f"only {count} tokens in {len(working.xyz)} points, {min_tokens} are needed")
     center, radius = patches.centers.mean(axis=0), np.float32(patches.radius)
+    arrays = patch_arrays(patches, config)
+    if config.tokenizer.features == "rgb" and working.colors is not None:
+        color = working.colors[patches.index] * (patches.index >= 0)[..., None]
+        arrays["patch"] = np.concatenate([arrays["patch"], color.astype(np.float16)], axis=2)
     return TokenSample(
-        **patch_arrays(patches, config),
+        **arrays,
         context=context.points.astype(np.float16),
         context_count=context.mask.sum(axis=1).astype(np.uint16),
         descriptor=context.descriptor,

@@ -1,7 +1,8 @@
 """s4token train CONFIG.yaml [key=value ...]: train a tokenizer on users' data, in one process or under torchrun.
 
-task=self (default) is the paper's self-supervised recipe, see pretrain.py; task=parts is supervised part segmentation,
-see supervised_parts.py. The shipped s4token-mini was trained by neither, but by train_mini.py, with labels.
+task=self (default) is the paper's self-supervised recipe, see pretrain.py; task=parts and task=semantic are supervised,
+see supervised_parts.py and supervised_rooms.py. The shipped s4token-mini was trained by none of them, but by
+train_mini.py, with labels.
 
 Writes into run=DIR: config.yaml (resolved), state.pt (resumed if present), the losses in state.jsonl and tensorboard/,
 and model/ (the trained checkpoint, for s4token label --model DIR/model or the node).
@@ -35,17 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else command_line.USER_ERROR
     config, pipeline = settings.read(words[0], words[1:])
     checked_device(config.device)
-    if config.redraw and config.task == "parts":
-        raise ValueError("redraw=true has no effect with task=parts; leave it out")
+    if config.redraw and config.task != "self":
+        raise ValueError(f"redraw=true has no effect with task={config.task}; leave it out")
     if config.evaluate and config.task != "self":
         raise ValueError(f"evaluate={config.evaluate} has no effect with task={config.task}; leave it out")
     with process_group(config.device) as (rank, processes):
-        if config.task == "parts":
-            from s4token_model.training import supervised_parts
-
-            supervised_parts.run(config, pipeline, processes, _command(words))
-        else:
+        if config.task == "self":
             run(config, pipeline, rank, processes, words)
+        else:
+            from s4token_model.training import supervised, supervised_parts, supervised_rooms
+
+            task = supervised_parts.TASK if config.task == "parts" else supervised_rooms.TASK
+            supervised.run(task, config, pipeline, rank, processes, _command(words))
     return 0
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+import two_ranks
 from value_reads import NoValueReads
 
 from s4token_model import checkpoint
@@ -224,13 +221,6 @@ def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_
         train.main(arguments(data, again, tiny_model, "rate=1e-3"))
 
 
-ONE_BY_ONE = """
-import os, sys
-from s4token_model.training import train
-for number, path in enumerate(sys.argv[2:]):
-    os.environ["MASTER_PORT"] = str(int(sys.argv[1]) + number)
-    train.main([path])
-"""
 LOSSES = {"assign": "assign_weight", "local": "local_weight", "global": "global_weight"}
 
 
@@ -245,19 +235,7 @@ def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path,
         paths.append(tmp_path / f"{name}2.yaml")
         changed = {**settings.read_yaml(given[0]), **configs.pairs(given[1:]), "run": tmp_path / f"{name}2"}
         paths[-1].write_text("\n".join(f"{key}: {value}" for key, value in changed.items()))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", ONE_BY_ONE, str(port), *map(str, paths)]
-    common = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    ranks = [
-        subprocess.Popen(
-            command, env=common | {"RANK": str(k), "LOCAL_RANK": str(k)}, stderr=subprocess.PIPE, text=True
-        )
-        for k in range(2)
-    ]
-    errors = [process.communicate(timeout=110)[1] for process in ranks]
-    assert [process.returncode for process in ranks] == [0, 0], errors
+    two_ranks.train(paths)
     for name in words:
         lines = [log(tmp_path / f"{name}{count}") for count in (1, 2)]
         assert (set(lines[0][0]) & set(LOSSES)) == (set(LOSSES) if name == "all" else {name})

@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 import torch
+import two_ranks
+import yaml
 
 from s4token_model.segmenter import Segmenter
-from s4token_model.training import supervised_parts, train
+from s4token_model.training import settings, supervised, supervised_parts, train
 
 CONFIG = (
     "task: parts\nsteps: 40\nbatch: 4\ntokens: 24\npoints: 128\nrate: 3.0e-3\nsave_every: 10\nprecision: fp32\n"
@@ -48,11 +50,11 @@ def words(release, run, model, *more: str) -> list[str]:
 def test_it_learns_and_a_killed_run_gives_the_same(release, tmp_path, tiny_model):
     assert train.main(words(release, tmp_path / "whole", tiny_model)) == 0
     result = json.loads((tmp_path / "whole" / "results.json").read_text())
-    assert (result["train_shapes"], result["test_shapes"]) == (8, 3)  # train and val without the damaged one
+    assert (result["train_samples"], result["test_shapes"]) == (8, 3)  # train and val without the damaged one
     assert result["miou_i"] == result["miou_c"] > 0.75  # one part for all gives 0.37
     log = [json.loads(line) for line in (tmp_path / "whole" / "state.jsonl").read_text().splitlines()]
     assert log[-1]["parts"] < 0.5 * log[0]["parts"]
-    step = supervised_parts.cosine_rate
+    step = supervised.cosine_rate
 
     def dies(optimizer, peak, number, total):
         if number == 25:
@@ -60,7 +62,7 @@ def test_it_learns_and_a_killed_run_gives_the_same(release, tmp_path, tiny_model
         return step(optimizer, peak, number, total)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(supervised_parts, "cosine_rate", dies)
+        patch.setattr(supervised, "cosine_rate", dies)
         with pytest.raises(KeyboardInterrupt):
             train.main(words(release, tmp_path / "again", tiny_model))
     assert train.main(words(release, tmp_path / "again", tiny_model)) == 0
@@ -80,7 +82,7 @@ def test_clip_is_trained_when_asked(release, tmp_path, tiny_model):
 
 def test_logits_beyond_a_category_are_never_chosen(tiny_model):
     model = Segmenter.load(tiny_model)
-    parts = supervised_parts.PartModel(model.tokenizer, model.clip, False)
+    parts = supervised_parts.PartModel(model.tokenizer, model.clip, settings.TrainConfig())
     assert not any(p.requires_grad for p in model.clip.parameters())
     assert (
         len(supervised_parts.PART_COUNTS) == 16
@@ -89,21 +91,31 @@ def test_logits_beyond_a_category_are_never_chosen(tiny_model):
     )
 
 
-def test_several_processes_are_refused(release, tmp_path, tiny_model):
-    given = words(release, tmp_path / "r", tiny_model)
-    config, pipeline = supervised_parts.settings.read(given[0], given[1:])
-    with pytest.raises(ValueError, match="without torchrun"):
-        supervised_parts.run(config, pipeline, 2, "")
+def test_two_processes_give_the_losses_of_one(release, tmp_path, tiny_model):
+    paths, heads = [], ("epcl", "point-bert")
+    for head in heads:
+        more = ("steps=2", "save_every=1", f"head={head}", "accumulate=2", "tune_clip=true", "dropout=0")
+        assert train.main(words(release, tmp_path / f"{head}1", tiny_model, *more)) == 0
+        paths.append(tmp_path / f"{head}2.yaml")
+        changed = {"data": release, "run": tmp_path / f"{head}2", "init": tiny_model} | dict(w.split("=") for w in more)
+        paths[-1].write_text(yaml.safe_dump(yaml.safe_load(CONFIG) | {k: str(v) for k, v in changed.items()}))
+    two_ranks.train(paths)
+    for head in heads:
+        one, two = ((tmp_path / f"{head}{k}" / "state.jsonl").read_text().splitlines() for k in (1, 2))
+        for a, b in zip(map(json.loads, one), map(json.loads, two), strict=True):
+            assert a == pytest.approx(b, abs=1e-4), (head, a, b)
+        results = [json.loads((tmp_path / f"{head}{k}" / "results.json").read_text()) for k in (1, 2)]
+        assert results[0]["miou_i"] == pytest.approx(results[1]["miou_i"], abs=0.01)
 
 
 def test_a_run_begun_before_a_setting_existed_goes_on(release, tmp_path, tiny_model):
     given = words(release, tmp_path / "r", tiny_model)
-    config, pipeline = supervised_parts.settings.read(given[0], given[1:])
-    supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
+    config, pipeline = settings.read(given[0], given[1:])
+    settings.save_config(tmp_path / "r", config, pipeline)
     path = tmp_path / "r" / "config.yaml"
     (tmp_path / "r" / "state.pt").touch()
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("tune_clip")))
-    supervised_parts.settings.save_config(tmp_path / "r", config, pipeline)
-    other, _ = supervised_parts.settings.read(given[0], [*given[1:], "tune_clip=true"])
+    settings.save_config(tmp_path / "r", config, pipeline)
+    other, _ = settings.read(given[0], [*given[1:], "tune_clip=true"])
     with pytest.raises(ValueError, match="tune_clip: False -> True"):
-        supervised_parts.settings.save_config(tmp_path / "r", other, pipeline)
+        settings.save_config(tmp_path / "r", other, pipeline)
