@@ -22,6 +22,8 @@ COMMANDS = {
     "train": ("s4token_model.training.train", "train the tokenizer on prepared samples: s4token train CONFIG.yaml"),
     "mini-model": ("s4token_model.training.train_mini", "train the default model s4token-mini again"),
     "experiments": ("s4token_model.experiments.__main__", "repeat the paper's comparisons at a small scale"),
+    "paper": ("s4token_model.paper.paper_command", "compute a table of the paper on its data, beside its figures"),
+    "figures": ("s4token_model.paper.figures_command", "draw a figure of the paper on your data"),
 }
 # Those of other packages, which register an entry point NAME = MODULE:FUNCTION in this group.
 ENTRY_POINTS = "s4token.commands"

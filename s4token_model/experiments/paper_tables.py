@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from s4token_model.config import Config
+from s4token_model.evaluation import published
+from s4token_model.evaluation.published import ALL_LOSSES
 from s4token_model.experiments import object_pretraining, part_training, procedural_objects, rooms
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
@@ -19,7 +21,7 @@ from s4token_model.training.token_samples import TokenSample
 Figures = dict[str, Any]  # {key: fraction of 1, or None if not measured}
 PRETRAINED = ("knn", "knn+rpn", "ball+rpn+spt")  # the variants of Table 2
 TARGETS = "2D targets"
-LOSSES, ALL_LOSSES = ("assign", "local", "global"), "assign+local+global"
+LOSSES = ("assign", "local", "global")
 SCALES = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
 SUPERVISED, ZERO_SHOT = "parts", "zero-shot"
 DEFAULTS = ("gamma=0.1", "N=128", "M=32", "alpha=1", "scaled=1")  # of the sweeps: one model serves all of them
@@ -152,11 +154,7 @@ EXPERIMENTS = (
             " equally large, so mIoU_C and mIoU_I agree. The paper's column: mIoU_C / mIoU_I."
         ),
         settings=TABLE_1, figures={"miou_i": "mIoU"}, compute=table1,
-        paper={
-            "knn": "83.4 / 85.3", "ball": "83.3 / 85.2", "spt": "83.4 / 85.2", "knn+rpn": "83.8 / 85.7",
-            "ball+rpn": "83.7 / 85.6", "spt+rpn": "83.8 / 85.6", "knn+rpn+spt": "84.1 / 85.8",
-            "ball+rpn+spt": "84.0 / 85.9",
-        },
+        paper=published.TABLES["1"].shown(),
         expected=(
             ("knn+rpn", "knn"), ("ball+rpn", "ball"), ("spt+rpn", "spt"), ("knn+rpn+spt", "knn+rpn"),
             ("ball+rpn+spt", "ball+rpn"), ("ball+rpn+spt", "knn"),
@@ -175,7 +173,7 @@ EXPERIMENTS = (
             " paper's column: mIoU on ScanNet / S3DIS."
         ),
         settings=(*PRETRAINED, TARGETS), figures=TABLE2_FIGURES, compute=table2,
-        paper={"knn": "8.7 / 11.3", "knn+rpn": "18.1 / 21.2", "ball+rpn+spt": "18.9 / 23.7"},
+        paper=published.TABLES["2"].shown(),
         expected=(("knn+rpn", "knn"), ("ball+rpn+spt", "knn"), ("ball+rpn+spt", "knn+rpn")),
         compared=("objects_miou", "rooms_things", "scannet_things", "rooms_furniture"),
     ),
@@ -200,7 +198,7 @@ EXPERIMENTS = (
         ),
         settings=("assign", "local", "global", "local+global", "assign+local", "assign+global", ALL_LOSSES),
         figures=OBJECT_FIGURES, compute=table6,
-        paper={"assign": "42.8 / 61.7", "local+global": "55.1 / 71.5", ALL_LOSSES: "55.8 / 72.3"},
+        paper=published.TABLES["6"].shown(),
         expected=(("local+global", "assign"), (ALL_LOSSES, "local+global"), (ALL_LOSSES, "assign")),
         compared=("objects_miou",),
     ),
@@ -211,10 +209,7 @@ EXPERIMENTS = (
             " column: mIoU_C / mIoU_I on ShapeNetPart."
         ),
         settings=tuple(f"K={count}" for count in (4, 8, 16, 24, 32)), figures=OBJECT_FIGURES, compute=table7,
-        paper={
-            "K=4": "54.7 / 71.6", "K=8": "55.1 / 71.9", "K=16": "55.8 / 72.1", "K=24": "55.8 / 72.3",
-            "K=32": "55.7 / 72.1",
-        },
+        paper=published.TABLES["7"].shown(),
         expected=(("K=24", "K=4"), ("K=24", "K=8"), ("K=24", "K=32")),
         compared=("objects_miou",), drawing="panels",
     ),

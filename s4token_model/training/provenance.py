@@ -21,6 +21,7 @@ FORMAT = "1"
 # What samples depend on. input.up is how the data lies, and another seed gives other samples that are as good.
 OF_CLOUD, OF_TOKENS = ("input.", "superpoints."), ("sampling.", "patches.", "tokenizer.context")
 SINGLE = ("tokenizer.position_scaled", "tokenizer.features")
+REDRAWN = (*OF_TOKENS, "tokenizer.position_scaled")  # what follows from the points when tokens are drawn anew
 FREE = ("input.up", "sampling.seed", "sampling.passes")
 MINIMA = ("points", "redraw")  # of the training: samples may have more
 TARGETS = "targets"  # of the training: what the 2D targets are, of samples that have any

@@ -103,7 +103,7 @@ def check_samples(
     expected = provenance.Provenance(wanted, clip=prepare.clip_name(pipeline.clip))
     changes = [f"--set {shlex.quote(word)}" for word in words[1:] if _shapes_samples(word.partition("=")[0])]
     fix = f"Make them again: s4token prepare {words[0]} {{kind}} {{inputs}} --out NEW {' '.join(changes)}".rstrip()
-    ignored = provenance.OF_TOKENS if config.redraw and config.other_tokens else ()
+    ignored = provenance.REDRAWN if config.redraw and config.other_tokens else ()
     splits = None if config.split == "any" else provenance.TRAINABLE
     provenance.check(paths, expected._replace(clip_sha256=image_tower_digest(frozen)), fix, splits, ignored)
 

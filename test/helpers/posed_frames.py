@@ -37,8 +37,11 @@ def cloud() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([wall, board]).astype(np.float32), np.repeat([0, 1], [len(wall), len(board)])
 
 
-def write(folder: Path, layout: str = "7-scenes") -> None:
-    """Write the frames in the layout of 7-Scenes or of ScanNet's export, whose colors are twice as large."""
+def write(folder: Path, layout: str = "7-scenes", world: np.ndarray | None = None) -> None:
+    """Write the frames in the layout of 7-Scenes or of ScanNet's export, whose colors are twice as large.
+
+    `world` (4, 4) moves the scene.
+    """
     folder.mkdir(parents=True)
     if layout == "7-scenes":
         np.savetxt(folder / "camera-intrinsics.txt", MATRIX)
@@ -58,4 +61,4 @@ def write(folder: Path, layout: str = "7-scenes") -> None:
             color = np.repeat(np.repeat(color, 2, 0), 2, 1)
         Image.fromarray(color).save(paths["color"])
         Image.fromarray((1000 * depth).astype(np.uint16)).save(paths["depth"])
-        np.savetxt(paths["pose"], pose(eye))
+        np.savetxt(paths["pose"], pose(eye) if world is None else world @ pose(eye))

@@ -1,0 +1,77 @@
+"""s4token paper TABLE --data DIR: compute a table of the paper and print it beside the paper's.
+
+Every stage is skipped if its output is in --out: samples, trainings, measurements. An interrupted run resumes, tables
+have their stages in common, and several machines may compute different --rows of a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from s4token_model import atomic, command_line
+from s4token_model.evaluation.published import TABLES, text
+from s4token_model.evaluation.tables import markdown_table
+from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, Row
+from s4token_model.paper.stages import Run
+from s4token_model.segmenter import checked_device
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compute the rows of a table that are missing."""
+    given = _parser().parse_args(arguments)
+    unknown = set(given.rows or ()) - set(ROWS[given.table])
+    if unknown:
+        raise ValueError(f"Table {given.table} has no row {min(unknown)!r}; choose from {', '.join(ROWS[given.table])}")
+    checked_device(given.device)
+    changes = tuple(given.changes)
+    run = Run(given.data, given.out, changes, given.device, given.gpus, given.workers, given.every)
+    found: dict[str, Row] = {}
+    for name in given.rows or ROWS[given.table]:
+        found[name] = ROWS[given.table][name](run)
+    document = report(given.table, found, run)
+    print(document)
+    rows = {name: row._asdict() for name, row in found.items()}
+    for suffix, content in (("md", document), ("json", json.dumps(rows, indent=1))):
+        with atomic.file(run.out / f"table{given.table}.{suffix}") as file:
+            file.write((content + "\n").encode())
+    return 0
+
+
+def report(table: str, found: dict[str, Row], run: Run) -> str:
+    """The table, ours beside the paper's, and what differs from the paper."""
+    published = TABLES[table]
+    header = [published.title, *(f"{column}, {of}" for column in published.columns for of in ("here", "paper"))]
+    rows = []
+    for name in [*(name for name in published.rows if name not in found), *found]:
+        ours = found[name].figures if name in found else (None,) * len(published.columns)
+        theirs = published.rows.get(name, (None,) * len(published.columns))
+        rows.append([name, *(text(value) for pair in zip(ours, theirs, strict=True) for value in pair)])
+    lines = [f"Table {table}" if table != "gamma" else "gamma", "", markdown_table(header, rows), ""]
+    lines += [f"- {difference}" for difference in DIFFERENCES[table]]
+    counts = {key: value for row in found.values() for key, value in row.counts.items()}
+    for key, value in counts.items():
+        if value != OFFICIAL.get(key, value):
+            lines.append(f"- tested on {value:,} {key}, not on all {OFFICIAL[key]:,}")
+    if run.changes:
+        lines.append(f"- changed by {', '.join(run.changes)}")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser("s4token paper", description=about[0], epilog=about[1])
+    parser.add_argument("table", choices=ROWS)
+    help_of_data = "folder with shapenet55/, shapenetpart/, modelnet40/, scanobjectnn/, scannet/, s3dis/, or links"
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help=help_of_data)
+    parser.add_argument("--out", type=Path, default=Path("runs/paper"), metavar="DIR", help="default: runs/paper")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows")
+    about_set = "change a setting of every preparation and training, e.g. clip.pretrained=FILE or steps=1000"
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help=about_set)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--gpus", type=int, default=1, metavar="N", help="GPUs of a training, by torchrun (default: 1)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare (default: 1)")
+    parser.add_argument("--every", type=int, default=20, metavar="N", help="ScanNet: each N-th frame (default: 20)")
+    parser.add_argument(command_line.DEBUG_OPTION, action="store_true", help=command_line.DEBUG_HELP)
+    return parser
