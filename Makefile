@@ -3,6 +3,7 @@
 #   make test [ARGS="-k partition"]    make lint    make bench [ARGS=--batches]    make mini-model [ARGS=...]
 #   make soak [ARGS="--minutes 60"]    make hostile [ARGS="--minutes 10"]    make signals
 #   make results [ARGS="--quick"]    make robustness [ARGS="--root DATA"]    make calibration [ARGS="--root DATA"]    make gpu-check [ARGS=--fast]
+#   make paper TABLE=2 DATA=DIR [ARGS="--device cuda"]    make paper-smoke [ARGS="--tiny"]
 #   make fuzz [ARGS="clouds files --count 20000 --seed 0"]
 #   make test-floors    make lock [ARGS=-U]    make platforms    make shapes [ARGS="--source NAME=PATH"]
 # Variables: PYTHON (interpreter of a new environment), VENV, TORCH_INDEX (package index for torch, e.g. PyTorch's CPU index).
@@ -13,9 +14,9 @@ export PYTHON VENV TORCH_INDEX
 OUT ?= out/demo
 RUN = . scripts/environment.sh && exec "$$VENV/bin/python"
 
-.PHONY: help demo test lint bench shapes mini-model results robustness calibration gpu-check fuzz soak hostile signals test-floors lock platforms
+.PHONY: help demo test lint bench shapes mini-model results paper paper-smoke robustness calibration gpu-check fuzz soak hostile signals test-floors lock platforms
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 demo:
 	@scripts/setup.sh run
@@ -44,6 +45,15 @@ mini-model:
 results:
 	@scripts/setup.sh train
 	@$(RUN) -m s4token_model.experiments $(ARGS)
+
+# A table of the paper on its data, and all of them on a few made files; see docs/train.md.
+paper:
+	@scripts/setup.sh train
+	@$(RUN) -m s4token_model.cli paper "$(TABLE)" --data "$(DATA)" $(ARGS)
+
+paper-smoke:
+	@scripts/setup.sh test
+	@$(RUN) scripts/paper_smoke.py $(ARGS)
 
 robustness:
 	@scripts/setup.sh bench

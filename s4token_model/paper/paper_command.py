@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from s4token_model import atomic, command_line
+from s4token_model import atomic, bounded_files, command_line
 from s4token_model.evaluation.published import TABLES, text
 from s4token_model.evaluation.tables import markdown_table
 from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, Row
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     checked_device(given.device)
     changes = tuple(given.changes)
     run = Run(given.data, given.out, changes, given.device, given.gpus, given.workers, given.every)
+    check_unchanged(run)
     found: dict[str, Row] = {}
     for name in given.rows or ROWS[given.table]:
         found[name] = ROWS[given.table][name](run)
@@ -39,6 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def check_unchanged(run: Run) -> None:
+    """Raise ValueError if what is in run.out was made with other settings; they are recorded there."""
+    path, settings = run.out / "settings.json", {"changes": sorted(run.changes), "every": run.every}
+    before = bounded_files.read_json(path) if path.is_file() else settings
+    if before != settings:
+        raise ValueError(f"{run.out} was begun with {before}, not with {settings}; give another --out or delete it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.file(path) as file:
+        file.write((json.dumps(settings) + "\n").encode())
+
+
 def report(table: str, found: dict[str, Row], run: Run) -> str:
     """The table, ours beside the paper's, and what differs from the paper."""
     published = TABLES[table]
@@ -49,7 +61,7 @@ def report(table: str, found: dict[str, Row], run: Run) -> str:
         theirs = published.rows.get(name, (None,) * len(published.columns))
         rows.append([name, *(text(value) for pair in zip(ours, theirs, strict=True) for value in pair)])
     lines = [f"Table {table}" if table != "gamma" else "gamma", "", markdown_table(header, rows), ""]
-    lines += [f"- {difference}" for difference in DIFFERENCES[table]]
+    lines += [f"- {difference.format(every=run.every)}" for difference in DIFFERENCES[table]]
     counts = {key: value for row in found.values() for key, value in row.counts.items()}
     for key, value in counts.items():
         if value != OFFICIAL.get(key, value):

@@ -129,6 +129,7 @@ OFFICIAL = {
     "ShapeNetPart shapes": 2874, "ModelNet40 objects": 2468, "ScanObjectNN objects": 581, "ScanNet rooms": 312,
     "S3DIS rooms": 68,
 }  # fmt: skip
+SCANNET = "2D targets of ScanNet: crops of one frame in {every}, without masks of SAM"
 # What differs from the paper, beside what it leaves open
 DIFFERENCES = {
     "1": (
@@ -140,16 +141,18 @@ DIFFERENCES = {
         "features reach the points by superpoints in every row (Eq. 4)",
     ),
     "3": (
-        "all points of a shape are tested, not 2,048 of them; prompts are ours, frozen in config/prompts",
+        "all points of a shape are tested, not 2,048 of them; mIoU is that over shapes, as Table 6 repeats it",
+        "prompts are ours, frozen in config/prompts",
         "PointCLIPv2's projection with our depth pictures, without its view weights and GPT prompts",
     ),
-    "4": ("one frame in 20 is used; crops of frames without masks of SAM for the 2D targets",),
-    "5": ("prompts are ours, frozen in config/prompts; PointCLIPv2's projection without its view weights",),
+    "4": (SCANNET,),
+    "5": (SCANNET, "prompts are ours, frozen in config/prompts; PointCLIPv2's projection without its view weights"),
     "6": ("prompts are ours, frozen in config/prompts",),
     "7": ("prompts are ours, frozen in config/prompts",),
     "A": (
         "EPCL's head without the hierarchy of points that its decoder sits in: task token, global feature, Eq. 4",
         "S3DIS: blocks of 1 m with 4,096 points, and the tokenizer of ScanNet, which reads no colors",
+        SCANNET,
     ),
     "gamma": ("the paper gives no figures beside those of gamma=0.1; its pictures favor 0.2 to 0.6",),
 }
