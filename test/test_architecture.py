@@ -218,7 +218,11 @@ def test_no_two_modules_share_a_name():
             62,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.train", 120, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        (
+            "s4token_model.training.train",
+            123,  # supervised training has a head and two data sets
+            ("evaluation", "benchmark", "pictures", *GENERATOR),
+        ),
         ("s4token_model.training.prepare", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )

@@ -17,6 +17,7 @@ from s4token_model.evaluation.published import POINTCLIPV2, S4TOKEN
 from s4token_model.paper import drawings
 from s4token_model.pictures.grid import save_grid
 
+SHAPE, ROOM = (260, 230), (420, 330)  # pixels of one cloud; shapes have too few points for larger ones
 # Few enough tokens to see their patches, and no centers in the smallest superpoints (App. C.3); --set changes them
 SETTINGS: dict[str, dict[str, int]] = {
     "A": {"sampling.tokens": 256},
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             rows, columns = ["truth", "kNN", S4TOKEN], drawings.patch_rows(given.root, rooms, config, given.count)
         else:
             rows, columns = ["centers", "patches"], drawings.gamma_columns(given.root, rooms, config)
-    save_grid(given.out, rows, columns)
+    save_grid(given.out, rows, columns, SHAPE if given.figure in drawings.CATEGORIES else ROOM)
     print(f"wrote {given.out}")
     return 0
 

@@ -78,7 +78,8 @@ def trained(run: Run, path: Path, name: str, changes: list[str]) -> Path:
         print(f"training {name}", file=sys.stderr)
         if run.gpus > 1:
             launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={run.gpus}"]
-            subprocess.run([*launch, "-m", "s4token_model.cli", "train", *words], check=True)
+            if subprocess.run([*launch, "-m", train.__name__, *words]).returncode:
+                raise ValueError(f"the training {name} failed, see above; the same command resumes it")
         else:
             train.main(words)
     return folder

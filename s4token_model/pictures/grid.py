@@ -23,13 +23,13 @@ class Column(NamedTuple):
     colors: Sequence[np.ndarray]
 
 
-def save_grid(path: str | Path, rows: Sequence[str], columns: Sequence[Column]) -> None:
-    """Write all colorings of all clouds, the titles of `rows` upright at the left."""
-    width, height = TILE
+def save_grid(path: str | Path, rows: Sequence[str], columns: Sequence[Column], size: tuple[int, int] = TILE) -> None:
+    """Write all colorings of all clouds, `size` pixels each, the titles of `rows` upright at the left."""
+    width, height = size
     sheet = Image.new("RGB", (SIDE + len(columns) * width, HEAD + len(rows) * height), WHITE)
     draw = ImageDraw.Draw(sheet)
     for number, column in enumerate(columns):
-        left, raster = SIDE + number * width, trace(column.xyz, TILE)
+        left, raster = SIDE + number * width, trace(column.xyz, size)
         draw_text(draw, (left + (width - text_width(column.title, LETTERS)) / 2, 8), column.title, LETTERS, INK)
         for row, colors in enumerate(column.colors):
             sheet.paste(Image.fromarray(paint(raster, colors)), (left, HEAD + row * height))

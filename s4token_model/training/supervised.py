@@ -132,7 +132,7 @@ def train(
     progress = Progress(Path(config.run) / settings.STATE, model, optimizer)
     draws, damaged = draws_of(config, paths, model.tokenizer.config.context, rank, processes), dict[Path, str]()
     # Not all of a tuned CLIP is used: neither its patch convolution nor, by Point-BERT's head, its last projection
-    parallel = DistributedDataParallel(model, find_unused_parameters=True) if processes > 1 else model
+    parallel = DistributedDataParallel(model, find_unused_parameters=config.tune_clip) if processes > 1 else model
     bf16 = resolve_precision(config.precision, device.type) == "bf16"
     accuracy: list[Tensor] = []
 

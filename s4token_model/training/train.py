@@ -124,3 +124,7 @@ def _command(words: list[str]) -> str:
 def _shapes_samples(key: str) -> bool:
     """Whether a setting has an effect on samples."""
     return "." in key or key in (tokenizer_variants.KEY, "init", *provenance.MINIMA, provenance.TARGETS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line.guard("s4token train", main))

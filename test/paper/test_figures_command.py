@@ -12,7 +12,8 @@ from PIL import Image
 from s4token_model import config as configs
 from s4token_model.config import Config
 from s4token_model.paper import drawings, figures_command
-from s4token_model.pictures.grid import HEAD, SIDE, TILE
+from s4token_model.paper.figures_command import SHAPE
+from s4token_model.pictures.grid import HEAD, SIDE
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_gamma_brings_centers_to_the_small_superpoint(data):
 def test_truth_projection_and_model_in_one_picture(data, tiny_model, tmp_path, capsys):
     words = ["2", "--root", str(data / "shapenetpart"), "--out", str(tmp_path / "2.png"), "--model", str(tiny_model)]
     assert figures_command.main(words) == 0 and "2.png" in capsys.readouterr().out
-    assert Image.open(tmp_path / "2.png").size == (SIDE + TILE[0], HEAD + 3 * TILE[1])  # one category is there: table
+    assert Image.open(tmp_path / "2.png").size == (SIDE + SHAPE[0], HEAD + 3 * SHAPE[1])  # one category is there: table
     words[0], words[2] = "A", str(data / "scannet")
     assert figures_command.main([*words, "--rooms", "0010", "--set", "sampling.tokens=16"]) == 0
     with pytest.raises(ValueError, match="no test shape of airplane"):

@@ -145,3 +145,17 @@ def test_the_recipe_of_scannet_is_300_epochs_of_its_training_scans():
     config, pipeline = settings.read(stages.recipe("paper/scannet.yaml"), [])
     assert config.steps == round(300 * 1201 / config.batch) and config.batch == 128 and config.redraw
     assert pipeline.superpoints.source == "provided" and pipeline.sampling.tokens == 512
+
+
+def test_several_gpus_train_under_torchrun_and_a_failure_is_told(tmp_path, monkeypatch):
+    commands = []
+    failed = type("Ended", (), {"returncode": 1})
+    monkeypatch.setattr(stages.subprocess, "run", lambda words: commands.append(words) or failed)
+    run = stages.Run(tmp_path, tmp_path, ("rate=1",), "cuda", gpus=4)
+    with pytest.raises(ValueError, match="the training one failed, see above; the same command resumes it"):
+        stages.trained(run, Path("a.yaml"), "one", ["rate=2"])
+    (words,) = commands
+    assert words[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4", "-m"]
+    assert words[6:] == [
+        "s4token_model.training.train", "a.yaml", "rate=1", "rate=2", f"run={tmp_path / 'runs' / 'one'}", "device=cuda"
+    ]  # fmt: skip
