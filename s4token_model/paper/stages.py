@@ -86,10 +86,10 @@ def trained(run: Run, path: Path, name: str, changes: list[str]) -> Path:
 
 
 def measured(run: Run, benchmark: str, data: str, model: Path, **options: Any) -> dict[str, Any]:
-    """The result of a benchmark of a model, as `s4token evaluate` writes it."""
+    """The result of a benchmark of a model, as `s4token evaluate` writes it; of an older model it is measured again."""
     method = options.get("method", "s4token")
     path = run.out / "results" / f"{model.parent.name}-{benchmark}-{method}.json"
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_mtime < (model / "config.json").stat().st_mtime:
         result = benchmarks.run(benchmark, root=folder_of(run, data), model=model, device=run.device, **options)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.file(path) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import paper_data
@@ -159,3 +160,19 @@ def test_several_gpus_train_under_torchrun_and_a_failure_is_told(tmp_path, monke
     assert words[6:] == [
         "s4token_model.training.train", "a.yaml", "rate=1", "rate=2", f"run={tmp_path / 'runs' / 'one'}", "device=cuda"
     ]  # fmt: skip
+
+
+def test_a_result_is_measured_again_only_if_the_model_is_newer(tmp_path, monkeypatch):
+    (model := tmp_path / "runs" / "one" / "model").mkdir(parents=True)
+    (model / "config.json").touch()
+    (tmp_path / "cups").mkdir()
+    calls = []
+    monkeypatch.setattr(
+        stages.benchmarks, "run", lambda name, **options: calls.append(options) or {"calls": len(calls)}
+    )
+    run = stages.Run(tmp_path, tmp_path)
+    assert [stages.measured(run, "modelnet", "cups", model)["calls"] for _ in range(2)] == [1, 1]
+    later = (tmp_path / "results" / "one-modelnet-s4token.json").stat().st_mtime + 5
+    os.utime(model / "config.json", (later, later))
+    assert stages.measured(run, "modelnet", "cups", model)["calls"] == 2
+    assert stages.measured(run, "modelnet", "cups", model, method="projection")["calls"] == 3
