@@ -10,10 +10,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from s4token_model import config as configs
+from s4token_model import prompts
 from s4token_model.config import Config
 from s4token_model.constants import UNLABELED_COLOR
 from s4token_model.datasets import scannet, shapenetpart
-from s4token_model.evaluation import prompts
 from s4token_model.palette import index_colors, label_colors
 from s4token_model.pictures.grid import Column
 from s4token_model.segmenter import PatchedCloud, build_patches

@@ -20,9 +20,10 @@ from s4token_model.pipeline.patched_cloud import PatchedCloud
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.segmenter import Segmenter, checked_device
 from s4token_model.stage_timer import StageTimer
-from s4token_model.training import token_samples
+from s4token_model.training import supervised_heads, token_samples
 from s4token_model.training.batches import DrawConfig, make_batch, to_device
 from s4token_model.training.sampler import draw_clouds
+from s4token_model.training.settings import TrainConfig
 from s4token_model.training.supervised_parts import CATEGORIES, MIN_TOKENS, POINTS, PartModel
 from s4token_model.vocabulary import Vocabulary
 
@@ -89,7 +90,9 @@ def load(model: str, head: str, category: str | None, config: Config, device: st
     tokenizer, clip, config = checkpoint.load(model, config, checked_device(device))
     state = _read(Path(head))
     _check_tokenizer(tokenizer, state, head, model)
-    parts = PartModel(tokenizer, clip, any(name.startswith("tuned.") for name in state)).to(clip.device)
+    kind = supervised_heads.EPCL if "task" in state else supervised_heads.POINT_BERT
+    trained = TrainConfig(head=kind, tune_clip=any(name.startswith("tuned.") for name in state))
+    parts = PartModel(tokenizer, clip, trained).to(clip.device)
     try:
         parts.load_state_dict(state)
     except RuntimeError as error:
@@ -111,7 +114,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # zipfile, pickle and torch raise whatever the bytes lead to
         raise ValueError(f"{path} is damaged, or no parts.pt ({type(error).__name__}); copy it again") from error
-    names = ("task", "head.", "tokenizer.")
+    names = ("head.", "tokenizer.")
     if not isinstance(state, dict) or not all(any(str(key).startswith(name) for key in state) for name in names):
         raise ValueError(f"{path} holds no head; give the parts.pt of a training with task=parts")
     return state

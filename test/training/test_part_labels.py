@@ -54,7 +54,7 @@ def test_files_are_labeled_as_the_test_of_the_training_was(trained, tmp_path, ca
     for shape in shapes:
         source, out = tmp_path / f"{shape.name}.npy", tmp_path / f"{shape.name}.ply"
         np.save(source, shape.xyz)
-        assert label(trained, source, out, "--category", "mug", "--json") == 0
+        assert label(trained, source, out, "--category", "mug", "--json", "--set", "clip.precision=fp32") == 0
         report = json.loads(capsys.readouterr().out)
         assert set(report["classes"]) <= {"handle", "cup"} and report["tokens"] == 24
         fields = files.read_cloud(out).fields
@@ -95,16 +95,20 @@ def test_a_head_of_another_model_is_refused(trained, tmp_path, tiny_model, capsy
     assert "parts.pt does not fit the CLIP of" in capsys.readouterr().err
 
 
-def test_a_tuned_clip_comes_with_the_head(trained, tmp_path, tiny_model):
-    words = [f"data={trained / 'data'}", f"run={trained / 'tuned'}", f"init={tiny_model}", "steps=2", "tune_clip=true"]
-    assert cli.main(["train", str(trained / "recipe.yaml"), *words, "rate=0.05"]) == 0
+@pytest.mark.parametrize("head", ["epcl", "point-bert"])
+def test_a_tuned_clip_comes_with_the_head(trained, tmp_path, tiny_model, head):
+    words = [f"data={trained / 'data'}", f"run={trained / head}", f"init={tiny_model}", "steps=2", "tune_clip=true"]
+    assert cli.main(["train", str(trained / "recipe.yaml"), *words, "rate=0.05", f"head={head}"]) == 0
     from s4token_model.training import part_labels
 
-    model = trained / "tuned" / "model"
+    model = trained / head / "model"
     segmenter = part_labels.load(
-        str(model), str(trained / "tuned" / "parts.pt"), "mug", checkpoint.read_config(model), "cpu"
+        str(model), str(trained / head / "parts.pt"), "mug", checkpoint.read_config(model), "cpu"
     )
-    state = torch.load(trained / "tuned" / "parts.pt", weights_only=True)
+    np.save(tmp_path / "a.npy", shapenetpart.load_shape(shapenetpart.list_shapes(trained / "data", "test")[0]).xyz)
+    words = ["--category", "mug", "--model", str(model)]
+    assert label(trained, tmp_path / "a.npy", tmp_path / "a.ply", *words, head=f"{head}/parts.pt") == 0
+    state = torch.load(trained / head / "parts.pt", weights_only=True)
     for name, value in segmenter.clip.model.visual.state_dict().items():
         torch.testing.assert_close(value.float(), state[f"tuned.{name}"], rtol=0.01, atol=0.01)
     before = checkpoint.load_clip(tiny_model, checkpoint.read_config(tiny_model).clip).model.visual.state_dict()
