@@ -1,7 +1,7 @@
 """s4token paper TABLE --data DIR: compute a table of the paper and print it beside the paper's.
 
-Every stage is skipped if its output is in --out: samples, trainings, measurements. An interrupted run resumes, tables
-have their stages in common, and several machines may compute different --rows of a table.
+Every stage is skipped if its output is in --out: samples, trainings, measurements. An interrupted run resumes, and
+tables have their stages in common.
 """
 
 from __future__ import annotations
