@@ -18,6 +18,7 @@ class Clusters(NamedTuple):
     """K clusters of the tokens of each cloud."""
 
     assignment: Tensor  # (B, N, K), rows sum to 1
+    reach: Tensor  # (B, N, K) bool, the last M, where the assignment may be above 0
     features: Tensor  # (B, K, E) unit rows
     xyz: Tensor  # (B, K, 3)
     radius: Tensor  # (B,)
@@ -50,8 +51,9 @@ def spatial_clusters(features: Tensor, xyz: Tensor, count: int, rounds: int = 20
         weight = gamma.transpose(1, 2) / mass.clamp(min=1e-6)
         center_features = torch.where(alive, normalize(weight @ features, dim=-1), center_features)
         center = torch.where(alive, weight @ xyz, center)
-    gamma = masked_sinkhorn(features @ center_features.transpose(1, 2), within_radius(xyz, center, radius))
-    return Clusters(gamma, center_features, center, radius)
+    reach = within_radius(xyz, center, radius)
+    gamma = masked_sinkhorn(features @ center_features.transpose(1, 2), reach)
+    return Clusters(gamma, reach, center_features, center, radius)
 
 
 def within_radius(xyz: Tensor, center: Tensor, radius: Tensor) -> Tensor:

@@ -12,13 +12,21 @@ from torch.nn.functional import cosine_similarity, cross_entropy, kl_div, log_so
 from s4token_model.training.loop import distributed_mean
 
 
-def assignment_loss(student: Tensor, teacher: Tensor, centroids: Tensor, temperature: float = 0.1) -> Tensor:
+def assignment_loss(
+    student: Tensor, teacher: Tensor, centroids: Tensor, temperature: float = 0.1, reach: Tensor | None = None
+) -> Tensor:
     """L_assign = mean over masked tokens n of KL( Gamma^t_n || softmax_k cos(f_n, c_k) / tau ) (Eq. 6, 7).
 
     student (B, M, E) features f; teacher (B, M, K) assignment Gamma, rows sum to 1; centroids (B, K, E) features c.
+    With `reach` (B, M, K) bool, the softmax is over the clusters where it is True, as Gamma is. Without, as Eq. 6 is
+    printed, features cannot reach 0, not even the teacher's own: far clusters of alike features take their part.
     """
     logits = normalize(student, dim=-1) @ normalize(centroids, dim=-1).transpose(1, 2) / temperature
-    return kl_div(log_softmax(logits, dim=-1), teacher, reduction="none").sum(dim=-1).mean()
+    if reach is None:
+        return kl_div(log_softmax(logits, dim=-1), teacher, reduction="none").sum(dim=-1).mean()
+    # Out of reach Gamma is 0, and 0 * -inf would be NaN
+    log = log_softmax(logits.masked_fill(~reach, -torch.inf), dim=-1).masked_fill(~reach, 0.0)
+    return kl_div(log, teacher, reduction="none").sum(dim=-1).mean()
 
 
 def local_distillation(points: Tensor, superpoint: Tensor, target: Tensor, has_target: Tensor) -> Tensor:

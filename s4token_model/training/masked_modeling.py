@@ -106,6 +106,15 @@ class Teacher(nn.Module):
                 value.copy_(current[name])
 
 
+def first_momentum(momentum: float, made_for: int, steps: int) -> float:
+    """Return the first momentum of a training of `steps`, when `momentum` suits one of `made_for` steps (0: any).
+
+    momentum^(made_for / steps) forgets as much in a step as a training of `made_for` steps does in the same fraction
+    of its own. With 0.996 and 600 steps, 30 % of the teacher would be the initial random weights at the very end.
+    """
+    return momentum ** (made_for / steps) if made_for else momentum
+
+
 def momentum_at(step: int, total: int, first: float = 0.996) -> float:
     """The teacher's momentum m: from `first` to 1 along half a cosine."""
     return 1 - (1 - first) * 0.5 * (1 + math.cos(math.pi * step / max(1, total)))

@@ -38,7 +38,7 @@ from s4token_model.training.loop import (
     prefetch,
     read_values,
 )
-from s4token_model.training.masked_modeling import QueryDecoder, Teacher, gather, momentum_at
+from s4token_model.training.masked_modeling import QueryDecoder, Teacher, first_momentum, gather, momentum_at
 from s4token_model.training.sampler import Sampler, StepDraws, report_damaged
 from s4token_model.training.settings import STATE, TrainConfig
 from s4token_model.training.zero_shot import ZeroShot
@@ -85,7 +85,9 @@ def compute_losses(
             taught, _ = clip.encode_tokens(teacher(batch.inputs))
         clusters = spatial_clusters(taught.float(), batch.inputs.position, config.clusters, config.rounds)
         assignment = gather(clusters.assignment, masked)
-        loss = losses.assignment_loss(gather(features, masked), assignment, clusters.features, config.temperature)
+        reach = gather(clusters.reach, masked) if config.student_reach else None
+        asked = gather(features, masked)
+        loss = losses.assignment_loss(asked, assignment, clusters.features, config.temperature, reach)
         found["assign"] = config.assign_weight * loss
     if config.local_weight:
         points = (batch.weights @ features).flatten(0, 1)
@@ -138,12 +140,19 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
         # DDP waits for the gradients of all that is trained, and L_global alone has none of the decoder
-        self.student.decoder.requires_grad_(bool(config.assign_weight or config.local_weight))
+        decodes = bool(config.assign_weight or config.local_weight)
+        self.student.decoder.requires_grad_(decodes)
+        if config.decoder_steps and not (decodes and config.mask_ratio and config.decoder_steps < config.steps):
+            raise ValueError(
+                f"decoder_steps={config.decoder_steps} must be fewer than steps={config.steps}, and needs"
+                " assign_weight or local_weight, and mask_ratio, above 0"
+            )
         self.teacher = Teacher(tokenizer)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)
         state = nn.ModuleDict({"student": self.student, "teacher": self.teacher})
         self.progress = Progress(Path(config.run) / STATE, state, self.optimizer)
-        self.parallel = DistributedDataParallel(self.student) if processes > 1 else self.student
+        self.processes, self.parallel, self._tokenizer_trained = processes, self.student, None
+        self._select_trained(self.progress.step)
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
 
     def draws(self, samples: Sampler) -> StepDraws:
@@ -155,13 +164,29 @@ class Trainer:
 
     def step(self, step: int, micro_batches: list[DrawnClouds]) -> dict[str, Tensor]:
         """Take one optimizer step; returns the losses of this process, means over micro-batches."""
-        config = self.config
-        cosine_rate(self.optimizer, config.rate, step, config.steps)
+        config, later = self.config, step - self.config.decoder_steps
+        self._select_trained(step)
+        if later < 0:
+            cosine_rate(self.optimizer, config.decoder_rate, step, config.decoder_steps)
+        else:
+            cosine_rate(self.optimizer, config.rate, later, config.steps - config.decoder_steps)
         no_sync = nullcontext if self.parallel is self.student else self.parallel.no_sync
         losses_of = partial(self._losses, self.parallel)
         means = optimizer_step(self.optimizer, losses_of, micro_batches, Path(config.run), step, no_sync)
-        self.teacher.update(self.student.tokenizer, momentum_at(step, config.steps, config.momentum))
+        if later >= 0:
+            total = config.steps - config.decoder_steps
+            first = first_momentum(config.momentum, config.momentum_steps, total)
+            self.teacher.update(self.student.tokenizer, momentum_at(later, total, first))
         return means | {"loss": sum(means.values())}
+
+    def _select_trained(self, step: int) -> None:
+        """Freeze the tokenizer in the first decoder_steps; DDP is made anew, as it waits for what is not frozen."""
+        trained = step >= self.config.decoder_steps
+        if trained == self._tokenizer_trained:
+            return
+        self.student.tokenizer.requires_grad_(trained)
+        self.parallel = DistributedDataParallel(self.student) if self.processes > 1 else self.student
+        self._tokenizer_trained = trained
 
     @torch.no_grad()
     def validate(self, held_out: Sampler) -> dict[str, float]:

@@ -49,7 +49,13 @@ class TrainConfig:
     clusters: int = option(24, "clusters per cloud, K", 1, 4096)
     rounds: int = option(20, "rounds of the spatially constrained clustering", 1, 1000)
     temperature: float = option(0.1, "tau of the student's assignment", 1e-3, 10.0)
+    student_reach: bool = option(False, "L_assign: the student, too, assigns tokens only to clusters within reach")
+    decoder_steps: int = option(0, "first of the steps, which train the query decoder alone", 0, 100000000)
+    decoder_rate: float = option(1e-3, "peak learning rate of the first decoder_steps", 1e-9, 1.0)
     momentum: float = option(0.996, "first momentum of the teacher, rising to 1", 0.0, 1.0)
+    momentum_steps: int = option(
+        0, "steps that momentum= is for: fewer make it momentum ^ (momentum_steps / steps); 0: of any", 0, 100000000
+    )
     assign_weight: float = option(1.0, "weight of L_assign", 0.0, 100.0)
     local_weight: float = option(0.5, "weight of the local distillation", 0.0, 100.0)
     global_weight: float = option(0.5, "weight of the global distillation", 0.0, 100.0)

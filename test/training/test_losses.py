@@ -109,3 +109,21 @@ def test_assignment_is_the_divergence_of_eq_7():
     expected = (teacher * (teacher / mine).log()).sum(-1).mean()
     assert torch.isclose(assignment_loss(student, teacher, centroids), expected, atol=1e-5)
     assert assignment_loss(student, mine, centroids).abs() < 1e-6
+
+
+def test_assignment_within_reach_is_the_divergence_over_the_clusters_there():
+    rng = np.random.default_rng(2)
+    student, centroids, reach = rng.normal(size=(2, 5, 8)), rng.normal(size=(2, 4, 8)), rng.random((2, 5, 4)) < 0.5
+    reach[..., 1] = True
+    teacher = np.where(reach, rng.random((2, 5, 4)), 0)
+    teacher /= teacher.sum(axis=-1, keepdims=True)
+    each = []
+    for b, n in np.ndindex(2, 5):
+        near = np.flatnonzero(reach[b, n])
+        mine = np.exp([cosine(student[b, n], centroids[b, k]) / 0.07 for k in near])
+        each.append((teacher[b, n, near] * np.log(teacher[b, n, near] / (mine / mine.sum()))).sum())
+    asked = torch.from_numpy(student).requires_grad_()
+    loss = assignment_loss(asked, *map(torch.from_numpy, (teacher, centroids)), 0.07, torch.from_numpy(reach))
+    assert loss.item() == pytest.approx(np.mean(each), rel=1e-9)
+    loss.backward()
+    assert asked.grad.isfinite().all() and asked.grad.any()

@@ -13,10 +13,20 @@ from value_reads import NoValueReads
 
 from s4token_model import checkpoint
 from s4token_model import config as configs
+from s4token_model.pipeline.patched_cloud import network_input
+from s4token_model.segmenter import Segmenter
 from s4token_model.training import prepare, settings, targets_depth_views, train
 from s4token_model.training.batches import DrawConfig, make_batch
 from s4token_model.training.clustering import farthest_tokens, masked_sinkhorn, spatial_clusters, within_radius
-from s4token_model.training.masked_modeling import QueryDecoder, Teacher, draw_masks, gather, momentum_at
+from s4token_model.training.losses import assignment_loss
+from s4token_model.training.masked_modeling import (
+    QueryDecoder,
+    Teacher,
+    draw_masks,
+    first_momentum,
+    gather,
+    momentum_at,
+)
 from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import load_sample
 from s4token_model.training.train import split
@@ -127,6 +137,19 @@ def test_the_teacher_follows_parameters_and_buffers():
     assert momentum_at(0, 100) == pytest.approx(0.996) and momentum_at(100, 100) == 1
 
 
+@pytest.mark.parametrize(("made_for", "left"), [(0, 0.30), (98325, 0.0)])
+def test_a_short_trainings_teacher_forgets_its_random_weights_if_its_momentum_is_that_of_a_long_one(made_for, left):
+    first = first_momentum(0.996, made_for, 600)
+    student, teacher = torch.nn.Linear(1, 1, bias=False), None
+    torch.nn.init.ones_(student.weight)
+    teacher = Teacher(student)
+    torch.nn.init.zeros_(student.weight)
+    for step in range(600):
+        teacher.update(student, momentum_at(step, 600, first))
+    assert teacher.module.weight.item() == pytest.approx(left, abs=5e-3)
+    assert first_momentum(0.996, 98325, 98325) == 0.996
+
+
 def room(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     floor, wall = rng.uniform(0, 4, (3000, 3)), rng.uniform(0, 4, (3000, 3))
@@ -199,8 +222,45 @@ def test_prepared_samples_have_targets_and_the_broken_one_is_left_out(data):
     assert len(sample.targets.superpoint) and len(sample.targets.feature) == len(sample.targets.superpoint)
 
 
-def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model):
-    assert train.main(arguments(data, tmp_path / "whole", tiny_model)) == 0
+def test_the_teachers_own_features_are_near_the_minimum_of_l_assign_only_within_reach():
+    segmenter = Segmenter.load()
+    inputs = network_input(segmenter.build_patches(room(0)), segmenter.config, 0)
+    features = torch.from_numpy(segmenter.encoder._encode_tokens(inputs)[0])[None]
+    found = spatial_clusters(features, inputs.position, 24)
+    assert not found.assignment[~found.reach].any() and found.reach.any(dim=2).all()
+    given = (features, found.assignment, found.features, 0.1)
+    assert assignment_loss(*given, found.reach) < 0.1 < 0.5 < assignment_loss(*given)
+
+
+def test_the_decoder_is_trained_alone_first(data, tmp_path, tiny_model):
+    words = arguments(data, tmp_path / "r", tiny_model, "decoder_steps=2", "held_out=0", "student_reach=true")
+    config, pipeline = settings.read(words[0], words[1:])
+    _, frozen, tokenizer = train.pretrain.start(config, pipeline)
+    trainer = train.pretrain.Trainer(tokenizer, frozen, config, 0, 1)
+    draws = trainer.draws(Sampler(sorted(data.glob("*.safetensors")), frozen.dim))
+    parts = {"tokenizer": tokenizer, "decoder": trainer.student.decoder, "teacher": trainer.teacher}
+    before = {name: {k: v.clone() for k, v in part.state_dict().items()} for name, part in parts.items()}
+
+    def moved() -> set[str]:
+        return {
+            name
+            for name, part in parts.items()
+            if any((v != before[name][k]).any() for k, v in part.state_dict().items())
+        }
+
+    for step in range(2):
+        trainer.step(step, draws(step)[0])
+        assert moved() == {"decoder"}
+    trainer.step(2, draws(2)[0])
+    assert moved() == {*parts}
+    for wrong in ("decoder_steps=6", "mask_ratio=0"):
+        with pytest.raises(ValueError, match="decoder_steps=.* must be fewer than steps=6"):
+            train.main(arguments(data, tmp_path / "w", tiny_model, "decoder_steps=2", wrong))
+
+
+@pytest.mark.parametrize("changes", [[], ["decoder_steps=4", "student_reach=true", "momentum_steps=100"]])
+def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model, changes):
+    assert train.main(arguments(data, tmp_path / "whole", tiny_model, *changes)) == 0
     again = tmp_path / "again"
     plain = train.pretrain.Trainer.step
     with pytest.MonkeyPatch.context() as patch:
@@ -212,13 +272,13 @@ def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_
 
         patch.setattr(train.pretrain.Trainer, "step", dies)
         with pytest.raises(KeyboardInterrupt):
-            train.main(arguments(data, again, tiny_model))
-    assert train.main(arguments(data, again, tiny_model)) == 0
+            train.main(arguments(data, again, tiny_model, *changes))
+    assert train.main(arguments(data, again, tiny_model, *changes)) == 0
     assert log(again) == log(tmp_path / "whole") and {"assign", "local", "global"} <= set(log(again)[0])
     one, other = (checkpoint.load(tmp_path / k / "model")[0].state_dict() for k in ("whole", "again"))
     assert all(torch.equal(one[k], other[k]) for k in one)
     with pytest.raises(ValueError, match="begun with another config .*rate"):
-        train.main(arguments(data, again, tiny_model, "rate=1e-3"))
+        train.main(arguments(data, again, tiny_model, *changes, "rate=1e-3"))
 
 
 LOSSES = {"assign": "assign_weight", "local": "local_weight", "global": "global_weight"}
@@ -226,7 +286,7 @@ LOSSES = {"assign": "assign_weight", "local": "local_weight", "global": "global_
 
 def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path, tiny_model):
     """Every loss alone leaves some weights without a gradient, which two processes must not wait for."""
-    words = {"all": []}
+    words = {"all": [], "decoder": ["decoder_steps=1"]}
     words |= {k: ["held_out=0", *(f"{key}=0" for other, key in LOSSES.items() if other != k)] for k in LOSSES}
     paths = []
     for name, changes in words.items():
@@ -238,7 +298,7 @@ def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path,
     two_ranks.train(paths)
     for name in words:
         lines = [log(tmp_path / f"{name}{count}") for count in (1, 2)]
-        assert (set(lines[0][0]) & set(LOSSES)) == (set(LOSSES) if name == "all" else {name})
+        assert (set(lines[0][0]) & set(LOSSES)) == ({name} if name in LOSSES else set(LOSSES))
         for a, b in zip(*lines, strict=True):
             assert a.keys() == b.keys()
             assert all(a[k] == pytest.approx(b[k], abs=1e-4) for k in a), (name, a, b)
