@@ -6,13 +6,15 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from s4token_model import command_line
 from s4token_model.experiments import results_document, runs
-from s4token_model.experiments.paper_tables import EXPERIMENTS, Experiment
-from s4token_model.experiments.runs import FULL, QUICK, Workspace
+from s4token_model.experiments.experiment import Experiment
+from s4token_model.experiments.paper_tables import EXPERIMENTS
+from s4token_model.experiments.runs import FULL, QUICK, VERSION, Workspace
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -22,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     workspace, out = workspace_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
     chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
-    run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.seeds)
+    run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings)
     print(f"wrote {out}")
     return 0
 
@@ -33,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--quick", action="store_true", help="a few minutes: shows that everything runs, no more")
     top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
-    top.add_argument("--seeds", type=int, help="only the first so many seeds")
+    top.add_argument("--seeds", type=int, help=f"seeds of each row (default: {FULL.seeds}; sweeps: {FULL.sweep_seeds})")
     top.add_argument("--minutes", type=float, help="begin no run after so many; run again to go on")
     top.add_argument("--out", type=Path, help="the document (default: docs/results.md, or out/results.md with --quick)")
     top.add_argument("--cache", type=Path, default=Path("runs/results"), help="folder of finished runs and weights")
@@ -52,7 +54,9 @@ def workspace_of(given: argparse.Namespace) -> Workspace:
             raise ValueError(f"--{option} {folder}: no such folder; leave it out to skip the real rooms")
         found = folder or data / usual
         rooms.append(found if found.is_dir() else None)
-    return Workspace(given.cache / budget.name, budget, *rooms)
+    if given.seeds is not None:
+        budget = replace(budget, seeds=given.seeds)
+    return Workspace(given.cache / f"{budget.name}{VERSION}", budget, *rooms)
 
 
 def run(
@@ -61,7 +65,6 @@ def run(
     out: Path,
     seconds: float | None = None,
     settings: Sequence[str] | None = None,
-    seeds: int | None = None,
 ) -> None:
     """Run what has no result yet, none after `seconds`, and write the document after each experiment."""
     started = time.perf_counter()
@@ -71,7 +74,7 @@ def run(
     for experiment in experiments:
         rows = [name for name in experiment.settings if not settings or name in settings]
         for setting in rows:
-            for seed in range(min(seeds or workspace.budget.seeds, workspace.budget.seeds)):
+            for seed in range(experiment.seeds_of(workspace.budget)):
                 if seconds is not None and time.perf_counter() - started >= seconds:
                     continue
                 known = runs.load(workspace, experiment.name, setting, seed) is not None

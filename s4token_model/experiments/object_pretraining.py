@@ -30,6 +30,7 @@ from s4token_model.training.token_samples import Targets, TokenSample
 
 FIRST_TRAIN, FIRST_TEST = 1_800_000_000, 1_850_000_000
 LOSS_POINTS = 512  # per object and step
+PAPER_STEPS = 98_325  # that its momentum of the teacher is for
 
 
 def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Tokenizer:
@@ -40,7 +41,7 @@ def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[st
         run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), steps=budget.pretrain_steps,
         batch=budget.pretrain_batch, tokens=config.sampling.tokens, patch_points=config.patches.points,
         context_points=1, points=LOSS_POINTS, decoder_layers=2, rate=budget.rate, save_every=100, seed=seed,
-        precision="fp32", **(changes or {}),
+        precision="fp32", **({"momentum_steps": PAPER_STEPS} | (changes or {})),
     )  # fmt: skip
     tokenizer = pretrain.new_tokenizer(config, frozen, seed)
     trainer = pretrain.Trainer(tokenizer, frozen, train_config, 0, 1)  # loads a saved state

@@ -13,8 +13,8 @@ import numpy as np
 
 from s4token_model import atomic
 from s4token_model.evaluation.tables import markdown_table
-from s4token_model.experiments import runs
-from s4token_model.experiments.paper_tables import Experiment
+from s4token_model.experiments import runs, verdicts
+from s4token_model.experiments.experiment import Experiment
 from s4token_model.experiments.runs import Workspace
 from s4token_model.pictures.plots import new_figure
 
@@ -37,7 +37,7 @@ def rows(experiment: Experiment, workspace: Workspace) -> list[Row]:
     """Summarize the settings of which at least one seed was run, in the experiment's order."""
     found = []
     for setting in experiment.settings:
-        seeds = range(workspace.budget.seeds)
+        seeds = range(experiment.seeds_of(workspace.budget))
         stored = [runs.load(workspace, experiment.name, setting, seed) for seed in seeds]
         if done := [run for run in stored if run is not None]:
             # None, not measured, becomes NaN
@@ -48,43 +48,17 @@ def rows(experiment: Experiment, workspace: Workspace) -> list[Row]:
     return found
 
 
-def verdicts(experiment: Experiment, found: list[Row]) -> list[str]:
-    """Say for each pair that the paper orders whether the order appears, and how clearly."""
-    by_name, sentences = {row.setting: row for row in found}, []
-    for better, worse in experiment.expected:
-        missing = better not in by_name or worse not in by_name
-        for key in experiment.compared:
-            pair = f"{better} over {worse}" + (f", {experiment.figures[key]}" if len(experiment.compared) > 1 else "")
-            verdict = "not measured yet." if missing else _verdict(by_name[better], by_name[worse], key)
-            sentences.append(f"{pair}: {verdict}")
-    return sentences
-
-
-def _verdict(one: Row, other: Row, key: str) -> str:
-    gap = one.mean[key] - other.mean[key]
-    if math.isnan(gap):
-        return "not measured."
-    points = f"{100 * gap:+.1f} points"
-    spread = max(one.spread[key], other.spread[key])
-    if min(one.seeds, other.seeds) < 2 or math.isnan(spread):
-        return f"{points}, one seed: {'as in' if gap > 0 else 'against'} the paper, the spread is unknown."
-    if abs(gap) <= spread:
-        return f"{points}, within the spread of the seeds ({100 * spread:.1f}): **the paper's order does not appear**."
-    if gap < 0:
-        return f"{points}: **the opposite of the paper's order**."
-    return f"{points}, above the spread of the seeds ({100 * spread:.1f}): the paper's order appears."
-
-
 def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -> None:
     """Write the document from the stored runs; pictures are NAME-EXPERIMENT.png in its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [_head(workspace)]
-    for experiment in experiments:
+    spoken = verdicts.sentences([verdicts.comparisons(experiment, workspace) for experiment in experiments])
+    for experiment, said in zip(experiments, spoken, strict=True):
         found = rows(experiment, workspace)
         picture = path.with_name(f"{path.stem}-{experiment.name}.png")
         if found:
             draw(picture, experiment, found)
-        parts.append(_section(experiment, found, workspace, picture.name))
+        parts.append(_section(experiment, found, said, workspace, picture.name))
     with atomic.file(path) as file:
         file.write(("\n\n".join(parts) + "\n").encode())
 
@@ -98,8 +72,11 @@ def _head(workspace: Workspace) -> str:
         " [findings.md](findings.md) discusses the figures.",
         "These are not the paper's benchmarks: small models, procedural data, minutes of training. They ask whether the"
         " paper's *comparisons* come out the same way. Figures are percent, mean ± sample standard deviation over seeds"
-        " of weights and batches; a figure without ± is from one seed. Where the paper's order does not appear, the"
-        " lines below the table say so.",
+        " of weights and batches; a figure without ± is from one seed.",
+        "The lines below a table compare two rows seed by seed: mean ± standard deviation of the difference, and p of a"
+        " paired t test after Holm's correction over all lines of this document. An order *appears* if p < .05. It"
+        " *does not appear* if a difference as large as the paper's would have been found with a probability of 80 % at"
+        " the strictest step of that correction, and was not; it *cannot be seen* if that would take a larger one.",
     ]
     if workspace.scannet is None:
         notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")
@@ -108,13 +85,18 @@ def _head(workspace: Workspace) -> str:
     return "\n\n".join(notes)
 
 
-def _section(experiment: Experiment, found: list[Row], workspace: Workspace, picture: str) -> str:
+def _section(experiment: Experiment, found: list[Row], said: list[str], workspace: Workspace, picture: str) -> str:
     quick = " --quick" if workspace.budget.name == "quick" else ""
     lines = [f"## {experiment.title}", "", experiment.about, "", f"`{COMMAND}{quick} --only {experiment.name}`", ""]
     if not found:
         return "\n".join([*lines, "Not run yet."])
-    lines += [_table(experiment, found, workspace.budget.seeds), "", f"![{experiment.title}]({picture})", ""]
-    lines += [f"- {sentence}" for sentence in verdicts(experiment, found)]
+    lines += [
+        _table(experiment, found, experiment.seeds_of(workspace.budget)),
+        "",
+        f"![{experiment.title}]({picture})",
+        "",
+    ]
+    lines += [f"- {sentence}" for sentence in said]
     missing = [name for name in experiment.settings if name not in {row.setting for row in found}]
     if missing:
         lines.append(f"- Not run yet: {', '.join(missing)}.")

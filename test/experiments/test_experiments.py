@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from s4token_model.constants import SCANNET20
 from s4token_model.evaluation.segmentation import LabeledCloud
@@ -28,8 +29,9 @@ from s4token_model.experiments import (  # noqa: E402
     rooms,
     runs,
     teacher_clip,
+    verdicts,
 )
-from s4token_model.experiments.paper_tables import Experiment  # noqa: E402
+from s4token_model.experiments.experiment import Experiment  # noqa: E402
 from s4token_model.experiments.runs import QUICK, Workspace  # noqa: E402
 
 TINY = dataclasses.replace(
@@ -126,33 +128,87 @@ def test_a_killed_sitting_goes_on_where_it_was(tmp_path):
         results.run([toy(compute)], workspace, tmp_path / "r.md", settings=["c"])
 
 
+def stored(folder, seeds: int = 4, **values) -> Workspace:
+    """A workspace in which the settings of `toy` have these figures, one per seed."""
+    workspace = Workspace(folder, dataclasses.replace(TINY, seeds=seeds))
+    for setting, row in values.items():
+        for seed, value in enumerate(row):
+            runs.run(workspace, "toy", setting, seed, lambda v=value: {"x": v})
+    return workspace
+
+
+ONE = (0.5, 0.51, 0.53, 0.52)
+
+
 @pytest.mark.parametrize(
-    ("a", "b", "said"),
+    ("a", "b", "paper", "said"),
     [
-        ((0.5, 0.52, 0.51), (0.4, 0.41, 0.42), "the paper's order appears"),
-        ((0.5, 0.6, 0.4), (0.49, 0.5, 0.48), "the paper's order does not appear"),
-        ((0.4, 0.41, 0.42), (0.5, 0.52, 0.51), "the opposite of the paper's order"),
-        ((0.5,), (0.4,), "the spread is unknown"),
-        ((0.5,), (None,), "not measured"),
-        ((0.5,), (), "not measured yet"),
+        (ONE, (0.4, 0.42, 0.42, 0.41), "", "the paper's order appears"),
+        ((0.4, 0.42, 0.42, 0.41), ONE, "", "**the opposite of the paper's order**"),
+        (
+            ONE,
+            (0.49, 0.52, 0.53, 0.51),
+            "10 / 20",
+            "the paper's are 20.0: the paper's order **does not appear**, though",
+        ),
+        (ONE, (0.49, 0.52, 0.53, 0.51), "10 / 1", "the paper's are 1.0: **cannot be seen**, as nothing below"),
+        (ONE, (0.49, 0.52, 0.53, 0.51), "", "**cannot be seen**, if it is below"),
+        (ONE, (0.4, 0.41, 0.43, 0.42), "", "without a spread: no test"),
+        ((0.5,), (0.4,), "", "+10.0 points, 1 seed without a spread: no test"),
+        ((0.5,), (None,), "", "not measured yet"),
+        ((0.5,), (), "", "not measured yet"),
     ],
 )
-def test_the_document_says_whether_the_papers_order_appears(tmp_path, a, b, said):
-    experiment, workspace = toy(None), Workspace(tmp_path, dataclasses.replace(TINY, seeds=3))
-    for setting, values in (("a", a), ("b", b)):
-        for seed, value in enumerate(values):
-            runs.run(workspace, "toy", setting, seed, lambda v=value: {"x": v})
+def test_the_document_says_what_a_paired_test_supports(tmp_path, a, b, paper, said):
+    figures = {"paper": {"a": paper, "b": "0 / 0"}, "stands_for": (1,)} if paper else {}
+    experiment, workspace = toy(None, **figures), stored(tmp_path, a=a, b=b)
     found = results_document.rows(experiment, workspace)
     assert found[0].mean["x"] == pytest.approx(np.mean(a)) and found[0].seeds == len(a)
     assert math.isnan(found[0].spread["x"]) == (len(a) == 1)
     if len(a) > 1:
         assert found[0].spread["x"] == pytest.approx(np.std(a, ddof=1))
-    assert said in results_document.verdicts(experiment, found)[0]
     results_document.write(tmp_path / "r.md", [experiment], workspace)
     text = (tmp_path / "r.md").read_text()
     assert said in text and (tmp_path / "r-toy.png").stat().st_size > 1000
-    assert f"| a | {results_document.cell(found[0].mean['x'], found[0].spread['x'])} | {len(a)} of 3 |" in text
-    assert ("Not run yet: b." in text) == (not b)
+    assert f"| a | {results_document.cell(found[0].mean['x'], found[0].spread['x'])} |" in text
+    assert f"| {len(a)} of 4 |" in text and ("Not run yet: b." in text) == (not b)
+
+
+def test_p_is_that_of_the_paired_t_test_over_the_seeds_that_both_rows_have(tmp_path):
+    a, b = (0.5, 0.51, 0.53, 0.52), (0.49, 0.52, 0.5)
+    (one,) = verdicts.comparisons(toy(None), stored(tmp_path, a=a, b=b))
+    assert verdicts.p_value(one.gaps) == pytest.approx(stats.ttest_rel(a[:3], b).pvalue)
+    (asked,) = verdicts.comparisons(toy(None, expected=(), asked=(("b", "a"),)), stored(tmp_path))
+    np.testing.assert_allclose(asked.gaps, -one.gaps)
+    assert one.of_paper and not asked.of_paper
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_tests():
+    adjusted = verdicts.holm([0.04, math.nan, 0.01, 0.03, 0.6])
+    np.testing.assert_allclose(adjusted, [0.09, math.nan, 0.04, 0.09, 0.6])  # 4 x .01, 3 x .03, then at least as much
+    assert verdicts.holm([]).size == 0
+
+
+def test_one_p_below_the_level_is_no_finding_among_many(tmp_path):
+    workspace = stored(tmp_path, a=(0.50, 0.52, 0.54, 0.52), b=(0.49, 0.50, 0.51, 0.50))
+    comparison = verdicts.comparisons(toy(None), workspace)
+    assert verdicts.p_value(comparison[0].gaps) < 0.05
+    assert "appears" in verdicts.sentences([comparison])[0][0]
+    assert all("cannot be seen" in words[0] for words in verdicts.sentences([comparison] * 4))
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(3, 0.05), (8, 0.05), (8, 0.005)])
+def test_the_detectable_difference_is_found_four_times_in_five(seeds, level):
+    gaps = np.random.default_rng(0).normal(size=seeds)
+    drawn = np.random.default_rng(1).normal(verdicts.detectable(gaps, level), np.std(gaps, ddof=1), (40000, seeds))
+    assert (stats.ttest_1samp(drawn, 0, axis=1).pvalue < level).mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_more_seeds_need_no_finished_run_again(tmp_path):
+    few, many = (Workspace(tmp_path, dataclasses.replace(TINY, seeds=seeds)) for seeds in (1, 8))
+    runs.run(few, "toy", "a", 0, lambda: {"x": 0.5})
+    assert runs.load(many, "toy", "a", 0)["figures"] == {"x": 0.5}
+    assert toy(None, sweep=True).seeds_of(runs.FULL) == runs.FULL.sweep_seeds < toy(None).seeds_of(runs.FULL)
 
 
 def test_a_trained_model_is_kept_and_training_is_repeatable(tmp_path):
@@ -234,6 +290,7 @@ def test_everything_runs_once_and_is_written(tmp_path):
         "parts, knn",
         "zero-shot, knn",
         "local+global",
+        "assign, reach",
         "K=4",
         "gamma=0.2",
         "alpha=0.5",

@@ -140,7 +140,7 @@ def test_the_teacher_follows_parameters_and_buffers():
 @pytest.mark.parametrize(("made_for", "left"), [(0, 0.30), (98325, 0.0)])
 def test_a_short_trainings_teacher_forgets_its_random_weights_if_its_momentum_is_that_of_a_long_one(made_for, left):
     first = first_momentum(0.996, made_for, 600)
-    student, teacher = torch.nn.Linear(1, 1, bias=False), None
+    student = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(student.weight)
     teacher = Teacher(student)
     torch.nn.init.zeros_(student.weight)
@@ -242,11 +242,8 @@ def test_the_decoder_is_trained_alone_first(data, tmp_path, tiny_model):
     before = {name: {k: v.clone() for k, v in part.state_dict().items()} for name, part in parts.items()}
 
     def moved() -> set[str]:
-        return {
-            name
-            for name, part in parts.items()
-            if any((v != before[name][k]).any() for k, v in part.state_dict().items())
-        }
+        now = {name: part.state_dict() for name, part in parts.items()}
+        return {name for name in parts if any((v != before[name][k]).any() for k, v in now[name].items())}
 
     for step in range(2):
         trainer.step(step, draws(step)[0])
