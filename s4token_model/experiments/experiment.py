@@ -25,7 +25,7 @@ class Experiment:
     compared: tuple[str, ...]  # the figures that are compared
     drawing: str = "bars"  # per setting; "curves": per setting over the columns; "panels": settings "key=value"
     paper: dict[str, str] | None = None  # {setting: what the paper reports}
-    stands_for: tuple[int | None, ...] = ()  # which of the paper's figures each of `compared` stands for, if any
+    stands_for: tuple[int, ...] = ()  # which of the paper's figures each of `compared` stands for, if any does
     asked: tuple[tuple[str, str], ...] = ()  # further pairs, about which the paper says nothing
     sweep: bool = False  # of fewer seeds
 

@@ -74,9 +74,10 @@ def _head(workspace: Workspace) -> str:
         " paper's *comparisons* come out the same way. Figures are percent, mean ± sample standard deviation over seeds"
         " of weights and batches; a figure without ± is from one seed.",
         "The lines below a table compare two rows seed by seed: mean ± standard deviation of the difference, and p of a"
-        " paired t test after Holm's correction over all lines of this document. An order *appears* if p < .05. It"
-        " *does not appear* if a difference as large as the paper's would have been found with a probability of 80 % at"
-        " the strictest step of that correction, and was not; it *cannot be seen* if that would take a larger one.",
+        " paired t test, alone and, by Holm's correction, among all lines of this document. An order *appears* if the"
+        " latter is below .05. A difference as large as the paper's *does not appear* if it would have been found with"
+        " a probability of 80 % at the strictest step of that correction, and was not. It *cannot be seen* if only a"
+        " larger one would have been.",
     ]
     if workspace.scannet is None:
         notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")

@@ -73,19 +73,19 @@ def detectable(gaps: np.ndarray, level: float = LEVEL, power: float = POWER) -> 
 
 def sentences(comparisons_of: Sequence[Sequence[Comparison]]) -> list[list[str]]:
     """Return the verdicts on the comparisons of each experiment, after Holm's correction over all of them."""
-    adjusted = holm([p_value(one.gaps) for found in comparisons_of for one in found])
-    tests, p_values = int((~np.isnan(adjusted)).sum()), iter(adjusted)
-    return [[f"{one.pair}: {_verdict(one, next(p_values), tests)}" for one in found] for found in comparisons_of]
+    alone = np.array([p_value(one.gaps) for found in comparisons_of for one in found])
+    tests, p_values = int((~np.isnan(alone)).sum()), iter(zip(alone, holm(alone), strict=True))
+    return [[f"{one.pair}: {_verdict(one, *next(p_values), tests)}" for one in found] for found in comparisons_of]
 
 
-def _verdict(one: Comparison, adjusted: float, tests: int) -> str:
+def _verdict(one: Comparison, alone: float, adjusted: float, tests: int) -> str:
     if not len(one.gaps):
         return "not measured yet."
     mean, seeds = float(one.gaps.mean()), f"{len(one.gaps)} seed{'s' * (len(one.gaps) > 1)}"
     if math.isnan(adjusted):
         return f"{100 * mean:+.1f} points, {seeds} without a spread: no test."
-    shown = "< .001" if adjusted < 0.001 else f"{adjusted:.3f}".removeprefix("0")
-    points = f"{100 * mean:+.1f} ± {100 * np.std(one.gaps, ddof=1):.1f} points, {seeds}, p {shown}"
+    points = f"{100 * mean:+.1f} ± {100 * np.std(one.gaps, ddof=1):.1f} points, {seeds}"
+    points += f", p {_shown(alone)}, among all {_shown(adjusted)}"
     if adjusted < LEVEL:
         if not one.of_paper:
             return f"{points}: {'better' if mean > 0 else 'worse'}."
@@ -96,7 +96,11 @@ def _verdict(one: Comparison, adjusted: float, tests: int) -> str:
     paper = f"{points}; the paper's are {100 * one.paper:.1f}"
     if one.paper < least:
         return f"{paper}: **cannot be seen**, as nothing below {100 * least:.1f} can."
-    return f"{paper}: the paper's order **does not appear**, though {100 * least:.1f} would have been seen."
+    return f"{paper}: a difference as large **does not appear**, though {100 * least:.1f} would have been seen."
+
+
+def _shown(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def _figure(experiment: Experiment, setting: str, seed: int, key: str, workspace: Workspace) -> float:
