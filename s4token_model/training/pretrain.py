@@ -79,15 +79,16 @@ def compute_losses(
     with precision():
         features, cls = student(batch.inputs, visible, masked)
     found = {}
-    if config.assign_weight and masked.shape[1]:
-        # The teacher sees all tokens; its clusters tell where the masked ones belong
+    asked = {"masked": masked, "visible": visible, "all": torch.cat((visible, masked), dim=1)}[config.assigned]
+    if config.assign_weight and asked.shape[1]:
+        # The teacher sees all tokens; its clusters tell where those of the student belong
         with torch.no_grad(), precision():
             taught, _ = clip.encode_tokens(teacher(batch.inputs))
         clusters = spatial_clusters(taught.float(), batch.inputs.position, config.clusters, config.rounds)
-        assignment = gather(clusters.assignment, masked)
-        reach = gather(clusters.reach, masked) if config.student_reach else None
-        asked = gather(features, masked)
-        loss = losses.assignment_loss(asked, assignment, clusters.features, config.temperature, reach)
+        assignment = gather(clusters.assignment, asked)
+        reach = gather(clusters.reach, asked) if config.student_reach else None
+        student_features = gather(features, asked)
+        loss = losses.assignment_loss(student_features, assignment, clusters.features, config.temperature, reach)
         found["assign"] = config.assign_weight * loss
     if config.local_weight:
         points = (batch.weights @ features).flatten(0, 1)
@@ -139,13 +140,13 @@ class Trainer:
         self.damaged: dict[Path, str] = {}  # files that could not be drawn from, with their errors
         torch.manual_seed(config.seed)
         self.student = Student(tokenizer, clip.to(self.device), config.decoder_layers).to(self.device)
-        # DDP waits for the gradients of all that is trained, and L_global alone has none of the decoder
-        decodes = bool(config.assign_weight or config.local_weight)
+        # DDP waits for the gradients of all that is trained; losses of visible tokens alone have none of the decoder
+        decodes = bool((config.assign_weight and config.assigned != "visible") or config.local_weight)
         self.student.decoder.requires_grad_(decodes)
         if config.decoder_steps and not (decodes and config.mask_ratio and config.decoder_steps < config.steps):
             raise ValueError(
-                f"decoder_steps={config.decoder_steps} must be fewer than steps={config.steps}, and needs"
-                " assign_weight or local_weight, and mask_ratio, above 0"
+                f"decoder_steps={config.decoder_steps} must be fewer than steps={config.steps}, and needs a loss of"
+                " masked tokens: assigned=masked or all, or local_weight, and mask_ratio, above 0"
             )
         self.teacher = Teacher(tokenizer)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), config.rate, weight_decay=config.weight_decay)

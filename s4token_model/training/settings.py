@@ -22,6 +22,8 @@ CHANGEABLE = ("save_every", "validate_every", "device", "init", "workers", *EVAL
 SAMPLED = ("task", "data", "points", "redraw", "targets", "block")
 TASKS = ("self", "parts", "semantic")
 
+ASSIGNED = ("masked", "visible", "all")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -49,6 +51,7 @@ class TrainConfig:
     clusters: int = option(24, "clusters per cloud, K", 1, 4096)
     rounds: int = option(20, "rounds of the spatially constrained clustering", 1, 1000)
     temperature: float = option(0.1, "tau of the student's assignment", 1e-3, 10.0)
+    assigned: str = option("masked", "tokens of the student that L_assign is about", choices=ASSIGNED)
     student_reach: bool = option(False, "L_assign: the student, too, assigns tokens only to clusters within reach")
     decoder_steps: int = option(0, "first of the steps, which train the query decoder alone", 0, 100000000)
     decoder_rate: float = option(1e-3, "peak learning rate of the first decoder_steps", 1e-9, 1.0)

@@ -283,8 +283,9 @@ LOSSES = {"assign": "assign_weight", "local": "local_weight", "global": "global_
 
 def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path, tiny_model):
     """Every loss alone leaves some weights without a gradient, which two processes must not wait for."""
-    words = {"all": [], "decoder": ["decoder_steps=1"]}
+    words = {"all": ["decoder_steps=1"]}
     words |= {k: ["held_out=0", *(f"{key}=0" for other, key in LOSSES.items() if other != k)] for k in LOSSES}
+    words["visible"] = [*words["assign"], "assigned=visible"]
     paths = []
     for name, changes in words.items():
         given = arguments(data, tmp_path / f"{name}1", tiny_model, *changes, "steps=2", "save_every=1")
@@ -295,7 +296,8 @@ def test_two_processes_give_the_losses_of_one_together_and_alone(data, tmp_path,
     two_ranks.train(paths)
     for name in words:
         lines = [log(tmp_path / f"{name}{count}") for count in (1, 2)]
-        assert (set(lines[0][0]) & set(LOSSES)) == ({name} if name in LOSSES else set(LOSSES))
+        expected = {"all": {*LOSSES}, "visible": {"assign"}}.get(name, {name})
+        assert (set(lines[0][0]) & set(LOSSES)) == expected
         for a, b in zip(*lines, strict=True):
             assert a.keys() == b.keys()
             assert all(a[k] == pytest.approx(b[k], abs=1e-4) for k in a), (name, a, b)
@@ -338,6 +340,21 @@ def test_a_step_does_not_wait_for_a_value(data, tmp_path, tiny_model):
         losses["local"].item()
     with NoValueReads(), pytest.raises(AssertionError, match="reads values"):
         drawn[0].tokens.position[drawn[0].tokens.position > 0]
+
+
+def test_l_assign_of_all_tokens_is_that_of_the_masked_and_the_visible_ones(data, tmp_path, tiny_model):
+    found = {}
+    for assigned in ("masked", "visible", "all"):
+        words = arguments(data, tmp_path / "r", tiny_model, f"assigned={assigned}", "local_weight=0", "global_weight=0")
+        config, pipeline = settings.read(words[0], words[1:])
+        _, frozen, tokenizer = train.pretrain.start(config, pipeline)
+        trainer = train.pretrain.Trainer(tokenizer, frozen, config, 0, 1)
+        drawn = trainer.draws(Sampler(sorted(data.glob("*.safetensors")), frozen.dim))(0)[0][0]
+        found[assigned] = trainer._losses(trainer.student, drawn)["assign"].item()
+        assert trainer.student.decoder.query.requires_grad == (assigned != "visible")
+    visible, masked = (index.shape[1] for index in drawn.masks)
+    mean = (found["masked"] * masked + found["visible"] * visible) / (masked + visible)
+    assert found["all"] == pytest.approx(mean, rel=1e-5) and found["masked"] != found["visible"]
 
 
 def test_errors_name_the_key_the_file_and_the_fix(data, tmp_path, tiny_model):
