@@ -53,12 +53,12 @@ def write(path: Path, experiments: Sequence[Experiment], workspace: Workspace) -
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [_head(workspace)]
     spoken = verdicts.sentences([verdicts.comparisons(experiment, workspace) for experiment in experiments])
-    for experiment, said in zip(experiments, spoken, strict=True):
+    for experiment, conclusions in zip(experiments, spoken, strict=True):
         found = rows(experiment, workspace)
         picture = path.with_name(f"{path.stem}-{experiment.name}.png")
         if found:
             draw(picture, experiment, found)
-        parts.append(_section(experiment, found, said, workspace, picture.name))
+        parts.append(_section(experiment, found, conclusions, workspace, picture.name))
     with atomic.file(path) as file:
         file.write(("\n\n".join(parts) + "\n").encode())
 
@@ -86,7 +86,9 @@ def _head(workspace: Workspace) -> str:
     return "\n\n".join(notes)
 
 
-def _section(experiment: Experiment, found: list[Row], said: list[str], workspace: Workspace, picture: str) -> str:
+def _section(
+    experiment: Experiment, found: list[Row], conclusions: list[str], workspace: Workspace, picture: str
+) -> str:
     quick = " --quick" if workspace.budget.name == "quick" else ""
     lines = [f"## {experiment.title}", "", experiment.about, "", f"`{COMMAND}{quick} --only {experiment.name}`", ""]
     if not found:
@@ -97,7 +99,7 @@ def _section(experiment: Experiment, found: list[Row], said: list[str], workspac
         f"![{experiment.title}]({picture})",
         "",
     ]
-    lines += [f"- {sentence}" for sentence in said]
+    lines += [f"- {sentence}" for sentence in conclusions]
     missing = [name for name in experiment.settings if name not in {row.setting for row in found}]
     if missing:
         lines.append(f"- Not run yet: {', '.join(missing)}.")

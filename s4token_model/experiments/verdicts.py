@@ -90,13 +90,13 @@ def _verdict(one: Comparison, alone: float, adjusted: float, tests: int) -> str:
         if not one.of_paper:
             return f"{points}: {'better' if mean > 0 else 'worse'}."
         return f"{points}: " + ("the paper's order appears." if mean > 0 else "**the opposite of the paper's order**.")
-    least = detectable(one.gaps, LEVEL / tests)
+    smallest = detectable(one.gaps, LEVEL / tests)
     if math.isnan(one.paper):
-        return f"{points}: **cannot be seen**, if it is below {100 * least:.1f}."
+        return f"{points}: **cannot be seen**, if it is below {100 * smallest:.1f}."
     paper = f"{points}; the paper's are {100 * one.paper:.1f}"
-    if one.paper < least:
-        return f"{paper}: **cannot be seen**, as nothing below {100 * least:.1f} can."
-    return f"{paper}: a difference as large **does not appear**, though {100 * least:.1f} would have been seen."
+    if one.paper < smallest:
+        return f"{paper}: **cannot be seen**, as nothing below {100 * smallest:.1f} can."
+    return f"{paper}: a difference as large **does not appear**, though {100 * smallest:.1f} would have been seen."
 
 
 def _shown(p: float) -> str:
