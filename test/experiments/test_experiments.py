@@ -149,7 +149,7 @@ ONE = (0.5, 0.51, 0.53, 0.52)
             ONE,
             (0.49, 0.52, 0.53, 0.51),
             "10 / 20",
-            "the paper's are 20.0: the paper's order **does not appear**, though",
+            "the paper's are 20.0: a difference as large **does not appear**",
         ),
         (ONE, (0.49, 0.52, 0.53, 0.51), "10 / 1", "the paper's are 1.0: **cannot be seen**, as nothing below"),
         (ONE, (0.49, 0.52, 0.53, 0.51), "", "**cannot be seen**, if it is below"),
