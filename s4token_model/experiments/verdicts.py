@@ -114,5 +114,5 @@ def _paper_gap(experiment: Experiment, better: str, worse: str, key: str) -> flo
     paper, column = experiment.paper or {}, dict(zip(experiment.compared, experiment.stands_for, strict=False)).get(key)
     if column is None or better not in paper or worse not in paper:
         return math.nan
-    one, other = (float(paper[name].split("/")[column]) for name in (better, worse))
-    return (one - other) / 100
+    one, other = (paper[name].split("/")[column].strip() for name in (better, worse))
+    return math.nan if "-" in (one, other) else (float(one) - float(other)) / 100
