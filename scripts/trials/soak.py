@@ -197,8 +197,9 @@ def section(found: Sequence[Sample], command: str) -> str:
     )
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts, the",
-        f"largest ones, of {1 + CROWD} sensors, in the first {RESTS[0]:.0f} s: every buffer of messages keeps the size of",
-        "its largest. The words change every 10 s, subscribers come and go every 15 s, and parameters change every 30 s. After every",
+        f"largest ones, of {1 + CROWD} sensors, in the first {RESTS[0]:.0f} s: every buffer of messages keeps the",
+        "size of its largest. The words change every 10 s, subscribers come and go every 15 s, and parameters change",
+        "every 30 s. After every",
         f"{RESTS[0]:.0f} s nothing happens for {RESTS[1]:.0f} s, so that memory is measured with nothing at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
