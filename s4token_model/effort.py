@@ -56,9 +56,16 @@ def read_costs(checkpoint: Path) -> dict[Effort, dict[str, float]]:
         costs = {}
         for row in rows:
             effort = Effort(*(int(row.pop(name)) for name in Effort._fields))
-            costs[effort] = {data: float(miou) for data, miou in row.items()}
+            costs[effort] = {data: _percent(miou) for data, miou in row.items()}
         return costs
     except FileNotFoundError:
         return {}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{checkpoint / FILE} is damaged ({error!r}); remove it") from error
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{checkpoint / FILE} is damaged ({type(error).__name__}); remove it") from error
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:  # nor NaN
+        raise ValueError("an mIoU outside of 0 to 100")
+    return value

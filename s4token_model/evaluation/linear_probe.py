@@ -43,7 +43,7 @@ def linear_probe(
     options: `variant` of ScanObjectNN, `strength` of the fit (C). Each row of the result has the mean accuracy over the
     seeds, its standard deviation (n - 1) and the accuracies.
     """
-    counts = [int(count) for count in shots.split(",")] if isinstance(shots, str) else list(shots)
+    counts = _counts(shots) if isinstance(shots, str) else list(shots)
     strength, variant = float(options.get("strength", STRENGTH)), options.get("variant", VARIANT)
     _check(counts, ways, seeds, strength)
     sources = [_objects(root, split, variant) for split in ("train", "test")]
@@ -129,6 +129,13 @@ def _objects(root: str | Path, split: str, variant: str) -> tuple[str, SampleLoa
 def _encode(objects: SampleLoader, labeler: Any) -> Features:
     found = [(labeler.encode(item.xyz).cls, item.category) for item in objects]
     return Features(np.stack([feature for feature, _ in found]), np.array([label for _, label in found]))
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        return [int(count) for count in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--shots {text}: give numbers such as 1,16") from None
 
 
 def _check(shots: list[int], ways: int, seeds: int, strength: float) -> None:

@@ -11,11 +11,15 @@ import json
 from pathlib import Path
 
 from s4token_model import atomic, bounded_files, command_line
+from s4token_model import config as configs
 from s4token_model.evaluation.published import TABLES, text
 from s4token_model.evaluation.tables import markdown_table
-from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, Row
+from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, VARIED, Row
 from s4token_model.paper.stages import Run
 from s4token_model.segmenter import checked_device
+
+OWN = ("data", "run", "device", "task", "other_tokens")  # settings that the stages give themselves
+MADE = ("samples", "runs", "results")  # folders in --out
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         raise ValueError(f"Table {given.table} has no row {min(unknown)!r}; choose from {', '.join(ROWS[given.table])}")
     checked_device(given.device)
+    check_changes(given.table, given.changes)
     changes = tuple(given.changes)
     run = Run(given.data, given.out, changes, given.device, given.gpus, given.workers, given.every)
     check_unchanged(run)
@@ -40,12 +45,29 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def check_changes(table: str, changes: list[str]) -> None:
+    """Raise ValueError for a change that a row, or another option, would silently undo or relabel."""
+    for key in configs.pairs(changes):
+        if key in OWN:
+            raise ValueError(f"--set {key}: s4token paper sets it itself, by --data, --out and --device; leave it out")
+        if key in VARIED.get(table, ()):
+            raise ValueError(f"--set {key}: the rows of Table {table} differ by it; leave it out, or choose --rows")
+
+
 def check_unchanged(run: Run) -> None:
-    """Raise ValueError if what is in run.out was made with other settings; they are recorded there."""
+    """Raise ValueError if what is in run.out was made with other settings, or of other data; they are recorded there.
+
+    A table that failed before it made anything may be repeated with others.
+    """
     path, settings = run.out / "settings.json", {"changes": sorted(run.changes), "every": run.every}
-    before = bounded_files.read_json(path) if path.is_file() else settings
-    if before != settings:
-        raise ValueError(f"{run.out} was begun with {before}, not with {settings}; give another --out or delete it")
+    settings["data"] = str(run.data.resolve())
+    begun = path.is_file() and any((run.out / name).exists() for name in MADE)
+    before = settings | bounded_files.read_json(path) if begun else settings
+    if changed := [key for key in settings if before[key] != settings[key]]:
+        listed = ", ".join(f"{key}: {before[key]!r} -> {settings[key]!r}" for key in changed)
+        fix = "give another --out or delete it"
+        fix += f"; if the data were only moved, change their path in {path}" if changed == ["data"] else ""
+        raise ValueError(f"{run.out} was begun with other settings ({listed}); {fix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.file(path) as file:
         file.write((json.dumps(settings) + "\n").encode())

@@ -124,6 +124,11 @@ ROWS: dict[str, dict[str, Compute]] = {
         f"gamma={gamma:g}": partial(changed, () if gamma == 0.1 else (f"sampling.gamma={gamma:g}",)) for gamma in GAMMAS
     },
 }
+# Settings that the rows of a table give themselves
+VARIED: dict[str, tuple[str, ...]] = {
+    "1": ("variant",), "2": ("variant",), "6": tuple(f"{loss}_weight" for loss in LOSSES), "7": ("clusters",),
+    "A": ("head", "init"), "gamma": ("sampling.gamma",),
+}  # fmt: skip
 # What the official releases hold of what is tested
 OFFICIAL = {
     "ShapeNetPart shapes": 2874, "ModelNet40 objects": 2468, "ScanObjectNN objects": 581, "ScanNet rooms": 312,

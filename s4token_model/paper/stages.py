@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from s4token_model import atomic
+from s4token_model import atomic, bounded_files
 from s4token_model.evaluation import benchmarks
-from s4token_model.training import prepare, train
+from s4token_model.training import prepare, sources, token_samples, train
 from s4token_model.word_files import config_roots
 
 RECIPES = {"shapenet55": "pretrain.yaml", "scannet": "paper/scannet.yaml"}  # data -> recipe without labels
@@ -54,7 +54,9 @@ def prepared(run: Run, data: str) -> Path:
         words += [word for change in run.changes for word in ("--set", change)]
         words += ["--device", run.device, "--workers", str(run.workers), "--every", str(run.every)]
         prepare.main(words)
-        (folder / COMPLETE).touch()
+        wanted = sources.list_sources(folder_of(run, data), KINDS[data], "train")
+        if len(token_samples.find_samples(folder)) >= len(wanted):  # what failed is tried again by the next command
+            (folder / COMPLETE).touch()
     return folder
 
 
@@ -67,7 +69,7 @@ def pretrained(run: Run, data: str, *changes: str) -> Path:
 def fine_tuned(run: Run, name: str, file: str, data: str, *changes: str) -> dict[str, Any]:
     """The figures of a supervised training on a data set."""
     folder = trained(run, recipe(file), name, [f"data={folder_of(run, data)}", *changes])
-    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return bounded_files.read_json(folder / "results.json")
 
 
 def trained(run: Run, path: Path, name: str, changes: list[str]) -> Path:
@@ -94,4 +96,4 @@ def measured(run: Run, benchmark: str, data: str, model: Path, **options: Any) -
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.file(path) as file:
             file.write((json.dumps(result, indent=1) + "\n").encode())
-    return json.loads(path.read_text(encoding="utf-8"))
+    return bounded_files.read_json(path)

@@ -111,13 +111,13 @@ def run(
     result = {"task": task.name, "steps": config.steps, "tune_clip": config.tune_clip, "head": config.head}
     result |= task.score(model.eval(), test_paths, device)
     result |= {"train_samples": len(train_paths), "command": command}
-    # The tokenizer as a checkpoint with its unchanged CLIP, all trained weights, and the figures
-    record = {key: result[key] for key in ("command", "steps", "tune_clip", *task.headline)}
-    checkpoint.save(folder / "model", tokenizer, pipeline, record, root)
     with atomic.file(folder / "parts.pt") as file:
         torch.save(model.state_dict(), file)
     with atomic.file(folder / "results.json") as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())
+    # The tokenizer with its unchanged CLIP; last, as a run with a model has finished
+    record = {key: result[key] for key in ("command", "steps", "tune_clip", *task.headline)}
+    checkpoint.save(folder / "model", tokenizer, pipeline, record, root)
     print(json.dumps({key: result[key] for key in ("task", "steps", *task.headline, "train_samples")}))
     return result
 

@@ -87,13 +87,14 @@ def test_the_command(root, tiny_model, capsys):
     ("given", "reason"),
     [
         (("--shots", "9"), "--shots 9: bench has only 4 training objects"),
+        (("--shots", "a"), "--shots a: give numbers such as 1,16"),
         (("--shots", "-1"), "--shots -1: give numbers of at least 0"),
         (("--ways", "3"), "--ways 3: the training objects are of 2 classes"),
         (("--ways", "1"), "--ways 1: give at least 2 classes"),
         (("--seeds", "0"), "--seeds 0: give at least 1"),
         (("--strength", "0"), "--strength 0.0: give a number above 0"),
     ],
-    ids=["shots", "negative", "ways", "one way", "seeds", "strength"],
+    ids=["shots", "words", "negative", "ways", "one way", "seeds", "strength"],
 )
 def test_what_is_wrong_is_named(root, tiny_model, capsys, given, reason):
     assert cli.main(["evaluate", "probe", "--root", str(root), "--model", str(tiny_model), *given]) == 2

@@ -41,8 +41,10 @@ def test_a_table_runs_to_its_end_and_resumes(data, tmp_path, tiny_model, capsys,
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("made again"))
     assert paper_command.main(words) == 0
     assert capsys.readouterr().out == printed[printed.index("Table A") :]
-    with pytest.raises(ValueError, match="was begun with .*give another --out"):
+    with pytest.raises(ValueError, match="was begun with .*rate=1.*give another --out"):
         paper_command.main([*words, "--set", "rate=1"])
+    with pytest.raises(ValueError, match="begun with other settings .data: .* if the data were only moved"):
+        paper_command.main([word if word != str(data) else str(tmp_path) for word in words])
 
 
 def test_wrong_rows_and_missing_data_are_named(tmp_path):
@@ -50,6 +52,35 @@ def test_wrong_rows_and_missing_data_are_named(tmp_path):
         paper_command.main(["2", "--data", str(tmp_path), "--rows", "K=4"])
     with pytest.raises(ValueError, match="shapenetpart is missing"):
         paper_command.main(["1", "--data", str(tmp_path), "--out", str(tmp_path)])
+
+
+def test_a_table_that_made_nothing_may_be_repeated_with_other_settings(tmp_path):
+    for change in ("rate=1", "rate=2"):
+        with pytest.raises(ValueError, match="shapenetpart is missing"):
+            paper_command.main(["1", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--set", change])
+
+
+@pytest.mark.parametrize("table, change", [("7", "clusters=8"), ("2", "variant=knn"), ("A", "head=point-bert")])
+def test_a_change_that_would_relabel_rows_is_refused(tmp_path, table, change):
+    with pytest.raises(ValueError, match=f"the rows of Table {table} differ by it"):
+        paper_command.main([table, "--data", str(tmp_path), "--set", change])
+    with pytest.raises(ValueError, match="--set device: s4token paper sets it itself"):
+        paper_command.main([table, "--data", str(tmp_path), "--set", "device=cuda"])
+
+
+def test_samples_of_which_some_failed_are_tried_again(data, tmp_path, monkeypatch):
+    calls = []
+
+    def prepares(words):
+        calls.append(words)
+        folder = Path(words[words.index("--out") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{len(calls)}.safetensors").touch()
+
+    monkeypatch.setattr(stages.prepare, "main", prepares)
+    for _ in range(3):  # of two shapes, one fails at first
+        stages.prepared(stages.Run(data, tmp_path), "shapenet55")
+    assert len(calls) == 2
 
 
 def test_rows_are_those_of_the_paper():

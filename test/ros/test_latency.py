@@ -148,3 +148,10 @@ def test_damaged_costs_are_named(tmp_path):
     (tmp_path / "efforts.csv").write_text("max_points,tokens,windows,rooms\n60000,many,1,3\n")
     with pytest.raises(ValueError, match="efforts.csv is damaged .*; remove it"):
         read_costs(tmp_path)
+    (tmp_path / "efforts.csv").write_text("max_points,tokens,windows,rooms\n60000,512,1,nan\n")
+    with pytest.raises(ValueError, match=r"efforts.csv is damaged \(ValueError\)"):
+        read_costs(tmp_path)
+    (tmp_path / "efforts.csv").unlink()
+    (tmp_path / "efforts.csv").symlink_to("efforts.csv")
+    with pytest.raises(ValueError, match=r"efforts.csv is damaged \(OSError\)"):
+        read_costs(tmp_path)

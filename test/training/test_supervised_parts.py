@@ -80,6 +80,16 @@ def test_clip_is_trained_when_asked(release, tmp_path, tiny_model):
     assert any("resblocks" in k for k in changed) and "conv1.weight" not in changed
 
 
+def test_a_run_with_a_model_has_all_of_its_files(release, tmp_path, tiny_model, monkeypatch):
+    def saves(folder, *_):
+        assert (folder.parent / "results.json").is_file() and (folder.parent / "parts.pt").is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervised.checkpoint, "save", saves)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(words(release, tmp_path / "run", tiny_model, "steps=1"))
+
+
 def test_logits_beyond_a_category_are_never_chosen(tiny_model):
     model = Segmenter.load(tiny_model)
     parts = supervised_parts.PartModel(model.tokenizer, model.clip, settings.TrainConfig())
