@@ -119,6 +119,9 @@ def _with_sentences(frozen: Prompts, classes: Sequence[str], content: dict[str, 
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
             raise ValueError(f"{source}: {name}: expected a sentence, or a list of some, found {row!r}"[:300])
         sentences.append(tuple(texts))
+    if len(set(sentences)) < len(sentences):
+        same = next(name for name, row in zip(frozen.names, sentences, strict=True) if sentences.count(row) > 1)
+        raise ValueError(f"{source}: {same} has the same sentences as another class; nothing could tell them apart")
     if found:
         raise ValueError(f"{source}: {next(iter(found))} is none of {', '.join(frozen.names)}"[:300])
     return replace(frozen, benchmark=Path(source.partition(",")[0]).name, sentences=tuple(sentences))

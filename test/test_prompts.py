@@ -123,12 +123,13 @@ def test_sentences_of_parts(tmp_path):
         ("bin: a\n", "has no sentences of door"),
         ("bin: a\ndoor: []\n", "door: expected a sentence, or a list of some"),
         ("bin: a\ndoor: [1]\n", "door: expected a sentence, or a list of some"),
+        ("bin: a\ndoor: a\n", "trash bin has the same sentences as another class"),
         ("bin: a\ndoor: b\nsofa: c\n", "sofa is none of trash bin, door"),
         ("- a\n", "must hold a class and its sentences in each entry, not a list"),
         ("a: [", "is not YAML"),
         (None, "cannot read .*: No such file or directory; give a file of sentences"),
     ],
-    ids=["one is missing", "none", "numbers", "another", "a list", "no YAML", "no file"],
+    ids=["one is missing", "none", "numbers", "the same", "another", "a list", "no YAML", "no file"],
 )
 def test_files_of_sentences_that_do_not_fit_are_named(tmp_path, text, reason):
     path = tmp_path / "gpt.yaml"

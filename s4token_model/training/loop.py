@@ -35,7 +35,10 @@ class Progress:
         self.evaluations: dict[str, dict[str, float]] = {}  # step -> scores, which the state keeps
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            try:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # zipfile, pickle and torch raise whatever the bytes lead to
+                raise ValueError(f"{path} is damaged ({type(error).__name__}); delete it to begin anew") from error
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.evaluations = state["step"], state.get("evaluations", {})

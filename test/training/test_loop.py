@@ -161,3 +161,10 @@ def test_a_gpu_gets_its_part_of_the_processors(monkeypatch):
     assert loader_processes(0, "cuda") == 7
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
     assert loader_processes(0, "cuda") == 1
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"PK but no archive")
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(ValueError, match=r"state.pt is damaged \(.*\); delete it to begin anew"):
+        Progress(tmp_path / "state.pt", model, torch.optim.SGD(model.parameters(), 0.1))
