@@ -23,9 +23,9 @@ QUICK = (
 FIGURES = {"2": "shapenetpart", "A": "scannet", "B": "scannet", "C": "shapenetpart"}
 
 
-def main(words: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> None:
     """Make data and a CLIP in a folder of its own, and run the commands on them."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]  # also where a test calls this
     from s4token_model.paper.rows import ROWS
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -36,7 +36,6 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as temporary:
         run(given.out or Path(temporary), given.tiny, given.tables, given.figures)
-    return 0
 
 
 def run(folder: Path, tiny: bool, tables: list[str], figures: list[str]) -> None:
@@ -82,4 +81,7 @@ def free_space(runs: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.path.insert(0, str(ROOT))
+    from s4token_model import command_line
+
+    raise SystemExit(command_line.guard("paper_smoke", main))

@@ -1,5 +1,7 @@
 """The figures that the paper prints, in percent: its Tables 1 to 7 and A, by row; None where it has none.
 
+Left out are rows of methods that are not here: supervised and projected ones of Table 4, all but the last group of A.
+
 Rows are called as the settings that give them here; S4TOKEN is the paper's own row.
 """
 

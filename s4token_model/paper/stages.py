@@ -55,8 +55,14 @@ def prepared(run: Run, data: str) -> Path:
         words += ["--device", run.device, "--workers", str(run.workers), "--every", str(run.every)]
         prepare.main(words)
         wanted = sources.list_sources(folder_of(run, data), KINDS[data], "train")
-        if len(token_samples.find_samples(folder)) >= len(wanted):  # what failed is tried again by the next command
+        made = len(token_samples.find_samples(folder))
+        if made >= len(wanted):
             (folder / COMPLETE).touch()
+        else:
+            found = f"only {made} of {len(wanted)} samples of {data} could be made, and are trained on"
+            print(
+                f"{found}; the same command tries the others again, and trains anew in another --out", file=sys.stderr
+            )
     return folder
 
 
