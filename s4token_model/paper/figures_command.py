@@ -28,6 +28,8 @@ SETTINGS: dict[str, dict[str, int]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Draw one figure."""
     given = _parser().parse_args(arguments)
+    if given.out.suffix.lower() != ".png":
+        raise ValueError(f"{given.out}: a figure is a picture; give a name that ends in .png")
     changes = configs.pairs(given.changes)
     if given.figure in drawings.CATEGORIES:
         setup = Setup(given.model, given.device, changes=tuple(given.changes))

@@ -62,3 +62,8 @@ def test_truth_projection_and_model_in_one_picture(data, tiny_model, tmp_path, c
     assert figures_command.main([*words, "--rooms", "0010", "--set", "sampling.tokens=16"]) == 0
     with pytest.raises(ValueError, match="no test shape of airplane"):
         drawings.part_columns(data / "shapenetpart", ("airplane",), [])
+
+
+def test_a_figure_that_is_no_picture_is_refused_before_it_is_drawn(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.txt: a figure is a picture; give a name that ends in \.png"):
+        figures_command.main(["A", "--root", str(tmp_path), "-o", str(tmp_path / "a.txt")])
