@@ -30,7 +30,6 @@ TICK_S = 5.0  # between samples
 WARM_UP = 1 / 6  # of the run, not in the slope: in it every event has happened
 MIN_MINUTES = 15  # with three rests after the warm-up
 MAX_SLOPE = 1.0  # MB/h
-CROWD = 3  # more sensors at the start, so that every buffer of messages has held the largest one early
 RESTS = (230.0, 50.0)  # seconds with clouds and without, in turn: a cloud at work takes up to 100 MB
 SETTLED = RELEASE_S + TICK_S  # seconds of a rest until the memory is what stays
 POINTS = (1000, 150_000)
@@ -124,18 +123,12 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
         session.start_node([f"model:={model}"])
         low, high = map(str, POINTS)
         sensor = ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high]
-        largest = str(round(rate * RESTS[0]))
+        largest = str(round(rate * RESTS[0]))  # messages keep memory for the largest, each buffer once it has had one
         session.start("sensor", [*sensor, "--rests", *map(str, RESTS), "--largest", largest])
-        crowd = [f"sensor {number}" for number in range(2, 2 + CROWD)]
-        for name in crowd:
-            session.start(name, [*sensor, "--largest", largest])
         events, begin, received = Events(session), time.monotonic(), -1
         for tick in range(1, round(60 * minutes / TICK_S) + 1):
             due = begin + tick * TICK_S
             session.wait(lambda due=due: time.monotonic() >= due, 2 * TICK_S, "time")
-            if crowd and time.monotonic() - begin > RESTS[0]:
-                session.stop_children(*crowd)
-                crowd = []
             sample = samples.take(session.child("node").process.pid, time.monotonic() - begin, session.diagnostics)
             recorder.add(sample)
             print(
@@ -197,8 +190,8 @@ def section(found: Sequence[Sample], command: str) -> str:
     )
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts, the",
-        f"largest ones, of {1 + CROWD} sensors, in the first {RESTS[0]:.0f} s: every buffer of messages keeps the",
-        "size of its largest. The words change every 10 s, subscribers come and go every 15 s, and parameters change",
+        f"largest ones in the first {RESTS[0]:.0f} s, since buffers of messages keep the",
+        "size of their largest. The words change every 10 s, subscribers come and go every 15 s, and parameters change",
         "every 30 s. After every",
         f"{RESTS[0]:.0f} s nothing happens for {RESTS[1]:.0f} s, so that memory is measured with nothing at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
