@@ -61,12 +61,11 @@ class Pace:
                 if self._tried[number]:
                     self._patience[number] = min(2 * self._patience[number], MAX_PATIENCE)
             self._go(next(fits, last))
-        elif self.level and self._count >= LATE:
-            for number in range(self.level):
-                fits_up = self._predicted(number, available, efforts) <= UP * budget
-                if self._count >= self._patience[number] and fits_up:
-                    self._go(number)
-                    break
+            return
+        due = (n for n in range(self.level) if self._count >= self._patience[n])
+        fits = (n for n in due if self._predicted(n, available, efforts) <= UP * budget)
+        if (higher := next(fits, None)) is not None:
+            self._go(higher)
 
     def _predicted(self, number: int, available: int, efforts: tuple[Effort, ...]) -> float:
         """What a cloud would take at another level [ms]."""

@@ -95,7 +95,8 @@ class ViewLabeler:
             return self._encode_points(xyz, views, timer)
         patched = build_patches(xyz, rgb, self.config, provided=superpoints)
         working, ids = patched.working, np.full(len(xyz), constants.NO_SUPERPOINT, np.uint32)
-        ids[working.labeled_index] = patched.superpoints[working.position]
+        of_point = patched.superpoints[working.position]
+        ids[working.labeled_index] = of_point
         timer("superpoints")
         world = xyz[working.original_index]  # the working cloud is rotated and scaled
         dense = self.options.targets == DENSE
@@ -103,7 +104,7 @@ class ViewLabeler:
         row = np.full(int(patched.superpoints.max()) + 1, -1, np.int64)
         row[found.superpoint] = np.arange(len(found.superpoint))
         rows = np.full(len(xyz), -1, np.int64)
-        rows[working.labeled_index] = row[patched.superpoints[working.position]]
+        rows[working.labeled_index] = row[of_point]
         timer("targets")
         return ViewedCloud(found.feature, rows, ids, timer.stages_ms)
 
