@@ -25,7 +25,6 @@ FIGURES = {"2": "shapenetpart", "A": "scannet", "B": "scannet", "C": "shapenetpa
 
 def main(words: list[str] | None = None) -> None:
     """Make data and a CLIP in a folder of its own, and run the commands on them."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]  # also where a test calls this
     from s4token_model.paper.rows import ROWS
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -81,7 +80,7 @@ def free_space(runs: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]
     from s4token_model import command_line
 
     raise SystemExit(command_line.guard("paper_smoke", main))
