@@ -6,8 +6,10 @@ best-effort sensor that starts later. `input_qos` is evaluated again as publishe
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
@@ -16,6 +18,9 @@ CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 SHARED_MEMORY = "/dev/shm"
 SEGMENT_MB = 64  # of each participant, by config/fastdds_large_clouds.xml
 PROFILE_HINT = "Best-effort clouds over 0.4 MB need config/fastdds_large_clouds.xml in both processes"
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3, of 2
+FROM_PROFILE = "RMW_FASTRTPS_USE_QOS_FROM_XML"
+HISTORIES = b'profile_name="s4token_data_writer"'  # in our profile, since it says how histories keep messages
 INPUT_DEPTH = 5  # clouds that arrive while Python is busy are then counted as stale instead of lost silently
 
 
@@ -28,6 +33,18 @@ def cloud_qos(reliability: str, depth: int = 2, latched: bool = False) -> QoSPro
 
 SERVICES = cloud_qos("reliable", depth=100)  # requests at once; DDS drops more without an answer, from 10 by default
 LATCHED = cloud_qos("reliable", depth=1, latched=True)
+
+
+def use_histories_of_profile() -> None:
+    """Let Fast DDS free the buffer of a message with the message, if the profile in use is ours; before rclpy.init.
+
+    ROS 2 keeps every buffer at the size of the largest message that it has held. Another profile need not say how
+    histories keep messages, and the default of Fast DDS loses those that outgrow their buffer.
+    """
+    for path in filter(None, map(os.environ.get, PROFILE_VARIABLES)):
+        with contextlib.suppress(OSError):
+            if HISTORIES in Path(path).read_bytes():
+                os.environ.setdefault(FROM_PROFILE, "1")
 
 
 def input_qos(publishers: Sequence[Any], reliability: str = "auto") -> QoSProfile:

@@ -19,11 +19,12 @@ def _run(words: list[str]) -> int:
     gc.disable()  # what the imports make stays: collections in between find nothing
     import torch  # noqa: F401  # now, while a signal still ends the process at once
 
-    from s4token_ros import node
+    from s4token_ros import node, qos
 
     gc.freeze()
     gc.enable()
     heap.fill()
+    qos.use_histories_of_profile()
     return node.main(words)
 
 

@@ -384,7 +384,7 @@ class FakeTransforms:
 
 
 if __name__ == "__main__":
-    from s4token_ros import node, signals, transforms, watch, worker
+    from s4token_ros import node, qos, signals, transforms, watch, worker
 
     worker.Transforms, transforms.check_installed = FakeTransforms, lambda parameter: None
     if os.environ.get("FAKE_FAULT") == "diagnostics":  # the first call of the timer fails
@@ -395,4 +395,5 @@ if __name__ == "__main__":
             raise RuntimeError("diagnostics")
 
         watch.diagnostics.slowness = fail_once
+    qos.use_histories_of_profile()
     signals.leave(node.main(sys.argv, FakeSegmenter, lambda model: Config()))

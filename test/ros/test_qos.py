@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -30,3 +31,20 @@ def test_a_topic_without_a_publisher_never_had_one_or_lost_it():
     requested = qos.cloud_qos("best_effort")
     assert qos.silence_hint("/points", [], requested).endswith("remap points or set input.topics")
     assert qos.silence_hint("/points", [], requested, ended=True).endswith("its publisher is gone: start it again")
+
+
+@pytest.mark.parametrize("variable", qos.PROFILE_VARIABLES)
+def test_histories_come_from_our_profile_only(monkeypatch, tmp_path, variable):
+    ours = Path(qos.__file__).parents[1] / "config" / "fastdds_large_clouds.xml"
+    other = tmp_path / "fastdds_large_clouds.xml"  # an older copy of ours, say
+    other.write_text("<dds><profiles/></dds>")
+    for path, taken in ((other, False), (tmp_path / "missing.xml", False), (ours, True)):
+        for name in (*qos.PROFILE_VARIABLES, qos.FROM_PROFILE):
+            monkeypatch.setenv(name, "")
+            monkeypatch.delenv(name)  # restored in the end, whatever is set
+        monkeypatch.setenv(variable, str(path))
+        qos.use_histories_of_profile()
+        assert (qos.os.environ.get(qos.FROM_PROFILE) == "1") == taken, path
+    monkeypatch.setenv(qos.FROM_PROFILE, "0")
+    qos.use_histories_of_profile()
+    assert qos.os.environ[qos.FROM_PROFILE] == "0"  # as the user has it
