@@ -1,51 +1,56 @@
 """Compile kernels in a second process while the first one starts: numba compiles on one core only.
 
-The process labels its first cloud stage by stage and compiles what each needs; this one begins at the last stage. What
-one has compiled the other finds on disk.
+The first process labels a cloud stage by stage and compiles what each needs. This one begins in the middle, with the
+solver of the superpoints, and goes back from the last stage to there. What one has compiled the other finds on disk.
+What only some clouds and outputs need comes last, and the first process does not wait for it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
 
 import numpy as np
 
 from s4token_model.kernels import kernel_cache
 
 POINTS = 400
+WATCH_S = 0.5  # between two looks at whether the first process still runs
+
+_process: subprocess.Popen | None = None
 
 
-@contextmanager
-def compiling() -> Iterator[None]:
-    """Compile beside the work of a `with` statement, and say so, if nothing has been compiled on this machine yet."""
-    if not kernel_cache.is_cold():
-        yield
-        return
-    logging.getLogger(__name__).warning("compiling for this processor, once; it takes up to a minute")
-    command = [sys.executable, "-m", "s4token_model.compile_beside"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+def start() -> None:
+    """Compile in a second process from now on, and say so, if nothing has been compiled on this machine yet."""
+    global _process
+    if kernel_cache.is_cold():
+        logging.getLogger(__name__).warning("compiling for this processor, once; it takes up to a minute")
+        command = [sys.executable, "-m", "s4token_model.compile_beside", str(os.getpid())]
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        _process = subprocess.Popen(command, **quiet)
+
+
+def is_running() -> bool:
+    """Return whether the second process is at work."""
+    return _process is not None and _process.poll() is None
 
 
 def main() -> None:
-    """Run the stages after the superpoints, the last one first."""
+    """Run the stages after the geometry, then what comes in doubles and the search for objects."""
     from s4token_model.config import Config
     from s4token_model.kernels import spatial_index
     from s4token_model.objects import find_objects
-    from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling
+    from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling, superpoints
 
     config, xyz = Config(), np.random.default_rng(0).random((POINTS, 3), np.float32)
-    ones, first = np.ones(POINTS, np.float32), np.zeros(POINTS, np.uint32)
-    for points in (xyz, xyz.astype(np.float64)):
-        find_objects(points, first, ones, [True])
+    # Superpoints of a graph: a ring
+    ring = np.arange(POINTS, dtype=np.int32)
+    edges = np.sort(np.stack([ring, np.roll(ring, 1)], axis=1))
+    superpoints.solve(np.random.default_rng(0).random((POINTS, 9), np.float32), edges, config.superpoints)
     # Labels: one superpoint of many tokens, and many of few
     chosen = np.arange(0, POINTS, 4, dtype=np.int32)
     features = np.eye(len(chosen), 8, dtype=np.float32)
@@ -55,11 +60,22 @@ def main() -> None:
         tokens = propagation.TokenCenters(groups.centers, groups.superpoint, groups.radius)
         cosines = propagation.propagate(xyz, ids, tokens, features, features @ features.T)
     labeling.argmax_and_confidence(cosines, 0.01)
-    # Tokens, and what is done to every cloud
+    # Tokens
     sampling.sample(spatial_index.build(xyz), ids, config.sampling)
+    # What only some clouds and outputs need
+    ones, first = np.ones(POINTS, np.float32), np.zeros(POINTS, np.uint32)
     for points in (xyz, xyz.astype(np.float64)):
         preprocess.prepare(points, None, True)
+        find_objects(points, first, ones, [True])
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_S)
+    os._exit(0)
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with, args=[int(sys.argv[1])], daemon=True).start()
     main()

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from s4token_model import command_line, views
+from s4token_model import command_line, compile_beside, views
 from s4token_model import config as configs
 from s4token_model.io import bags, files, folders, label_files, labeled_bags
 
@@ -109,6 +109,7 @@ def _config(arguments: argparse.Namespace) -> configs.Config:
 
 def load_segmenter(arguments: argparse.Namespace) -> Any:
     """Load the segmenter of --model, --device, --set, and --vocabulary, --labels or --head."""
+    compile_beside.start()  # before the imports, which take seconds
     head, category = (getattr(arguments, name, None) for name in ("head", "category"))
     if head is not None:
         from s4token_model.training import part_labels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,13 @@ def warm_up_cloud(points: int = MANY) -> np.ndarray:
 
 
 def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
-    """Label clouds, find objects, let voxels vote: whatever a cloud may need is compiled or read from disk."""
+    """Label clouds, find objects, let voxels vote: whatever a cloud may need is compiled or read from disk.
+
+    What only some clouds need is left to a second process that compiles, if there is one.
+    """
     segmenter.segment(warm_up_cloud())
+    if compile_beside.is_running():
+        return
     few = warm_up_cloud(FEW)
     for xyz in (few, few.astype(np.float64)):
         found = segmenter.segment(xyz)
@@ -70,12 +74,11 @@ def load(factory: SegmenterFactory, settings: Settings, trial: bool = False, wei
     work is refused.
     """
     config, node = parameter_changes.config_with_paths(settings), settings.node
-    with compile_beside.compiling() if node.warm_up and not trial else nullcontext():
-        segmenter = weights.segmenter.with_config(config) if weights else factory(node.model, config, node.device)
-        if trial:
-            segmenter.segment(warm_up_cloud(MANY if node.warm_up else FEW))
-        elif node.warm_up:
-            warm_up(segmenter, node.output.objects or node.output.markers, node.temporal.enabled)
+    segmenter = weights.segmenter.with_config(config) if weights else factory(node.model, config, node.device)
+    if trial:
+        segmenter.segment(warm_up_cloud(MANY if node.warm_up else FEW))
+    elif node.warm_up:
+        warm_up(segmenter, node.output.objects or node.output.markers, node.temporal.enabled)
     gc.unfreeze()  # also what an earlier call froze and nobody uses any more
     gc.collect()
     gc.freeze()  # garbage collection need not traverse the model while a cloud waits

@@ -17,6 +17,9 @@ def main() -> None:
 
 def _run(words: list[str]) -> int:
     gc.disable()  # what the imports make stays: collections in between find nothing
+    from s4token_model import compile_beside
+
+    compile_beside.start()  # before the imports, which take seconds
     import torch  # noqa: F401  # now, while a signal still ends the process at once
 
     from s4token_ros import node, qos

@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "compile_beside": MODEL,
     "label_folder": (*MODEL, "command_line", "jobs"),
     "views": ("objects", "pictures", "io"),
-    "label_command": (*MODEL, "command_line", "label_folder", "views"),
+    "label_command": (*MODEL, "command_line", "compile_beside", "label_folder", "views"),
     "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command", "views"),
     "cli": (*OFFLINE, *GENERATOR, "label_command", "views", "explore", "benchmark", "experiments", "paper"),
     "s4token_ros": (
@@ -101,6 +101,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "s4token_ros.live_frame": ("explore", "pipeline.preprocess", "pipeline.upright"),
     "s4token_ros.filtered": ("words",),
     "s4token_ros.model_loading": ("compile_beside",),
+    "s4token_ros.start": ("compile_beside",),
     "s4token_ros.word_store": ("atomic", "bounded_files"),
     "s4token_ros.demo_report": ("pictures",),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,33 +15,52 @@ from s4token_model.kernels import kernel_cache
 
 
 @pytest.fixture
-def started(monkeypatch) -> list[subprocess.Popen]:
+def started(monkeypatch) -> Iterator[list[subprocess.Popen]]:
     """The processes that were started; each waits in place of compiling."""
     found: list[subprocess.Popen] = []
     real = subprocess.Popen
 
     def start(command, **options):
-        assert command[1:] == ["-m", "s4token_model.compile_beside"]
+        assert command[1:] == ["-m", "s4token_model.compile_beside", str(os.getpid())]
         found.append(real(["sleep", "60"], **options))
         return found[-1]
 
     monkeypatch.setattr(compile_beside.subprocess, "Popen", start)
-    return found
+    monkeypatch.setattr(compile_beside, "_process", None)
+    yield found
+    for process in found:
+        process.kill()
+        process.wait()
 
 
-def test_at_the_first_start_a_second_process_compiles_until_the_first_has_ended(monkeypatch, started, caplog):
+def test_the_first_start_on_a_machine_compiles_in_a_second_process_and_says_so(monkeypatch, started, caplog):
     monkeypatch.setattr(kernel_cache, "is_cold", lambda: True)
-    with pytest.raises(RuntimeError), caplog.at_level(logging.WARNING), compile_beside.compiling():
-        assert started[0].poll() is None
-        assert "compiling for this processor, once" in caplog.text
-        raise RuntimeError
-    assert started[0].poll() is not None
+    assert not compile_beside.is_running()
+    with caplog.at_level(logging.WARNING):
+        compile_beside.start()
+    assert "compiling for this processor, once" in caplog.text and compile_beside.is_running()
+    started[0].kill()
+    started[0].wait()
+    assert not compile_beside.is_running()
 
 
 def test_later_starts_have_no_second_process(monkeypatch, started):
     monkeypatch.setattr(kernel_cache, "is_cold", lambda: False)
-    with compile_beside.compiling():
-        assert not started
+    compile_beside.start()
+    assert not started and not compile_beside.is_running()
+
+
+PARENT = """
+import os, subprocess, sys
+code = "import sys; from s4token_model import compile_beside; compile_beside.end_with(int(sys.argv[1]))"
+print(subprocess.Popen([sys.executable, "-c", code, str(os.getpid())]).pid, flush=True)
+os._exit(0)
+"""
+
+
+def test_the_second_process_ends_with_the_first():
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert int(parent.stdout.readline()) and parent.stdout.read() == ""  # the child has it open until it ends
 
 
 def test_a_cache_is_cold_until_a_kernel_of_these_sources_lies_in_it(monkeypatch, tmp_path):

@@ -50,6 +50,13 @@ def test_a_start_labels_clouds_of_every_type_and_a_change_of_parameters_one(warm
     assert segmenter.clouds == expected and model.vocabulary is segmenter.vocabulary
 
 
+def test_what_only_some_clouds_need_is_left_to_a_process_that_compiles_it(monkeypatch):
+    segmenter = Counting()
+    monkeypatch.setattr(model_loading.compile_beside, "is_running", lambda: True)
+    model_loading.load(lambda *_: segmenter, Settings())
+    assert segmenter.clouds == [LARGE]
+
+
 @pytest.mark.parametrize("output, expected", [("objects", 2), ("markers", 2), ("neither", 0)])
 def test_objects_are_found_at_a_start_if_they_will_be_published(monkeypatch, output, expected):
     found: list[Any] = []
