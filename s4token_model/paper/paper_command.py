@@ -14,9 +14,10 @@ from s4token_model import atomic, bounded_files, command_line
 from s4token_model import config as configs
 from s4token_model.evaluation.published import TABLES, text
 from s4token_model.evaluation.tables import markdown_table
-from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, VARIED, Row
+from s4token_model.paper.rows import DIFFERENCES, OFFICIAL, ROWS, SAMPLES, VARIED, Row
 from s4token_model.paper.stages import Run
 from s4token_model.segmenter import checked_device
+from s4token_model.training import token_samples
 
 OWN = ("data", "run", "device", "task", "other_tokens")  # settings that the stages give themselves
 MADE = ("samples", "runs", "results")  # folders in --out
@@ -33,14 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
     changes = tuple(given.changes)
     run = Run(given.data, given.out, changes, given.device, given.gpus, given.workers, given.every)
     check_unchanged(run)
-    found: dict[str, Row] = {}
+    stored = run.out / f"table{given.table}.json"
+    found = {name: Row(**row) for name, row in bounded_files.read_json(stored).items()} if stored.is_file() else {}
     for name in given.rows or ROWS[given.table]:
         found[name] = ROWS[given.table][name](run)
+    found = {name: found[name] for name in ROWS[given.table] if name in found}
     document = report(given.table, found, run)
     print(document)
     rows = {name: row._asdict() for name, row in found.items()}
-    for suffix, content in (("md", document), ("json", json.dumps(rows, indent=1))):
-        with atomic.file(run.out / f"table{given.table}.{suffix}") as file:
+    for path, content in ((stored.with_suffix(".md"), document), (stored, json.dumps(rows, indent=1))):
+        with atomic.file(path) as file:
             file.write((content + "\n").encode())
     return 0
 
@@ -84,6 +87,9 @@ def report(table: str, found: dict[str, Row], run: Run) -> str:
         rows.append([name, *(text(value) for pair in zip(ours, theirs, strict=True) for value in pair)])
     lines = [f"Table {table}" if table != "gamma" else "gamma", "", markdown_table(header, rows), ""]
     lines += [f"- {difference.format(every=run.every)}" for difference in DIFFERENCES[table]]
+    for data in SAMPLES[table]:
+        if samples := token_samples.find_samples(run.out / "samples" / data):
+            lines.append(f"- trained without labels on {len(samples):,} samples of {data}")
     counts = {key: value for row in found.values() for key, value in row.counts.items()}
     for key, value in counts.items():
         if value != OFFICIAL.get(key, value):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from s4token_model import checkpoint
 from s4token_model.evaluation.part_segmentation import POINTCLIP
 from s4token_model.evaluation.published import ALL_LOSSES, POINTCLIPV2, S4TOKEN
-from s4token_model.paper.stages import Run, fine_tuned, measured, pretrained
+from s4token_model.paper.stages import Run, fine_tuned, measured, pretrained, untrained
 from s4token_model.tokenizer_variants import TABLE_1
 
 ROOMS = ("sampling.tokens=512", "sampling.points=0")  # of a model that was trained on objects
@@ -46,7 +47,7 @@ def transfer(variant: str, run: Run) -> Row:
 
 def open_parts(method: str, run: Run) -> Row:
     """Table 3: names of parts."""
-    result = measured(run, "shapenetpart", "shapenetpart", pretrained(run, "shapenet55"), method=method)
+    result = measured(run, "shapenetpart", "shapenetpart", _model(method, run, "shapenet55"), method=method)
     categories = [result["categories"].get(name, {}).get("miou") for name in POINTCLIP]
     return Row(_percent(result["miou_i"], *categories), {"ShapeNetPart shapes": result["shapes"]})
 
@@ -65,8 +66,9 @@ def rooms(run: Run) -> Row:
 def classes(method: str, run: Run) -> Row:
     """Table 5: ModelNet40 by the model of ShapeNet, ScanObjectNN by that of ScanNet."""
     changes = [] if method == "projection" else [*OBJECTS, "superpoints.source=partition"]
-    shapes = measured(run, "modelnet", "modelnet40", pretrained(run, "shapenet55"), method=method)
-    scans = measured(run, "scanobjectnn", "scanobjectnn", pretrained(run, "scannet"), method=method, changes=changes)
+    of_shapes, of_rooms = (_model(method, run, data) for data in ("shapenet55", "scannet"))
+    shapes = measured(run, "modelnet", "modelnet40", of_shapes, method=method)
+    scans = measured(run, "scanobjectnn", "scanobjectnn", of_rooms, method=method, changes=changes)
     variants = [scans["variants"].get(name, {}) for name in ("obj_only", "obj_bg", "pb_t50_rs")]
     counts = {"ModelNet40 objects": shapes["objects"], "ScanObjectNN objects": variants[0].get("objects", 0)}
     return Row(_percent(shapes["accuracy"], *(variant.get("accuracy") for variant in variants)), counts)
@@ -93,6 +95,11 @@ def fine_tuning(head: str, run: Run) -> Row:
         figures += _percent(*(result[key] for key in keys))
         counts["ShapeNetPart shapes" if name == "parts" else "blocks of S3DIS's Area 5"] = result[tested]
     return Row(tuple(figures), counts)
+
+
+def _model(method: str, run: Run, data: str) -> Path:
+    """The model that a method asks; the projection asks its CLIP alone."""
+    return untrained(run, data) if method == "projection" else pretrained(run, data)
 
 
 def _without(losses: str) -> tuple[str, ...]:
@@ -128,6 +135,11 @@ ROWS: dict[str, dict[str, Compute]] = {
 VARIED: dict[str, tuple[str, ...]] = {
     "1": ("variant",), "2": ("variant",), "6": tuple(f"{loss}_weight" for loss in LOSSES), "7": ("clusters",),
     "A": ("head", "init"), "gamma": ("sampling.gamma",),
+}  # fmt: skip
+# The samples that the models of a table learned from without labels
+SAMPLES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("2", "3", "6", "7", "gamma"), ("shapenet55",)),
+    **dict.fromkeys(("5", "A"), ("shapenet55", "scannet")), "1": (), "4": ("scannet",),
 }  # fmt: skip
 # What the official releases hold of what is tested
 OFFICIAL = {

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from s4token_model import atomic, bounded_files
+from s4token_model import atomic, bounded_files, checkpoint
 from s4token_model.evaluation import benchmarks
-from s4token_model.training import prepare, sources, token_samples, train
+from s4token_model.training import prepare, pretrain, settings, sources, token_samples, train
 from s4token_model.word_files import config_roots
 
 RECIPES = {"shapenet55": "pretrain.yaml", "scannet": "paper/scannet.yaml"}  # data -> recipe without labels
@@ -70,6 +70,16 @@ def pretrained(run: Run, data: str, *changes: str) -> Path:
     """The model that the recipe without labels, with `changes`, gives on a data set."""
     given = [f"data={prepared(run, data)}", "other_tokens=true", *changes]
     return trained(run, recipe(RECIPES[data]), "-".join([data, *changes]), given) / "model"
+
+
+def untrained(run: Run, data: str) -> Path:
+    """A model with the CLIP of that recipe and a tokenizer that has learned nothing."""
+    model = run.out / "runs" / f"{data}-untrained" / "model"
+    if not (model / "config.json").is_file():
+        config, pipeline = settings.read(recipe(RECIPES[data]), list(run.changes))
+        root, _, tokenizer = pretrain.start(config, pipeline)
+        checkpoint.save(model, tokenizer, pipeline, {}, root)
+    return model
 
 
 def fine_tuned(run: Run, name: str, file: str, data: str, *changes: str) -> dict[str, Any]:

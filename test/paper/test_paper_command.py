@@ -36,6 +36,7 @@ def test_a_table_runs_to_its_end_and_resumes(data, tmp_path, tiny_model, capsys,
     assert f"| S4Token | {' | '.join(shown)} |" in printed
     assert "tested on 2 ShapeNetPart shapes, not on all 2,874" in printed and "one frame in 1," in printed
     assert (tmp_path / "tableA.md").read_text() in printed + "\n"
+    assert "trained without labels on 2 samples of shapenet55" in printed
     # Nothing is made twice, and nothing of other settings is taken for it
     for module, name in ((stages.train, "main"), (stages.prepare, "main"), (stages.benchmarks, "run")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("made again"))
@@ -66,6 +67,19 @@ def test_a_change_that_would_relabel_rows_is_refused(tmp_path, table, change):
         paper_command.main([table, "--data", str(tmp_path), "--set", change])
     with pytest.raises(ValueError, match="--set device: s4token paper sets it itself"):
         paper_command.main([table, "--data", str(tmp_path), "--set", "device=cuda"])
+
+
+def test_rows_of_an_earlier_call_stay_and_the_baseline_needs_no_training(tmp_path, data, tiny_model, capsys):
+    s4token = {"figures": [72.3] * 11, "counts": {"ShapeNetPart shapes": 2}}
+    (tmp_path / "table3.json").write_text(json.dumps({"S4Token": s4token}))
+    changes = (*QUICK, f"clip.name={tiny_model / 'clip'}", "clip.pretrained=", "precision=fp32")
+    words = [word for change in changes for word in ("--set", change)]
+    words = ["3", "--data", str(data), "--out", str(tmp_path), "--rows", "PointCLIPv2", *words]
+    assert paper_command.main(words) == 0
+    found = json.loads((tmp_path / "table3.json").read_text())
+    assert list(found) == ["PointCLIPv2", "S4Token"] and found["S4Token"] == s4token
+    assert 0 <= found["PointCLIPv2"]["figures"][0] <= 100
+    assert "trained without labels" not in capsys.readouterr().out and not (tmp_path / "samples").exists()
 
 
 def test_samples_of_which_some_failed_are_tried_again(data, tmp_path, monkeypatch):
@@ -101,6 +115,9 @@ class Fake:
         self.trainings.append((data, *changes))
         return Path(f"/{'-'.join([data, *changes])}/model")
 
+    def untrained(self, run, data):
+        return Path(f"/{data}-untrained/model")
+
     def fine_tuned(self, run, name, file, data, *changes):
         self.trainings.append((file, data, *changes))
         return {"miou_c": 0.25, "miou_i": 0.5, "test_shapes": 2874}
@@ -119,7 +136,7 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch):
     found = Fake()
-    for name in ("pretrained", "fine_tuned", "measured"):
+    for name in ("pretrained", "untrained", "fine_tuned", "measured"):
         monkeypatch.setattr(rows, name, getattr(found, name))
     return found
 
@@ -150,8 +167,12 @@ def test_parts_and_classes_have_a_baseline_and_gaps_where_nothing_is(fake):
     found = computed("3")["PointCLIPv2"]
     assert found[0] == 50 and found[TABLES["3"].columns.index("mug")] == 75 and found[1] is None
     assert computed("5")["S4Token"] == (12.5, 50, 50, None)
-    models = {(name, model) for name, model, _ in fake.measurements}
-    assert {("modelnet", "shapenet55"), ("scanobjectnn", "scannet")} <= models
+    models = {(name, model, options["method"]) for name, model, options in fake.measurements}
+    assert models == {
+        ("shapenetpart", "shapenet55-untrained", "projection"), ("shapenetpart", "shapenet55", "s4token"),
+        ("modelnet", "shapenet55-untrained", "projection"), ("modelnet", "shapenet55", "s4token"),
+        ("scanobjectnn", "scannet-untrained", "projection"), ("scanobjectnn", "scannet", "s4token"),
+    }  # fmt: skip
 
 
 def test_ablations_change_one_thing_and_share_the_recipe_itself(fake):
