@@ -40,9 +40,10 @@ def is_running() -> bool:
 
 
 def main() -> None:
-    """Run the stages after the geometry, then what comes in doubles and the search for objects."""
+    """Run the stages after the geometry, then summaries, objects and what comes in doubles."""
     from s4token_model.config import Config
     from s4token_model.kernels import spatial_index
+    from s4token_model.kernels.group_statistics import class_statistics
     from s4token_model.objects import find_objects
     from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling, superpoints
 
@@ -66,6 +67,7 @@ def main() -> None:
     ones, first = np.ones(POINTS, np.float32), np.zeros(POINTS, np.uint32)
     for points in (xyz, xyz.astype(np.float64)):
         preprocess.prepare(points, None, True)
+        class_statistics(first, ones, points, 1)
         find_objects(points, first, ones, [True])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from s4token_model import compile_beside
 from s4token_model.config import Config
+from s4token_model.kernels.group_statistics import class_statistics
 from s4token_model.objects import find_objects
 from s4token_model.pipeline.voxel_map import VoxelMap
 from s4token_ros import parameter_changes
@@ -49,7 +50,7 @@ def warm_up_cloud(points: int = MANY) -> np.ndarray:
 
 
 def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
-    """Label clouds, find objects, let voxels vote: whatever a cloud may need is compiled or read from disk.
+    """Label clouds, summarize them, find objects, let voxels vote: what a cloud may need is compiled or read from disk.
 
     What only some clouds need is left to a second process that compiles, if there is one.
     """
@@ -59,8 +60,10 @@ def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
     few = warm_up_cloud(FEW)
     for xyz in (few, few.astype(np.float64)):
         found = segmenter.segment(xyz)
+        classes = len(found.vocabulary.names)
+        class_statistics(found.labels, found.confidence, xyz, classes)
         if with_objects:
-            find_objects(xyz, found.labels, found.confidence, [True] * len(found.vocabulary.names))
+            find_objects(xyz, found.labels, found.confidence, [True] * classes)
         if with_votes:
             votes, features = VoxelMap(1.0, 1.0, len(xyz), 0.0), found.encoding.superpoint_features()
             _, sweep = votes.sweep(xyz, found.superpoints, features, (np.eye(3), np.zeros(3)), 0.0)

@@ -69,12 +69,14 @@ def test_objects_are_found_at_a_start_if_they_will_be_published(monkeypatch, out
 SIGNATURES = """
 import sys
 import numpy as np
+from numpy.lib.recfunctions import unstructured_to_structured
+from std_msgs.msg import Header
 from s4token_model import compile_beside
 from s4token_model.io import samples
 from s4token_model.objects import find_objects
 from s4token_model.pipeline.voxel_map import VoxelMap
 from s4token_model.segmenter import Segmenter
-from s4token_ros import model_loading
+from s4token_ros import cloud_messages, model_loading, summaries
 def compiled():
     kernels = {id(v): v for name, m in list(sys.modules.items()) if name.startswith("s4token_model.kernels.")
                for v in vars(m).values() if hasattr(v, "signatures")}
@@ -84,7 +86,10 @@ model_loading.warm_up(segmenter, True, True)
 before = compiled()
 street = samples.load(samples.STREET).xyz
 for cloud in (samples.load().xyz, street, street[::50].astype(np.float64) * 30):
+    message = cloud_messages.encode(unstructured_to_structured(cloud, names=["x", "y", "z"]), Header())
+    cloud = cloud_messages.decode(message).xyz
     found = segmenter.segment(cloud)
+    summaries.scene_classes(Header(), cloud, found)
     find_objects(cloud, found.labels, found.confidence, [True] * len(found.vocabulary.names))
     votes, features = VoxelMap(0.2, 1.0, 10**6, 0.1), found.encoding.superpoint_features()
     for stamp in (0.0, 0.1):
