@@ -1,8 +1,8 @@
-"""Tokenizers trained without labels on procedural objects, in front of a small frozen CLIP (Sec. 3.4)."""
+"""Tokenizers trained without labels in front of a small frozen CLIP (Sec. 3.4), and procedural objects to train on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -18,8 +18,10 @@ from s4token_model.experiments import procedural_objects, teacher_clip
 from s4token_model.experiments.procedural_objects import Shape
 from s4token_model.experiments.runs import Budget, Workspace
 from s4token_model.experiments.teacher_clip import TAUGHT
+from s4token_model.pipeline.patched_cloud import PatchedCloud
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural import scenes
+from s4token_model.procedural.types import Scene
 from s4token_model.segmenter import build_patches
 from s4token_model.sensors import rgbd_views, scans
 from s4token_model.sensors.raycast import Caster
@@ -34,19 +36,29 @@ PAPER_STEPS = 98_325  # that its momentum of the teacher is for
 
 
 def tokenizer_of(variant: str, seed: int, workspace: Workspace, changes: dict[str, Any] | None = None) -> Tokenizer:
-    """Train a tokenizer by the self-supervised recipe, resume or load it; `changes` are keys of TrainConfig."""
-    config, budget, frozen = procedural_objects.pipeline(variant), workspace.budget, teacher_clip.load(workspace)
+    """A tokenizer that learned from objects; `changes` are keys of TrainConfig."""
+    config = procedural_objects.pipeline(variant)
     name = "-".join([variant, *(f"{key}={value:g}" for key, value in (changes or {}).items())])
+    given = {"batch": workspace.budget.pretrain_batch, "points": LOSS_POINTS} | (changes or {})
+    return trained(name, config, seed, workspace, given, _training_samples)
+
+
+def trained(
+    name: str, config: Config, seed: int, workspace: Workspace, changes: dict[str, Any],
+    samples: Callable[[Config, Workspace], list[TokenSample]],
+) -> Tokenizer:  # fmt: skip
+    """Train a tokenizer by the self-supervised recipe, resume or load it; `changes` are keys of TrainConfig."""
+    budget, frozen = workspace.budget, teacher_clip.load(workspace)
+    given = {"momentum_steps": PAPER_STEPS, "steps": budget.pretrain_steps, "rate": budget.rate, "seed": seed} | changes
     train_config = TrainConfig(
-        run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), steps=budget.pretrain_steps,
-        batch=budget.pretrain_batch, tokens=config.sampling.tokens, patch_points=config.patches.points,
-        context_points=1, points=LOSS_POINTS, decoder_layers=2, rate=budget.rate, save_every=100, seed=seed,
-        precision="fp32", **({"momentum_steps": PAPER_STEPS} | (changes or {})),
+        run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), tokens=config.sampling.tokens,
+        patch_points=config.patches.points, context_points=1, decoder_layers=2, save_every=100, precision="fp32",
+        **given,
     )  # fmt: skip
     tokenizer = pretrain.new_tokenizer(config, frozen, seed)
     trainer = pretrain.Trainer(tokenizer, frozen, train_config, 0, 1)  # loads a saved state
     if trainer.progress.step < train_config.steps:
-        pretrain.train(Sampler(_training_samples(config, workspace), frozen.dim), None, trainer)
+        pretrain.train(Sampler(samples(config, workspace), frozen.dim), None, trainer)
     return tokenizer.eval()
 
 
@@ -66,15 +78,25 @@ def _training_objects(workspace: Workspace) -> list[tuple[Shape, Targets]]:
 
 
 def _with_targets(seed: int, name: str, workspace: Workspace) -> tuple[Shape, Targets]:
-    """An object and CLIP's dense features of its pictures, averaged over the pixels that show a superpoint."""
-    rng, scene = np.random.default_rng(seed), scenes.make_object(seed, name)
+    """An object and its 2D targets."""
+    scene = scenes.make_object(seed, name)
     scan = scans.scan_object(scene, np.random.default_rng(seed), workspace.budget.points, partial=False)
     shape = Shape(procedural_objects.unit_sphere(scan.xyz), scan.part, TAUGHT.index(name))
     patched = build_patches(shape.xyz, None, procedural_objects.pipeline("s4token"))
-    size, views = (teacher_clip.EDGE, teacher_clip.EDGE), workspace.budget.views
-    pictures = rgbd_views.render_views(scene, rng, views, size, teacher_clip.STYLE, Caster(scene), 50.0)
-    seen, images = scene_pictures.seen_pixels(patched, scan.xyz, pictures), np.stack([v.rgb for v in pictures])
-    return shape, targets.superpoint_features(images, seen, teacher_clip.load(workspace))
+    return shape, view_targets(scene, seed, patched, scan.xyz, workspace)
+
+
+def view_targets(scene: Scene, seed: int, patched: PatchedCloud, xyz: np.ndarray, workspace: Workspace) -> Targets:
+    """CLIP's dense features of rendered pictures of a scene, averaged over the pixels that show a superpoint.
+
+    xyz (H, 3) are the points that were cut into patches, in the frame of the scene.
+    """
+    rng, size = np.random.default_rng(seed), (teacher_clip.EDGE, teacher_clip.EDGE)
+    pictures = rgbd_views.render_views(
+        scene, rng, workspace.budget.views, size, teacher_clip.STYLE, Caster(scene), 50.0
+    )
+    seen, images = scene_pictures.seen_pixels(patched, xyz, pictures), np.stack([v.rgb for v in pictures])
+    return targets.superpoint_features(images, seen, teacher_clip.load(workspace))
 
 
 @lru_cache(maxsize=1)

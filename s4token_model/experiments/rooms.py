@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model import config as configs
 from s4token_model import constants, metrics, prompts, vocabulary
 from s4token_model.config import Config
 from s4token_model.constants import SCANNET20
@@ -23,12 +22,33 @@ from s4token_model.segmenter import EncodedCloud, Segmenter
 from s4token_model.vocabulary import Vocabulary
 
 Encoded = tuple[LabeledCloud, EncodedCloud]
+FIGURES = {
+    "rooms_miou": "rooms mIoU", "rooms_furniture": "rooms furniture", "scannet_miou": "ScanNet mIoU",
+    "scannet_furniture": "ScanNet furniture", "s3dis_miou": "S3DIS mIoU",
+}  # fmt: skip
 
 
 def segmenter_of(tokenizer: Tokenizer, config: Config, workspace: Workspace) -> Segmenter:
-    """The pipeline for rooms: the default partition, more tokens, ScanNet's 20 class names."""
-    changes = {"sampling.tokens": workspace.budget.room_tokens, "superpoints.regularization": 0.3}
-    return Segmenter(tokenizer, teacher_clip.load(workspace), configs.replace(config, changes))
+    """The pipeline of `config` with a trained tokenizer and ScanNet's 20 class names."""
+    return Segmenter(tokenizer, teacher_clip.load(workspace), config)
+
+
+def score_all(segmenter: Segmenter, workspace: Workspace) -> dict[str, float | None]:
+    """FIGURES of complete rooms: of all classes, and of furniture; None where there are no rooms."""
+    budget, found = workspace.budget, dict.fromkeys(FIGURES, None)
+    places = {"rooms": procedural(budget)}
+    if workspace.scannet is not None:
+        places["scannet"] = of_scannet(workspace.scannet, budget)
+    for name, clouds in places.items():
+        encoded = encode(segmenter, clouds)
+        found[f"{name}_miou"], found[f"{name}_furniture"] = (
+            score(segmenter, encoded),
+            score_furniture(segmenter, encoded),
+        )
+    if workspace.s3dis is not None:
+        encoded = encode(segmenter, of_s3dis(workspace.s3dis, budget))
+        found["s3dis_miou"] = score(segmenter, encoded, s3dis_classes(segmenter))
+    return found
 
 
 def encode(segmenter: Segmenter, clouds: list[LabeledCloud]) -> list[Encoded]:
@@ -55,7 +75,7 @@ def score_furniture(segmenter: Segmenter, encoded: list[Encoded]) -> float:
 def s3dis_classes(segmenter: Segmenter) -> Vocabulary:
     """S3DIS's 13 classes in the prompts of `s4token evaluate s3dis`."""
     prompt = prompts.load("s3dis", s3dis.NAMES)
-    return segmenter.make_vocabulary(prompt.words, prompt.templates, 0.0)
+    return segmenter.make_vocabulary(prompt.names, prompt.templates, 0.0)
 
 
 @lru_cache(maxsize=1)

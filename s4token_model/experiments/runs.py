@@ -42,6 +42,7 @@ class Budget:
     pretrain_steps: int = 400
     pretrain_batch: int = 8
     views: int = 6
+    pretrain_rooms: int = 160
     # Rooms to test on
     rooms: int = 4
     room_points: int = 30000
@@ -54,7 +55,7 @@ FULL = Budget("full")
 QUICK = Budget(
     "quick", seeds=1, points=512, train_shapes=24, test_shapes=12, steps=6, sweep_steps=3, batch=4, layers=1, width=48,
     clip_scenes=34, text_steps=3, clip_steps=3, pretrain_shapes=12, held_out=12, pretrain_steps=3, pretrain_batch=4,
-    views=2, rooms=1, room_points=4000, room_tokens=64, scannet_rooms=1, robust_shapes=12,
+    views=2, pretrain_rooms=3, rooms=1, room_points=4000, room_tokens=64, scannet_rooms=1, robust_shapes=12,
 )  # fmt: skip
 
 

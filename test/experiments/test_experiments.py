@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import paper_data
 import pytest
 import torch
 from scipy import stats
@@ -36,7 +38,7 @@ from s4token_model.experiments.runs import QUICK, Workspace  # noqa: E402
 
 TINY = dataclasses.replace(
     QUICK, name="tiny", points=300, train_shapes=12, test_shapes=12, steps=2, sweep_steps=1, held_out=4,
-    pretrain_shapes=4, pretrain_steps=2, room_points=1500, room_tokens=24, robust_shapes=2, width=24,
+    pretrain_shapes=4, pretrain_rooms=2, pretrain_steps=2, room_points=1500, room_tokens=24, robust_shapes=2, width=24,
 )  # fmt: skip
 
 
@@ -279,10 +281,26 @@ def test_things_are_cut_out_of_rooms():
     )
 
 
-def test_everything_runs_once_and_is_written(tmp_path):
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory) -> Path:
+    """The folder of the small CLIP, whose training takes longest."""
+    workspace = Workspace(tmp_path_factory.mktemp("taught"), TINY)
+    teacher_clip.load(workspace)
+    return workspace.folder / "clip"
+
+
+@pytest.fixture
+def cache(tmp_path, taught) -> Path:
+    """The folder of a workspace that has the CLIP."""
+    (folder := tmp_path / "cache").mkdir()
+    (folder / "clip").symlink_to(taught)
+    return folder
+
+
+def test_everything_runs_once_and_is_written(tmp_path, cache):
     for experiment in paper_tables.EXPERIMENTS:
         assert set(experiment.compared) <= set(experiment.figures)
-    workspace = Workspace(tmp_path / "cache", TINY)
+    workspace = Workspace(cache, TINY)
     out = tmp_path / "docs" / "results.md"
     few = {
         "ball+rpn+spt",
@@ -308,6 +326,16 @@ def test_everything_runs_once_and_is_written(tmp_path):
     assert 0 <= figures["rooms_miou"] <= 1 and 0 <= figures["rooms_furniture"] <= 1
 
 
+def test_a_tokenizer_that_learned_from_rooms_is_scored_on_those_of_three_sources(tmp_path, cache):
+    paper_data.write(tmp_path)
+    workspace = Workspace(cache, TINY, tmp_path / "scannet", tmp_path / "s3dis")
+    found = paper_tables.trained_on_rooms("ball+rpn+spt", 0, workspace)
+    assert found.keys() == rooms.FIGURES.keys() and all(0 <= figure <= 1 for figure in found.values())
+    log = (cache / "pretrained" / "ball+rpn+spt-rooms-seed0" / "state.jsonl").read_text()
+    last = json.loads(log.splitlines()[-1])
+    assert {"assign", "local", "global"} <= last.keys() and all(np.isfinite(v) for v in last.values() if v is not None)
+
+
 def test_the_default_of_all_sweeps_is_one_model(tmp_path):
     workspace = Workspace(tmp_path, TINY)
     same = [paper_tables.sweep(setting, 0, workspace) for setting in ("N=128", "scaled=1")]
@@ -320,10 +348,10 @@ def test_the_default_of_all_sweeps_is_one_model(tmp_path):
     assert not raw.position_scaled and raw.position_octaves > base.tokenizer.position_octaves
 
 
-def test_a_finished_training_is_not_repeated(tmp_path):
-    workspace = Workspace(tmp_path, TINY)
+def test_a_finished_training_is_not_repeated(cache):
+    workspace = Workspace(cache, TINY)
     first = object_pretraining.tokenizer_of("s4token", 0, workspace, {"clusters": 4})
-    path = tmp_path / "pretrained" / "s4token-clusters=4-seed0" / "state.jsonl"
+    path = cache / "pretrained" / "s4token-clusters=4-seed0" / "state.jsonl"
     log = path.read_text()
     again = object_pretraining.tokenizer_of("s4token", 0, workspace, {"clusters": 4})
     assert path.read_text() == log
@@ -335,4 +363,4 @@ def test_the_command_line(tmp_path, capsys):
     assert "Not run yet." in (tmp_path / "r.md").read_text()
     with pytest.raises(ValueError, match="no such folder"):
         results.main(["--scannet", str(tmp_path / "none")])
-    assert len({e.name for e in paper_tables.EXPERIMENTS}) == 6 and len(paper_tables.EXPERIMENTS[0].settings) == 8
+    assert len({e.name for e in paper_tables.EXPERIMENTS}) == 7 and len(paper_tables.EXPERIMENTS[0].settings) == 8
