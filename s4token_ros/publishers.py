@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -97,7 +98,11 @@ class Publishers:
                 self._node.destroy_publisher(old[name][1])
             self._class_publishers = {name: (label, old[name][1]) for name, label in labels.items() if name in old}
         for name in labels.keys() - old.keys():
-            publisher = self._publisher(PointCloud2, f"class/{name}", self._volatile)
+            # A callback group refers to all that was ever in it, so topics that come and go have groups of their own
+            group = MutuallyExclusiveCallbackGroup()
+            publisher = self._node.create_publisher(
+                PointCloud2, f"~/class/{name}", self._volatile, callback_group=group
+            )
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 

@@ -54,8 +54,7 @@ class Subscriptions:
             self._receive(topic, cloud)
             time.sleep(INTERVAL_S)
 
-        group = old.callback_group if old else MutuallyExclusiveCallbackGroup()
-        create = self._node.create_subscription
+        create, group = self._node.create_subscription, MutuallyExclusiveCallbackGroup()
         self._subscriptions[topic] = create(PointCloud2, topic, receive, profile, callback_group=group)
         if old is not None:
             self._node.destroy_subscription(old)

@@ -31,10 +31,10 @@ class Watched(NamedTuple):
     notes: tuple[str, ...]  # what is odd about its words
 
 
-def steady_timer(node: Any, period: float, callback: Callable[[], None], group: Any = None) -> Any:
+def steady_timer(node: Any, period: float, callback: Callable[[], None]) -> Any:
     """Create a timer that runs whatever ROS time does, which may stand still, jump or never begin."""
     return node.create_timer(
-        period, callback, group or MutuallyExclusiveCallbackGroup(), Clock(clock_type=ClockType.STEADY_TIME)
+        period, callback, MutuallyExclusiveCallbackGroup(), Clock(clock_type=ClockType.STEADY_TIME)
     )
 
 
@@ -45,7 +45,6 @@ class Watch:
         self._node, self._state = node, state
         self._faults, self._fault, self._fault_until, self._closed = 0, "", 0.0, False
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._group = MutuallyExclusiveCallbackGroup()
         self._timer: Any = None
         self.restart()
         steady_timer(node, RELEASE_S, heap.release)
@@ -53,7 +52,7 @@ class Watch:
     def restart(self) -> None:
         """Begin a new period."""
         old, period = self._timer, self._state().settings.node.diagnostics.period
-        self._timer = steady_timer(self._node, period, self._publish, self._group)
+        self._timer = steady_timer(self._node, period, self._publish)
         if old is not None:
             self._node.destroy_timer(old)
 
