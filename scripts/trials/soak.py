@@ -123,7 +123,7 @@ def run(minutes: float, rate: float, model: str, out: Path) -> tuple[list[Sample
         session.start_node([f"model:={model}"])
         low, high = map(str, POINTS)
         sensor = ["scripts.trials.sensor", "--topic", TOPIC, "--rate", str(rate), "--points", low, high]
-        largest = str(round(rate * RESTS[0]))  # messages keep memory for the largest, each buffer once it has had one
+        largest = str(round(rate * RESTS[0]))  # so that what they take is there before the warm-up ends
         session.start("sensor", [*sensor, "--rests", *map(str, RESTS), "--largest", largest])
         events, begin, received = Events(session), time.monotonic(), -1
         for tick in range(1, round(60 * minutes / TICK_S) + 1):
@@ -190,9 +190,8 @@ def section(found: Sequence[Sample], command: str) -> str:
     )
     lines = [
         f"{f['minutes']:.0f} minutes of clouds of {POINTS[0]:,} to {POINTS[1]:,} points in {len(LAYOUTS)} layouts, the",
-        f"largest ones in the first {RESTS[0]:.0f} s, since buffers of messages keep the",
-        "size of their largest. The words change every 10 s, subscribers come and go every 15 s, and parameters change",
-        "every 30 s. After every",
+        f"largest ones in the first {RESTS[0]:.0f} s. The words change every 10 s, subscribers come and go every 15 s,",
+        "and parameters change every 30 s. After every",
         f"{RESTS[0]:.0f} s nothing happens for {RESTS[1]:.0f} s, so that memory is measured with nothing at work.",
         f"After a warm-up of {f['warm_up_minutes']:.0f} minutes, a sixth of the run:",
         "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
