@@ -63,7 +63,10 @@ def encode_unoriented_normals(normals: np.ndarray) -> np.ndarray:
 
 
 def encode_eigenfeatures(eigen: np.ndarray) -> np.ndarray:
-    """Encode linearity, planarity, scattering (H, 3) as (H, 2) float32 of the same distances: their sum is always 1."""
+    """Encode linearity, planarity, scattering (H, 3) as (H, 2) float32 of the same distances, since their sum is 1.
+
+    It is 0 only where all neighbors coincide; such points are coded as in the middle of the three.
+    """
     linearity, planarity, scattering = np.asarray(eigen, np.float32).T
     code = np.empty((len(eigen), 2), np.float32)
     code[:, 0] = (linearity - planarity) * np.float32(2**-0.5)
