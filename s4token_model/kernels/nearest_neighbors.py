@@ -1,8 +1,10 @@
 """Exact nearest neighbors of all points of a cloud, on its spatial index, and the undirected graph of them.
 
-The search visits the tree of boxes once per block of 16 query points. It begins with the four blocks around the query
-block, which bounds the distances early, then climbs four levels at a time: on each level it tests the siblings of the
-node it came from, and descends into those whose box is near enough to matter to any of the 16 points.
+Query points are taken in blocks of 16. The blocks before and after in the order of the index bound the distance to the
+k-th neighbor of each, and one descent through the tree of boxes finds the blocks within reach of any of the 16. Each
+point then looks at those of them that are near enough for itself: all distances first, then a limit that few more than
+k of them keep, then the order of these few. All of it is written for vector instructions: inner loops without branches,
+over arrays that are adjacent in memory, with unsigned indices.
 """
 
 from __future__ import annotations
@@ -13,29 +15,25 @@ import numpy as np
 
 from s4token_model.kernels.kernel_cache import njit
 from s4token_model.kernels.parallel import parallel_for
+from s4token_model.kernels.sorting import LANES, Candidates, limit_of, sort_nearest
 from s4token_model.kernels.spatial_index import BLOCK, FANOUT, MortonIndex
 
 STACK = 16 * FANOUT  # nodes waiting for a visit; a path has at most 8 steps of four levels
-SLACK = 4  # candidates beyond k that a point may keep
-HUGE = np.float32(3e38)  # above every distance, below the infinite distance to an empty box
-INDEX_MASK = 0x7FFFFFFF
-FAST = {"nogil": True}
+BLOCK_BITS = BLOCK.bit_length() - 1
+GROUP = 64  # blocks whose points are looked at together
+FAST = {"nogil": True, "error_model": "numpy"}
 INLINE = {**FAST, "inline": "always"}
 
 
-class Candidates(NamedTuple):
-    """Working memory of one query block: candidate neighbors of its 16 points.
+class _Nodes(NamedTuple):
+    """Working memory: the blocks within reach of a query block, then those near enough for one of its points."""
 
-    A candidate is one integer, the bits of its squared distance above its index, so that integers compare like
-    (distance, index).
-    """
-
-    keys: np.ndarray  # (16, room) int64
-    count: np.ndarray  # (16,) int64, candidates of each point
-    limit: np.ndarray  # (16,) float32, squared distance above which no candidate is needed
-    squared: np.ndarray  # (16,) float32, distances of one test
-    rows: np.ndarray  # (16,) int64, points that passed it
-    stack: np.ndarray  # (STACK,) int64, nodes to visit
+    stack: np.ndarray  # (STACK,) int64, nodes of the tree to visit
+    test: np.ndarray  # (FANOUT,) float32, distances of one test
+    block: np.ndarray  # (blocks + FANOUT,) int32, blocks within reach
+    boxes: np.ndarray  # (6, blocks + FANOUT) float32, their corners
+    squared: np.ndarray  # (blocks + FANOUT,) float32, their distances from one point
+    near: np.ndarray  # (blocks + FANOUT,) int32, blocks near enough for one point
 
 
 def nearest_neighbors(index: MortonIndex, k: int) -> np.ndarray:
@@ -53,190 +51,144 @@ def nearest_neighbors(index: MortonIndex, k: int) -> np.ndarray:
 @njit(**FAST)
 def _search(begin, end, index, found):
     """Write the neighbors of the points of blocks begin..end-1 to their rows of `found`."""
-    count, k = len(index.order), found.shape[1]
-    leaves, blocks = index.boxes.shape[1] // 2, (count + BLOCK - 1) // BLOCK
-    room = (k + 3 * BLOCK - 1) // BLOCK * BLOCK  # candidates of one point, those of one more block included
-    counts, rows = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    limit, squared = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    state = Candidates(np.empty((BLOCK, room), np.int64), counts, limit, squared, rows, np.empty(STACK, np.int64))
+    order, xyz, boxes = index
+    k, blocks = found.shape[1], (len(order) + BLOCK - 1) // BLOCK
+    side = 1 + (k + BLOCK - 1) // BLOCK
+    width = min(2 * side + 1, blocks)
+    bound, window = np.empty(BLOCK, np.float32), np.empty(width * BLOCK, np.float32)
+    nodes, candidates = _working_memory(blocks, k)
     for block in range(begin, end):
-        own, size = leaves + block, min(BLOCK, count - block * BLOCK)
-        state.count[:] = 0
-        state.limit[:size] = np.inf
-        state.limit[size:] = -1  # padding looks for nothing
-        # The four blocks around, whatever their distance
-        first, level = own // 4 * 4, leaves
-        last, top = first + 4, 0
-        for node in range(min(last, leaves + blocks) - 1, first - 1, -1):
-            state.stack[top] = node
-            top += 1
-        reach = _descend(own, top, HUGE, k, index, state)
-        # Climb: the other nodes of each level's group, first..last-1 being done
-        while True:
-            start = max(first // FANOUT * FANOUT, level)
-            _box_distances(index.boxes, own, index.boxes[:3], index.boxes[3:], start, state.squared)
-            top = 0
-            for node in range(start + min(FANOUT, level) - 1, start - 1, -1):
-                state.stack[top] = node
-                top += (state.squared[node - start] <= reach) & ((node < first) | (node >= last))
-            reach = _descend(own, top, reach, k, index, state)
-            if level <= FANOUT:
-                break
-            first, level = first // FANOUT, level // FANOUT
-            last = first + 1
-        _write_sorted(block * BLOCK, size, index.order, state, found)
+        # 1. Bound the distance to the k-th neighbor by the points of the blocks around
+        first, size = min(max(block - side, 0), blocks - width), min(BLOCK, len(order) - block * BLOCK)
+        limit, reach = np.float32(0), np.float32(-1)
+        for q in range(size):
+            i = block * BLOCK + q
+            _point_distances(xyz, first * BLOCK, xyz[0, i], xyz[1, i], xyz[2, i], window, 0, len(window))
+            bound[q] = limit = limit_of(window, k, limit if q else window[0])  # that of the point before is near
+            if limit > 0:
+                reach = max(reach, limit)
+        # 2. Blocks within reach of any of the points
+        reached = _descend(boxes, block, reach, nodes)
+        for q in range(size):
+            # 3. Those near enough for this one; where k points coincide with it, the blocks around hold enough
+            i, count = block * BLOCK + q, width
+            if bound[q] > 0:
+                count = _near_blocks(xyz[0, i], xyz[1, i], xyz[2, i], bound[q], reached, nodes)
+            else:
+                for j in range(width):
+                    nodes.near[j] = first + j
+            # 4. Their nearest points
+            n = _nearest(index, nodes.near[:count], i, bound[q], k, candidates)
+            row = order[i]
+            for j in range(k):  # itself if there are fewer finite distances
+                found[row, j] = candidates.sorted_index[j] if j < n else row
 
 
 @njit(**FAST)
-def _descend(own, top, reach, k, index, state):
-    """Visit the `top` nodes on the stack and what lies below them; return the largest squared distance still needed."""
-    order, xyz, boxes = index
-    keys, count, limit, squared, rows, stack = state
-    leaves, room = boxes.shape[1] // 2, keys.shape[1]
-    query = (own - leaves) * BLOCK
-    while top > 0:
-        top -= 1
-        node = stack[top]
-        if node < leaves:
-            # Four levels further down: push the nodes within reach of the query block
-            _box_distances(boxes, own, boxes[:3], boxes[3:], FANOUT * node, squared)
-            for j in range(FANOUT - 1, -1, -1):
-                stack[top] = FANOUT * node + j
-                top += squared[j] <= reach
-            continue
-        # A block: which query points does it concern?
-        _box_distances(boxes, node, xyz, xyz, query, squared)
-        concerned = 0
-        for q in range(BLOCK):
-            rows[concerned] = q
-            concerned += squared[q] <= limit[q]
-        start, lowered = (node - leaves) * BLOCK, False
-        for row in range(concerned):
-            # Append its points within the limit; written first, counted if kept, so that no branch is needed
-            q = rows[row]
-            x, y, z, n, bound = xyz[0, query + q], xyz[1, query + q], xyz[2, query + q], count[q], limit[q]
-            for i in range(start, min(start + BLOCK, len(order))):
-                dx, dy, dz = xyz[0, i] - x, xyz[1, i] - y, xyz[2, i] - z
-                distance = np.float32(dx * dx + dy * dy + dz * dz)
-                keys[q, n] = _key(distance, order[i])
-                n += distance <= bound
-            if n > room - BLOCK:
-                n, limit[q] = _tighten(keys, q, n, k, bound)
-                lowered = True
-            count[q] = n
-        reach = _largest_limit(limit) if lowered else reach
-    return reach
+def _working_memory(blocks, k):
+    group, room, capacity = GROUP * BLOCK, GROUP * BLOCK + k + LANES, blocks + FANOUT
+    nodes = _Nodes(
+        np.empty(STACK, np.int64), np.empty(FANOUT, np.float32), np.empty(capacity, np.int32),
+        np.empty((6, capacity), np.float32), np.empty(capacity, np.float32), np.empty(capacity, np.int32),
+    )  # fmt: skip
+    candidates = Candidates(
+        np.empty(group, np.float32), np.empty(group, np.int32), np.empty(room, np.float32), np.empty(room, np.int32),
+        np.empty(room, np.float32), np.empty(k, np.float32), np.empty(k, np.int32),
+    )  # fmt: skip
+    return nodes, candidates
 
 
 @njit(**INLINE)
-def _largest_limit(limit):
-    reach = np.float32(-1)
-    for q in range(len(limit)):
-        reach = max(reach, limit[q])
-    return min(reach, HUGE)
+def _point_distances(xyz, start, x, y, z, out, at, size):
+    """Write the squared distances of (x, y, z) to the points start..start+size-1 to out[at:at+size]."""
+    first, target = np.uint64(start), np.uint64(at)
+    for j in range(np.uint64(size)):
+        dx, dy, dz = xyz[0, first + j] - x, xyz[1, first + j] - y, xyz[2, first + j] - z
+        out[target + j] = dx * dx + dy * dy + dz * dz
 
 
 @njit(**INLINE)
-def _key(squared, index):
-    """One integer that compares like (squared distance >= 0, index)."""
-    return (np.int64(np.float32(squared).view(np.int32)) << 32) | index
-
-
-@njit(**INLINE)
-def _box_distances(boxes, own, low, high, start, squared):
-    """Squared distances of the boxes start..start+15 with corners `low` and `high` to the box `own`, 0 if they touch.
+def _box_distances(boxes, start, size, low, high, out):
+    """Write squared distances of boxes start..start+size-1 to the box of corners `low` and `high`, 0 if they touch.
 
     Points are boxes with equal corners. Rounding is monotonic, so the distance of a point never exceeds the squared
     distance to a point of the box computed in the same way.
     """
-    x0, y0, z0, x1, y1, z1 = boxes[0, own], boxes[1, own], boxes[2, own], boxes[3, own], boxes[4, own], boxes[5, own]
-    zero = np.float32(0)
-    for j in range(len(squared)):
-        i = start + j
-        dx = max(max(x0 - high[0, i], low[0, i] - x1), zero)
-        dy = max(max(y0 - high[1, i], low[1, i] - y1), zero)
-        dz = max(max(z0 - high[2, i], low[2, i] - z1), zero)
-        squared[j] = dx * dx + dy * dy + dz * dz
+    (x0, y0, z0), (x1, y1, z1), zero = low, high, np.float32(0)
+    first = np.uint64(start)
+    for j in range(np.uint64(size)):
+        dx = max(max(x0 - boxes[3, first + j], boxes[0, first + j] - x1), zero)
+        dy = max(max(y0 - boxes[4, first + j], boxes[1, first + j] - y1), zero)
+        dz = max(max(z0 - boxes[5, first + j], boxes[2, first + j] - z1), zero)
+        out[j] = dx * dx + dy * dy + dz * dz
 
 
 @njit(**FAST)
-def _tighten(keys, q, n, k, limit):
-    """Drop candidates of point q that are not among its k nearest, all but a few; how many are left, their limit."""
-    n, limit = _drop_far(keys, q, n, k, limit)
-    if n > keys.shape[1] - BLOCK:  # many at one distance
-        bound = _kth_smallest(keys, q, n, k)
-        n, limit = _keep_up_to(keys, q, n, bound), np.int32(bound >> 32).view(np.float32)
-    return n, limit if limit != 0 else np.float32(-1)  # k points coincide with this one: nothing can be nearer
-
-
-@njit(**FAST)
-def _drop_far(keys, q, n, k, limit):
-    """Lower the limit until it holds k to k + SLACK candidates, and drop those beyond it.
-
-    On a surface the number of points grows like the squared distance, so interpolation hits within a few steps.
-    """
-    low, high = np.float32(0), limit
-    if not limit < np.inf:
-        farthest = keys[q, 0]
-        for i in range(1, n):
-            farthest = max(farthest, keys[q, i])
-        high = np.int32(farthest >> 32).view(np.float32)
-    inside_low, inside_high = 0, n
-    for _ in range(12):
-        fraction = np.float32(k + SLACK // 2 - inside_low) / np.float32(inside_high - inside_low)
-        middle = np.float32(low + (high - low) * fraction)
-        bound, inside = _key(middle, INDEX_MASK), 0
-        for i in range(n):
-            inside += keys[q, i] <= bound
-        if inside < k:
-            if middle == low:
-                break
-            low, inside_low = middle, inside
-            continue
-        high, inside_high = middle, inside
-        if inside <= k + SLACK:
+def _descend(boxes, block, reach, nodes):
+    """Collect the blocks whose boxes are within reach of that of `block`, and their boxes; return how many."""
+    leaves = boxes.shape[1] // 2
+    own = leaves + block
+    low, high = (boxes[0, own], boxes[1, own], boxes[2, own]), (boxes[3, own], boxes[4, own], boxes[5, own])
+    start = leaves
+    while start > FANOUT:
+        start //= FANOUT
+    size, count, top = start, 0, 0
+    while True:
+        _box_distances(boxes, start, size, low, high, nodes.test)
+        if start >= leaves:
+            for j in range(size):
+                nodes.block[count] = start + j - leaves
+                count += nodes.test[j] <= reach
+        else:
+            for j in range(size):
+                nodes.stack[top] = start + j
+                top += nodes.test[j] <= reach
+        if top == 0:
             break
-    return _keep_up_to(keys, q, n, _key(high, INDEX_MASK)), high
-
-
-@njit(**FAST)
-def _kth_smallest(keys, q, n, k):
-    """The k-th smallest key of point q, by bisection over all bits."""
-    low, high = np.int64(-1), _key(np.float32(np.inf), INDEX_MASK)
-    while high - low > 1:
-        middle, inside = low + ((high - low) >> 1), 0
-        for i in range(n):
-            inside += keys[q, i] <= middle
-        low, high = (middle, high) if inside < k else (low, middle)
-    return high
+        top -= 1
+        start, size = FANOUT * nodes.stack[top], FANOUT
+    for a in range(6):
+        for j in range(count):
+            nodes.boxes[a, j] = boxes[a, leaves + nodes.block[j]]
+    return count
 
 
 @njit(**INLINE)
-def _keep_up_to(keys, q, n, bound):
-    kept = 0
-    for i in range(n):
-        key = keys[q, i]
-        keys[q, kept] = key
-        kept += key <= bound
-    return kept
+def _near_blocks(x, y, z, limit, reached, nodes):
+    """Collect the blocks within reach whose boxes are within the limit of a point; return how many."""
+    _box_distances(nodes.boxes, 0, reached, (x, y, z), (x, y, z), nodes.squared)
+    count = 0
+    for j in range(reached):
+        nodes.near[count] = nodes.block[j]
+        count += nodes.squared[j] <= limit
+    return count
 
 
-@njit(**FAST)
-def _write_sorted(start, size, order, state, found):
-    """Write the k nearest candidates of the points start..start+size-1; the rank of a key is the number of smaller."""
-    k, keys = found.shape[1], state.keys
-    for q in range(size):
-        n, row = state.count[q], order[start + q]
-        if n > k + SLACK:
-            n = _drop_far(keys, q, n, k, max(state.limit[q], np.float32(0)))[0]
-        for j in range(n, k):  # fewer than k finite distances
-            found[row, j] = row
-        for j in range(n):
-            key, rank = keys[q, j], 0
-            for i in range(n):
-                rank += keys[q, i] < key
-            if rank < k:
-                found[row, rank] = np.int32(key & INDEX_MASK)
+@njit(**INLINE)
+def _nearest(index, near, i, limit, k, candidates):
+    """Sort the nearest points of point i among those of some blocks, within a limit that holds k; return how many."""
+    order, xyz, _ = index
+    squared, slot, distance, found = candidates[:4]
+    n, x, y, z, width = 0, xyz[0, i], xyz[1, i], xyz[2, i], len(squared) // GROUP  # of a block: a constant is unrolled
+    for begin in range(0, len(near), GROUP):
+        blocks = near[begin : begin + GROUP]
+        size = len(blocks) * width
+        for b in range(len(blocks)):
+            _point_distances(xyz, blocks[b] * BLOCK, x, y, z, squared, b * BLOCK, width)
+        limit = min(limit, limit_of(squared[:size], k, limit))
+        added = 0
+        for p in range(size):
+            slot[added] = p
+            added += squared[p] <= limit
+        for c in range(n):  # those of the groups before
+            distance[c], found[c] = candidates.sorted_distance[c], candidates.sorted_index[c]
+        for c in range(added):
+            p = slot[c]
+            distance[n + c], found[n + c] = squared[p], order[blocks[p >> BLOCK_BITS] * BLOCK + (p & (BLOCK - 1))]
+        n = sort_nearest(candidates, n + added, k)
+        if n == k:
+            limit = min(limit, candidates.sorted_distance[k - 1])
+    return n
 
 
 def edges_from_neighbors(neighbors: np.ndarray) -> np.ndarray:

@@ -50,10 +50,10 @@ class Block(NamedTuple):
 def squared_distance(a, i, b, j):
     """||a[i] - b[j]||^2 over the padded columns."""
     total = np.float32(0)
-    for block in range(0, a.shape[1], LANES):
-        for lane in range(LANES):
-            difference = a[i, block + lane] - b[j, block + lane]
-            total += difference * difference
+    row, other = np.uint64(i), np.uint64(j)  # numba vectorizes no access whose index may be negative
+    for d in range(a.shape[1]):
+        difference = a[row, d] - b[other, d]
+        total += difference * difference
     return total
 
 

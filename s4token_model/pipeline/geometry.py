@@ -50,13 +50,25 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def encode_unoriented_normals(normals: np.ndarray) -> np.ndarray:
-    """Encode unit normals (H, 3) as (H, 6) float32 so that n and -n agree.
+    """Encode unit normals (H, 3) as (H, 5) float32 so that n and -n agree.
 
-    The encoding lists the entries of n n^T, off-diagonals times sqrt(2), over sqrt(2). The squared distance of two
-    codes is sin^2 of the angle between the lines they span, in any frame.
+    The squared distance of two codes is sin^2 of the angle between the lines they span, in any frame: that of the
+    matrices n n^T over sqrt(2), whose trace is the same for all, so that five numbers hold the rest.
     """
     x, y, z = np.asarray(normals, np.float32).T
-    root, code = np.float32(np.sqrt(0.5)), np.empty((len(normals), 6), np.float32)
-    code[:, 0], code[:, 1], code[:, 2] = root * x * x, root * y * y, root * z * z
-    code[:, 3], code[:, 4], code[:, 5] = x * y, x * z, y * z
+    code = np.empty((len(normals), 5), np.float32)
+    code[:, 0], code[:, 1], code[:, 2] = x * y, x * z, y * z
+    code[:, 3], code[:, 4] = (x * x - y * y) / 2, (2 * z * z - x * x - y * y) * np.float32(12**-0.5)
+    return code
+
+
+def encode_eigenfeatures(eigen: np.ndarray) -> np.ndarray:
+    """Encode linearity, planarity, scattering (H, 3) as (H, 2) float32 of the same distances, since their sum is 1.
+
+    It is 0 only where all neighbors coincide; such points are coded as in the middle of the three.
+    """
+    linearity, planarity, scattering = np.asarray(eigen, np.float32).T
+    code = np.empty((len(eigen), 2), np.float32)
+    code[:, 0] = (linearity - planarity) * np.float32(2**-0.5)
+    code[:, 1] = (linearity + planarity - 2 * scattering) * np.float32(6**-0.5)
     return code

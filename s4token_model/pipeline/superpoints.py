@@ -14,7 +14,12 @@ from s4token_model.kernels.region_graph import renumber
 from s4token_model.kernels.spatial_index import MortonIndex
 from s4token_model.kernels.voxels import voxel_downsample
 from s4token_model.pipeline.cut_pursuit import cut_pursuit_partition
-from s4token_model.pipeline.geometry import LocalGeometry, encode_unoriented_normals, local_geometry
+from s4token_model.pipeline.geometry import (
+    LocalGeometry,
+    encode_eigenfeatures,
+    encode_unoriented_normals,
+    local_geometry,
+)
 from s4token_model.pipeline.preprocess import checked_positions
 from s4token_model.pipeline.sampling import farthest_points
 
@@ -75,10 +80,10 @@ def checked_ids(provided: np.ndarray | None, count: int, config: SuperpointConfi
 def features_and_graph(
     xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig, index: MortonIndex | None = None
 ) -> tuple[np.ndarray, LocalGeometry]:
-    """Compute the partition's features (H, 9 or 12) float32 and the geometry with the graph; `index` is that of xyz."""
+    """Compute the partition's features (H, 7 or 10) float32 and the geometry with the graph; `index` is that of xyz."""
     anchors = choose_anchors(xyz, config)
     local = local_geometry(xyz, anchors, config.feature_neighbors, config.graph_neighbors, index)
-    features = [encode_unoriented_normals(local.normals), local.eigen]
+    features = [encode_unoriented_normals(local.normals), encode_eigenfeatures(local.eigen)]
     if config.rgb_weight > 0 and rgb is not None:
         features.append(np.float32(config.rgb_weight) * rgb.astype(np.float32))
     return np.concatenate(features, axis=1), local

@@ -18,6 +18,10 @@ def cloud(kind: str, count: int, seed: int) -> np.ndarray:
         points[0] = -1e7
     elif kind == "line":
         points[:, 1:] = 3.0
+    elif kind == "pile":  # more coincident points than are looked at together, and others near them
+        points[: 3 * count // 4] = 0.5
+    elif kind == "scales":
+        points *= 10.0 ** rng.integers(-9, 4, (count, 1))
     return points.astype(np.float32)
 
 
@@ -28,8 +32,8 @@ def brute(xyz: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return order, np.take_along_axis(squared, order, axis=1)
 
 
-@pytest.mark.parametrize("kind", ["random", "grid", "outlier", "line"])
-@pytest.mark.parametrize(("count", "k"), [(1, 1), (2, 5), (15, 4), (17, 17), (333, 20), (1025, 9)])
+@pytest.mark.parametrize("kind", ["random", "grid", "outlier", "line", "pile", "scales"])
+@pytest.mark.parametrize(("count", "k"), [(1, 1), (2, 5), (15, 4), (17, 17), (333, 20), (1025, 9), (3000, 20)])
 def test_the_nearest_of_all_points_are_those_of_brute_force(kind, count, k):
     xyz = cloud(kind, count, seed=count)
     found = nearest_neighbors(spatial_index.build(xyz), k)

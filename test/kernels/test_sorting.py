@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s4token_model.kernels import sorting
 from s4token_model.kernels.sorting import argsort_points, radix_argsort, sort_by_group
 
 
@@ -28,3 +29,20 @@ def test_points_are_sorted_by_x_y_z_and_index():
     points[::3] = -points[::3]  # -0.0 among them
     np.testing.assert_array_equal(argsort_points(points), np.lexsort(points.T[::-1]))
     assert argsort_points(np.zeros((1000, 3), np.float32)) is None, "too many points with one x"
+
+
+@pytest.mark.parametrize("kind", ["random", "ties", "equal", "scales"])
+@pytest.mark.parametrize("k", [1, 20, 100])
+def test_a_limit_holds_k_and_few_more(kind, k):
+    squared = np.random.default_rng(k).random(112).astype(np.float32)
+    if kind == "ties":
+        squared = np.round(squared * 8) / 8
+    elif kind == "equal":
+        squared[:] = 0
+    elif kind == "scales":
+        squared **= 40
+    for guess in (0, 1e-3, 1, 3e38):
+        limit = sorting.limit_of(squared, k, np.float32(guess))
+        inside = squared[squared <= limit]
+        assert len(inside) >= k and (len(inside) <= k + sorting.SLACK or inside.max() == np.sort(squared)[k - 1])
+    assert sorting.limit_of(squared, 113, np.float32(1)) == sorting.HUGE

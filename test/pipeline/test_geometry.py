@@ -97,3 +97,11 @@ def test_the_code_of_a_normal_has_no_sign_and_measures_the_angle():
     assert np.array_equal(code, geometry.encode_unoriented_normals(-normals))
     squared = ((code[:, None].astype(np.float64) - code[None]) ** 2).sum(axis=2)
     np.testing.assert_allclose(squared, 1 - (normals @ normals.T) ** 2, atol=1e-6)
+
+
+def test_the_code_of_eigenfeatures_keeps_distances():
+    rng = np.random.default_rng(5)
+    eigen = rng.dirichlet((1, 1, 1), 200)  # sums to 1, as linearity, planarity and scattering do
+    code = geometry.encode_eigenfeatures(eigen).astype(np.float64)
+    squared, expected = (((rows[:, None] - rows[None]) ** 2).sum(axis=2) for rows in (code, eigen))
+    np.testing.assert_allclose(squared, expected, atol=1e-6)
