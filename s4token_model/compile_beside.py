@@ -51,7 +51,7 @@ def main() -> None:
     # Superpoints of a graph: a ring
     ring = np.arange(POINTS, dtype=np.int32)
     edges = np.sort(np.stack([ring, np.roll(ring, 1)], axis=1))
-    superpoints.solve(np.random.default_rng(0).random((POINTS, 9), np.float32), edges, config.superpoints)
+    superpoints.solve(np.random.default_rng(0).random((POINTS, 7), np.float32), edges, config.superpoints)
     # Labels: one superpoint of many tokens, and many of few
     chosen = np.arange(0, POINTS, 4, dtype=np.int32)
     features = np.eye(len(chosen), 8, dtype=np.float32)
