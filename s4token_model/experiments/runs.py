@@ -42,7 +42,7 @@ class Budget:
     pretrain_steps: int = 400
     pretrain_batch: int = 8
     views: int = 6
-    pretrain_rooms: int = 160
+    pretrain_rooms: int = 64
     # Rooms to test on
     rooms: int = 4
     room_points: int = 30000
