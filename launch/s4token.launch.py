@@ -36,6 +36,7 @@ PROFILE_VARIABLE = (
     if os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
     else "FASTDDS_DEFAULT_PROFILES_FILE"
 )
+TUNABLES = "glibc.malloc.tcache_max=256"  # of s4token_ros.heap, which need not be importable here
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 ARGUMENTS = {
     "input": ("points", "PointCloud2 topic to label"),
@@ -91,6 +92,7 @@ def _start(context, passed):
         raise ValueError("input:= is empty; name a PointCloud2 topic, e.g. input:=/camera/points")
     profile = os.environ.get(PROFILE_VARIABLE) or str(CONFIG / "fastdds_large_clouds.xml")
     environment = {PROFILE_VARIABLE: profile}
+    tunables = os.environ.get("GLIBC_TUNABLES") or TUNABLES
     overrides = _overrides(values)
     node = LifecycleNode(
         package="s4token_ros",
@@ -101,7 +103,7 @@ def _start(context, passed):
         parameters=[_parameter_file(values["config"]), *([overrides] if overrides else [])],
         remappings=[("points", values["input"])],
         ros_arguments=["--log-level", values["log_level"]] if values["log_level"] else [],
-        additional_env=environment,
+        additional_env={**environment, "GLIBC_TUNABLES": tunables},
     )
     return [node, *(_rviz(values, environment, node) if _flag(values, "rviz") else [])]
 

@@ -18,6 +18,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from s4token_interfaces.msg import Vocabulary
+from s4token_ros import heap
 from s4token_ros.logs import init_arguments
 from s4token_ros.qos import LATCHED
 
@@ -52,6 +53,7 @@ def claim_domain() -> int:
 def environment() -> dict[str, str]:
     """Return variables for all processes of a session: a separate domain on this machine, room for large clouds."""
     variables = {"ROS_DOMAIN_ID": str(claim_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    variables["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES") or heap.TUNABLES
     distro = os.environ.get("ROS_DISTRO", "")
     if distro == "humble":
         variables["ROS_LOCALHOST_ONLY"] = "1"

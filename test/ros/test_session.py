@@ -12,17 +12,20 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("s4token_interfaces.msg")
 
-from s4token_ros import session
+from s4token_ros import heap, session
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_environment_of_a_session(monkeypatch, tmp_path):
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO", "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)
     variables = session.environment()
     assert 1 <= int(variables["ROS_DOMAIN_ID"]) <= 100 and variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert Path(variables["FASTDDS_DEFAULT_PROFILES_FILE"]).name == session.PROFILE
+    assert variables["GLIBC_TUNABLES"] == heap.TUNABLES
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    assert session.environment()["GLIBC_TUNABLES"] == "glibc.malloc.check=1"
     monkeypatch.setenv("ROS_DISTRO", "humble")
     variables = session.environment()
     assert variables["ROS_LOCALHOST_ONLY"] == "1" and "FASTRTPS_DEFAULT_PROFILES_FILE" in variables
