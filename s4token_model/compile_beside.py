@@ -25,9 +25,9 @@ _process: subprocess.Popen | None = None
 
 
 def start() -> None:
-    """Compile in a second process from now on, and say so, if nothing has been compiled on this machine yet."""
+    """Compile in a second process from now on, and say so, unless everything has been compiled on this machine."""
     global _process
-    if kernel_cache.is_cold():
+    if not kernel_cache.is_complete():
         logging.getLogger(__name__).warning("compiling for this processor, once; it takes up to a minute")
         command = [sys.executable, "-m", "s4token_model.compile_beside", str(os.getpid())]
         quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -69,6 +69,7 @@ def main() -> None:
         preprocess.prepare(points, None, True)
         class_statistics(first, ones, points, 1)
         find_objects(points, first, ones, [True])
+    kernel_cache.mark_complete()
 
 
 def end_with(parent: int) -> None:

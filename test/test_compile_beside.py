@@ -1,4 +1,4 @@
-"""Kernels are compiled in two processes at the first start on a machine, and only then."""
+"""Kernels are compiled in two processes until all have been compiled on a machine, and only then."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def started(monkeypatch) -> Iterator[list[subprocess.Popen]]:
 
 
 def test_the_first_start_on_a_machine_compiles_in_a_second_process_and_says_so(monkeypatch, started, caplog):
-    monkeypatch.setattr(kernel_cache, "is_cold", lambda: True)
+    monkeypatch.setattr(kernel_cache, "is_complete", lambda: False)
     assert not compile_beside.is_running()
     with caplog.at_level(logging.WARNING):
         compile_beside.start()
@@ -45,7 +45,7 @@ def test_the_first_start_on_a_machine_compiles_in_a_second_process_and_says_so(m
 
 
 def test_later_starts_have_no_second_process(monkeypatch, started):
-    monkeypatch.setattr(kernel_cache, "is_cold", lambda: False)
+    monkeypatch.setattr(kernel_cache, "is_complete", lambda: True)
     compile_beside.start()
     assert not started and not compile_beside.is_running()
 
@@ -63,14 +63,15 @@ def test_the_second_process_ends_with_the_first():
         assert int(parent.stdout.readline()) and parent.stdout.read() == ""  # the child has it open until it ends
 
 
-def test_a_cache_is_cold_until_a_kernel_of_these_sources_lies_in_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernel_cache, "folders", lambda: iter([(tmp_path / "none", True), (tmp_path / "own", True)]))
+def test_a_cache_is_complete_once_the_second_process_has_ended_with_these_sources(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel_cache, "folders", lambda: iter([(tmp_path / "file" / "none", True), (tmp_path, True)]))
+    (tmp_path / "file").touch()
     current = kernel_cache.stamp(str(kernel_cache.PACKAGE / "kernel_cache.py"))
-    assert kernel_cache.is_cold()
-    kernel_cache.write(tmp_path / "own", True, "a.kernel", bytes(len(current)) + b"older sources")
-    kernel_cache.write(tmp_path / "own", True, "notes.txt", current)
-    assert kernel_cache.is_cold()
-    (tmp_path / "own" / "b.kernel").write_bytes(os.urandom(50))  # damaged
-    assert kernel_cache.is_cold()
-    kernel_cache.write(tmp_path / "own", True, "c.kernel", current + b"code")
-    assert not kernel_cache.is_cold()
+    kernel_cache.write(tmp_path, True, "a.kernel", current + b"code")  # of a start that was broken off
+    assert not kernel_cache.is_complete()
+    kernel_cache.write(tmp_path, True, kernel_cache.COMPLETE, bytes(len(current)))  # of older sources
+    assert not kernel_cache.is_complete()
+    (tmp_path / kernel_cache.COMPLETE).write_bytes(os.urandom(50))  # damaged
+    assert not kernel_cache.is_complete()
+    kernel_cache.mark_complete()
+    assert kernel_cache.is_complete()

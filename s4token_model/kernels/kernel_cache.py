@@ -35,6 +35,7 @@ NOWHERE = (
     "compiled kernels cannot be kept, so every start compiles them again; set XDG_CACHE_HOME to a folder of yours that"
     " can be written"
 )
+COMPLETE = "complete.kernel"
 PACKAGE = Path(__file__).resolve().parent
 
 _log = logging.getLogger(__name__)
@@ -120,15 +121,21 @@ def folders() -> Iterator[tuple[Path, bool]]:
         yield Path(tempfile.gettempdir()).absolute() / f"s4token-{os.geteuid()}", True
 
 
-def is_cold() -> bool:
-    """Return whether no kernel of the package, as it is now, has been compiled on this machine."""
-    expected = stamp(str(PACKAGE / "kernel_cache.py"))
+def is_complete() -> bool:
+    """Return whether `mark_complete` was called for the kernels of the package, as they are now, on this machine."""
     for path, is_own in folders():
-        for file in path.glob("*.kernel"):
-            with contextlib.suppress(OSError, DamagedFileError):
-                if read(path, is_own, file.name).startswith(expected):
-                    return False
-    return True
+        with contextlib.suppress(OSError, DamagedFileError):
+            if read(path, is_own, COMPLETE) == stamp(str(PACKAGE / "kernel_cache.py")):
+                return True
+    return False
+
+
+def mark_complete() -> None:
+    """Note in the first folder that takes it that all kernels have been compiled."""
+    for path, is_own in folders():
+        with contextlib.suppress(OSError):
+            write(path, is_own, COMPLETE, stamp(str(PACKAGE / "kernel_cache.py")))
+            return
 
 
 @cache
