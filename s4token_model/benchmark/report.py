@@ -30,6 +30,9 @@ LIVE = (
     " text tower has seen to the arrival of the last cloud. Encoded: decode, append labels and publish"
     " 130,000 points of 32 bytes."
 )
+# Sections that stay when the document is written again: peers of other environments, and what was decided once by
+# figures of code that is gone. They stand at its end, and all that follows the first of them stays.
+BY_HAND = ("## Beside what else can be installed", "## Decisions")
 
 
 def text_table(result: dict[str, Any]) -> str:
@@ -94,8 +97,8 @@ def write(
         )
     if batches is not None:
         parts.append(f"## Batches of training\n\n{batch_speed.text(batches)}")
-    if path.is_file():  # what was decided once, by figures of code that is gone
-        parts += [f"## Decisions{text}".rstrip() for text in path.read_text(encoding="utf-8").split("## Decisions")[1:]]
+    if path.is_file():
+        parts += _by_hand(path.read_text(encoding="utf-8"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -104,6 +107,12 @@ def slope(rows: Sequence[dict[str, Any]]) -> float:
     """Least-squares slope of log time against log points; 1 is linear growth."""
     points, times = ([row[key] for row in rows] for key in ("points", "total_ms"))
     return float(np.polyfit(np.log(points), np.log(times), 1)[0])
+
+
+def _by_hand(text: str) -> list[str]:
+    """What a document says from the first of the sections in BY_HAND on, as a list of one part or none."""
+    begins = [text.index(f"\n{heading}\n") for heading in BY_HAND if f"\n{heading}\n" in text]
+    return [text[min(begins) :].strip()] if begins else []
 
 
 def _cloud(result: dict[str, Any]) -> str:

@@ -46,6 +46,21 @@ def test_document_holds_the_figures(tmp_path):
     assert "precision bf16: encoder 2.0 ms, total 6.0 ms, 99.87 %" in report.text_table(RESULT)
 
 
+@pytest.mark.parametrize("headings", [report.BY_HAND, report.BY_HAND[1:]], ids=["both", "decisions alone"])
+def test_sections_written_by_hand_stay_at_the_end_however_often_the_document_is_written(headings, tmp_path):
+    path = tmp_path / "b.md"
+    report.write(path, [RESULT], [], "s4token benchmark")
+    by_hand = "\n".join(
+        f"{heading}\n\nA sentence, and ## Decisions in it.\n\n### Below\n\nMore." for heading in headings
+    )
+    path.write_text(f"{path.read_text()}\n{by_hand}\n")
+    for command in ("s4token benchmark --first", "s4token benchmark --second"):
+        report.write(path, [RESULT], [], command)
+        text = path.read_text()
+        assert text.endswith(f"\n\n{by_hand}\n") and text.count("### Below") == len(headings)
+        assert command in text and text.count("# Benchmark") == text.count("## Gates") == 1
+
+
 def test_the_reference_is_left_out_if_its_packages_are_missing(tmp_path):
     part = {"energy_ratio": {}, "speed_ratio": {}, "superpoints": {}, "whole_ours_ms": 90.0, "whole_ratio": None}
     result = RESULT | {"reference_ms": None, "ratio_total": None, "partition": part}
