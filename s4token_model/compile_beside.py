@@ -3,6 +3,8 @@
 The first process labels a cloud stage by stage and compiles what each needs. This one begins in the middle, with the
 solver of the superpoints, and goes back from the last stage to there. What one has compiled the other finds on disk.
 What only some clouds and outputs need comes last, and the first process does not wait for it.
+
+`python -m s4token_model.compile_beside` compiles the same in one go, while an image is built, say.
 """
 
 from __future__ import annotations
@@ -80,5 +82,6 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    threading.Thread(target=end_with, args=[int(sys.argv[1])], daemon=True).start()
+    if len(sys.argv) > 1:
+        threading.Thread(target=end_with, args=[int(sys.argv[1])], daemon=True).start()
     main()
