@@ -440,7 +440,8 @@ def test_every_module_that_can_be_run_is_guarded(module):
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
 def test_every_script_is_guarded(path):
     text = path.read_text(encoding="utf-8")
-    if "if __name__" in text:
+    # peer_models.py runs in environments without us, for scripts/peers.py, which reports its errors
+    if "if __name__" in text and path.name != "peer_models.py":
         assert "command_line.guard(" in text.split('if __name__ == "__main__":')[1]
 
 
