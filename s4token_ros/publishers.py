@@ -40,8 +40,8 @@ class Publishers:
         self._class_publishers: dict[str, tuple[int, Any]] = {}  # topic token -> (label, publisher)
         self._destroying = threading.Lock()  # `wanted` must not ask a publisher that is being destroyed
 
-    def _publisher(self, kind, name: str, qos=None):
-        return self._node.create_publisher(kind, f"~/{name}", qos or self._qos)
+    def _publisher(self, kind, name: str, qos=None, group=None):
+        return self._node.create_publisher(kind, f"~/{name}", qos or self._qos, callback_group=group)
 
     def wanted(self) -> bool:
         """Return whether any output that needs a labeled cloud has a subscriber."""
@@ -100,9 +100,7 @@ class Publishers:
         for name in labels.keys() - old.keys():
             # A callback group refers to all that was ever in it, so topics that come and go have groups of their own
             group = MutuallyExclusiveCallbackGroup()
-            publisher = self._node.create_publisher(
-                PointCloud2, f"~/class/{name}", self._volatile, callback_group=group
-            )
+            publisher = self._publisher(PointCloud2, f"class/{name}", self._volatile, group)
             with self._destroying:
                 self._class_publishers[name] = (labels[name], publisher)
 

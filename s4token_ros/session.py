@@ -20,7 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from s4token_interfaces.msg import Vocabulary
 from s4token_ros import heap
 from s4token_ros.logs import init_arguments
-from s4token_ros.qos import LATCHED
+from s4token_ros.qos import LATCHED, PROFILE_VARIABLES
 
 NODE = "/s4token"
 PROFILE = "fastdds_large_clouds.xml"
@@ -64,8 +64,7 @@ def environment() -> dict[str, str]:
     installed = [Path(prefix, "share", "s4token_ros", "config", PROFILE) for prefix in (sys.prefix, *prefixes)]
     profiles = (Path(__file__).resolve().parents[1] / "config" / PROFILE, *installed)
     if profile := next((p for p in profiles if p.is_file()), None):
-        # Fast DDS 2 (Humble, Jazzy) and 3 read different variables
-        name = "FASTRTPS_DEFAULT_PROFILES_FILE" if distro in ("humble", "jazzy") else "FASTDDS_DEFAULT_PROFILES_FILE"
+        name = PROFILE_VARIABLES[distro in ("humble", "jazzy")]  # with Fast DDS 2; others have 3
         if not Path(os.environ.get(name, "")).is_file():
             variables[name] = str(profile)
     return variables

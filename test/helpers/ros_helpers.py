@@ -32,12 +32,12 @@ from s4token_interfaces.srv import GetVocabulary, Query, SetVocabulary
 from s4token_model import constants, vocabulary
 from s4token_model.config import Config
 from s4token_ros import cloud_messages, session
-from s4token_ros.qos import LATCHED, cloud_qos
+from s4token_ros.qos import LATCHED, PROFILE_VARIABLES, cloud_qos
 from s4token_ros.session import claim_domain  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 if __name__ != "__main__":  # the node's process inherits it
-    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in PROFILE_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(session.environment())
 

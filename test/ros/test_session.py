@@ -35,6 +35,10 @@ def test_the_environment_of_a_session(monkeypatch, tmp_path):
     assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in session.environment()
 
 
+def test_the_launch_file_sets_the_tunables_of_a_session():
+    assert f'TUNABLES = "{heap.TUNABLES}"' in (ROOT / "launch" / "s4token.launch.py").read_text(encoding="utf-8")
+
+
 def test_a_claimed_domain_is_given_to_no_other_process_until_this_one_ends(monkeypatch):
     monkeypatch.setattr(session.os, "getpid", lambda: 0)  # both search from the same domain on
     ours = {session.claim_domain() for _ in range(5)}
