@@ -173,11 +173,12 @@ def _start_worker(started: Any, threads: int) -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # the parent tells the user
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     started.set()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent process, and end this one with it."""
     parent = parent_process()
     if parent is not None:
         parent.join()

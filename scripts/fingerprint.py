@@ -111,7 +111,7 @@ def prepared() -> Iterator[tuple[str, str]]:
     config = configs.replace(_mini_config("fp32"), {"sampling.tokens": 128})
     settings = train_mini.parse([]).config
     for seed in range(3):
-        yield from _arrays(f"procedural{seed}", procedural_samples.make_sample(seed, config, settings))
+        yield from _arrays(f"procedural{seed}", next(procedural_samples.make_samples(seed, config, settings)))
     yield from _arrays("clouds", prepare.cloud_sample(samples.load().xyz, prepare.Recipe(config, TrainConfig()), 7))
     if not DATA.is_dir():
         return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,32 +14,27 @@ from torch.nn.functional import normalize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from s4token_model import checkpoint, metrics, vocabulary
+from s4token_model import checkpoint, metrics
 from s4token_model.config import Config
-from s4token_model.constants import SCANNET20
 from s4token_model.pipeline.clip import FrozenClip, resolve_precision
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL, STREET
 from s4token_model.training.batches import Batch, DrawConfig
-from s4token_model.training.captions import HELD_OUT, SYNONYMS
 from s4token_model.training.loop import Progress, cosine_rate, descend
 from s4token_model.training.losses import balanced_weights, global_distillation, local_distillation, text_loss
 from s4token_model.training.procedural_samples import TrainingScenes
-from s4token_model.training.related_words import RELATED
-from s4token_model.training.scene_batches import SceneBatches
+from s4token_model.training.scene_batches import SceneBatches, merge_pairs
 from s4token_model.training.settings import MiniConfig
+from s4token_model.training.step_vocabulary import (
+    STREET_NAMES,
+    StepVocabulary,
+    draw_synonyms,
+    draw_vocabulary,
+    synonym_features,
+)
 
-NAME_CHANCE = 0.65  # that a class goes by its name in a step
 VALIDATION_BATCH = 8  # clouds
 SCHEDULE = 1_000_000  # steps of the learning rate from the first to the last step of the training
-STREET_NAMES = ("person", *STREET)
-
-
-class StepVocabulary(NamedTuple):
-    """The class names of a step: K of the C classes and "other furniture"."""
-
-    names: Tensor  # (K,) long, indices into the classes and, as the last one, "other furniture"
-    row: Tensor  # (C,) long, the row in `names` that stands for a class, or -1
 
 
 class MiniTrainer:
@@ -56,6 +52,11 @@ class MiniTrainer:
         self.mean = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         self.text = synonym_features(clip, pipeline, self.classes)
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW over the tokenizer's weights."""
+        weights, config = list(self.tokenizer.parameters()), self.config
+        return torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
 
     def step(
         self, optimizer: torch.optim.Optimizer, batch: Batch, step: int, outdoors: bool, skip_blocks: bool
@@ -122,15 +123,16 @@ class MiniTrainer:
 
 
 def train(
-    samples: TrainingScenes, held_out: TrainingScenes, clip: FrozenClip, pipeline: Config, config: MiniConfig, run: Path
-) -> Tokenizer:
+    samples: TrainingScenes, held_out: TrainingScenes, clip: FrozenClip, pipeline: Config, config: MiniConfig,
+    run: Path, renewed: Callable[[], TrainingScenes | None] = lambda: None,
+) -> Tokenizer:  # fmt: skip
     """Train and return the tokenizer with the mean of its weights over the last steps; a state in `run` is resumed.
 
     With a limit of time, as many steps are taken as it allows, and only the last weights are tried on held-out scenes.
+    renewed() are samples to go on with, or None.
     """
     trainer = MiniTrainer(clip, pipeline, config, class_weights(samples, class_names(config)))
-    weights = list(trainer.tokenizer.parameters())
-    optimizer = torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
+    optimizer = trainer.make_optimizer()
     state = nn.ModuleDict({"live": trainer.tokenizer, "mean": trainer.mean})
     state.register_buffer("seconds", torch.zeros((), dtype=torch.float64))
     progress = Progress(run / "tokenizer.pt", state, optimizer)
@@ -141,9 +143,10 @@ def train(
         state.seconds.fill_(time.monotonic() - begin)
         return float(state.seconds) / limit if limit else progress.step / config.steps
 
-    bar = tqdm(desc="tokenizer", total=None if limit else config.steps, initial=progress.step)
-    done = finished()
+    done, bar = finished(), tqdm(desc="tokenizer", total=None if limit else config.steps, initial=progress.step)
     while done < 1:
+        if (more := renewed()) is not None:
+            samples, trainer.class_weight = more, class_weights(more, trainer.classes).to(clip.device)
         step, skip_blocks = progress.step, done < config.skip_share  # frozen blocks slow the first learning down
         cosine_rate(optimizer, config.rate, round(done * SCHEDULE), SCHEDULE, config.last_rate)
         batch = draw(samples, step, done, pipeline, config)
@@ -156,9 +159,8 @@ def train(
         if progress.step % config.save_every == 0 or done >= 1:
             values |= (found := trainer.validate(held_out, skip_blocks) if done >= 1 or not limit else {})
             bar.set_postfix({name: round(value, 3) for name, value in found.items()})
-        last = step + 1 if done >= 1 else 0
-        progress.after_step(step + 1, values, config.save_every, last, batch=lambda _, batch=batch: batch)
-    bar.close()
+        last = progress.step if done >= 1 else 0
+        progress.after_step(progress.step, values, config.save_every, last, batch=lambda _, batch=batch: batch)
     return trainer.mean.module.cpu()
 
 
@@ -166,7 +168,11 @@ def draw(samples: TrainingScenes, step: int, done: float, pipeline: Config, conf
     """Draw the batch of a step, the same for a step and seed; `done` is the part of the training before it."""
     rng = np.random.default_rng([config.seed, 13, step])
     chosen = samples.streets if is_street_step(step, samples, config) else samples.rooms
-    return chosen.draw(chosen.choose(config.batch, rng), draw_config(done, pipeline, config), rng, config.blur)
+    # The last steps see clouds as they are
+    unmixed = done >= 1 - config.full_share or np.random.default_rng([config.seed, 23, step]).random() >= config.mix
+    count = config.batch if unmixed else config.batch + config.batch % 2
+    batch = chosen.draw(chosen.choose(count, rng), draw_config(done, pipeline, config), rng, config.blur)
+    return batch if unmixed else merge_pairs(batch)
 
 
 def draw_config(done: float, pipeline: Config, config: MiniConfig) -> DrawConfig:
@@ -203,42 +209,3 @@ def label_counts(scenes: SceneBatches | None, classes: int) -> Tensor:
     if scenes is None:
         return torch.zeros(classes, dtype=torch.long)
     return torch.bincount(scenes.points.point_label.cpu().flatten().long() + 1, minlength=classes + 1)[1:]
-
-
-def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...] = INDOOR) -> list[Tensor]:
-    """Text features of each class and of "other furniture": its name, synonyms that are not held out, and kinds."""
-    templates = vocabulary.read_templates(pipeline.vocabulary.templates)
-    features = []
-    for name in (*classes, SCANNET20[19]):
-        names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
-        names += RELATED.get(name, ())
-        rows = vocabulary.encode_phrases(names, templates, clip.encode_text)
-        features.append(torch.from_numpy(vocabulary.average_templates(rows)))
-    return features
-
-
-def draw_synonyms(features: list[Tensor], rng: np.random.Generator) -> Tensor:
-    """(C + 1, E): mostly the feature of the name itself, else of one of its synonyms and kinds."""
-    return torch.stack([rows[0 if rng.random() < NAME_CHANCE else int(rng.integers(len(rows)))] for rows in features])
-
-
-def draw_vocabulary(
-    rng: np.random.Generator, classes: tuple[str, ...] = INDOOR, outdoors: bool = False
-) -> StepVocabulary:
-    """Draw the class names of a step: ScanNet's half of the time, else half of the classes, or all of them.
-
-    Outdoors they are those of streets, and persons. Users ask for some 20 names, not for everything in the scenes.
-    Among ScanNet's names, "other furniture" stands for the furniture that has no name of its own.
-    """
-    chance = 1.0 if outdoors else rng.random()
-    if outdoors:
-        names = torch.tensor([classes.index(name) for name in STREET_NAMES])
-    elif chance < 0.5:
-        names = torch.tensor([*range(len(SCANNET20) - 1), len(classes)])
-    else:
-        names = torch.from_numpy(rng.random(len(classes)) < (0.5 if chance < 0.75 else 1.0)).nonzero().flatten()
-    row = torch.full((len(classes) + 1,), -1)
-    row[names] = torch.arange(len(names))
-    if chance < 0.5:
-        row[[classes.index(name) for name in OTHER_FURNITURE]] = len(names) - 1
-    return StepVocabulary(names, row[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -74,26 +75,42 @@ def prepare(
     if len(tried) - len(written) > 0.05 * len(tried):
         failed = sorted({path.stem for path in tried} - {path.stem for path in written})
         raise ValueError(f"{len(failed)} of {len(tried)} scenes failed, e.g. {failed[:5]}; see the messages above")
-    return written
+    further = (further_scan(path, number) for path in written for number in range(1, config.street_scans))
+    return sorted([*written, *(path for path in further if path.is_file())])
 
 
 def prepare_one(out: Path, seed: int, pipeline: Config, config: MiniConfig, pictures_only: bool) -> list[str]:
-    """Write the sample of one seed; there is nothing to note."""
+    """Write the sample of one seed, or those of all scans of a street; there is nothing to note."""
     if pictures_only:
-        arrays = token_samples.part_to_arrays(make_pictures(seed, config), "pictures")
-    else:
-        arrays = token_samples.to_arrays(make_sample(seed, pipeline, config))
-    token_samples.save_arrays(out, arrays)
+        token_samples.save_arrays(out, token_samples.part_to_arrays(make_pictures(seed, config), "pictures"))
+        return []
+    samples = list(make_samples(seed, pipeline, config))
+    for number, sample in reversed(list(enumerate(samples))):  # `out`, which says that all are there, is the last
+        token_samples.save_sample(further_scan(out, number) if number else out, sample)
     return []
 
 
-def make_sample(seed: int, pipeline: Config, config: MiniConfig) -> TokenSample:
-    """Build the sample of one seed; deterministic."""
+def further_scan(path: Path, number: int) -> Path:
+    """File of the scan `number`, from 1, of the street whose first scan is in `path`."""
+    return path.with_name(f"{path.stem}-{number}{SUFFIX}")
+
+
+def make_samples(seed: int, pipeline: Config, config: MiniConfig) -> Iterator[TokenSample]:
+    """Build the samples of one seed, one per scan; deterministic."""
     rng = np.random.default_rng([seed, 7])
     kind = "street" if is_street(seed, config) else str(rng.choice(KINDS, p=KIND_CHANCES))
     scene = make_scene(kind, seed, config)
-    # Scan it and cut the cloud into tokens, with a random partition and radius
     caster = Caster(scene)
+    for number in range(config.street_scans if kind == "street" else 1):
+        scanned = np.random.default_rng([seed, 7, number]) if number else rng
+        yield make_sample(scene, caster, kind, pipeline, config, scanned)
+
+
+def make_sample(
+    scene: Scene, caster: Caster, kind: str, pipeline: Config, config: MiniConfig, rng: np.random.Generator
+) -> TokenSample:
+    """Scan a scene and cut the cloud into tokens."""
+    # With a random partition and radius
     raw = _scan(scene, caster, kind, rng)
     turned = scans.augment(raw, rng, bend=0.08 if kind == "depth" else 0.0)
     regularization, factor = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REGULARIZATIONS, RADIUS_FACTORS))
@@ -148,6 +165,11 @@ def load_scenes(
 ) -> TrainingScenes:
     """Read samples without their pictures, and their 2D targets (E = `dim`) from the folder `targets`, if given."""
     samples = [load_with_targets(path, targets) if targets else load_sample(path, pictures=False) for path in paths]
+    return gather_scenes(samples, device, dim, balance)
+
+
+def gather_scenes(samples: list[TokenSample], device: str, dim: int = 0, balance: float = 0.0) -> TrainingScenes:
+    """Copy samples, with 2D targets of `dim` numbers, to a device; `balance` see `scene_weights`."""
     rooms, streets = ([s for s in samples if is_outdoors(s) == outdoors] for outdoors in (False, True))
     weights = scene_weights([sample.point_label for sample in rooms], balance) if balance and rooms else None
     return TrainingScenes(

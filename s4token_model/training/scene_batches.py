@@ -6,6 +6,7 @@ Clouds are drawn as in sampler.py, but all of a batch at once, and without a ste
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -108,6 +109,25 @@ class SceneBatches:
         rows = self._copied(np.arange(sizes.sum()) + np.repeat(first - start, sizes))
         found, has_feature, global_feature = self.targets
         return TargetRows(found[rows], has_feature[rows], global_feature[scene]), self._copied(start)[:, None]
+
+
+def merge_pairs(batch: Batch) -> Batch:
+    """Lay clouds 2k and 2k + 1, turned each by itself, over each other as cloud k (Mix3D, arXiv:2110.02210).
+
+    What a thing is must then be seen from itself, not from the scene it stands in. 2B clouds -> B clouds.
+    """
+
+    def pairs(values: Tensor) -> Tensor:
+        return values.unflatten(0, (-1, 2)).flatten(1, 2)
+
+    # The points of one see no tokens of the other: the superpoints differ
+    first, second = batch.weights.unflatten(0, (-1, 2)).unbind(1)
+    nothing = torch.zeros_like(first)
+    weights = torch.cat([torch.cat([first, nothing], dim=2), torch.cat([nothing, second], dim=2)], dim=1)
+    inputs = TokenInput(*(pairs(getattr(batch.inputs, field.name)) for field in fields(TokenInput)))
+    found = {name: pairs(getattr(batch, name)) for name in ("point", "label", "superpoint", "center")}
+    mean_target = batch.global_target.unflatten(0, (-1, 2)).mean(dim=1)
+    return batch._replace(inputs=inputs, weights=weights, global_target=mean_target, category=batch.category[::2], **found)
 
 
 def disturb(inputs: TokenInput, strength: float, generator: torch.Generator) -> TokenInput:

@@ -87,6 +87,8 @@ class MiniConfig:
     """Settings of `make mini-model`: procedural scenes, a small CLIP, then the tokenizer in front of it."""
 
     scenes: int = option(3600, "procedural scenes to train on", 1, 1000000)
+    first_scenes: int = option(0, "train as soon as so many are made, while others follow; 0: all", 0, 1000000)
+    street_scans: int = option(1, "scans of each street, from other places and by other sensors", 1, 100)
     scene_minutes: float = option(0.0, "time limit for making them, fewer if it is reached; 0: none", 0.0, 1e6)
     workers: int = option(0, "processes that make scenes; 0: one per processor", 0, 1024)
     seed: int = option(1, "first seed; scene k uses seed + k", 0, 2**31 - 1)
@@ -119,6 +121,7 @@ class MiniConfig:
     patch_points: int = option(16, "points drawn from each patch in a step", 1, 1024)
     context_points: int = option(24, "points drawn from each wide patch in a step", 1, 1024)
     blur: float = option(3.0, "strength of the noise on patches and descriptors in training; 0: none", 0.0, 10.0)
+    mix: float = option(0.0, "fraction of the steps in which every cloud is two scenes in one", 0.0, 1.0)
     distill_weight: float = option(0.0, "weight of both distillations (Eq. 8, 9); 0: no pictures", 0.0, 100.0)
     text_weight: float = option(1.0, "weight of the text target", 0.0, 100.0)
     precision: str = option("auto", "auto: bf16 if the device supports it", choices=("auto", "fp32", "bf16"))

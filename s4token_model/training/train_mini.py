@@ -23,7 +23,16 @@ import torch
 from s4token_model import atomic, checkpoint, command_line, segmenter, stored_config, word_files
 from s4token_model import config as configs
 from s4token_model.pipeline import clip, known_words
-from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, settings, targets
+from s4token_model.pipeline.tokenizer import Tokenizer
+from s4token_model.training import (
+    growing_scenes,
+    mini_clip,
+    mini_tokenizer,
+    procedural_samples,
+    settings,
+    targets,
+)
+from s4token_model.training.procedural_samples import TrainingScenes
 from s4token_model.training.synonyms import TRAINED_WORDS
 
 YAML = "mini.yaml"  # in config/
@@ -67,18 +76,14 @@ def train(given: MiniRun) -> None:
     # Scenes, and their 2D targets where they are distilled
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT_SCENES)
     held_out = procedural_samples.prepare(run / "held_out", seeds, pipeline, replace(config, distill_weight=0.0))
-    seeds = range(config.seed, config.seed + config.scenes)
-    paths = procedural_samples.prepare(run / "scenes", seeds, pipeline, config, minutes=config.scene_minutes)
-    dim = frozen.dim if config.distill_weight else 0
-    if dim:
-        targets.prepare(paths, run / "targets", frozen)
-    samples = procedural_samples.load_scenes(paths, config.device, run / "targets", dim, config.scene_balance)
     validation = procedural_samples.load_scenes(held_out, config.device)
-    trained = mini_tokenizer.train(samples, validation, frozen, pipeline, config, run)
+    fit = _train_while_scenes_are_made if config.first_scenes else _train_after_all_are_made
+    trained, paths = fit(given, frozen, validation)
+    seeds = sorted({path.stem.split("-")[0] for path in paths})
     # Checkpoint, in one step: until here, nothing was written to `out`
     provenance = {
         "command": "make mini-model",
-        "data": f"{len(paths)} procedural scenes, seeds {paths[0].stem} to {paths[-1].stem}",
+        "data": f"{len(paths)} clouds of procedural scenes, seeds {seeds[0]} to {seeds[-1]}",
         "training": configs.to_dict(config),
         "torch": torch.__version__,
         "minutes_this_run": round((time.time() - started) / 60, 1),
@@ -91,6 +96,49 @@ def train(given: MiniRun) -> None:
     print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")
 
 
+def _scenes(given: MiniRun) -> tuple[Path, range, configs.Config, settings.MiniConfig, bool, float]:
+    """What `prepare` is called with to make the scenes of the training."""
+    run, _, pipeline, config = given
+    return (
+        run / "scenes",
+        range(config.seed, config.seed + config.scenes),
+        pipeline,
+        config,
+        False,
+        config.scene_minutes,
+    )
+
+
+def _train_after_all_are_made(
+    given: MiniRun, frozen: clip.FrozenClip, validation: TrainingScenes
+) -> tuple[Tokenizer, list[Path]]:
+    """Make all scenes, and the 2D targets where they are distilled, then train; returns the files, too."""
+    run, _, pipeline, config = given
+    paths = procedural_samples.prepare(*_scenes(given))
+    dim = frozen.dim if config.distill_weight else 0
+    if dim:
+        targets.prepare(paths, run / "targets", frozen)
+    samples = procedural_samples.load_scenes(paths, config.device, run / "targets", dim, config.scene_balance)
+    return mini_tokenizer.train(samples, validation, frozen, pipeline, config, run), paths
+
+
+def _train_while_scenes_are_made(
+    given: MiniRun, frozen: clip.FrozenClip, validation: TrainingScenes
+) -> tuple[Tokenizer, list[Path]]:
+    """Begin with the first scenes, and take in the others as they come; without 2D targets."""
+    run, _, pipeline, config = given
+    gather = partial(procedural_samples.gather_scenes, device=config.device, balance=config.scene_balance)
+    with growing_scenes.made_beside(run / "scenes", procedural_samples.prepare, *_scenes(given)) as scenes:
+        first = gather(scenes.wait(config.first_scenes))
+
+        def renewed() -> TrainingScenes | None:
+            found = scenes.look()
+            return gather(found) if found else None
+
+        trained = mini_tokenizer.train(first, validation, frozen, pipeline, config, run, renewed)
+        return trained, list(scenes.samples)
+
+
 def parse(words: list[str]) -> MiniRun:
     """Read config/mini.yaml and apply key=value words; run= and out= are folders."""
     installed = (root / YAML for root in word_files.config_roots())
@@ -98,7 +146,10 @@ def parse(words: list[str]) -> MiniRun:
     values = settings.read_yaml(path) | configs.pairs(words)
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
     pipeline = stored_config.portable(configs.replace(configs.Config(), settings.pop_pipeline(values)))
-    return MiniRun(run, out, pipeline, configs.replace(settings.MiniConfig(), values))
+    config = configs.replace(settings.MiniConfig(), values)
+    if config.first_scenes and config.distill_weight:
+        raise ValueError("first_scenes= trains without 2D targets; leave it or distill_weight= out")
+    return MiniRun(run, out, pipeline, config)
 
 
 def _make_clip(given: MiniRun) -> None:

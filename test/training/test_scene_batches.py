@@ -135,3 +135,19 @@ def test_disturbed_tokens_have_the_noise_that_is_asked_for():
 def test_samples_are_drawn_by_their_weights():
     sampler = SceneBatches([fake(k) for k in range(4)], weights=np.array([0.1, 0.1, 0.1, 0.7]))
     assert 0.6 < (sampler.choose(400, np.random.default_rng(0)) == 3).mean() < 0.8
+
+
+def test_pairs_of_clouds_are_laid_over_each_other_and_stay_apart():
+    batch = SceneBatches([fake(k) for k in range(4)], dim=DIM).draw(np.array([2, 0, 3, 1]), TRAINING)
+    mixed = scene_batches.merge_pairs(batch)
+    assert mixed.inputs.patch.shape == (2, 24, *batch.inputs.patch.shape[2:]) and mixed.label.shape == (2, 80)
+    for name in (f.name for f in fields(batch.inputs)):
+        halves = getattr(mixed.inputs, name).unflatten(1, (2, 12)).flatten(0, 1)
+        assert torch.equal(halves, getattr(batch.inputs, name)), name
+    assert torch.equal(mixed.label.reshape(4, 40), batch.label)
+    # A point takes from the tokens of its own cloud what it took before
+    features = torch.randn(4, 12, 5)
+    expected = (batch.weights @ features).reshape(2, 80, 5)
+    torch.testing.assert_close(mixed.weights @ features.reshape(2, 24, 5), expected)
+    torch.testing.assert_close(mixed.target[mixed.superpoint], batch.target[batch.superpoint].reshape(2, 80, DIM))
+    torch.testing.assert_close(mixed.global_target[1], batch.global_target[2:].mean(dim=0))

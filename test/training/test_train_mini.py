@@ -17,12 +17,20 @@ from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.segmenter import Segmenter
-from s4token_model.training import mini_clip, mini_tokenizer, procedural_samples, token_samples, train_mini
+from s4token_model.training import (
+    mini_clip,
+    mini_tokenizer,
+    procedural_samples,
+    step_vocabulary,
+    token_samples,
+    train_mini,
+)
 from s4token_model.training.losses import text_loss
-from s4token_model.training.mini_tokenizer import MiniTrainer, StepVocabulary
+from s4token_model.training.mini_tokenizer import MiniTrainer
 from s4token_model.training.procedural_samples import TrainingScenes
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.settings import MiniConfig
+from s4token_model.training.step_vocabulary import StepVocabulary
 
 
 def fake_scenes(rooms: int, streets: int = 0) -> TrainingScenes:
@@ -193,9 +201,16 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     train_mini.main([*arguments, *words])
     found = json.loads((fifth / "out" / "config.json").read_text())["provenance"]
     assert found["clip_sha256"] == provenance["clip_sha256"] and "start_sha256" not in found
-    assert found["data"] == "1 procedural scenes, seeds 00000001 to 00000001"
+    assert found["data"] == "1 clouds of procedural scenes, seeds 00000001 to 00000001"
     assert not (fifth / "pictures").exists() and not (fifth / "targets").exists()
     assert token_samples.load_sample(fifth / "scenes" / "00000001.safetensors").pictures is None
+    # Trained while scenes are made, which are read from a folder
+    beside = [f"run={tmp_path / 'beside'}", f"out={tmp_path / 'beside' / 'out'}", "first_scenes=1"]
+    with pytest.raises(ValueError, match="first_scenes= trains without 2D targets"):
+        train_mini.main([*arguments, *words[:1], *beside, "distill_weight=0.2"])
+    train_mini.main([*arguments, *words[:1], *beside])
+    found = json.loads((tmp_path / "beside" / "out" / "config.json").read_text())["provenance"]
+    assert found["data"].startswith(("1 ", "2 ")) and found["training"]["first_scenes"] == 1
     with pytest.raises(ValueError, match=r"holds no open_clip_config\.json; clip= takes"):
         train_mini.main([*arguments, f"clip={tmp_path}", f"run={tmp_path / 'sixth'}"])
 
@@ -218,7 +233,7 @@ def test_the_text_loss_of_a_step_is_over_its_class_names(frozen):
 def test_with_streets_some_steps_have_only_their_class_names():
     classes = mini_tokenizer.class_names(configs.replace(MINI, {"street_share": 0.5}))
     assert mini_tokenizer.class_names(configs.replace(MINI, {"street_share": 0.0})) == INDOOR and classes == PROCEDURAL
-    found = mini_tokenizer.draw_vocabulary(np.random.default_rng(0), classes, True)
+    found = step_vocabulary.draw_vocabulary(np.random.default_rng(0), classes, True)
     names = [classes[k] for k in found.names]
     assert names == ["person", *STREET] and len(found.row) == len(classes)
     assert [int(found.row[classes.index(name)]) for name in names] == list(range(len(names)))
@@ -234,6 +249,41 @@ def test_street_steps_draw_only_streets():
     for outdoors in (False, True):
         batch = mini_tokenizer.draw(samples, streets.index(outdoors), 0.0, PIPELINE, config)
         assert bool((batch.label >= len(INDOOR)).all()) == bool((batch.label >= len(INDOOR)).any()) == outdoors
+
+
+def test_mixed_steps_show_two_scenes_in_a_cloud_but_not_the_last_ones():
+    config = configs.replace(MINI, {"mix": 0.5, "batch": 3, "full_share": 0.25})
+    sizes = [mini_tokenizer.draw(fake_scenes(6), step, 0.5, PIPELINE, config).label.shape for step in range(40)]
+    points = config.step_points
+    assert set(sizes) == {(3, points), (2, 2 * points)}
+    assert 0.2 < np.mean([size[0] == 2 for size in sizes]) < 0.8
+    last = [mini_tokenizer.draw(fake_scenes(6), step, 0.8, PIPELINE, config).label.shape for step in range(40)]
+    assert set(last) == {(3, points)}
+
+
+def test_scenes_that_come_during_the_training_are_trained_on(frozen, tmp_path, monkeypatch):
+    drawn, more = [], iter([None, None, fake_scenes(5, 2), None])
+    draw = mini_tokenizer.draw
+
+    def recorded(samples, *rest):
+        drawn.append(samples.rooms.size)
+        return draw(samples, *rest)
+
+    monkeypatch.setattr(mini_tokenizer, "draw", recorded)
+    config = configs.replace(MINI, {"street_share": 0.5})
+    mini_tokenizer.train(fake_scenes(3), fake_scenes(2), frozen, PIPELINE, config, tmp_path, lambda: next(more))
+    assert drawn == [3, 3, 5, 5]
+
+
+def test_a_street_is_scanned_again_from_elsewhere(tmp_path):
+    config = configs.replace(MINI, {"street_share": 1.0, "street_scans": 2, "points": 64, "workers": 1})
+    paths = procedural_samples.prepare(tmp_path, range(3, 5), PIPELINE, config)
+    assert [path.stem for path in paths] == ["00000003-1", "00000003", "00000004-1", "00000004"]
+    second, first = map(token_samples.load_sample, paths[:2])
+    assert procedural_samples.is_outdoors(first) and procedural_samples.is_outdoors(second)
+    assert not np.array_equal(first.point, second.point)
+    once = next(procedural_samples.make_samples(3, PIPELINE, configs.replace(config, {"street_scans": 1})))
+    np.testing.assert_array_equal(once.point, first.point)  # the first scan is the same
 
 
 def test_scenes_are_loaded_with_targets_and_balanced(tmp_path):
@@ -257,7 +307,7 @@ def test_scenes_are_loaded_with_targets_and_balanced(tmp_path):
 
 
 def test_half_of_the_steps_have_scannets_class_names():
-    drawn = [mini_tokenizer.draw_vocabulary(np.random.default_rng(k)) for k in range(400)]
+    drawn = [step_vocabulary.draw_vocabulary(np.random.default_rng(k)) for k in range(400)]
     last = len(INDOOR)
     scannet = [bool((d.names == last).any()) for d in drawn]
     assert 0.4 < np.mean(scannet) < 0.6 and 0.15 < np.mean([len(d.names) == last for d in drawn]) < 0.35
