@@ -126,8 +126,8 @@ def merge_pairs(batch: Batch) -> Batch:
     weights = torch.cat([torch.cat([first, nothing], dim=2), torch.cat([nothing, second], dim=2)], dim=1)
     inputs = TokenInput(*(pairs(getattr(batch.inputs, field.name)) for field in fields(TokenInput)))
     found = {name: pairs(getattr(batch, name)) for name in ("point", "label", "superpoint", "center")}
-    mean_target = batch.global_target.unflatten(0, (-1, 2)).mean(dim=1)
-    return batch._replace(inputs=inputs, weights=weights, global_target=mean_target, category=batch.category[::2], **found)
+    found["global_target"] = batch.global_target.unflatten(0, (-1, 2)).mean(dim=1)
+    return batch._replace(inputs=inputs, weights=weights, category=batch.category[::2], **found)
 
 
 def disturb(inputs: TokenInput, strength: float, generator: torch.Generator) -> TokenInput:
