@@ -161,5 +161,9 @@ def test_s4token_mini_trains_on_a_gpu_as_on_the_cpu(tiny_model, tmp_path):
         found.append([loss.detach().cpu(), batch.weights.cpu(), *(g.cpu() for g in gradient)])
         trained = mini_tokenizer.train(scenes, scenes, frozen, pipeline, config, tmp_path / device)
         assert all(torch.isfinite(p).all() and p.device.type == "cpu" for p in trained.parameters())
-    for cpu, gpu in zip(*found, strict=True):
-        torch.testing.assert_close(gpu, cpu, atol=1e-4, rtol=1e-3)
+    (loss, weights, *gradient), (gpu_loss, gpu_weights, *gpu_gradient) = found
+    torch.testing.assert_close(gpu_loss, loss, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(gpu_weights, weights, atol=1e-4, rtol=1e-3)
+    # Where two points of a patch are nearly alike, rounding decides which is the largest and gets the gradient
+    whole, gpu_whole = (torch.cat([g.flatten() for g in found]) for found in (gradient, gpu_gradient))
+    assert (gpu_whole - whole).norm() < 0.01 * whole.norm()

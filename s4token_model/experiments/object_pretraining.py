@@ -49,11 +49,12 @@ def trained(
 ) -> Tokenizer:  # fmt: skip
     """Train a tokenizer by the self-supervised recipe, resume or load it; `changes` are keys of TrainConfig."""
     budget, frozen = workspace.budget, teacher_clip.load(workspace)
-    given = {"momentum_steps": PAPER_STEPS, "steps": budget.pretrain_steps, "rate": budget.rate, "seed": seed} | changes
+    # L_assign as it is printed, except in the rows that say otherwise
+    given = {"student_reach": False, "momentum_steps": PAPER_STEPS, "steps": budget.pretrain_steps} | changes
     train_config = TrainConfig(
         run=str(workspace.folder / "pretrained" / f"{name}-seed{seed}"), tokens=config.sampling.tokens,
         patch_points=config.patches.points, context_points=1, decoder_layers=2, save_every=100, precision="fp32",
-        **given,
+        rate=budget.rate, seed=seed, **given,
     )  # fmt: skip
     tokenizer = pretrain.new_tokenizer(config, frozen, seed)
     trainer = pretrain.Trainer(tokenizer, frozen, train_config, 0, 1)  # loads a saved state

@@ -52,7 +52,7 @@ class TrainConfig:
     rounds: int = option(20, "rounds of the spatially constrained clustering", 1, 1000)
     temperature: float = option(0.1, "tau of the student's assignment", 1e-3, 10.0)
     assigned: str = option("masked", "tokens of the student that L_assign is about", choices=ASSIGNED)
-    student_reach: bool = option(False, "L_assign: the student, too, assigns tokens only to clusters within reach")
+    student_reach: bool = option(True, "L_assign: students assign tokens only to clusters within reach; false: Eq. 6")
     decoder_steps: int = option(0, "first of the steps, which train the query decoder alone", 0, 100000000)
     decoder_rate: float = option(1e-3, "peak learning rate of the first decoder_steps", 1e-9, 1.0)
     momentum: float = option(0.996, "first momentum of the teacher, rising to 1", 0.0, 1.0)

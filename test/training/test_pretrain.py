@@ -233,7 +233,7 @@ def test_the_teachers_own_features_are_near_the_minimum_of_l_assign_only_within_
 
 
 def test_the_decoder_is_trained_alone_first(data, tmp_path, tiny_model):
-    words = arguments(data, tmp_path / "r", tiny_model, "decoder_steps=2", "held_out=0", "student_reach=true")
+    words = arguments(data, tmp_path / "r", tiny_model, "decoder_steps=2", "held_out=0")
     config, pipeline = settings.read(words[0], words[1:])
     _, frozen, tokenizer = train.pretrain.start(config, pipeline)
     trainer = train.pretrain.Trainer(tokenizer, frozen, config, 0, 1)
@@ -255,7 +255,7 @@ def test_the_decoder_is_trained_alone_first(data, tmp_path, tiny_model):
             train.main(arguments(data, tmp_path / "w", tiny_model, "decoder_steps=2", wrong))
 
 
-@pytest.mark.parametrize("changes", [[], ["decoder_steps=4", "student_reach=true", "momentum_steps=100"]])
+@pytest.mark.parametrize("changes", [[], ["decoder_steps=4", "student_reach=false", "momentum_steps=100"]])
 def test_a_killed_training_gives_the_same_losses_and_model(data, tmp_path, tiny_model, changes):
     assert train.main(arguments(data, tmp_path / "whole", tiny_model, *changes)) == 0
     again = tmp_path / "again"
