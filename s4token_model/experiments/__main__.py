@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -10,11 +11,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from s4token_model import command_line
-from s4token_model.experiments import results_document, runs
+from tqdm import tqdm
+
+from s4token_model import command_line, jobs
+from s4token_model.experiments import results_document, runs, teacher_clip
 from s4token_model.experiments.experiment import Experiment
 from s4token_model.experiments.paper_tables import EXPERIMENTS
 from s4token_model.experiments.runs import FULL, QUICK, VERSION, Workspace
+from s4token_model.kernels.parallel import processors
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -24,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     workspace, out = workspace_of(given), given.out or Path("out/results.md" if given.quick else "docs/results.md")
     chosen = [e for e in EXPERIMENTS if not given.only or e.name in given.only]
-    run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings)
+    run(chosen, workspace, out, None if given.minutes is None else 60 * given.minutes, given.settings, given.workers)
     print(f"wrote {out}")
     return 0
 
@@ -36,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     top.add_argument("--settings", nargs="+", metavar="ROW", help="only these rows, e.g. knn knn+rpn")
     top.add_argument("--seeds", type=int, help=f"seeds of each row (default: {FULL.seeds}; sweeps: {FULL.sweep_seeds})")
+    top.add_argument("--workers", type=int, default=processors(), help="processes (default: one per processor)")
     top.add_argument("--minutes", type=float, help="begin no run after so many; run again to go on")
     top.add_argument("--out", type=Path, help="the document (default: docs/results.md, or out/results.md with --quick)")
     top.add_argument("--cache", type=Path, default=Path("runs/results"), help="folder of finished runs and weights")
@@ -60,30 +65,43 @@ def workspace_of(given: argparse.Namespace) -> Workspace:
 
 
 def run(
-    experiments: Sequence[Experiment],
-    workspace: Workspace,
-    out: Path,
-    seconds: float | None = None,
-    settings: Sequence[str] | None = None,
-) -> None:
-    """Run what has no result yet, none after `seconds`, and write the document after each experiment."""
-    started = time.perf_counter()
+    experiments: Sequence[Experiment], workspace: Workspace, out: Path, seconds: float | None = None,
+    settings: Sequence[str] | None = None, workers: int = 1,
+) -> None:  # fmt: skip
+    """Run what has no result yet, none after `seconds`, and write the document after each experiment.
+
+    ValueError for an unknown row, and at the end if a run failed.
+    """
+    end, failed = math.inf if seconds is None else time.monotonic() + seconds, 0
     unknown = set(settings or ()) - {name for experiment in experiments for name in experiment.settings}
     if unknown:
         raise ValueError(f"no row {', '.join(sorted(unknown))} in {', '.join(e.name for e in experiments)}")
     for experiment in experiments:
         rows = [name for name in experiment.settings if not settings or name in settings]
-        for setting in rows:
-            for seed in range(experiment.seeds_of(workspace.budget)):
-                if seconds is not None and time.perf_counter() - started >= seconds:
-                    continue
-                known = runs.load(workspace, experiment.name, setting, seed) is not None
-                compute = partial(experiment.compute, setting, seed, workspace)
-                done = runs.run(workspace, experiment.name, setting, seed, compute)
-                figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in done["figures"].items() if v is not None)
-                source = "on disk" if known else f"{done['seconds']:.0f} s"
-                print(f"{experiment.name} {setting} seed {seed} ({source}): {figures}", flush=True)
+        cells = [(name, seed) for name in rows for seed in range(experiment.seeds_of(workspace.budget))]
+        named = [
+            jobs.Job(f"{experiment.name} {name} seed {seed}", (experiment, name, seed, workspace))
+            for name, seed in cells
+            if runs.load(workspace, experiment.name, name, seed) is None
+        ]
+        left = end - time.monotonic()
+        if named and left > 0:
+            if workers > 1 and experiment.in_front_of_clip:
+                teacher_clip.load(workspace)  # once, not by every process
+            for outcome in jobs.outcomes(run_cell, named, experiment.name, workers, seconds=left):
+                failed += bool(outcome.error)
+                tqdm.write(f"{outcome.name}: {outcome.error or outcome.result}")
         results_document.write(out, EXPERIMENTS, workspace)
+    if failed:
+        raise ValueError(f"{failed} runs failed, see above; run again to go on")
+
+
+def run_cell(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> str:
+    """Run one seed of one row, and return its figures as a line."""
+    compute = partial(experiment.compute, setting, seed, workspace)
+    done = runs.run(workspace, experiment.name, setting, seed, compute)
+    figures = (f"{key} {100 * value:.1f}" for key, value in done["figures"].items() if value is not None)
+    return f"{', '.join(figures)} ({done['seconds']:.0f} s)"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Experiment:
     stands_for: tuple[int, ...] = ()  # which of the paper's figures each of `compared` stands for, if any does
     asked: tuple[tuple[str, str], ...] = ()  # further pairs, about which the paper says nothing
     sweep: bool = False  # of fewer seeds
+    in_front_of_clip: bool = True  # of the small one, which is trained first
 
     def seeds_of(self, budget: Budget) -> int:
         """Return how many seeds its settings are run with."""

@@ -157,7 +157,7 @@ EXPERIMENTS = (
             ("knn+rpn", "knn"), ("ball+rpn", "ball"), ("spt+rpn", "spt"), ("knn+rpn+spt", "knn+rpn"),
             ("ball+rpn+spt", "ball+rpn"), ("ball+rpn+spt", "knn"),
         ),
-        compared=("miou_i",), stands_for=(1,),
+        compared=("miou_i",), stands_for=(1,), in_front_of_clip=False,
     ),
     Experiment(
         name="table2", title="Table 2: from objects to rooms without tuning",
@@ -233,6 +233,6 @@ EXPERIMENTS = (
         ),
         settings=tuple(SWEEPS), figures={"miou_i": "mIoU"}, compute=sweep,
         expected=(("gamma=0.2", "gamma=0"), ("gamma=0.2", "gamma=1"), ("scaled=1", "scaled=0")),
-        compared=("miou_i",), drawing="panels", sweep=True,
+        compared=("miou_i",), drawing="panels", sweep=True, in_front_of_clip=False,
     ),
 )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,8 +128,29 @@ def test_a_killed_sitting_goes_on_where_it_was(tmp_path):
         results.run([toy(compute)], workspace, tmp_path / "r.md")
     results.run([toy(compute)], workspace, tmp_path / "r.md")
     assert done == [("a", 0), ("a", 1), ("b", 0), "killed", ("b", 1)]
+
+    def fail(*_):
+        raise RuntimeError("out of luck")
+
+    failing = dataclasses.replace(toy(fail), name="failing")
+    with pytest.raises(ValueError, match="4 runs failed"):
+        results.run([failing], workspace, tmp_path / "r.md")
+    assert (tmp_path / "r.md").is_file()
     with pytest.raises(ValueError, match="no row c in toy"):
         results.run([toy(compute)], workspace, tmp_path / "r.md", settings=["c"])
+
+
+def test_several_processes_share_the_runs(tmp_path):
+    workspace = Workspace(tmp_path, dataclasses.replace(TINY, seeds=2))
+    shared = dataclasses.replace(toy(pid_of_process), in_front_of_clip=False)
+    results.run([shared], workspace, tmp_path / "r.md", workers=2)
+    found = {runs.load(workspace, "toy", name, seed)["figures"]["x"] for name in "ab" for seed in range(2)}
+    assert len(found) == 2 and os.getpid() not in found
+
+
+def pid_of_process(setting, seed, workspace):
+    time.sleep(1.0)  # so that no process does it all
+    return {"x": os.getpid()}
 
 
 def stored(folder, seeds: int = 4, **values) -> Workspace:
