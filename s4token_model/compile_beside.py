@@ -42,12 +42,13 @@ def is_running() -> bool:
 
 
 def main() -> None:
-    """Run the stages after the geometry, then summaries, objects and what comes in doubles."""
+    """Run the stages after the geometry, then summaries, objects, votes of voxels and what comes in doubles."""
     from s4token_model.config import Config
     from s4token_model.kernels import spatial_index
     from s4token_model.kernels.group_statistics import class_statistics
     from s4token_model.objects import find_objects
     from s4token_model.pipeline import labeling, patches, preprocess, propagation, sampling, superpoints
+    from s4token_model.pipeline.voxel_map import VoxelMap
 
     config, xyz = Config(), np.random.default_rng(0).random((POINTS, 3), np.float32)
     # Superpoints of a graph: a ring
@@ -67,10 +68,14 @@ def main() -> None:
     sampling.sample(spatial_index.build(xyz), ids, config.sampling)
     # What only some clouds and outputs need
     ones, first = np.ones(POINTS, np.float32), np.zeros(POINTS, np.uint32)
+    means = propagation.superpoint_features(xyz, ids, [(ring, tokens, features)])
     for points in (xyz, xyz.astype(np.float64)):
         preprocess.prepare(points, None, True)
         class_statistics(first, ones, points, 1)
         find_objects(points, first, ones, [True])
+        votes = VoxelMap(1.0, 1.0, POINTS, 0.0)
+        _, sweep = votes.sweep(points, ids.astype(np.uint32), means, (np.eye(3), np.zeros(3)), 0.0)
+        votes.label(sweep, features, 1.0)
     kernel_cache.mark_complete()
 
 

@@ -125,7 +125,7 @@ def is_complete() -> bool:
     """Return whether `mark_complete` was called for the kernels of the package, as they are now, on this machine."""
     for path, is_own in folders():
         with contextlib.suppress(OSError, DamagedFileError):
-            if read(path, is_own, COMPLETE) == stamp(str(PACKAGE / "kernel_cache.py")):
+            if read(path, is_own, COMPLETE) == _package_stamp():
                 return True
     return False
 
@@ -134,11 +134,15 @@ def mark_complete() -> None:
     """Note in the first folder that takes it that all kernels have been compiled."""
     for path, is_own in folders():
         with contextlib.suppress(OSError):
-            write(path, is_own, COMPLETE, stamp(str(PACKAGE / "kernel_cache.py")))
+            write(path, is_own, COMPLETE, _package_stamp())
             return
 
 
 @cache
+def _package_stamp() -> bytes:
+    return stamp(str(PACKAGE / "kernel_cache.py"))
+
+
 def stamp(source: str) -> bytes:
     """Digest of everything that compiled code depends on: all kernels, since they inline each other, and numba."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
