@@ -138,11 +138,11 @@ def mark_complete() -> None:
             return
 
 
-@cache
 def _package_stamp() -> bytes:
     return stamp(str(PACKAGE / "kernel_cache.py"))
 
 
+@cache
 def stamp(source: str) -> bytes:
     """Digest of everything that compiled code depends on: all kernels, since they inline each other, and numba."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())

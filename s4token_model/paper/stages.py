@@ -54,7 +54,7 @@ def prepared(run: Run, data: str) -> Path:
         words += [word for change in run.changes for word in ("--set", change)]
         words += ["--device", run.device, "--workers", str(run.workers), "--every", str(run.every)]
         prepare.main(words)
-        wanted = sources.list_sources(folder_of(run, data), KINDS[data], "train")
+        wanted = sources.list_sources(folder_of(run, data), KINDS[data], "train", report=False)
         made = len(token_samples.find_samples(folder))
         if made >= len(wanted):
             (folder / COMPLETE).touch()

@@ -22,11 +22,14 @@ class Source(NamedTuple):
     split: str
 
 
-def list_sources(given: Path, kind: str, split: str) -> list[Source]:
-    """List the scenes, or cloud files and bags, of a file or folder that are of the split; names are unique in it."""
+def list_sources(given: Path, kind: str, split: str, report: bool = True) -> list[Source]:
+    """List the scenes, or cloud files and bags, of a file or folder that are of the split; names are unique in it.
+
+    `report` prints how many are not.
+    """
     paths = posed_rgbd.list_scenes(given) if kind == SCENES else _list_files(given, split)
     kept = splits.of_split(paths, split)
-    if left_out := len(paths) - len(kept):
+    if report and (left_out := len(paths) - len(kept)):
         print(f"{given}: {left_out} of {len(paths)} are not of the split {split}, left out", file=sys.stderr)
     return [Source(_name_below(path, given, kind), path.resolve(), of) for path, of in kept]
 
