@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,5 +76,6 @@ def made_beside(folder: Path, make: Callable[..., object], *arguments: object) -
 
 
 def _make(make: Callable[..., object], *arguments: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process, and tells the user
     threading.Thread(target=jobs.end_with_parent, daemon=True).start()
     make(*arguments)
