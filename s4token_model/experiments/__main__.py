@@ -8,14 +8,13 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from s4token_model import command_line, jobs
 from s4token_model.experiments import results_document, runs, teacher_clip
-from s4token_model.experiments.experiment import Experiment
+from s4token_model.experiments.experiment import Experiment, run_cell
 from s4token_model.experiments.paper_tables import EXPERIMENTS
 from s4token_model.experiments.runs import FULL, QUICK, VERSION, Workspace
 from s4token_model.kernels.parallel import processors
@@ -94,14 +93,6 @@ def run(
         results_document.write(out, EXPERIMENTS, workspace)
     if failed:
         raise ValueError(f"{failed} runs failed, see above; run again to go on")
-
-
-def run_cell(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> str:
-    """Run one seed of one row, and return its figures as a line."""
-    compute = partial(experiment.compute, setting, seed, workspace)
-    done = runs.run(workspace, experiment.name, setting, seed, compute)
-    figures = (f"{key} {100 * value:.1f}" for key, value in done["figures"].items() if value is not None)
-    return f"{', '.join(figures)} ({done['seconds']:.0f} s)"
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from s4token_model.experiments import runs
 from s4token_model.experiments.runs import Budget, Workspace
 
 Figures = dict[str, Any]  # {key: fraction of 1, or None if not measured}
@@ -33,3 +35,11 @@ class Experiment:
     def seeds_of(self, budget: Budget) -> int:
         """Return how many seeds its settings are run with."""
         return min(budget.seeds, budget.sweep_seeds) if self.sweep else budget.seeds
+
+
+def run_cell(experiment: Experiment, setting: str, seed: int, workspace: Workspace) -> str:
+    """Run one seed of one row, and return its figures as a line."""
+    compute = partial(experiment.compute, setting, seed, workspace)
+    done = runs.run(workspace, experiment.name, setting, seed, compute)
+    figures = (f"{key} {100 * value:.1f}" for key, value in done["figures"].items() if value is not None)
+    return f"{', '.join(figures)} ({done['seconds']:.0f} s)"

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -151,6 +153,14 @@ def test_several_processes_share_the_runs(tmp_path):
 def pid_of_process(setting, seed, workspace):
     time.sleep(1.0)  # so that no process does it all
     return {"x": os.getpid()}
+
+
+def test_processes_find_what_the_command_calls(tmp_path):
+    """They do not import the __main__ of a package."""
+    words = ["--only", "table1", "--settings", "knn", "spt", "--workers", "2", "--cache", str(tmp_path)]
+    command = [sys.executable, "-m", "s4token_model.experiments", "--quick", *words, "--out", str(tmp_path / "r.md")]
+    subprocess.run(command, check=True)
+    assert all(runs.path_of(tmp_path / "quick2", "table1", name, 0).is_file() for name in ("knn", "spt"))
 
 
 def stored(folder, seeds: int = 4, **values) -> Workspace:
