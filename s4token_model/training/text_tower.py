@@ -1,7 +1,8 @@
 """Teach the text tower of a small CLIP what words mean: python -m s4token_model.training.text_tower WORDS --out DIR
 
 WORDS is a file of taught words (docs/train.md says how it is made). The image tower stays as it is, and so do, as far
-as angles allow, the features of trained words: the taught features are turned to where the tower had them.
+as angles allow, the features of trained words: the taught features are turned to where the tower had them. With --keep
+they stay exactly, for a tokenizer that was trained in front of the CLIP, and other words come to lie between them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
-THRESHOLD = 0.45  # words with a lower score are unknown; measured by scripts/known_words.py
+THRESHOLD, KEPT_THRESHOLD = 0.45, 0.8  # words with a lower score are unknown; measured by scripts/known_words.py
+# With --keep: a word gets the mean of trained words, by the softmax of its cosines with them at SHARPNESS; it is wholly
+# between them above the second cosine, and unknown below the first
+SHARPNESS, FAMILIAR = 0.05, (0.2, 0.35)
+KEPT_CHANCE, LAST_CHANCE = 0.3, 0.8  # that a trained word is drawn, at first and in the last fifth of the steps
+LAST = 0.8
 START_TEXTS = 100_000  # that the first tokens are fitted to
 
 
@@ -35,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("words", type=Path, metavar="WORDS", help="file of taught words")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new CLIP")
     parser.add_argument("--clip", type=Path, help="folder of the CLIP to start from (default: that of s4token-mini)")
+    parser.add_argument("--keep", action="store_true", help="keep the features of its trained words, for a tokenizer")
     parser.add_argument("--steps", type=int, default=4000, help="optimizer steps (default: 4000)")
     parser.add_argument("--batch", type=int, default=1024, help="texts per step (default: 1024)")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate (default: 0.002)")
@@ -44,13 +51,13 @@ def main(arguments: list[str] | None = None) -> None:
     source = options.clip or checkpoint.resolve(checkpoint.MINI) / "clip"
     frozen = clip.load_directory(source, device=options.device)
     taught = word_texts.read(options.words, frozen.dim)
-    taught = turned(taught, frozen)
+    taught = kept(taught, frozen) if options.keep else turned(taught, frozen)
     model = frozen.model
     teach(model, taught, options)
     tensors = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     clip_config.save_directory(options.out, clip_config.read(source), {k: v.cpu() for k, v in tensors.items()})
-    encode_text = clip.load_directory(options.out).encode_text
-    known_words.save(options.out, known_words.encode(TRAINED_WORDS, encode_text, THRESHOLD))
+    encode_text, threshold = clip.load_directory(options.out).encode_text, KEPT_THRESHOLD if options.keep else THRESHOLD
+    known_words.save(options.out, known_words.encode(TRAINED_WORDS, encode_text, threshold))
 
 
 def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
@@ -68,6 +75,40 @@ def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     return taught._replace(features=taught.features @ rotation, unknown=taught.unknown @ rotation)
 
 
+def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
+    """Give trained words the features that the tower has for them, all others those of the trained words they mean.
+
+    What means none of them gets a feature that is orthogonal to all.
+    """
+    row = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
+    names = [name for name in TRAINED_WORDS if name in row]
+    if not names:
+        raise ValueError("the taught words hold none of the words that the CLIP was trained with")
+    rows = [row[name] for name in names]
+    asked = (frozen.encode_text([template.replace("{}", name) for name in names]) for template in word_texts.ASKED)
+    before = _unit(sum(asked))
+    unknown = np.linalg.svd(before, full_matrices=True)[2][-1].astype(np.float32)
+    cosine = taught.features @ taught.features[rows].T
+    share = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
+    low, high = FAMILIAR
+    familiar = np.clip((cosine.max(axis=1, keepdims=True) - low) / (high - low), 0, 1)
+    features = _unit(familiar * _unit(share @ before) + (1 - familiar) * unknown)
+    features[rows] = before
+    return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
+
+
+def with_chance(taught: TaughtWords, chance: float) -> TaughtWords:
+    """Let every so many drawn texts be trained words."""
+    names, weights = set(TRAINED_WORDS), taught.weights.copy()
+    rows = [k for k, text in enumerate(taught.texts[: taught.nouns]) if text in names]
+    weights[rows] = chance / (1 - chance) * np.delete(weights, rows).sum() / len(rows)
+    return taught._replace(weights=weights)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 def teach(model: PlainClip, taught: TaughtWords, options: argparse.Namespace) -> None:
     """Train the text tower of `model` to give texts their features, by the cosine; the image tower is not touched."""
     torch.manual_seed(options.seed)
@@ -82,9 +123,12 @@ def teach(model: PlainClip, taught: TaughtWords, options: argparse.Namespace) ->
     optimizer = AdamW(weights, options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     device, bf16 = model.text_projection.device, clip.resolve_precision("auto", options.device) == "bf16"
 
+    # Those that are kept are learned exactly in the end
+    last = with_chance(taught, LAST_CHANCE) if options.keep else taught
+
     def draw(step: int) -> word_texts.TextBatch:
-        rng = np.random.default_rng([options.seed, step])
-        return word_texts.draw(taught, tables, model.context_length, options.batch, rng)
+        rng, drawn = np.random.default_rng([options.seed, step]), last if step >= LAST * options.steps else taught
+        return word_texts.draw(drawn, tables, model.context_length, options.batch, rng)
 
     bar = tqdm(prefetch(draw, range(options.steps)), "text tower", options.steps)
     for step, batch, _ in bar:

@@ -65,7 +65,7 @@ def test_cut_batches_are_encoded_as_clip_encodes_them(taught, frozen):
 
 def test_a_taught_tower_gives_the_features_in_every_form_and_leaves_the_images_alone(taught, frozen):
     before = {name: value.clone() for name, value in frozen.model.visual.state_dict().items()}
-    options = argparse.Namespace(steps=15, batch=32, rate=1e-3, seed=0, device="cpu")
+    options = argparse.Namespace(steps=15, batch=32, rate=1e-3, seed=0, device="cpu", keep=False)
     text_tower.teach(frozen.model, taught, options)
     for form in ("{}", "a photo of a {}", "the red {}", "a {} in a room"):
         cosines = frozen.encode_text([form.format(noun) for noun in NOUNS]) @ taught.features[: len(NOUNS)].T
@@ -114,6 +114,26 @@ def test_taught_words_survive_their_file_and_a_wrong_one_is_named(taught, tmp_pa
     path.write_bytes(b"no tensors")
     with pytest.raises(ValueError, match=r"docs/train\.md"):
         word_texts.read(path, DIM)
+
+
+def test_trained_words_are_kept_and_others_lie_between_those_they_mean(taught, frozen):
+    assert {"chair", "sofa", "wall", "door"} <= set(TRAINED_WORDS) and "office lamp" not in TRAINED_WORDS
+    features = taught.features.copy()
+    features[4] = (0.8 * features[0] + 0.6 * features[1]).astype(np.float32)  # a seat, rather a chair than a sofa
+    features[5] = taught.unknown
+    found = text_tower.kept(taught._replace(features=features), frozen)
+    encoded = [frozen.encode_text([t.replace("{}", name) for name in NOUNS[:4]]) for t in word_texts.ASKED]
+    before = np.mean(encoded, axis=0)
+    before /= np.linalg.norm(before, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.features[:4], before, atol=1e-5)
+    share = np.exp(np.float32([0.8, 0.6, 0, 0]) / text_tower.SHARPNESS)
+    between = share @ before
+    np.testing.assert_allclose(found.features[4], between / np.linalg.norm(between), atol=1e-4)
+    np.testing.assert_allclose(found.features[5], found.unknown, atol=1e-5)
+    assert np.abs(before @ found.unknown).max() < 1e-4
+    assert found.weights[:4].sum() == pytest.approx(text_tower.KEPT_CHANCE * found.weights.sum(), rel=1e-4)
+    with pytest.raises(ValueError, match="hold none of the words"):
+        text_tower.kept(taught._replace(texts=("a", "b", "c", "d", "e", "f")), frozen)
 
 
 def test_the_command_writes_a_clip_with_its_known_words(taught, tiny_model, tmp_path):
