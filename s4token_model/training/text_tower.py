@@ -89,10 +89,10 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     before = _unit(sum(asked))
     unknown = np.linalg.svd(before, full_matrices=True)[2][-1].astype(np.float32)
     cosine = taught.features @ taught.features[rows].T
-    share = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
+    fraction = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
     low, high = FAMILIAR
     familiar = np.clip((cosine.max(axis=1, keepdims=True) - low) / (high - low), 0, 1)
-    features = _unit(familiar * _unit(share @ before) + (1 - familiar) * unknown)
+    features = _unit(familiar * _unit(fraction @ before) + (1 - familiar) * unknown)
     features[rows] = before
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
 

@@ -126,8 +126,8 @@ def test_trained_words_are_kept_and_others_lie_between_those_they_mean(taught, f
     before = np.mean(encoded, axis=0)
     before /= np.linalg.norm(before, axis=1, keepdims=True)
     np.testing.assert_allclose(found.features[:4], before, atol=1e-5)
-    share = np.exp(np.float32([0.8, 0.6, 0, 0]) / text_tower.SHARPNESS)
-    between = share @ before
+    fraction = np.exp(np.float32([0.8, 0.6, 0, 0]) / text_tower.SHARPNESS)
+    between = fraction @ before
     np.testing.assert_allclose(found.features[4], between / np.linalg.norm(between), atol=1e-4)
     np.testing.assert_allclose(found.features[5], found.unknown, atol=1e-5)
     assert np.abs(before @ found.unknown).max() < 1e-4
