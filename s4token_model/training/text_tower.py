@@ -26,7 +26,7 @@ from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
-THRESHOLD, KEPT_THRESHOLD = 0.45, 0.8  # words with a lower score are unknown; measured by scripts/known_words.py
+THRESHOLD, KEPT_THRESHOLD = 0.45, 0.9  # words with a lower score are unknown; measured by scripts/known_words.py
 # With --keep: a word gets the mean of trained words, by the softmax of its cosines with them at SHARPNESS; it is wholly
 # between them above the second cosine, and unknown below the first
 SHARPNESS, FAMILIAR = 0.05, (0.2, 0.35)
