@@ -141,7 +141,7 @@ def _bars(experiment: Experiment, found: list[Row]):
         means, spreads = _values(found, key)
         offset = (number - (len(shown) - 1) / 2) * width
         axes.bar(ticks + offset, means, width, yerr=spreads, label=experiment.figures[key])
-    axes.set_xticks(ticks, [row.setting for row in found], rotation=20)
+    axes.set_xticks(ticks, [row.setting for row in found], rotation=20, ha="right", rotation_mode="anchor")
     axes.set_ylabel("percent")
     lowest = min(value for key in shown for value in _values(found, key)[0])
     if lowest > 50:  # differences of a point or two between high bars
