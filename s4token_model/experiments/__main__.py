@@ -77,10 +77,10 @@ def run(
         raise ValueError(f"no row {', '.join(sorted(unknown))} in {', '.join(e.name for e in experiments)}")
     for experiment in experiments:
         rows = [name for name in experiment.settings if not settings or name in settings]
-        cells = [(name, seed) for name in rows for seed in range(experiment.seeds_of(workspace.budget))]
         named = [
             jobs.Job(f"{experiment.name} {name} seed {seed}", (experiment, name, seed, workspace))
-            for name, seed in cells
+            for name in rows
+            for seed in range(experiment.seeds_of(workspace.budget))
             if runs.load(workspace, experiment.name, name, seed) is None
         ]
         left = end - time.monotonic()

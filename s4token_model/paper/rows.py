@@ -167,9 +167,7 @@ DIFFERENCES = {
         "PointCLIPv2's projection with our depth pictures, without its view weights and GPT prompts",
     ),
     "4": (REACH, SCANNET),
-    "5": (
-        REACH, SCANNET, "prompts are ours, frozen in config/prompts; PointCLIPv2's projection without its view weights",
-    ),
+    "5": (REACH, SCANNET, f"{PROMPTS}; PointCLIPv2's projection without its view weights"),
     "6": (REACH, PROMPTS),
     "7": (REACH, PROMPTS),
     "A": (

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from torch.optim import AdamW
 from tqdm import tqdm
 
-from s4token_model import checkpoint, command_line
+from s4token_model import checkpoint, command_line, vocabulary
 from s4token_model.pipeline import clip, clip_config, known_words
 from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training import bag_of_tokens, word_texts
@@ -65,12 +65,11 @@ def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
 
     So an image tower and a tokenizer that were trained with the former text tower stay of use.
     """
-    known = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
-    names = [name for name in TRAINED_WORDS if name in known]
-    if not names:
+    rows = trained_rows(taught)
+    if not rows:
         return taught
-    before = frozen.encode_text([TEMPLATE.replace("{}", name) for name in names])
-    left, _, right = np.linalg.svd(taught.features[[known[name] for name in names]].T @ before)
+    before = frozen.encode_text([TEMPLATE.replace("{}", name) for name in rows])
+    left, _, right = np.linalg.svd(taught.features[list(rows.values())].T @ before)
     rotation = (left @ right).astype(np.float32)
     return taught._replace(features=taught.features @ rotation, unknown=taught.unknown @ rotation)
 
@@ -80,13 +79,12 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
 
     What means none of them gets a feature that is orthogonal to all.
     """
-    row = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
-    names = [name for name in TRAINED_WORDS if name in row]
+    names = trained_rows(taught)
     if not names:
         raise ValueError("the taught words hold none of the words that the CLIP was trained with")
-    rows = [row[name] for name in names]
-    asked = (frozen.encode_text([template.replace("{}", name) for name in names]) for template in word_texts.ASKED)
-    before = _unit(sum(asked))
+    rows = list(names.values())
+    asked = vocabulary.encode_phrases(list(names), word_texts.ASKED, frozen.encode_text)
+    before = vocabulary.average_templates(asked)
     unknown = np.linalg.svd(before, full_matrices=True)[2][-1].astype(np.float32)
     cosine = taught.features @ taught.features[rows].T
     fraction = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
@@ -99,10 +97,15 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
 
 def with_chance(taught: TaughtWords, chance: float) -> TaughtWords:
     """Let every so many drawn texts be trained words."""
-    names, weights = set(TRAINED_WORDS), taught.weights.copy()
-    rows = [k for k, text in enumerate(taught.texts[: taught.nouns]) if text in names]
+    rows, weights = list(trained_rows(taught).values()), taught.weights.copy()
     weights[rows] = chance / (1 - chance) * np.delete(weights, rows).sum() / len(rows)
     return taught._replace(weights=weights)
+
+
+def trained_rows(taught: TaughtWords) -> dict[str, int]:
+    """The row in `taught` of every trained word that it holds."""
+    row = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
+    return {name: row[name] for name in TRAINED_WORDS if name in row}
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

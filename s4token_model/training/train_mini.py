@@ -13,6 +13,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,17 +97,11 @@ def train(given: MiniRun) -> None:
     print(f"wrote {out}; tokenizer sha256 {checkpoint.digest(out / 'tokenizer.safetensors')}")
 
 
-def _scenes(given: MiniRun) -> tuple[Path, range, configs.Config, settings.MiniConfig, bool, float]:
-    """What `prepare` is called with to make the scenes of the training."""
+def _maker(given: MiniRun) -> Callable[[], list[Path]]:
+    """What makes the scenes of the training; another process can call it."""
     run, _, pipeline, config = given
-    return (
-        run / "scenes",
-        range(config.seed, config.seed + config.scenes),
-        pipeline,
-        config,
-        False,
-        config.scene_minutes,
-    )
+    seeds = range(config.seed, config.seed + config.scenes)
+    return partial(procedural_samples.prepare, run / "scenes", seeds, pipeline, config, minutes=config.scene_minutes)
 
 
 def _train_after_all_are_made(
@@ -114,7 +109,7 @@ def _train_after_all_are_made(
 ) -> tuple[Tokenizer, list[Path]]:
     """Make all scenes, and the 2D targets where they are distilled, then train; returns the files, too."""
     run, _, pipeline, config = given
-    paths = procedural_samples.prepare(*_scenes(given))
+    paths = _maker(given)()
     dim = frozen.dim if config.distill_weight else 0
     if dim:
         targets.prepare(paths, run / "targets", frozen)
@@ -128,7 +123,7 @@ def _train_while_scenes_are_made(
     """Begin with the first scenes, and take in the others as they come; without 2D targets."""
     run, _, pipeline, config = given
     gather = partial(procedural_samples.gather_scenes, device=config.device, balance=config.scene_balance)
-    with growing_scenes.made_beside(run / "scenes", procedural_samples.prepare, *_scenes(given)) as scenes:
+    with growing_scenes.made_beside(run / "scenes", _maker(given)) as scenes:
         first = gather(scenes.wait(config.first_scenes))
 
         def renewed() -> TrainingScenes | None:
