@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import cosine_similarity, normalize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -34,6 +34,7 @@ from s4token_model.training.step_vocabulary import (
 )
 
 VALIDATION_BATCH = 8  # clouds
+TEACHER_WEIGHT = 10.0  # at the first step, of 1 - cosine; the text target divides cosines by 0.05
 SCHEDULE = 1_000_000  # steps of the learning rate from the first to the last step of the training
 
 
@@ -47,8 +48,9 @@ class MiniTrainer:
         self.classes = class_names(config)
         self.tokenizer = Tokenizer(pipeline.tokenizer, clip.width)
         if config.start:
-            self.tokenizer.load_state_dict(checkpoint.load(config.start, pipeline)[0].state_dict())
+            load_fitting(self.tokenizer, checkpoint.load(config.start)[0].state_dict())
         self.tokenizer.to(self.device)
+        self.teacher = checkpoint.load(config.teacher, device=clip.device)[:2] if config.teacher else None
         self.mean = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         self.text = synonym_features(clip, pipeline, self.classes)
         self.bf16 = resolve_precision(config.precision, self.device.type) == "bf16"
@@ -59,14 +61,20 @@ class MiniTrainer:
         return torch.optim.AdamW(weights, config.rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
 
     def step(
-        self, optimizer: torch.optim.Optimizer, batch: Batch, step: int, outdoors: bool, skip_blocks: bool
+        self, optimizer: torch.optim.Optimizer, batch: Batch, step: int, outdoors: bool, done: float
     ) -> dict[str, Tensor]:
-        """Take one step on a batch of rooms or of streets, and return its losses."""
+        """Take one step on a batch of rooms or of streets, after the part `done` of all, and return its losses."""
         names, text = self.draw_names(np.random.default_rng([self.config.seed, 17, step]), outdoors)
-        losses = self.compute_losses(batch, names, text, skip_blocks)
+        # Frozen blocks slow the first learning down
+        losses = self.compute_losses(batch, names, text, done < self.config.skip_share, self.taught(done))
         descend(optimizer, losses)
         self.mean.update_parameters(self.tokenizer)
         return losses
+
+    def taught(self, done: float) -> float:
+        """The weight of the teacher after the part `done` of all steps: less and less, at last 0."""
+        part = self.config.teacher_part
+        return TEACHER_WEIGHT * max(0.0, 1 - done / part) if self.teacher and part else 0.0
 
     def draw_names(self, rng: np.random.Generator, outdoors: bool) -> tuple[StepVocabulary, Tensor]:
         """Draw the class names of a step, and the text features (C + 1, E) of the classes and "other furniture"."""
@@ -75,20 +83,27 @@ class MiniTrainer:
         return names, text.to(self.device, non_blocking=True)
 
     def compute_losses(
-        self, batch: Batch, names: StepVocabulary, text: Tensor, skip_blocks: bool = False
+        self, batch: Batch, names: StepVocabulary, text: Tensor, skip_blocks: bool = False, taught: float = 0.0
     ) -> dict[str, Tensor]:
         """Return the named, weighted losses of a batch; with `skip_blocks`, without CLIP's blocks.
 
-        The text loss is over `names` and the points they stand for. text (C + 1, E): classes and "other furniture".
+        `taught` is the weight of the teacher's features of the same tokens. The text loss is over `names` and the
+        points they stand for. text (C + 1, E): classes and "other furniture".
         """
         config = self.config
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             features, cls = self.clip.encode_tokens(self.tokenizer(batch.inputs), skip_blocks)
+            if taught and self.teacher:
+                tokenizer, clip = self.teacher
+                with torch.no_grad():
+                    wanted, _ = clip.encode_tokens(tokenizer(batch.inputs))
         points = (batch.weights @ normalize(features.float(), dim=-1)).flatten(0, 1)
         label = batch.label.flatten()
         row = names.row[label].masked_fill(label < 0, -1)
         weight, temperature = self.class_weight[names.names], self.pipeline.vocabulary.temperature
         found = {"text": config.text_weight * text_loss(points, text[names.names], row, weight, temperature)}
+        if taught and self.teacher:
+            found["teacher"] = taught * (1 - cosine_similarity(features.float(), wanted.float(), dim=-1)).mean()
         if config.distill_weight:
             local = local_distillation(points, batch.superpoint.flatten(), batch.target, batch.has_target)
             found["local"] = config.distill_weight * local
@@ -147,17 +162,17 @@ def train(
     while done < 1:
         if (more := renewed()) is not None:
             samples, trainer.class_weight = more, class_weights(more, trainer.classes).to(clip.device)
-        step, skip_blocks = progress.step, done < config.skip_share  # frozen blocks slow the first learning down
+        step = progress.step
         cosine_rate(optimizer, config.rate, round(done * SCHEDULE), SCHEDULE, config.last_rate)
         batch = draw(samples, step, done, pipeline, config)
-        losses = trainer.step(optimizer, batch, step, is_street_step(step, samples, config), skip_blocks)
+        losses = trainer.step(optimizer, batch, step, is_street_step(step, samples, config), done)
         # A loss is read only here: on a GPU, reading one would wait for all steps before
         values: dict[str, Any] = {name: loss.detach() for name, loss in losses.items()}
         progress.step = step + 1
         done = finished()
         bar.update()
         if progress.step % config.save_every == 0 or done >= 1:
-            values |= (found := trainer.validate(held_out, skip_blocks) if done >= 1 or not limit else {})
+            values |= (found := trainer.validate(held_out, done < config.skip_share) if done >= 1 or not limit else {})
             bar.set_postfix({name: round(value, 3) for name, value in found.items()})
         last = progress.step if done >= 1 else 0
         progress.after_step(progress.step, values, config.save_every, last, batch=lambda _, batch=batch: batch)
@@ -191,6 +206,17 @@ def is_street_step(step: int, samples: TrainingScenes, config: MiniConfig) -> bo
 def class_names(config: MiniConfig) -> tuple[str, ...]:
     """The classes that the vocabulary of a step is drawn from; "other furniture" always follows the last one."""
     return PROCEDURAL if config.street_share else INDOOR
+
+
+def load_fitting(tokenizer: Tokenizer, weights: dict[str, Tensor]) -> None:
+    """Load the weights that a tokenizer of another size has, too, and say which stay random; ValueError if all do."""
+    own = tokenizer.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    tokenizer.load_state_dict(fitting, strict=False)
+    if not any(name.startswith("layers.") or name.startswith("mix.") for name in fitting):
+        raise ValueError("start: no weights fit this tokenizer; give a checkpoint in front of a CLIP of the same width")
+    if missing := sorted(own.keys() - fitting.keys()):
+        print(f"start: {len(missing)} of {len(own)} tensors begin at random: {', '.join(missing)}", flush=True)
 
 
 def class_weights(samples: TrainingScenes, classes: tuple[str, ...] = INDOOR) -> Tensor:

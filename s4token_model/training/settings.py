@@ -106,6 +106,8 @@ class MiniConfig:
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
     clip: str = option("", "folder of a CLIP to train in front of; empty: that of `start`, or a new one")
     start: str = option("", "checkpoint whose tokenizer to start from; empty: train from scratch")
+    teacher: str = option("", "checkpoint whose features of tokens are learned at the start; empty: none")
+    teacher_part: float = option(0.3, "fraction of the steps, at the start, that have a teacher", 0.0, 1.0)
     steps: int = option(9000, "steps of training the tokenizer", 1, 10000000)
     train_minutes: float = option(0.0, "train the tokenizer for so long, whatever `steps` is; 0: no limit", 0.0, 1e6)
     device: str = option("cpu", "where the tokenizer is trained: cpu or cuda", choices=("cpu", "cuda"))

@@ -15,6 +15,7 @@ from s4token_model import checkpoint, jobs
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip
+from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.segmenter import Segmenter
 from s4token_model.training import (
@@ -163,7 +164,7 @@ def test_rooms_with_rare_classes_are_drawn_more_often():
     assert np.allclose(procedural_samples.scene_weights([lamp, lamp], 1.0), 0.5)
 
 
-def test_the_recipe_end_to_end(tmp_path, monkeypatch):
+def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_mini, "HELD_OUT_SCENES", 1)
     monkeypatch.setattr(jobs, "run", lambda function, items, *_: (function(item) for item in items))  # here
     monkeypatch.setattr(procedural_samples, "KIND_CHANCES", (0.0, 0.0, 0.0, 1.0))  # objects: quick to scan
@@ -193,8 +194,12 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     found = json.loads((tmp_path / "third" / "config.json").read_text())["provenance"]
     assert found["clip_sha256"] == provenance["clip_sha256"]
     assert found["start_sha256"] == checkpoint.digest(tmp_path / "out" / "tokenizer.safetensors")
-    with pytest.raises(ValueError, match=r"tokenizer\.width"):
-        train_mini.main([*arguments, *further[:2], "tokenizer.width=16", f"run={tmp_path / 'fourth'}"])
+    # A tokenizer of another size takes what fits
+    fourth = [f"run={tmp_path / 'fourth'}", f"out={tmp_path / 'fourth' / 'out'}", "tokenizer.width=16"]
+    train_mini.main([*arguments, *further[:2], *fourth])
+    assert "tensors begin at random: context.local.0.bias, " in capsys.readouterr().out
+    wider = checkpoint.load(tmp_path / "fourth" / "out")[0].state_dict()
+    torch.testing.assert_close(wider["mix.1.weight"], pairs[0]["mix.1.weight"], atol=1e-5, rtol=0)
     # A CLIP of its own, and the tokenizer from scratch; no picture is taken
     fifth = tmp_path / "fifth"
     words = [f"clip={tmp_path / 'out' / 'clip'}", f"run={fifth}", f"out={fifth / 'out'}", "scene_minutes=1e-9"]
@@ -213,6 +218,36 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch):
     assert found["data"].startswith(("1 ", "2 ")) and found["training"]["first_scenes"] == 1
     with pytest.raises(ValueError, match=r"holds no open_clip_config\.json; clip= takes"):
         train_mini.main([*arguments, f"clip={tmp_path}", f"run={tmp_path / 'sixth'}"])
+
+
+def test_a_teacher_is_followed_less_and_less(frozen, tiny_model):
+    taught = {"teacher": str(tiny_model), "teacher_part": 0.5, "seed": 9}
+    trainer = MiniTrainer(frozen, checkpoint.read_config(tiny_model), configs.replace(MINI, taught), torch.ones(6))
+    assert [trainer.taught(done) for done in (0.0, 0.25, 0.5, 0.9)] == [10.0, 5.0, 0.0, 0.0]
+    names, text = StepVocabulary(torch.arange(6), torch.arange(6)), torch.eye(6, 32)
+    assert set(trainer.compute_losses(last_batch(), names, text)) == {"text"}
+    loss = trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"]
+    assert 0.1 < loss < 10
+    # Nothing is left to learn for the teacher itself, whose weights get no gradient
+    trainer.tokenizer.load_state_dict(trainer.teacher[0].state_dict())
+    assert trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"] < 1e-5
+    loss.backward()
+    assert all(weight.grad is None for weight in trainer.teacher[0].parameters())
+    assert MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6)).taught(0.0) == 0
+
+
+def test_weights_that_fit_a_tokenizer_of_another_size_are_taken(capsys):
+    old, new = (Tokenizer(configs.replace(PIPELINE, {"tokenizer.layers": n}).tokenizer, 32) for n in (3, 2))
+    plain = Tokenizer(configs.replace(PIPELINE, {"tokenizer.layers": 2, "tokenizer.maxima": 1}).tokenizer, 32)
+    before = plain.patch.local[2].weight.clone()
+    for smaller in (new, plain):
+        mini_tokenizer.load_fitting(smaller, old.state_dict())
+        torch.testing.assert_close(smaller.layers[1].qkv.weight, old.layers[1].qkv.weight, atol=0, rtol=0)
+    assert torch.equal(plain.patch.local[2].weight, before)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1 and "context.local.2.bias" in printed[0]  # all of the first fit
+    with pytest.raises(ValueError, match="start: no weights fit"):
+        mini_tokenizer.load_fitting(Tokenizer(PIPELINE.tokenizer, 64), old.state_dict())
 
 
 def test_the_text_loss_of_a_step_is_over_its_class_names(frozen):
