@@ -228,11 +228,11 @@ def test_a_teacher_is_followed_less_and_less(frozen, tiny_model):
     assert set(trainer.compute_losses(last_batch(), names, text)) == {"text"}
     loss = trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"]
     assert 0.1 < loss < 10
-    # Nothing is left to learn for the teacher itself, whose weights get no gradient
-    trainer.tokenizer.load_state_dict(trainer.teacher[0].state_dict())
-    assert trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"] < 1e-5
+    # The teacher's weights get no gradient, and for itself nothing is left to learn
     loss.backward()
     assert all(weight.grad is None for weight in trainer.teacher[0].parameters())
+    trainer.tokenizer.load_state_dict(trainer.teacher[0].state_dict())
+    assert trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"] < 1e-5
     assert MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6)).taught(0.0) == 0
 
 
