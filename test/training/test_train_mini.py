@@ -246,6 +246,9 @@ def test_weights_that_fit_a_tokenizer_of_another_size_are_taken(capsys):
     assert torch.equal(plain.patch.local[2].weight, before)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 1 and "context.local.2.bias" in printed[0]  # all of the first fit
+    bare = configs.replace(PIPELINE, {"tokenizer.layers": 0, "tokenizer.context": False}).tokenizer
+    mini_tokenizer.load_fitting(Tokenizer(bare, 32), Tokenizer(bare, 32).state_dict())
+    assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="start: no weights fit"):
         mini_tokenizer.load_fitting(Tokenizer(PIPELINE.tokenizer, 64), old.state_dict())
 
