@@ -31,7 +31,7 @@ class Progress:
 
     def __init__(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.path, self.model, self.optimizer, self.step = path, model, optimizer, 0
-        self._values: dict[str, list[Any]] = {}
+        self._rows: list[dict[str, Any]] = []  # the losses of each step since the last log
         self.evaluations: dict[str, dict[str, float]] = {}  # step -> scores, which the state keeps
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
@@ -49,21 +49,23 @@ class Progress:
     ) -> dict[str, float]:  # fmt: skip
         """Count a finished step; every `every` steps and at the last one, log the mean losses and save the state.
 
-        losses: numbers, or at every step tensors of one number, which are read, as means over the processes, only where
-        they are logged: reading one waits for a GPU. Returns what was logged. A tensor that is not finite ends the run
-        unsaved, see `stop_on_nan`; batch(step) is the batch that is kept then.
+        losses: numbers, or tensors of one number, which are read, as means over the processes, only where they are
+        logged: reading one waits for a GPU. Steps may have different losses, each logged as its mean over the steps
+        that have it. Returns what was logged. A tensor that is not finite ends the run unsaved, see `stop_on_nan`;
+        batch(step) is the batch that is kept then.
         """
         self.step = step
-        for name, value in losses.items():
-            self._values.setdefault(name, []).append(value)
+        self._rows.append(losses)
         if step % every and step != total:
             return {}
-        values, self._values = read_values(self._values), {}
-        names = [name for name, value in losses.items() if isinstance(value, Tensor)]
-        rows = list(zip(*(values[name] for name in names), strict=True))
+        rows, self._rows = self._rows, []
+        names = dict.fromkeys(name for row in rows for name in row)
+        values = read_values({name: [row[name] for row in rows if name in row] for name in names})
+        read = {name: iter(numbers) for name, numbers in values.items()}
         for number, row in enumerate(rows, step - len(rows)):
-            if not all(map(math.isfinite, row)):
-                found = dict(zip(names, torch.tensor(row), strict=True))
+            numbers = {name: next(read[name]) for name in row}
+            found = {name: torch.tensor(numbers[name]) for name, value in row.items() if isinstance(value, Tensor)}
+            if not all(map(torch.isfinite, found.values())):
                 stop_on_nan(found, self.path.parent, {"step": number, "batch": batch(number)})
         means = {name: sum(row) / len(row) for name, row in values.items()}
         if write:

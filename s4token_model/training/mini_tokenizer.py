@@ -66,15 +66,19 @@ class MiniTrainer:
         """Take one step on a batch of rooms or of streets, after the part `done` of all, and return its losses."""
         names, text = self.draw_names(np.random.default_rng([self.config.seed, 17, step]), outdoors)
         # Frozen blocks slow the first learning down
-        losses = self.compute_losses(batch, names, text, done < self.config.skip_share, self.taught(done))
+        losses = self.compute_losses(batch, names, text, done < self.config.skip_share, self.taught(done, outdoors))
         descend(optimizer, losses)
         self.mean.update_parameters(self.tokenizer)
         return losses
 
-    def taught(self, done: float) -> float:
-        """The weight of the teacher after the part `done` of all steps: less and less, at last 0."""
+    def taught(self, done: float, outdoors: bool) -> float:
+        """The weight of the teacher after the part `done` of all steps: less and less, or all the time in rooms."""
         part = self.config.teacher_part
-        return TEACHER_WEIGHT * max(0.0, 1 - done / part) if self.teacher and part else 0.0
+        if not self.teacher or not part:
+            return 0.0
+        if self.config.teacher_rooms:
+            return 0.0 if outdoors else TEACHER_WEIGHT
+        return TEACHER_WEIGHT * max(0.0, 1 - done / part)
 
     def draw_names(self, rng: np.random.Generator, outdoors: bool) -> tuple[StepVocabulary, Tensor]:
         """Draw the class names of a step, and the text features (C + 1, E) of the classes and "other furniture"."""

@@ -143,7 +143,8 @@ def draw_points(labels: np.ndarray, count: int, power: float, rng: np.random.Gen
 def make_scene(kind: str, seed: int, config: MiniConfig) -> Scene:
     """Build an object, a street or, for any other kind, a room, from the bank of `config` if it names one."""
     make = {"object": scenes.make_object, "street": scenes.make_street}.get(kind, scenes.make_room)
-    return make(seed, shapes=open_bank(config.shapes))
+    plain = make is scenes.make_room and np.random.default_rng([seed, 10]).random() < config.plain_rooms
+    return make(seed, shapes=open_bank("" if plain else config.shapes))
 
 
 def is_street(seed: int, config: MiniConfig) -> bool:

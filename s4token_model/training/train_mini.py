@@ -171,9 +171,10 @@ def _make_clip(given: MiniRun) -> None:
 def _save_settings(given: MiniRun) -> None:
     """Refuse to resume a folder begun with other settings of the data; lengths of training may change."""
     path = given.run / "settings.json"
-    fixed = {key: getattr(given.config, key) for key in ("seed", "views", "view_pixels", "points", "shapes")}
+    keys = ("seed", "views", "view_pixels", "points", "shapes", "plain_rooms")
+    fixed = {key: getattr(given.config, key) for key in keys}
     fixed["pipeline"] = configs.to_dict(given.pipeline)
-    before = {"shapes": ""} | json.loads(path.read_text()) if path.is_file() else None
+    before = {"shapes": "", "plain_rooms": 0.0} | json.loads(path.read_text()) if path.is_file() else None
     if before is not None and before != json.loads(json.dumps(fixed)):
         raise ValueError(f"{given.run} was begun with other settings (see {path}); choose another run=DIR or delete it")
     with atomic.file(path) as file:

@@ -14,6 +14,8 @@ from s4token_model.procedural.materials import COLORS
 from s4token_model.procedural.mesh import box, join
 from s4token_model.procedural.shape_bank import ShapeBank
 from s4token_model.procedural.street_vegetation import plant
+from s4token_model.training.procedural_samples import make_scene
+from s4token_model.training.settings import MiniConfig
 
 RED, GREEN = (180, 35, 30), (50, 115, 56)
 
@@ -127,6 +129,23 @@ def test_the_same_seed_gives_the_same_room_of_a_bank(folder):
     assert a.vertices.shape != plain.vertices.shape
     assert {i.name for i in scenes.make_object(3, "chair", bank).instances} == {"chair"}
     assert any(make_thing("chair", np.random.default_rng(k), bank).parts == ("seat",) for k in range(5))
+
+
+def test_plain_rooms_have_no_models_and_the_other_rooms_stay_as_they_are(folder):
+    with_bank, some, plain = (MiniConfig(shapes=str(folder), plain_rooms=part) for part in (0.0, 0.5, 1.0))
+    seeds = range(40, 46)
+
+    def rooms(config):
+        return [make_scene("depth", seed, config).vertices for seed in seeds]
+
+    def same(first, second):
+        return [np.array_equal(a, b) for a, b in zip(first, second, strict=True)]
+
+    assert all(same(rooms(plain), [scenes.make_room(seed).vertices for seed in seeds]))
+    bank, mixed = same(rooms(some), rooms(with_bank)), same(rooms(some), rooms(plain))
+    assert 0 < sum(bank) < 6 and all(a != b for a, b in zip(bank, mixed, strict=True))
+    # An object is no room
+    assert same([make_scene("object", 3, plain).vertices], [make_scene("object", 3, with_bank).vertices]) == [True]
 
 
 def test_bad_banks_are_refused(tmp_path, folder):

@@ -58,6 +58,22 @@ def test_the_log_holds_means_over_the_steps_that_gave_a_value(tmp_path):
     assert lines == [{"step": 4, "loss": 2.5, "miou": 0.5}, {"step": 5, "loss": 5.0}]
 
 
+def test_a_loss_may_be_there_in_some_steps_only(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    progress = Progress(tmp_path / "state.pt", model, torch.optim.SGD(model.parameters(), 0.1))
+    for step in range(1, 7):
+        # The steps 2, 4 and 6 have it; then it must not be taken for a loss of another step
+        values = {"a": torch.tensor(float(step))} | ({"b": torch.tensor(10.0 * step)} if step % 2 == 0 else {})
+        logged = progress.after_step(step, values, 6, 6)
+    assert logged == {"a": 3.5, "b": 40.0}
+    bad = {"a": torch.tensor(1.0), "b": torch.tensor(float("nan"))}
+    progress.after_step(7, {"a": torch.tensor(1.0)}, 9, 0)
+    progress.after_step(8, bad, 9, 0)
+    with pytest.raises(ValueError, match="loss b is not finite"):
+        progress.after_step(9, {"a": torch.tensor(1.0)}, 9, 0, batch=lambda step: {"drawn": step})
+    assert torch.load(tmp_path / "nan_batch.pt") == {"step": 7, "batch": {"drawn": 7}}
+
+
 def test_a_loss_that_was_not_read_at_its_step_stops_the_run_when_it_is_logged(tmp_path):
     """As on a GPU: nothing is saved then, and the batch of the bad step is drawn again."""
     model = torch.nn.Linear(1, 1)

@@ -187,6 +187,8 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
         train_mini.main([*arguments, "tokenizer.width=16"])
     with pytest.raises(ValueError, match="begun with other settings"):
         train_mini.main([*arguments, f"shapes={tmp_path}"])
+    with pytest.raises(ValueError, match="begun with other settings"):
+        train_mini.main([*arguments, "plain_rooms=0.5"])
     further = [f"start={tmp_path / 'out'}", "rate=1e-7", f"run={tmp_path / 'further'}", f"out={tmp_path / 'third'}"]
     train_mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
     pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
@@ -223,7 +225,9 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
 def test_a_teacher_is_followed_less_and_less(frozen, tiny_model):
     taught = {"teacher": str(tiny_model), "teacher_part": 0.5, "seed": 9}
     trainer = MiniTrainer(frozen, checkpoint.read_config(tiny_model), configs.replace(MINI, taught), torch.ones(6))
-    assert [trainer.taught(done) for done in (0.0, 0.25, 0.5, 0.9)] == [10.0, 5.0, 0.0, 0.0]
+    assert [trainer.taught(done, True) for done in (0.0, 0.25, 0.5, 0.9)] == [10.0, 5.0, 0.0, 0.0]
+    trainer.config = configs.replace(trainer.config, {"teacher_rooms": True})
+    assert [trainer.taught(0.9, outdoors) for outdoors in (False, True)] == [10.0, 0.0]
     names, text = StepVocabulary(torch.arange(6), torch.arange(6)), torch.eye(6, 32)
     assert set(trainer.compute_losses(last_batch(), names, text)) == {"text"}
     loss = trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"]
@@ -233,7 +237,7 @@ def test_a_teacher_is_followed_less_and_less(frozen, tiny_model):
     assert all(weight.grad is None for weight in trainer.teacher[0].parameters())
     trainer.tokenizer.load_state_dict(trainer.teacher[0].state_dict())
     assert trainer.compute_losses(last_batch(), names, text, taught=5.0)["teacher"] < 1e-5
-    assert MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6)).taught(0.0) == 0
+    assert MiniTrainer(frozen, PIPELINE, MINI, torch.ones(6)).taught(0.0, False) == 0
 
 
 def test_weights_that_fit_a_tokenizer_of_another_size_are_taken(capsys):
