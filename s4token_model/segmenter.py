@@ -97,14 +97,15 @@ class Segmenter:
     def label(self, encoding: EncodedCloud, words: Vocabulary | None = None) -> Segmentation:
         """Label an encoded cloud without running the network; `words` defaults to the current vocabulary.
 
-        The confidence is the softmax of the cosines over all class names at vocabulary.temperature, or, with a single
-        name, the cosine clipped to [0, 1]. Points below the threshold of their class stay unlabeled.
+        The class is that of the largest cosine plus bias, see `vocabulary.build`. The confidence is the softmax of
+        these at vocabulary.temperature, or, with a single name, the cosine clipped to [0, 1]. Points below the
+        threshold of their class stay unlabeled.
         """
         words = words or self.vocabulary
         timer = StageTimer(encoding.stages_ms)
         labels, confidence = (np.zeros(len(encoding.geometry.superpoints), kind) for kind in (np.uint32, np.float32))
         labels[:] = constants.UNLABELED
-        for points, best, sure in self._decisions(encoding, words.text):
+        for points, best, sure in self._decisions(encoding, words):
             labeling.write_labels(points, best, sure, words.thresholds, (labels, confidence))
         labels = encoding.scattered(labels, constants.UNLABELED)
         confidence = encoding.scattered(confidence, 0)
@@ -136,7 +137,8 @@ class Segmenter:
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
         encode = partial(self._encode_text, check=check)
-        return vocabulary.build(names, templates, limits, encode, clip=self.clip, check=check)
+        prior = self.config.vocabulary.prior * self.config.vocabulary.temperature
+        return vocabulary.build(names, templates, limits, encode, clip=self.clip, check=check, prior=prior)
 
     def _encode_text(self, texts: list[str], check: Callable[[], None]) -> np.ndarray:
         """Rows of CLIP's text tower, which runs only for texts that the previous vocabulary did not have."""
@@ -149,21 +151,22 @@ class Segmenter:
         self._text_cache = {text: rows[text] for text in texts}
         return np.stack([rows[text] for text in texts])
 
-    def _decisions(self, encoding: EncodedCloud, text: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    def _decisions(self, encoding: EncodedCloud, words: Vocabulary) -> Iterator[tuple[np.ndarray, ...]]:
         """Blocks of positions (h,), the class of each and its confidence, until all had their turn."""
         temperature, ids = self.config.vocabulary.temperature, encoding.geometry.superpoints
+        text, bias = words.text, words.bias
         if encoding.repeats:
             passes = (encoding, *encoding.repeats)
             mean = sum(self._position_scores(one, text) for one in passes) / np.float32(len(passes))
-            yield np.arange(len(ids)), *labeling.argmax_and_confidence(mean, temperature)
+            yield np.arange(len(ids)), *labeling.argmax_and_confidence(mean + bias, temperature)
             return
         if self.config.vocabulary.vote and len(ids):
             means = labeling.superpoint_means(self._cosines(encoding, text), ids)
-            best, sure = labeling.argmax_and_confidence(means, temperature)
+            best, sure = labeling.argmax_and_confidence(means + bias, temperature)
             yield np.arange(len(ids)), best[ids], sure[ids]
             return
         for points, cosines in self._cosines(encoding, text):
-            yield points, *labeling.argmax_and_confidence(cosines, temperature)
+            yield points, *labeling.argmax_and_confidence(cosines + bias, temperature)
 
     def _position_scores(self, encoding: EncodedCloud, text: np.ndarray) -> np.ndarray:
         """Cosines (F, C) of all positions with the class names; with votes, the mean of their superpoint."""

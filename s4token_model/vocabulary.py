@@ -46,6 +46,7 @@ class Vocabulary:
     known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
     unknown: tuple[str, ...] = ()  # the names whose score is too low
     warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
+    bias: np.ndarray | float = 0.0  # (C,) float32, added to the cosines when they are compared, see `build`
 
     def report(self) -> dict[str, Any]:
         """Return how well the model knows the names, ready for JSON: scores, None without any, and unknown names."""
@@ -57,13 +58,15 @@ class Vocabulary:
 def build(
     names: Sequence[str], templates: Sequence[str], thresholds: Sequence[float] | float,
     encode_text: Callable[[list[str]], np.ndarray], clip: FrozenClip | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None, prior: float = 0.0,
 ) -> Vocabulary:  # fmt: skip
     """Encode every name, in the form of `words.normalized`, in every template, and average over the templates.
 
     Templates hold one {}; `thresholds` are the smallest confidences of a label in [0, 1], one for all or one per name;
     `encode_text` turns texts to (T, E) unit rows; `clip` tells which words it knows, and how much of a name it reads;
-    `check` may raise to give up. ValueError on names, templates or thresholds that are missing, repeated or wrong.
+    `check` may raise to give up. `prior` times the logarithm of how frequent a name is in the training is its bias
+    (logit adjustment, Menon et al. 2021), if there are several. ValueError on names, templates or thresholds that are
+    missing, repeated or wrong.
     """
     names, templates = checked_names(names), checked_templates(templates)
     limits = checked_thresholds(thresholds, len(names))
@@ -75,26 +78,26 @@ def build(
     # Refuse what cannot be told apart, warn about what the model does not read or know
     read = word_checks.names_read_in_part(names, phrases, templates, clip, check) if clip else {}
     word_checks.check_distinct(names, text, read)
-    known, threshold = _scores(phrases, templates, features, clip), known_words.threshold if known_words else np.nan
-    unknown = tuple(names[k] for k in np.flatnonzero(known < threshold))
+    known, bias = np.full(len(names), np.nan, np.float32), np.zeros(len(names), np.float32)
+    if clip and known_words:
+        rows = _of_template(known_words.template, phrases, templates, features, clip)
+        known, bias = known_words.score(rows), np.float32(prior) * known_words.log_prior(rows) * (len(names) > 1)
+    unknown = tuple(names[k] for k in np.flatnonzero(known < (known_words.threshold if known_words else np.nan)))
     warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings)
+    return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings, bias)
 
 
-def _scores(
-    phrases: Sequence[str], templates: tuple[str, ...], features: np.ndarray, clip: FrozenClip | None
+def _of_template(
+    template: str, phrases: Sequence[str], templates: tuple[str, ...], features: np.ndarray, clip: FrozenClip
 ) -> np.ndarray:
-    """Scores of known words (C,) float32, from the features (C, T, E) if they have its template; NaN without a record.
+    """Rows (C, E) of phrases in one template, those of the features (C, T, E) if they have it.
 
     Further texts do not join those of the templates: features depend on the size of a batch, if only in the last digit.
     """
-    if clip is None or clip.known_words is None:
-        return np.full(len(phrases), np.nan, np.float32)
-    template = clip.known_words.template
     if template in templates:
-        return clip.known_words.score(features[:, templates.index(template)])
-    return clip.known_words.score(encode_phrases(phrases, [template], clip.encode_text)[:, 0])
+        return features[:, templates.index(template)]
+    return encode_phrases(phrases, [template], clip.encode_text)[:, 0]
 
 
 def trained_phrases(names: Sequence[str], trained: tuple[str, ...]) -> list[str]:

@@ -77,7 +77,7 @@ class TemporalLabels:
             return None
         self.problem = ""
         temperature = frame.segmenter.config.vocabulary.temperature
-        decision = self._map.label(self._last.sweep, vocabulary.text, temperature)
+        decision = self._map.label(self._last.sweep, vocabulary.text, temperature, vocabulary.bias)
         labels, confidence = labels_of_points(self._last.cell_of_point, decision, vocabulary.thresholds)
         stages_ms = {**frame.encoded.stages_ms, "propagation": (time.perf_counter() - start) * 1e3}
         return Segmentation(labels, confidence, frame.encoded.superpoints, vocabulary, frame.encoded, stages_ms)

@@ -87,7 +87,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # The modules that may import more than their folder.
 ALSO: dict[str, tuple[str, ...]] = {
     **{f"training.{name}": GENERATOR for name in ("captions", "text_tower", "word_texts", "train_mini", "mini_clip")},
-    **{f"training.{name}": GENERATOR for name in ("mini_tokenizer", "procedural_samples", "scene_pictures")},
+    **{
+        f"training.{name}": GENERATOR
+        for name in ("mini_tokenizer", "procedural_samples", "scene_pictures", "word_frequencies")
+    },
     "training.step_vocabulary": GENERATOR,
     "label_command": ("training.part_labels",),  # the option --head
     "training.part_labels": ("encoded_cloud",),

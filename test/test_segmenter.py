@@ -259,6 +259,27 @@ def test_labels_are_the_words_of_largest_cosine(tiny):
     np.testing.assert_allclose(result.confidence[valid], expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("vote", "passes"), [(False, 1), (True, 1), (False, 2)])
+def test_a_bias_is_added_to_the_cosines_that_are_compared(tiny_model, vote, passes):
+    model = load(tiny_model, vocabulary__vote=vote, sampling__passes=passes)
+    encoding, words = model.encode(room()), model.make_vocabulary(["chair", "table", "floor"])
+    cosines = model.similarity(encoding, words)
+    plain = model.label(encoding, words)
+    bias = -np.median(cosines, axis=0)
+    biased = model.label(encoding, dataclasses.replace(words, bias=bias))
+    if vote:
+        size = np.bincount(biased.superpoints)
+        cosines = np.stack([np.bincount(biased.superpoints, c) / size for c in cosines.T], axis=1)[biased.superpoints]
+    scores = cosines + bias
+    sorted_scores = np.sort(scores, axis=1)
+    clear = sorted_scores[:, -1] - sorted_scores[:, -2] > 1e-5
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(biased.labels[clear], scores.argmax(axis=1)[clear])
+    assert (biased.labels != plain.labels).mean() > 0.1
+    softmax = np.exp(scores / model.config.vocabulary.temperature)
+    np.testing.assert_allclose(biased.confidence, softmax.max(axis=1) / softmax.sum(axis=1), rtol=2e-3)
+
+
 def test_superpoints_vote(tiny_model):
     names, xyz = ["chair", "table", "floor"], room(seed=4)
     xyz[7] = np.nan

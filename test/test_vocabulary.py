@@ -201,6 +201,36 @@ def test_without_known_words_there_is_no_score():
     assert np.isnan(words.known).all() and words.known.shape == (2,) and words.warnings == ()
 
 
+def test_frequent_words_have_a_bias_and_unknown_ones_none(tmp_path):
+    clip = Tower("wall", "books", "lamp")
+    clip.known_words = clip.known_words._replace(frequency=np.array([0.4, 0.02, 0.001], np.float32))
+    log = np.log([0.401, 0.021, 0.002])
+    names = ["lamp", "Walls", "xyzzy"]
+    words = vocabulary.build(names, ["a {}", "{}"], 0.0, clip.encode_text, clip=clip, prior=0.1)
+    expected = 0.1 * (log - log.mean())[[2, 0]]
+    np.testing.assert_allclose(words.bias, [*expected, 0], atol=1e-6)
+    assert words.bias.dtype == np.float32 and words.unknown == ("xyzzy",)
+    # Not with prior 0, a single word or no record
+    for names, prior in ((["lamp", "wall"], 0.0), (["wall"], 0.1)):
+        assert not vocabulary.build(names, ["{}"], 0.0, clip.encode_text, clip=clip, prior=prior).bias.any()
+    clip = Tower("wall", "lamp")
+    assert not vocabulary.build(["wall", "lamp"], ["{}"], 0.0, clip.encode_text, clip=clip, prior=0.1).bias.any()
+    assert not vocabulary.build(["wall", "lamp"], ["{}"], 0.0, letters, prior=0.1).bias.any()
+
+
+def test_frequencies_of_known_words_are_kept_and_checked(tmp_path):
+    known = known_words.encode(["chair", "office desk"], letters)
+    known_words.save(tmp_path, known._replace(frequency=np.array([0.25, 0.0], np.float32)))
+    found = known_words.load(tmp_path)
+    assert found.frequency.tolist() == [0.25, 0.0]
+    assert known_words.encode_again(found.words, letters, found).frequency.tolist() == [0.25, 0.0]
+    assert known_words.encode_again(["chair"], letters, found).frequency is None
+    for wrong in ([0.5], [0.5, 1.5], [0.5, np.nan], [-0.1, 0.5]):
+        known_words.save(tmp_path, known._replace(frequency=np.array(wrong, np.float32)))
+        with pytest.raises(ValueError, match="frequencies that are not 2 numbers in"):
+            known_words.load(tmp_path)
+
+
 def test_known_words_are_read_as_written_and_damage_is_told(tmp_path):
     known = known_words.encode(["chair", "office desk"], letters)
     known_words.save(tmp_path, known)

@@ -103,10 +103,11 @@ def _viewed(name: str, segmenter: Segmenter, clouds: Iterable[LabeledCloud], wor
 
 
 def score_cloud(segmenter: Segmenter, cloud: LabeledCloud, words: Sequence[str]) -> Scored:
-    """The cosines that decide the labels of a cloud, beside its truth: of superpoints if they vote, else of points."""
+    """The biased cosines that decide the labels of a cloud, beside its truth: of superpoints if they vote."""
     encoded = segmenter.encode(cloud.xyz, cloud.rgb)
     working = encoded.geometry.working
-    cosines, points = segmenter.similarity(encoded, words), working.labeled_index
+    vocabulary = segmenter.make_vocabulary(words)
+    cosines, points = segmenter.similarity(encoded, vocabulary) + vocabulary.bias, working.labeled_index
     if not segmenter.config.vocabulary.vote:
         points = points[cloud.label[points] < len(words)]
         rng = np.random.default_rng(0)

@@ -103,7 +103,7 @@ def measure(scene: str, clouds: Iterator[PosedCloud], segmenter: Any, vocabulary
         middle = time.perf_counter()
         pose, features = (cloud.rotation, cloud.translation), encoded.superpoint_features()
         cell_of_point, sweep = voxels.sweep(cloud.xyz, encoded.superpoints, features, pose, k * PERIOD_S)
-        decision = voxels.label(sweep, vocabulary.text, temperature)
+        decision = voxels.label(sweep, vocabulary.text, temperature, vocabulary.bias)
         smoothed, _ = labels_of_points(cell_of_point, decision, vocabulary.thresholds)
         extra_ms.append(1e3 * (time.perf_counter() - 2 * middle + start))
         # What they are right about, and the labels of the voxels

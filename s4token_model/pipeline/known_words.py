@@ -1,4 +1,4 @@
-"""The words that a CLIP of ours was trained with, and how far from them another word lies."""
+"""The words that a CLIP of ours was trained with, how far from them another word lies, and how frequent they are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from s4token_model import atomic, bounded_files
 FILE = "known_words.safetensors"  # beside the weights of the CLIP
 TEMPLATE = "a photo of a {}"  # one of the default templates, so that a score costs no run of the text tower
 LIMIT = 256 << 20  # bytes of the file
+RARE = 1e-3  # added to frequencies, so that a word that was never seen is not ruled out
 THRESHOLD = 0.9  # of a text tower that learned from captions; measured by scripts/known_words.py
 
 
@@ -26,10 +27,23 @@ class KnownWords(NamedTuple):
     features: np.ndarray  # (K, E) float32 unit rows
     template: str  # the prompt of the features, with one {}
     threshold: float  # words with a lower score are unknown
+    frequency: np.ndarray | None = None  # (K,) float32, the fraction of the tokenizer's training that a word names
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Return (C,) float32 in [-1, 1], the largest cosine of unit rows (C, E), of the same template, with ours."""
         return (features.astype(np.float32) @ self.features.T).max(axis=1)
+
+    def log_prior(self, features: np.ndarray) -> np.ndarray:
+        """Return (C,) float32, the logarithm of how frequent the nearest known word is, against their mean.
+
+        features (C, E) as in `score`. 0 for unknown words, and for all without a record of frequencies.
+        """
+        if self.frequency is None:
+            return np.zeros(len(features), np.float32)
+        cosines = features.astype(np.float32) @ self.features.T
+        log = np.log(self.frequency + RARE)
+        known = cosines.max(axis=1) >= self.threshold
+        return np.where(known, (log - log.mean())[cosines.argmax(axis=1)], 0).astype(np.float32)
 
 
 def encode(
@@ -43,15 +57,20 @@ def encode(
 def encode_again(
     words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray], before: KnownWords | None
 ) -> KnownWords:
-    """Encode words by a text tower whose known words were `before`: the threshold stays as it is."""
-    return encode(words, encode_text, before.threshold if before else THRESHOLD)
+    """Encode words by a text tower whose known words were `before`: threshold and frequencies stay as they are."""
+    known = encode(words, encode_text, before.threshold if before else THRESHOLD)
+    same = before is not None and before.words == known.words
+    return known._replace(frequency=before.frequency) if same else known
 
 
 def save(directory: Path, known: KnownWords) -> None:
     """Write known words beside the weights of their CLIP, features as float16."""
     metadata = {"words": json.dumps(known.words), "template": known.template, "threshold": str(known.threshold)}
+    arrays = {"features": known.features.astype(np.float16)}
+    if known.frequency is not None:
+        arrays["frequency"] = known.frequency
     with atomic.file(directory / FILE) as file:
-        file.write(safetensors.numpy.save({"features": known.features.astype(np.float16)}, metadata))
+        file.write(safetensors.numpy.save(arrays, metadata))
 
 
 def load(directory: Path | None, dim: int | None = None) -> KnownWords | None:
@@ -75,8 +94,13 @@ def load(directory: Path | None, dim: int | None = None) -> KnownWords | None:
             if template.count("{}") != 1 or not -1 <= threshold <= 1:
                 raise ValueError("a wrong template or threshold")
             features = file.get_tensor("features").astype(np.float32)
+            frequency = file.get_tensor("frequency").astype(np.float32) if "frequency" in file.keys() else None
         if not np.isfinite(features).all():
             raise ValueError("features that are not finite")
-        return KnownWords(tuple(words), features, template, threshold)
+        if frequency is not None and not (
+            frequency.shape == (len(words),) and ((frequency >= 0) & (frequency <= 1)).all()
+        ):
+            raise ValueError(f"frequencies that are not {len(words)} numbers in [0, 1]")
+        return KnownWords(tuple(words), features, template, threshold, frequency)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error

@@ -59,7 +59,7 @@ class VoxelMap:
         """Forget everything."""
         self._sweeps: deque[Sweep] = deque()
         self._origin: np.ndarray | None = None
-        self._query: tuple[np.ndarray, float] | None = None  # text features and temperature of the votes
+        self._query: tuple[np.ndarray, float, np.ndarray | float] | None = None  # text, temperature, bias of the votes
 
     @property
     def voxels(self) -> int:
@@ -89,15 +89,18 @@ class VoxelMap:
         cell_of_point, cells = voxel_votes.cells_of(xyz, superpoints, rotation, offset, self.size)
         return cell_of_point, Sweep(cells, features.astype(np.float16), stamp)
 
-    def label(self, sweep: Sweep, text: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    def label(
+        self, sweep: Sweep, text: np.ndarray, temperature: float, bias: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the class (n,) int64 and confidence (n,) float32 of each cell of a sweep, and let it vote once.
 
-        text (C, E) are the text features. If they are others than those of the last call, the sweeps that are kept vote
-        again, in their order.
+        text (C, E) are the text features, bias (C,) is added to their cosines. If they are others than those of the
+        last call, the sweeps that are kept vote again, in their order.
         """
         repeated = bool(self._sweeps) and self._sweeps[-1] is sweep
-        if self._query is None or not np.array_equal(self._query[0], text) or self._query[1] != temperature:
-            self._query = text, temperature
+        query = text, temperature, bias
+        if self._query is None or not all(map(np.array_equal, self._query, query)):
+            self._query = query
             self._table = voxel_votes.empty_table(self.max_voxels, len(text))
             for old in self._sweeps:
                 self._decision = self._vote(old)
@@ -111,8 +114,8 @@ class VoxelMap:
     def _vote(self, sweep: Sweep) -> tuple[np.ndarray, np.ndarray]:
         import torch  # late, since that takes seconds; the threads of numpy's BLAS would keep spinning afterwards
 
-        text, temperature = self._query
-        scores = (torch.from_numpy(sweep.features).float() @ torch.from_numpy(text).T).numpy()
+        text, temperature, bias = self._query
+        scores = (torch.from_numpy(sweep.features).float() @ torch.from_numpy(text).T).numpy() + np.float32(bias)
         when = sweep.stamp, self.half_life
         margin = np.float32(self.margin * temperature)
         smoothed, best, voxels = voxel_votes.smooth(self._table, sweep.cells, scores, *when, margin)

@@ -32,6 +32,7 @@ from s4token_model.training import (
     procedural_samples,
     settings,
     targets,
+    word_frequencies,
 )
 from s4token_model.training.procedural_samples import TrainingScenes
 from s4token_model.training.synonyms import TRAINED_WORDS
@@ -80,6 +81,7 @@ def train(given: MiniRun) -> None:
     validation = procedural_samples.load_scenes(held_out, config.device)
     fit = _train_while_scenes_are_made if config.first_scenes else _train_after_all_are_made
     trained, paths = fit(given, frozen, validation)
+    known_words.save(run / "clip", known._replace(frequency=word_frequencies.frequencies(paths)))
     seeds = sorted({path.stem.split("-")[0] for path in paths})
     # Checkpoint, in one step: until here, nothing was written to `out`
     provenance = {

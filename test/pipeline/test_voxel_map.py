@@ -49,14 +49,15 @@ def test_one_odd_sweep_does_not_change_labels_and_a_lasting_change_does():
     assert answers[0] == [0, 1, 2, 3, 0] and answers[-1] == [3] * 5
 
 
-def test_without_a_past_a_cloud_has_the_labels_and_confidence_of_its_own_features():
+@pytest.mark.parametrize("bias", [0.0, np.array([0.0, 0.5, -0.5, 0.0], np.float32)])
+def test_without_a_past_a_cloud_has_the_labels_and_confidence_of_its_own_features(bias):
     voxels = VoxelMap(0.5, 10.0, 10_000, 1.0)
     xyz, superpoints = blocks()
     features = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float16)
     superpoints[5] = constants.NO_SUPERPOINT
     cell_of_point, sweep = voxels.sweep(xyz, superpoints, features, STILL, 0.0)
-    labels, confidence = labels_of_points(cell_of_point, voxels.label(sweep, TEXT, TEMPERATURE), np.full(4, 0.9))
-    cosines = features.astype(np.float64)
+    labels, confidence = labels_of_points(cell_of_point, voxels.label(sweep, TEXT, TEMPERATURE, bias), np.full(4, 0.9))
+    cosines = features.astype(np.float64) + bias
     softmax = np.exp(cosines / TEMPERATURE) / np.exp(cosines / TEMPERATURE).sum(axis=1, keepdims=True)
     assert labels[5] == constants.UNLABELED and confidence[5] == 0
     for s in range(5):
@@ -76,6 +77,7 @@ def test_new_class_names_give_what_they_would_have_given_from_the_start():
         _, sweep = changed.sweep(xyz + 0.1 * k, superpoints, features, STILL, 0.3 * k)
         changed.label(sweep, TEXT, TEMPERATURE)
         expected = fresh.label(sweep, other, TEMPERATURE)
+    assert not np.array_equal(changed.label(sweep, other, TEMPERATURE, np.array([9.0, 0, 0]))[0], expected[0])
     for found in (changed.label(sweep, other, TEMPERATURE), changed.label(sweep, other.copy(), TEMPERATURE)):
         np.testing.assert_array_equal(found[0], expected[0])
         np.testing.assert_array_equal(found[1], expected[1])

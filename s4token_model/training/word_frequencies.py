@@ -1,0 +1,37 @@
+"""How much of the training scenes each trained word stands for: the prior of logit adjustment, see KnownWords."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from s4token_model.procedural.classes import OTHER_FURNITURE, PROCEDURAL, STREET
+from s4token_model.training import token_samples
+from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS, TRAINED_WORDS
+
+
+def frequencies(paths: Iterable[Path]) -> np.ndarray:
+    """Return (K,) float32, the fraction of the labeled points of the samples that each of TRAINED_WORDS may name.
+
+    Of the points in rooms or of those in streets, whichever is larger: who asks for cars is on a street.
+    """
+    rooms, streets = np.zeros(len(PROCEDURAL)), np.zeros(len(PROCEDURAL))
+    outdoors = np.isin(PROCEDURAL, STREET)
+    for path in paths:
+        label = token_samples.load_arrays(path, lambda key: key == "point_label")["point_label"]
+        counts = np.bincount(label[label >= 0], minlength=len(PROCEDURAL))
+        if counts[outdoors].sum() > counts.sum() / 2:
+            streets += counts
+        else:
+            rooms += counts
+    fraction = np.maximum(*(counts / max(1.0, counts.sum()) for counts in (rooms, streets)))
+    by_class = dict(zip(PROCEDURAL, fraction, strict=True))
+    kinds = {"other furniture": OTHER_FURNITURE} | HYPERNYMS
+    found = {word: sum(by_class[name] for name in names) for word, names in kinds.items()}
+    for name, words in SYNONYMS.items():
+        for word in words:
+            # A word of several classes, as "door" of rooms and of cars, is that of the most frequent one
+            found[word] = max(found.get(word, 0.0), by_class.get(name, 0.0))
+    return np.array([found[word] for word in TRAINED_WORDS], np.float32)
