@@ -67,7 +67,7 @@ def table(before: dict[str, float], after: list[dict[str, float]]) -> str:
     return markdown_table(["", "before", f"after, {len(after)} seeds", "range", "change", "p"], rows)
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Train and measure what is missing, print the table."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("bag", type=Path)
@@ -75,7 +75,7 @@ def main() -> int:
     top.add_argument("--root", type=Path, required=True, help="folder that holds sequences/")
     top.add_argument("--seeds", type=int, default=8)
     top.add_argument("--out", type=Path, default=Path("runs/adaptation"))
-    given = top.parse_args()
+    given = top.parse_args(words)
     before = stored(given.out / "before.json", lambda: measure(checkpoint.MINI, given.bag, given.root))
     print(table(before, [adapted(seed, given) for seed in range(given.seeds)]))
     return 0

@@ -1,4 +1,4 @@
-"""Compare procedural streets with real sweeps by properties: `python scripts/compare_streets.py [STREETS [VIEW ...]]`.
+"""Compare procedural streets with real sweeps by properties: `python scripts/compare_streets.py [VIEW ...]`.
 
 Reads the sweeps of $S4TOKEN_DATA/semantickitti. Prints, for whole sweeps, range images and 32 beams, real beside
 procedural: ranges, heights, spacing of points, classes, superpoints and tokens, then the columns of the descriptor that
@@ -7,8 +7,8 @@ differ most by class, in standard deviations.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -116,9 +116,12 @@ def compare(view: str, streets: int) -> None:
 
 def main(words: list[str] | None = None) -> None:
     """Compare the views that are asked for, with so many streets."""
-    streets, *views = (sys.argv[1:] if words is None else words) or ["8"]
-    for view in views or sweep_views.VIEWS:
-        compare(view, int(streets))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("views", nargs="*", metavar="VIEW", help=f"of {', '.join(sweep_views.VIEWS)}; by default all")
+    parser.add_argument("--streets", type=int, default=8, help="procedural streets to compare with (default: 8)")
+    options = parser.parse_args(words)
+    for view in options.views or sweep_views.VIEWS:
+        compare(view, options.streets)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s4token_model import checkpoint, command_line, effort, metrics
+from s4token_model import checkpoint, command_line, effort, metrics, prompts
 from s4token_model.config import replace
 from s4token_model.datasets import semantickitti
-from s4token_model.evaluation import procedural_rooms, prompts, scored_sets
+from s4token_model.evaluation import procedural_rooms, scored_sets
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.segmenter import Segmenter
 

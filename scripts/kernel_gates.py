@@ -9,6 +9,7 @@ features, l0 partition, sampling and propagation.
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +26,11 @@ from s4token_model.kernels.softmax import argmax_and_softmax
 REPEATS = 9
 
 
-def main(paths: list[str]) -> int:
+def main(words: list[str] | None = None) -> int:
     """Print a table per cloud."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("paths", nargs="+", metavar="CLOUD")
+    paths = parser.parse_args(words).paths
     segmenter = Segmenter.load("s4token-mini")
     for path in paths:
         xyz = read_cloud(path).xyz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -443,6 +444,22 @@ def test_every_script_is_guarded(path):
     # peer_models.py runs in environments without us, for scripts/peers.py, which reports its errors
     if "if __name__" in text and path.name != "peer_models.py":
         assert "command_line.guard(" in text.split('if __name__ == "__main__":')[1]
+
+
+def test_every_script_that_can_be_run_answers_help():
+    """In one process, since most of them import torch."""
+    code = "import contextlib, io, runpy, sys\nsys.path.insert(0, 'scripts')\n"
+    code += "for path in sys.argv[1:]:\n    sys.argv = [path, '--help']\n"
+    code += "    with contextlib.redirect_stdout(io.StringIO()) as out:\n        try:\n"
+    code += "            runpy.run_path(path, run_name='__main__')\n        except SystemExit as end:\n"
+    code += "            assert not end.code and 'usage' in out.getvalue(), (path, end.code)\n"
+    code += "        else:\n            raise AssertionError(path)\n"
+    paths = [path for path in (ROOT / "scripts").glob("*.py") if path.name != "peer_models.py"]
+    paths = [str(path) for path in paths if "if __name__" in path.read_text(encoding="utf-8")]
+    command = [sys.executable, "-c", code, *sorted(paths)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert len(paths) > 10 and done.returncode == 0, done.stderr
 
 
 def test_commands_without_a_parser_print_their_keys(capsys):

@@ -9,9 +9,9 @@ from s4token_model.pipeline.storeys import storey_bounds
 from s4token_model.segmenter import Segmenter
 
 
-def room():
+def room(quarter: int = 0):
     found = samples.load()
-    return found.xyz[::4].astype(np.float64), found.label[::4], found.names
+    return found.xyz[quarter::4].astype(np.float64), found.label[quarter::4], found.names
 
 
 def bounds_of(xyz, scale: float = 1.0):
@@ -43,12 +43,14 @@ def test_furniture_and_empty_clouds_are_no_storeys():
 
 
 def test_the_upper_storeys_are_labeled_as_well_as_the_lowest():
-    xyz, label, names = room()
-    segmenter = Segmenter.load(checkpoint.MINI)
-    encoding = segmenter.encode(np.concatenate([xyz + [0, 0, 2.9 * k] for k in range(3)]))
-    labels = segmenter.label(encoding, segmenter.make_vocabulary(names)).labels.reshape(3, -1)
-    right = (labels == label).mean(axis=1)
-    assert right.min() >= 0.9 * right.max() > 0.45
+    segmenter, right = Segmenter.load(checkpoint.MINI), []
+    for quarter in range(4):  # the draw of the tokens moves a single one by some points
+        xyz, label, names = room(quarter)
+        encoding = segmenter.encode(np.concatenate([xyz + [0, 0, 2.9 * k] for k in range(3)]))
+        labels = segmenter.label(encoding, segmenter.make_vocabulary(names)).labels.reshape(3, -1)
+        right.append((labels == label).mean(axis=1))
+    mean = np.mean(right, axis=0)
+    assert mean.min() >= 0.9 * mean.max() > 0.5
     storeys = [window.storey for window in encoding.geometry.windows]
     assert len(set(storeys)) == 3
     for window in encoding.geometry.windows:
