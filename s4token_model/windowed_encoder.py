@@ -21,6 +21,8 @@ PROBES = 4  # windows that decide whether all are encoded
 MIN_GAIN = 0.015  # of the familiarity
 UNFAMILIAR = 0.8  # of windows.familiar: below it, a cloud counts as large whatever the spacing of its tokens
 
+Encoded = tuple[np.ndarray, np.ndarray]  # unit features (N, E) of tokens and (E,) of all together
+
 
 class WindowedEncoder:
     """Turns patches into unit features in CLIP's joint space."""
@@ -35,22 +37,26 @@ class WindowedEncoder:
         tokens, cls = self.encode_all(geometry)
         timer("encoder")
         while (finer := self._finer(geometry, tokens, timer)) is not None:
-            geometry = finer
-            tokens, cls = self.encode_all(geometry)
+            geometry, probed = finer
+            tokens, cls = self.encode_all(geometry, probed)
             timer("encoder")
         return geometry, tokens, cls
 
-    def encode_all(self, geometry: PatchedCloud) -> tuple[np.ndarray, np.ndarray]:
-        """Return features (N, E) of all tokens of a cloud, and (E,) of the cloud, window by window."""
+    def encode_all(self, geometry: PatchedCloud, probed: dict[int, Encoded] | None = None) -> Encoded:
+        """Return features (N, E) of all tokens of a cloud, and (E,) of the cloud, window by window.
+
+        `probed` are the features of windows that have been encoded already, by their number.
+        """
         tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
         cls, shown = np.zeros(self.clip.dim, np.float32), self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
         for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)):
-            features, cloud = self._encode_tokens(network_input(geometry, self.config, i))
+            known = (probed or {}).get(i)
+            features, cloud = known or self._encode_tokens(network_input(geometry, self.config, i))
             tokens[window.tokens[window.core]] = features[window.core]
             cls += cloud
         return tokens, cls / max(float(np.linalg.norm(cls)), 1e-12)
 
-    def _encode_tokens(self, inputs: TokenInput) -> tuple[np.ndarray, np.ndarray]:
+    def _encode_tokens(self, inputs: TokenInput) -> Encoded:
         """Unit features (N, E) of the tokens and (E,) of all together."""
         device = self.clip.device
         inputs, count = inputs.to(device), inputs.mask.shape[1]
@@ -62,8 +68,12 @@ class WindowedEncoder:
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
-    def _finer(self, geometry: PatchedCloud, tokens: np.ndarray, timer: StageTimer) -> PatchedCloud | None:
+    def _finer(
+        self, geometry: PatchedCloud, tokens: np.ndarray, timer: StageTimer
+    ) -> tuple[PatchedCloud, dict[int, Encoded]] | None:
         """The cloud in FINER times the windows, if it looks more familiar to the network then; else None.
+
+        With it the features of the windows that were tried, by their number.
 
         Only clouds that look unfamiliar are tried: those whose tokens are unusually far apart, and very strange ones.
         The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
@@ -82,13 +92,16 @@ class WindowedEncoder:
             if count > limit:
                 return None
             finer = cut(partition, count, config, timer)
-            if self._gain(finer, geometry, familiarity, timer) >= MIN_GAIN:
-                return finer
+            gain, probed = self._gain(finer, geometry, familiarity, timer)
+            if gain >= MIN_GAIN:
+                return finer, probed
         return None
 
-    def _gain(self, finer: PatchedCloud, coarse: PatchedCloud, familiarity: np.ndarray, timer: StageTimer) -> float:
-        """How much more familiar some windows of `finer` are than the tokens of `coarse` in the same regions."""
-        known, gains = self.clip.known_words, []
+    def _gain(
+        self, finer: PatchedCloud, coarse: PatchedCloud, familiarity: np.ndarray, timer: StageTimer
+    ) -> tuple[float, dict[int, Encoded]]:
+        """How much more familiar some windows of `finer` are than the tokens of `coarse` there; and their features."""
+        known, gains, probed = self.clip.known_words, [], dict[int, Encoded]()
         assert known is not None
         for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)):
             window = finer.windows[i]
@@ -96,7 +109,7 @@ class WindowedEncoder:
             low, high = seen.min(axis=0) - finer.patches.radius, seen.max(axis=0) + finer.patches.radius
             same = windows.inside(coarse.patches.centers, low, high)
             if same.any():
-                features, _ = self._encode_tokens(network_input(finer, self.config, i))
+                probed[int(i)] = features, _ = self._encode_tokens(network_input(finer, self.config, i))
                 gains.append(known.score(features[window.core]).mean() - familiarity[same].mean())
         timer("encoder")
-        return float(np.mean(gains)) if gains else 0.0
+        return (float(np.mean(gains)) if gains else 0.0), probed

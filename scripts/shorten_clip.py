@@ -2,7 +2,8 @@
 
     python scripts/shorten_clip.py FOLDER OUT --blocks 2
 
-The pictures that such a tower encodes mean little, which does not matter to a tokenizer trained in front of it.
+The pictures that such a tower would encode mean little, so it refuses them. That does not matter to a tokenizer that is
+trained in front of it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def shorten(source: Path, out: Path, blocks: int) -> None:
     tensors = safetensors.torch.load_file(source / clip_config.file_names(source)[1])
     kept = {name: value for name, value in tensors.items() if _block(name) < blocks}
     model = architecture.model | {"vision_cfg": vision | {"layers": blocks}}
-    clip_config.save_directory(out, architecture._replace(model=model), kept)
+    clip_config.save_directory(out, architecture._replace(model=model, pictures=False), kept)
     if (source / known_words.FILE).is_file():
         shutil.copy2(source / known_words.FILE, out)
 

@@ -23,6 +23,10 @@ def test_the_first_blocks_are_kept_and_the_texts_mean_the_same(tmp_path):
     tokens = torch.randn(1, 4, old.width)
     for found, expected in zip(new.encode_tokens(tokens, True), old.encode_tokens(tokens, True), strict=True):
         torch.testing.assert_close(found, expected)
+    picture = np.zeros((1, 32, 32, 3), np.uint8)
+    assert old.encode_images(picture)[1].shape == (1, old.dim)
+    with pytest.raises(ValueError, match="was shortened and encodes no pictures; choose another"):
+        new.encode_images(picture)
 
 
 def test_more_blocks_than_there_are_is_an_error(tmp_path):

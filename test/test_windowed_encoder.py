@@ -59,7 +59,8 @@ def test_every_token_gets_the_feature_of_its_own_window(mini):
 
 
 def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini):
-    fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, {"patches.points": 1}))
+    changes = {"patches.points": 1, "windows.familiar": 0.3}
+    fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, changes))
     geometry = fine.build_patches(rooms(1, 1)[0])
     large = dataclasses.replace(geometry, partition=geometry.partition._replace(large=True))
     scores = iter(())
@@ -81,6 +82,8 @@ def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini)
             encoded, tokens, _ = fine.encoder.encode(large, StageTimer())
             assert len(encoded.windows) == familiar and len(tokens) == len(encoded.patches.centers)
             assert next(scores, None) is None, "all scores were asked for"
+            # Windows that were tried are not encoded again
+            np.testing.assert_array_equal(tokens, fine.encoder.encode_all(encoded)[0])
         scores = iter([0.25])
         assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1, "a cloud of a usual spacing"
         scores = iter([0.1])

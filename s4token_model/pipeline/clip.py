@@ -50,6 +50,7 @@ class FrozenClip(nn.Module):
         self.model = model.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.known_words: known_words.KnownWords | None = None  # that it was trained with, if on record
+        self.pictures = True  # whether `encode_images` is allowed
         self.precision = resolve_precision(precision, visual.proj.device.type)
         visual.transformer.to(torch.bfloat16 if self.uses_bf16 else torch.float32)
         self.width, self.dim = visual.proj.shape  # D of the tokens, E of the joint space
@@ -88,8 +89,14 @@ class FrozenClip(nn.Module):
         """Images (B, h, w, 3) uint8 of any size -> features of the patch grid (B, g, g, E) and of the image (B, E).
 
         With `dense`, those of the patches are MaskCLIP's: in the last block, each patch takes its own value and not
-        the attended ones, so that its feature says what is there and not what the image shows.
+        the attended ones, so that its feature says what is there and not what the image shows. ValueError if the tower
+        was shortened.
         """
+        if not self.pictures:
+            raise ValueError(
+                "the image tower of this CLIP was shortened and encodes no pictures; choose another, e.g. "
+                "--set clip.name=ViT-B-16-quickgelu --set clip.pretrained=openai"
+            )
         visual = self.model.visual
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
         size = (self.image_size, self.image_size)
@@ -196,7 +203,7 @@ def load_directory(directory: Path, precision: str = "fp32", device: str | torch
     model = stored_weights.load(lambda: plain_clip.build(architecture.model), path)
     tokenize = partial(tokenizer(), context_length=model.context_length)
     clip = FrozenClip(model.to(device), tokenize, architecture.mean, architecture.std, precision)
-    clip.known_words = known_words.load(directory, clip.dim)
+    clip.known_words, clip.pictures = known_words.load(directory, clip.dim), architecture.pictures
     # A text and a token: towers that do not go together fail now
     token = torch.zeros(1, 1, clip.width, device=clip.device)
     with torch.no_grad():

@@ -90,6 +90,7 @@ class ClipArchitecture(NamedTuple):
     model: dict[str, Any]
     mean: tuple[float, ...]  # of the color channels, in [0, 1]
     std: tuple[float, ...]
+    pictures: bool = True  # whether its image tower encodes them; a shortened one only takes tokens
 
 
 def read(directory: Path) -> ClipArchitecture:
@@ -101,11 +102,13 @@ def read(directory: Path) -> ClipArchitecture:
             raise ValueError("it has no model_cfg")
         model = checked_model(content["model_cfg"])
         colors = _checked(content.get("preprocess_cfg") or {}, PREPROCESS, "preprocess_cfg")
-        if unknown := sorted(set(content) - {"model_cfg", "preprocess_cfg"}):
-            raise ValueError(f"{unknown[0][:80]} is not known; known are model_cfg and preprocess_cfg")
+        if unknown := sorted(set(content) - {"model_cfg", "preprocess_cfg", "pictures"}):
+            raise ValueError(f"{unknown[0][:80]} is not known; known are model_cfg, preprocess_cfg and pictures")
+        if not isinstance(pictures := content.get("pictures", True), bool):
+            raise ValueError("pictures must be true or false")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return ClipArchitecture(model, tuple(colors.get("mean") or MEAN), tuple(colors.get("std") or STD))
+    return ClipArchitecture(model, tuple(colors.get("mean") or MEAN), tuple(colors.get("std") or STD), pictures)
 
 
 def checked_model(values: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +162,8 @@ def save_directory(directory: Path, architecture: ClipArchitecture, tensors: dic
     """Write a CLIP's directory in one step."""
     colors = {"mean": architecture.mean, "std": architecture.std}
     content = {"model_cfg": architecture.model, "preprocess_cfg": colors}
+    if not architecture.pictures:
+        content["pictures"] = False
     with atomic.folder(directory) as new:
         safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, new / WEIGHTS[0])
         (new / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -37,7 +37,7 @@ class Alternating:
 def test_smoothing_keeps_what_alternates_and_the_row_says_so():
     rng = np.random.default_rng(0)
     xyz = rng.random((3000, 3)) * 10
-    vocabulary = SimpleNamespace(text=np.eye(2, dtype=np.float32), thresholds=np.zeros(2))
+    vocabulary = SimpleNamespace(text=np.eye(2, dtype=np.float32), thresholds=np.zeros(2), bias=0.0)
     truth = np.where(xyz[:, 0] < 1, constants.UNLABELED, 0)
 
     def clouds():

@@ -61,6 +61,7 @@ def test_what_could_do_more_is_refused_by_name_with_the_reason(directory, sectio
         ("text_cfg", "bpe_path", "/etc/passwd", "text_cfg.bpe_path is not known; known are act_kwargs"),
         ("model_cfg", "__class__", 1, "__class__ is not known"),
         ("", "tokenizer", {}, "tokenizer is not known"),
+        ("", "pictures", "no", "pictures must be true or false"),
         ("vision_cfg", "width", "48", "width must be an integer from 8 to 8192"),
         ("vision_cfg", "width", True, "width must be an integer"),
         ("vision_cfg", "width", 10**9, "width must be an integer"),
