@@ -175,7 +175,11 @@ def compare_training(devices: list[str], folder: Path, fast: bool) -> list[dict[
     for number, part in enumerate(np.array_split(xyz[np.argsort(xyz[:, 0])], 4 if fast else 8)):
         np.save(clouds / f"{number}.npy", part)
     rows = []
-    for name, model in models(folder, fast).items():
+    # The CLIP of s4token-mini encodes no pictures, which the targets are made of
+    trained = {"a small CLIP, random weights": str(random_checkpoint(folder, "small"))}
+    if not fast:
+        trained |= {"ViT-B/16, random weights": str(random_checkpoint(folder, "vit-b-16", VIT_B16))}
+    for name, model in trained.items():
         say(f"samples for {name}")
         samples = folder / f"samples {len(rows)}"
         recipe = folder / f"recipe {len(rows)}.yaml"
@@ -282,25 +286,35 @@ def agree(found: dict[str, Any]) -> bool:
 def models(folder: Path, fast: bool) -> dict[str, str]:
     """Checkpoints to check by name; the ViT-B/16 is written to `folder`."""
     return {"s4token-mini": "s4token-mini"} | (
-        {} if fast else {"ViT-B/16, random weights": str(random_vit_b16(folder))}
+        {} if fast else {"ViT-B/16, random weights": str(random_checkpoint(folder, "vit-b-16", VIT_B16))}
     )
 
 
-def random_vit_b16(folder: Path) -> Path:
-    """A checkpoint with the paper's tokenizer and a ViT-B/16, both at random weights, in `folder`; made once."""
+def random_checkpoint(folder: Path, name: str, vision: dict[str, Any] | None = None) -> Path:
+    """A checkpoint with the paper's tokenizer and a CLIP, both at random weights, below `folder`; made once.
+
+    `vision` are the sizes of an image tower, by default those of the tests' tiny one.
+    """
     import torch
     from tiny_model import write_tiny_clip
 
     from s4token_model import checkpoint, config
+    from s4token_model.pipeline.clip_config import read
     from s4token_model.pipeline.tokenizer import Tokenizer
 
-    directory = folder / "vit-b-16"
+    directory = folder / name
     if not directory.is_dir():
-        write_tiny_clip(directory / "clip", {"embed_dim": 512, "vision_cfg": VIT_B16, "text_cfg": TEXT})
+        sizes = [{"embed_dim": 512, "vision_cfg": vision, "text_cfg": TEXT}] if vision else []
+        write_tiny_clip(directory / "clip", *sizes)
         changes = {"variant": "s4token", "clip.name": "clip", "clip.pretrained": "", "sampling.tokens": 128}
         settings = config.replace(config.Config(), changes)
         torch.manual_seed(0)
-        checkpoint.save(directory, Tokenizer(settings.tokenizer, VIT_B16["width"]), settings, {})
+        checkpoint.save(
+            directory,
+            Tokenizer(settings.tokenizer, read(directory / "clip").model["vision_cfg"]["width"]),
+            settings,
+            {},
+        )
     return directory
 
 
