@@ -158,7 +158,9 @@ class VocabularyConfig:
     templates: str = option("default", "a file of prompt templates, or the name of one in config/templates")
     threshold: float = option(0.0, "confidence below which a point stays unlabeled", 0.0, 1.0)
     temperature: float = option(0.05, "softmax temperature of the confidence", 1e-4, 10.0)
-    prior: float = option(0.0, "how much words are preferred that were frequent in training, if on record", 0.0, 1.0)
+    prior: float = option(
+        0.0, "cosine that a word gets more for each factor of e that it was more frequent in training", 0.0, 1.0
+    )
     vote: bool = option(False, "one label per superpoint, from its points' mean cosines, instead of one per point")
 
 

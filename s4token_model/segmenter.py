@@ -115,7 +115,8 @@ class Segmenter:
     def similarity(self, encoding: EncodedCloud, texts: Sequence[str] | Vocabulary) -> np.ndarray:
         """Return (H, T) float32, the cosine of every point's feature with each text; NaN on invalid points.
 
-        Texts that are a Vocabulary already skip the text tower, as do those of the last call.
+        Texts that are a Vocabulary already skip the text tower, as do those of the last call. Labels are those of the
+        largest cosine plus `Vocabulary.bias`.
         """
         rows = (texts if isinstance(texts, Vocabulary) else self.make_vocabulary(texts)).text
         out = np.full((len(encoding.geometry.superpoints), len(rows)), np.nan, np.float32)
@@ -137,7 +138,7 @@ class Segmenter:
         templates = templates or vocabulary.read_templates(self.config.vocabulary.templates)
         limits = self.config.vocabulary.threshold if thresholds is None or np.size(thresholds) == 0 else thresholds
         encode = partial(self._encode_text, check=check)
-        prior = self.config.vocabulary.prior * self.config.vocabulary.temperature
+        prior = self.config.vocabulary.prior
         return vocabulary.build(names, templates, limits, encode, clip=self.clip, check=check, prior=prior)
 
     def _encode_text(self, texts: list[str], check: Callable[[], None]) -> np.ndarray:

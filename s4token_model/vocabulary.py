@@ -83,7 +83,10 @@ def build(
         rows = _of_template(known_words.template, phrases, templates, features, clip)
         known, bias = known_words.score(rows), np.float32(prior) * known_words.log_prior(rows) * (len(names) > 1)
     unknown = tuple(names[k] for k in np.flatnonzero(known < (known_words.threshold if known_words else np.nan)))
+    has_record = known_words is not None and known_words.frequency is not None
     warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
+    if prior and not has_record:
+        warnings += ("vocabulary.prior has no effect: how frequent words were in training is not on record",)
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
     return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings, bias)
 

@@ -31,7 +31,8 @@ from s4token_model.training import prepare, procedural_samples, token_samples, t
 from s4token_model.training.settings import TrainConfig
 from s4token_model.training.token_samples import TokenSample
 
-DATA = Path(os.environ.get("S4TOKEN_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("S4TOKEN_DATA") or ROOT.parent / "shared" / "data")
 
 # Names of arrays of a sample in files of fingerprints, where they differ from the fields of TokenSample
 ARRAYS = {"descriptor": "shape", "position_scale": "unit", "targets.global_feature": "target_whole"}
@@ -128,10 +129,18 @@ def prepared() -> Iterator[tuple[str, str]]:
                 yield from _arrays(kind, token_samples.load_sample(path))
 
 
+def _model(folder: Path) -> str:
+    """A checkpoint whose CLIP takes pictures, as that of s4token-mini does not, at random weights."""
+    sys.path.insert(0, str(ROOT / "test" / "helpers"))
+    from gpu_check import random_checkpoint
+
+    return str(random_checkpoint(folder, "model"))
+
+
 def _recipe(folder: Path) -> str:
     """A file of the settings that samples are made with."""
     path = folder / "recipe.yaml"
-    path.write_text("{init: s4token-mini, clip.precision: fp32, sampling.tokens: 128}")
+    path.write_text(f"{{init: {_model(folder)}, clip.precision: fp32, sampling.tokens: 128}}")
     return str(path)
 
 
@@ -158,7 +167,7 @@ def losses() -> Iterator[tuple[str, str]]:
         prepare.main([_recipe(run), "objects", str(source), "--out", str(out)])
         yaml = run / "train.yaml"
         yaml.write_text(
-            "{init: s4token-mini, steps: 3, batch: 4, tokens: 64, points: 256, clusters: 8, save_every: 1,"
+            f"{{init: {_model(run)}, steps: 3, batch: 4, tokens: 64, points: 256, clusters: 8, save_every: 1,"
             " validate_every: 2, held_out: 0.25, precision: fp32, decoder_layers: 2, sampling.tokens: 128}"
         )
         train.main([str(yaml), f"data={out}", f"run={run / 'self'}"])

@@ -213,9 +213,9 @@ def test_frequent_words_have_a_bias_and_unknown_ones_none(tmp_path):
     # Not with prior 0, a single word or no record
     for names, prior in ((["lamp", "wall"], 0.0), (["wall"], 0.1)):
         assert not vocabulary.build(names, ["{}"], 0.0, clip.encode_text, clip=clip, prior=prior).bias.any()
-    clip = Tower("wall", "lamp")
-    assert not vocabulary.build(["wall", "lamp"], ["{}"], 0.0, clip.encode_text, clip=clip, prior=0.1).bias.any()
-    assert not vocabulary.build(["wall", "lamp"], ["{}"], 0.0, letters, prior=0.1).bias.any()
+    for given in (Tower("wall", "lamp"), None):
+        words = vocabulary.build(["wall", "lamp"], ["{}"], 0.0, letters, clip=given, prior=0.1)
+        assert not words.bias.any() and words.warnings[-1].startswith("vocabulary.prior has no effect")
 
 
 def test_frequencies_of_known_words_are_kept_and_checked(tmp_path):

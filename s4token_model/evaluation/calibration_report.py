@@ -11,10 +11,11 @@ from s4token_model.evaluation.tables import markdown_table, table
 
 Figures = dict[str, Any]
 INTRODUCTION = (
-    "Confidence is the softmax of the cosines at `vocabulary.temperature`. It is calibrated if, of the points with"
-    " confidence p, a fraction p is right. Figures are over annotated points, in percent unless they are temperatures"
-    " or thresholds. The procedural rooms are under seeds that training never draws. A real cloud counts four times, in"
-    " quarter turns about the vertical, since the draw of the tokens moves the figures of few clouds.",
+    "Confidence is the softmax of the cosines, with what `vocabulary.prior` adds, at `vocabulary.temperature`. It is"
+    " calibrated if, of the points with confidence p, a fraction p is right. Figures are over annotated points, in"
+    " percent unless they are temperatures or thresholds. The procedural rooms are under seeds that training never"
+    " draws. A real cloud counts four times, in quarter turns about the vertical, since the draw of tokens moves the"
+    " figures of few clouds.",
     "Left: bins of equal mass by confidence, and the fraction of each that is right. Middle and right: what is right,"
     " and how many points keep a label, at a threshold.",
 )

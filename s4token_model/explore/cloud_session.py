@@ -90,14 +90,17 @@ class CloudSession:
         superpoint, label = int(ids[point]), int(found.labels[point])
         feature = frame.superpoint_features[superpoint]
         words, known = found.vocabulary, self._segmenter.clip.known_words
+        cosines = words.text @ feature
+        other = (cosines + words.bias).argmax() != cosines.argmax()
         return Inspection(
             coloring.label_name(words.names, label),
             float(found.confidence[point]),
             superpoint,
             np.flatnonzero(ids[frame.drawn.index] == superpoint),
             int((ids == superpoint).sum()),
-            coloring.best_matches(words.names, words.text @ feature),
+            coloring.best_matches(words.names, cosines),
             coloring.best_matches(known.words, known.features @ feature) if known else (),
+            "Words that were frequent in training are preferred to the first word (vocabulary.prior)" if other else "",
         )
 
     def labels_file(self, choice: Choice, suffix: str) -> bytes:

@@ -73,12 +73,10 @@ class MiniTrainer:
 
     def taught(self, done: float, outdoors: bool) -> float:
         """The weight of the teacher after the part `done` of all steps: less and less, or all the time in rooms."""
-        part = self.config.teacher_part
-        if not self.teacher or not part:
-            return 0.0
-        if self.config.teacher_rooms:
+        if self.teacher and self.config.teacher_rooms:
             return 0.0 if outdoors else TEACHER_WEIGHT
-        return TEACHER_WEIGHT * max(0.0, 1 - done / part)
+        part = self.config.teacher_part
+        return TEACHER_WEIGHT * max(0.0, 1 - done / part) if self.teacher and part else 0.0
 
     def draw_names(self, rng: np.random.Generator, outdoors: bool) -> tuple[StepVocabulary, Tensor]:
         """Draw the class names of a step, and the text features (C + 1, E) of the classes and "other furniture"."""

@@ -31,7 +31,7 @@ from s4token_model import checkpoint, command_line, jobs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.datasets import scannet, splits
 from s4token_model.io import bags
-from s4token_model.pipeline import clip
+from s4token_model.pipeline import clip, clip_config
 from s4token_model.pipeline.clip_digest import image_tower_digest
 from s4token_model.segmenter import PatchedCloud, build_patches, checked_device
 from s4token_model.training import (
@@ -74,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"{given.config}: task={training.task} prepares its data itself; run s4token train")
     recipe = Recipe(pipeline, training, given.kind, given.split, given.every, given.bin_columns, given.device)
     checked_device(given.device)
+    _check_pictures(recipe)
     written = prepare(given.input, given.out, recipe, workers, given.ray)
     print(f"{len(written)} samples in {given.out}")
     return 0
@@ -191,6 +192,17 @@ def clip_name(config: ClipConfig) -> str:
 def _encoder(recipe: Recipe) -> clip.FrozenClip | None:
     """The CLIP of the targets, if there are any; loaded once per process."""
     return None if recipe.kind == "clouds" else _load_clip(recipe.training.init, recipe.config.clip, recipe.device)
+
+
+def _check_pictures(recipe: Recipe) -> None:
+    """Raise ValueError if the CLIP of the targets is known to take no pictures, before samples are cut."""
+    init = checkpoint.resolve(recipe.training.init) if recipe.training.init else None
+    directory = clip_config.clip_directory(recipe.config.clip.name, init)
+    if recipe.kind != "clouds" and directory is not None and not clip_config.read(directory).pictures:
+        raise ValueError(
+            f"the CLIP in {directory} was shortened and takes no pictures, which the targets of {recipe.kind} are made"
+            " of; prepare clouds, or start from a model with another CLIP"
+        )
 
 
 @lru_cache(maxsize=1)

@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     tensors = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     clip_config.save_directory(options.out, clip_config.read(source), {k: v.cpu() for k, v in tensors.items()})
     encode_text, threshold = clip.load_directory(options.out).encode_text, KEPT_THRESHOLD if options.keep else THRESHOLD
-    known_words.save(options.out, known_words.encode(TRAINED_WORDS, encode_text, threshold))
+    known = known_words.encode_again(TRAINED_WORDS, encode_text, frozen.known_words if options.keep else None)
+    known_words.save(options.out, known._replace(threshold=threshold))
 
 
 def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:

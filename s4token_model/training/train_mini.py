@@ -73,6 +73,8 @@ def train(given: MiniRun) -> None:
     # Small CLIP: copied, or trained on pictures of further scenes
     _make_clip(given)
     frozen = clip.load(pipeline.clip, run, config.device)
+    if config.distill_weight and not frozen.pictures:
+        raise ValueError("distill_weight= distills pictures, which this CLIP does not take; give clip= or leave it out")
     known = known_words.encode_again(TRAINED_WORDS, frozen.encode_text, frozen.known_words)
     known_words.save(run / "clip", known)
     # Scenes, and their 2D targets where they are distilled
@@ -144,6 +146,9 @@ def parse(words: list[str]) -> MiniRun:
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
     pipeline = stored_config.portable(configs.replace(configs.Config(), settings.pop_pipeline(values)))
     config = configs.replace(settings.MiniConfig(), values)
+    for name, needs in (("teacher_rooms", "teacher"), ("plain_rooms", "shapes")):
+        if getattr(config, name) and not getattr(config, needs):
+            raise ValueError(f"{name}= has no effect without {needs}=; give both or leave it out")
     if config.first_scenes and config.distill_weight:
         raise ValueError("first_scenes= trains without 2D targets; leave it or distill_weight= out")
     return MiniRun(run, out, pipeline, config)

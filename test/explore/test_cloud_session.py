@@ -104,6 +104,15 @@ def test_a_clicked_point_tells_its_superpoint_and_the_cosines_of_its_words(sessi
     cosines = segmenter.similarity(found.encoding, found.vocabulary)[members].mean(axis=0)
     assert [m.name for m in told.words] == [WORDS[k] for k in np.argsort(-cosines)]
     np.testing.assert_allclose([m.cosine for m in told.words], np.sort(cosines)[::-1], atol=1e-4)
+    assert told.note == ""
+
+
+def test_a_label_that_is_not_the_first_word_is_explained(session, monkeypatch):
+    made = session._segmenter.make_vocabulary(WORDS)
+    bias = np.where(np.arange(len(WORDS)) == len(WORDS) - 1, np.float32(3), 0).astype(np.float32)
+    monkeypatch.setattr(session, "_words", lambda names: dataclasses.replace(made, bias=bias))
+    told = session.inspect(choice(threshold=0.0, vote=True), 777)
+    assert told.label == WORDS[-1] != told.words[0].name and "preferred to the first word" in told.note
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".npy"])

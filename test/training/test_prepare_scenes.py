@@ -40,6 +40,15 @@ def prepared(rooms, out, model, *more):
     return {path.name: load_sample(path) for path in find_samples(out)}
 
 
+def test_a_clip_that_takes_no_pictures_is_refused_before_anything_is_cut(rooms, tmp_path):
+    for init in ("s4token-mini", str(checkpoint.resolve(checkpoint.MINI))):
+        with pytest.raises(
+            ValueError, match=r"mini.clip was shortened and takes no pictures.*of scenes.*prepare clouds"
+        ):
+            prepared(rooms, tmp_path / "out", init)
+    assert not (tmp_path / "out").exists()
+
+
 def test_samples_are_trained_on_and_kept(rooms, tmp_path, tiny_model, capsys, monkeypatch):
     found = prepared(rooms, tmp_path / "a", tiny_model)
     printed = capsys.readouterr()

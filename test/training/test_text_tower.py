@@ -7,9 +7,10 @@ import argparse
 import numpy as np
 import open_clip
 import pytest
+import tiny_model
 import torch
 
-from s4token_model.pipeline import clip
+from s4token_model.pipeline import clip, known_words
 from s4token_model.training import bag_of_tokens, text_tower, word_texts
 from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
@@ -72,6 +73,24 @@ def test_a_taught_tower_gives_the_features_in_every_form_and_leaves_the_images_a
         assert cosines.argmax(axis=1).tolist() == list(range(len(NOUNS))) and np.diagonal(cosines).min() > 0.8, form
     assert float((frozen.encode_text(["the sofas"]) @ taught.features[1]).item()) > 0.8
     assert all(torch.equal(before[name], value) for name, value in frozen.model.visual.state_dict().items())
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_frequencies_of_words_stay_if_their_features_do(tmp_path, taught, monkeypatch, keep):
+    tiny_model.write_tiny_clip(tmp_path / "old")
+    old = clip.load_directory(tmp_path / "old")
+    frequency = np.linspace(0, 1, len(TRAINED_WORDS), dtype=np.float32)
+    known = known_words.encode(TRAINED_WORDS, old.encode_text)
+    known_words.save(tmp_path / "old", known._replace(frequency=frequency))
+    for name, value in (("teach", lambda *_: None), ("kept", lambda *_: taught), ("turned", lambda *_: taught)):
+        monkeypatch.setattr(text_tower, name, value)
+    monkeypatch.setattr(word_texts, "read", lambda *_: taught)
+    text_tower.main(
+        [str(tmp_path), "--clip", str(tmp_path / "old"), "--out", str(tmp_path / "new"), *["--keep"] * keep]
+    )
+    found = known_words.load(tmp_path / "new")
+    assert found.threshold == (text_tower.KEPT_THRESHOLD if keep else text_tower.THRESHOLD)
+    np.testing.assert_array_equal(found.frequency, frequency if keep else None)
 
 
 def test_taught_features_are_turned_to_where_trained_words_were(frozen):

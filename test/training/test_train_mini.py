@@ -188,7 +188,10 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="begun with other settings"):
         train_mini.main([*arguments, f"shapes={tmp_path}"])
     with pytest.raises(ValueError, match="begun with other settings"):
-        train_mini.main([*arguments, "plain_rooms=0.5"])
+        train_mini.main([*arguments, "plain_rooms=0.5", f"shapes={tmp_path}"])
+    for words in (["plain_rooms=0.5"], ["teacher_rooms=true"]):
+        with pytest.raises(ValueError, match="has no effect without"):
+            train_mini.parse(words)
     further = [f"start={tmp_path / 'out'}", "rate=1e-7", f"run={tmp_path / 'further'}", f"out={tmp_path / 'third'}"]
     train_mini.main([*arguments, *further])  # at this rate it hardly leaves where it starts
     pairs = [checkpoint.load(tmp_path / name)[0].state_dict() for name in ("out", "third")]
@@ -218,6 +221,10 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
     train_mini.main([*arguments, *words[:1], *beside])
     found = json.loads((tmp_path / "beside" / "out" / "config.json").read_text())["provenance"]
     assert found["data"].startswith(("1 ", "2 ")) and found["training"]["first_scenes"] == 1
+    shortened = [f"start={checkpoint.MINI}", "distill_weight=0.2", f"run={tmp_path / 'seventh'}"]
+    with pytest.raises(ValueError, match="this CLIP does not take; give clip="):
+        train_mini.main([*arguments, *shortened, f"out={tmp_path / 'seventh' / 'out'}"])
+    assert not (tmp_path / "seventh" / "scenes").exists()
     with pytest.raises(ValueError, match=r"holds no open_clip_config\.json; clip= takes"):
         train_mini.main([*arguments, f"clip={tmp_path}", f"run={tmp_path / 'sixth'}"])
 
