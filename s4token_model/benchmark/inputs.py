@@ -51,8 +51,11 @@ def subsample(xyz: np.ndarray, count: int) -> np.ndarray:
 
 
 def load_model(model: str, tokens: int | None = None, precision: str | None = None) -> Segmenter:
-    """Load a checkpoint, or build an open_clip architecture with random weights; None keeps the model's setting."""
-    settings = {"sampling.tokens": tokens, "clip.precision": precision}
+    """Load a checkpoint, or build an open_clip architecture with random weights; None keeps the model's setting.
+
+    Every cloud gets one window of tokens, as in the reference.
+    """
+    settings = {"sampling.tokens": tokens, "clip.precision": precision, "windows.maximum": 1}
     changes = {key: value for key, value in settings.items() if value is not None}
     if not model.startswith(RANDOM):
         return Segmenter.load(model, configs.replace(checkpoint.read_config(model), changes))

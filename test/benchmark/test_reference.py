@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from s4token_model.benchmark import comparisons, reference
+from s4token_model.benchmark import comparisons, inputs, reference
 from s4token_model.config import Config
+from s4token_model.io import samples
 from s4token_model.pipeline import superpoints
+from s4token_model.segmenter import Segmenter
 
 MODULE = """
 import numpy as np
@@ -53,3 +55,13 @@ def test_geometry_is_timed_with_and_without_pgeof(monkeypatch):
     assert both["ours_ms"] == 3 and both["pgeof_ms"] in (3, None)
     monkeypatch.setitem(sys.modules, "pgeof", None)
     assert comparisons.compare_geometry(xyz, Config(), 3)["pgeof_ms"] is None
+
+
+def test_a_cloud_of_many_rooms_is_compared_in_one_window():
+    room = samples.load().xyz
+    room = room[np.linspace(0, len(room) - 1, 10_000).astype(int)]
+    size = np.ptp(room[:, :2], axis=0) + 0.5
+    xyz = np.concatenate([room + [*size * (k, j), 0] for k in range(4) for j in range(4)]).astype(np.float32)
+    assert len(Segmenter.load().encode(xyz).geometry.windows) > 1
+    found = comparisons.compare_propagation(xyz, inputs.load_model("s4token-mini"), 1)
+    assert found["max_abs_diff"] < 1e-3
