@@ -171,7 +171,7 @@ def load_scenes(
 
 def gather_scenes(samples: list[TokenSample], device: str, dim: int = 0, balance: float = 0.0) -> TrainingScenes:
     """Copy samples, with 2D targets of `dim` numbers, to a device; `balance` see `scene_weights`."""
-    rooms, streets = ([s for s in samples if is_outdoors(s) == outdoors] for outdoors in (False, True))
+    rooms, streets = ([s for s in samples if is_outdoors(s.point_label) == outdoors] for outdoors in (False, True))
     weights = scene_weights([sample.point_label for sample in rooms], balance) if balance and rooms else None
     return TrainingScenes(
         SceneBatches(rooms, device, dim, weights) if rooms else None,
@@ -179,9 +179,9 @@ def gather_scenes(samples: list[TokenSample], device: str, dim: int = 0, balance
     )
 
 
-def is_outdoors(sample: TokenSample) -> bool:
-    """Whether most labeled points of a sample have a class of streets."""
-    labels = sample.point_label[sample.point_label >= 0]
+def is_outdoors(point_label: np.ndarray) -> bool:
+    """Whether most labeled points (P,) of a sample have a class of streets."""
+    labels = point_label[point_label >= 0]
     return bool(len(labels)) and bool((labels >= len(INDOOR)).mean() > 0.5)
 
 

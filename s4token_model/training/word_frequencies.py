@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.procedural.classes import OTHER_FURNITURE, PROCEDURAL, STREET
+from s4token_model.procedural.classes import OTHER_FURNITURE, PROCEDURAL
 from s4token_model.training import token_samples
+from s4token_model.training.procedural_samples import is_outdoors
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS, TRAINED_WORDS
 
 
@@ -18,14 +19,10 @@ def frequencies(paths: Iterable[Path]) -> np.ndarray:
     Of the points in rooms or of those in streets, whichever is larger: who asks for cars is on a street.
     """
     rooms, streets = np.zeros(len(PROCEDURAL)), np.zeros(len(PROCEDURAL))
-    outdoors = np.isin(PROCEDURAL, STREET)
     for path in paths:
         label = token_samples.load_arrays(path, lambda key: key == "point_label")["point_label"]
-        counts = np.bincount(label[label >= 0], minlength=len(PROCEDURAL))
-        if counts[outdoors].sum() > counts.sum() / 2:
-            streets += counts
-        else:
-            rooms += counts
+        counts = streets if is_outdoors(label) else rooms
+        counts += np.bincount(label[label >= 0], minlength=len(PROCEDURAL))
     fraction = np.maximum(*(counts / max(1.0, counts.sum()) for counts in (rooms, streets)))
     by_class = dict(zip(PROCEDURAL, fraction, strict=True))
     kinds = {"other furniture": OTHER_FURNITURE} | HYPERNYMS

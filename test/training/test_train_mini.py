@@ -329,7 +329,7 @@ def test_a_street_is_scanned_again_from_elsewhere(tmp_path):
     paths = procedural_samples.prepare(tmp_path, range(3, 5), PIPELINE, config)
     assert [path.stem for path in paths] == ["00000003-1", "00000003", "00000004-1", "00000004"]
     second, first = map(token_samples.load_sample, paths[:2])
-    assert procedural_samples.is_outdoors(first) and procedural_samples.is_outdoors(second)
+    assert procedural_samples.is_outdoors(first.point_label) and procedural_samples.is_outdoors(second.point_label)
     assert not np.array_equal(first.point, second.point)
     once = next(procedural_samples.make_samples(3, PIPELINE, configs.replace(config, {"street_scans": 1})))
     np.testing.assert_array_equal(once.point, first.point)  # the first scan is the same
