@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from s4token_model.config import Config
+from s4token_model.kernels.parallel import set_thread_limit, thread_count
 from s4token_model.pipeline import windows
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.padding import padded_count
@@ -49,12 +53,30 @@ class WindowedEncoder:
         """
         tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
         cls, shown = np.zeros(self.clip.dim, np.float32), self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
-        for i, window in enumerate(tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)):
-            known = (probed or {}).get(i)
-            features, cloud = known or self._encode_tokens(network_input(geometry, self.config, i))
+        encoded = self._encode_windows(geometry, range(len(geometry.windows)), probed or {})
+        bar = tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)
+        for window, (features, cloud) in zip(bar, encoded, strict=True):
             tokens[window.tokens[window.core]] = features[window.core]
             cls += cloud
         return tokens, cls / max(float(np.linalg.norm(cls)), 1e-12)
+
+    def _encode_windows(
+        self, geometry: PatchedCloud, numbers: Sequence[int], known: dict[int, Encoded]
+    ) -> Iterator[Encoded]:
+        """Yield the features of some windows in their order, those in `known` as they are.
+
+        Threads of the processor take one window each: two on one window would wait for each other in every layer.
+        """
+
+        def encode(number: int) -> Encoded:
+            return known.get(number) or self._encode_tokens(network_input(geometry, self.config, number))
+
+        threads = min(thread_count(), len(numbers) - len(known)) if self.clip.device.type == "cpu" else 1
+        if threads <= 1:
+            yield from map(encode, numbers)
+            return
+        with ThreadPoolExecutor(threads, initializer=set_thread_limit, initargs=(1,)) as pool:
+            yield from pool.map(encode, numbers)
 
     def _encode_tokens(self, inputs: TokenInput) -> Encoded:
         """Unit features (N, E) of the tokens and (E,) of all together."""
@@ -101,15 +123,20 @@ class WindowedEncoder:
         self, finer: PatchedCloud, coarse: PatchedCloud, familiarity: np.ndarray, timer: StageTimer
     ) -> tuple[float, dict[int, Encoded]]:
         """How much more familiar some windows of `finer` are than the tokens of `coarse` there; and their features."""
-        known, gains, probed = self.clip.known_words, [], dict[int, Encoded]()
+        known, there = self.clip.known_words, dict[int, np.ndarray]()
         assert known is not None
-        for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)):
+        # The tokens of `coarse` in each of the windows that are tried
+        for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)).tolist():
             window = finer.windows[i]
             seen = finer.patches.centers[window.tokens[window.core]]
             low, high = seen.min(axis=0) - finer.patches.radius, seen.max(axis=0) + finer.patches.radius
             same = windows.inside(coarse.patches.centers, low, high)
             if same.any():
-                probed[int(i)] = features, _ = self._encode_tokens(network_input(finer, self.config, i))
-                gains.append(known.score(features[window.core]).mean() - familiarity[same].mean())
+                there[i] = familiarity[same]
+        probed = dict(zip(there, self._encode_windows(finer, list(there), {}), strict=True))
+        gains = [
+            known.score(features[finer.windows[i].core]).mean() - there[i].mean()
+            for i, (features, _) in probed.items()
+        ]  # fmt: skip
         timer("encoder")
         return (float(np.mean(gains)) if gains else 0.0), probed

@@ -94,6 +94,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "training.step_vocabulary": GENERATOR,
     "label_command": ("training.part_labels",),  # the option --head
     "training.part_labels": ("encoded_cloud",),
+    "windowed_encoder": ("kernels.parallel",),
     "evaluation.benchmarks": GENERATOR,  # the row "procedural"
     "evaluation.procedural_rooms": GENERATOR,
     "evaluation.sweep_views": GENERATOR,  # the sensors that real sweeps are thinned to

@@ -6,13 +6,16 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _own = threading.local()
+_limiting = threading.Lock()
 
 
 def thread_count() -> int:
@@ -21,14 +24,32 @@ def thread_count() -> int:
 
 
 def parallel_for(work: Callable[[int, int], object], count: int, min_part: int = 4096) -> None:
-    """Call work(start, stop) on parts of range(count), one per processor; `work` must release the GIL."""
+    """Call work(start, stop) on parts of range(count), one per processor; `work` must release the GIL.
+
+    The calling thread takes the first part, threads that stay alive the others; in those, loops have one part.
+    """
     parts = max(1, min(thread_count(), count // min_part))
     if parts == 1:
         work(0, count)
         return
-    limits = np.linspace(0, count, parts + 1).astype(np.int64)
-    with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(work, limits[:-1].tolist(), limits[1:].tolist()))
+    limits = np.linspace(0, count, parts + 1).astype(np.int64).tolist()
+    others = [_helpers().submit(work, begin, end) for begin, end in pairwise(limits[1:])]
+    try:
+        work(0, limits[1])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=1)
+def _helpers() -> ThreadPoolExecutor:
+    """Threads for parts of loops; starting one takes longer than many parts do."""
+    return ThreadPoolExecutor(processors(), "s4token part", set_thread_limit, (1,))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a forked process does not have them
 
 
 def parallel_map(work: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
@@ -71,6 +92,10 @@ def set_thread_limit(count: int) -> None:
     torch = sys.modules.get("torch")
     if torch is None:
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(count, before)))
-    threading.Thread(target=torch.set_num_threads, args=(before,)).start()  # later threads start with the old limit
+    with _limiting:
+        before = torch.get_num_threads()
+        torch.set_num_threads(max(1, min(count, before)))
+        # Threads that start later get the old limit
+        restoring = threading.Thread(target=torch.set_num_threads, args=(before,))
+        restoring.start()
+        restoring.join()

@@ -225,13 +225,13 @@ def _context(partition: Partition, groups: patches.Patches, window: windows.Wind
     inside[seen.index[seen.index >= 0]] = True
     rows = np.flatnonzero(inside)
     # Their patches and superpoints by the numbers that they have among them
-    new_row = np.cumsum(inside) - 1
-    present, local_ids = np.unique(ids[rows], return_inverse=True)
+    new_row, those = np.cumsum(inside) - 1, ids[rows]
+    new_id = np.cumsum(np.bincount(those, minlength=len(ids)) > 0).astype(np.int32) - 1
     seen = dataclasses.replace(
-        seen, superpoint=np.searchsorted(present, seen.superpoint).astype(np.int32),
+        seen, superpoint=new_id[seen.superpoint],
         index=np.where(seen.index >= 0, new_row[seen.index], -1).astype(np.int32),
     )  # fmt: skip
-    around = points[rows], local.normals[rows], local.eigen[rows], local_ids.astype(np.int32)
+    around = points[rows], local.normals[rows], local.eigen[rows], new_id[those]
     return token_context.context_features(*around, seen, config.tokenizer)
 
 

@@ -61,7 +61,8 @@ def typical_size(xyz: np.ndarray, superpoints: np.ndarray) -> float:
 
 def inside(xyz: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return which points xyz (H, 3) lie in a box from corner `low` to `high`, each (3,): (H,) bool."""
-    return ((xyz >= low) & (xyz <= high)).all(axis=1)
+    columns = [(xyz[:, a] >= low[a]) & (xyz[:, a] <= high[a]) for a in range(3)]
+    return columns[0] & columns[1] & columns[2]
 
 
 def split(centers: np.ndarray, xyz: np.ndarray, capacity: int, bounds: Sequence[float] = ()) -> list[Window]:
