@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from s4token_model.pipeline.superpoints import partition
     from s4token_model.segmenter import Segmenter
 
-# Read when torch is loaded: its threads that wait must not spin on the cores of our kernels' threads.
+# Read when torch and numpy are loaded: their threads that wait must not spin on the cores of our kernels' threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2^4 cycles; 2^26 if it is not set
 # Its compiler, which is not used here, makes a folder for temporary files; where it cannot, any that exists will do.
 if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
     try:
