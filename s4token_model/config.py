@@ -89,16 +89,15 @@ class SamplingConfig:
 class WindowConfig:
     """Clouds that are too large for the tokens of one cloud, such as the map of a building."""
 
-    familiar: float = option(
-        0.0,
-        "mean similarity of the tokens of a large cloud to what the model was trained on, below which more tokens are"
-        " tried; 0 tries none",
-        0.0, 1.0,
-    )  # fmt: skip
-
     maximum: int = option(
         256, "a cloud that is too large for sampling.tokens gets up to this many windows of them; 1 is the fastest", 1,
         10000,
+    )  # fmt: skip
+    street_spacing: float = option(
+        0.0,
+        "spacing of the tokens where the model sees a street, in units of a typical superpoint: less finds smaller"
+        " things and takes longer; 0 treats streets as rooms",
+        0.0, 10.0,
     )  # fmt: skip
 
 

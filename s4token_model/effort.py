@@ -29,7 +29,7 @@ class Effort(NamedTuple):
 
 
 LEVELS = (  # below a configured one
-    *(Effort(200_000, 512, windows) for windows in (3, 2, 1)),
+    *(Effort(200_000, 512, windows) for windows in (6, 3, 2, 1)),
     *(Effort(points, 512) for points in (60_000, 40_000)),
     *(Effort(points, 256) for points in (40_000, 20_000)),
     *(Effort(points, 128) for points in (20_000, 10_000)),

@@ -1,4 +1,4 @@
-"""The network on a cloud: tokens of one window after the other, and more tokens where it recognizes more by them."""
+"""The network on a cloud: the tokens of every window, and more of them where it recognizes a street."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.stage_timer import StageTimer
 
 MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
-FINER = 3  # times the windows, with tokens at 0.6 of the distance
-PROBES = 4  # windows that decide whether all are encoded
-MIN_GAIN = 0.015  # of the familiarity
-UNFAMILIAR = 0.8  # of windows.familiar: below it, a cloud counts as large whatever the spacing of its tokens
+PROBES = 2  # windows that decide whether a cloud is a street
+STREET_FRACTION = 0.3  # of the tokens that look like things of streets; sweeps have .35 to .87 of them, rooms up to .02
+POINTS_PER_TOKEN = 16  # at least: with fewer, all patches overlap and show the same
 
 Encoded = tuple[np.ndarray, np.ndarray]  # unit features (N, E) of tokens and (E,) of all together
 
@@ -37,13 +36,22 @@ class WindowedEncoder:
         self.progress = False  # show a bar while a large cloud is encoded
 
     def encode(self, geometry: PatchedCloud, timer: StageTimer) -> tuple[PatchedCloud, np.ndarray, np.ndarray]:
-        """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end."""
-        tokens, cls = self.encode_all(geometry)
-        timer("encoder")
-        while (finer := self._finer(geometry, tokens, timer)) is not None:
-            geometry, probed = finer
-            tokens, cls = self.encode_all(geometry, probed)
+        """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end.
+
+        A cloud in which the network recognizes a street is cut again, into tokens at windows.street_spacing: what
+        stands on streets is smaller, against the size of a typical superpoint, than what stands in rooms.
+        """
+        probed = dict[int, Encoded]()
+        if (count := self._street_windows(geometry)) > len(geometry.windows):
+            numbers = np.unique(np.linspace(0, len(geometry.windows) - 1, PROBES).astype(int)).tolist()
+            probed = dict(zip(numbers, self._encode_windows(geometry, numbers, {}), strict=True))
+            tokens = np.concatenate([features[geometry.windows[i].core] for i, (features, _) in probed.items()])
             timer("encoder")
+            if self.clip.known_words.fraction_outdoors(tokens) >= STREET_FRACTION:
+                assert geometry.partition is not None
+                geometry, probed = cut(geometry.partition, count, geometry.config, timer), {}
+        tokens, cls = self.encode_all(geometry, probed)
+        timer("encoder")
         return geometry, tokens, cls
 
     def encode_all(self, geometry: PatchedCloud, probed: dict[int, Encoded] | None = None) -> Encoded:
@@ -90,53 +98,11 @@ class WindowedEncoder:
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
-    def _finer(
-        self, geometry: PatchedCloud, tokens: np.ndarray, timer: StageTimer
-    ) -> tuple[PatchedCloud, dict[int, Encoded]] | None:
-        """The cloud in FINER times the windows, if it looks more familiar to the network then; else None.
-
-        With it the features of the windows that were tried, by their number.
-
-        Only clouds that look unfamiliar are tried: those whose tokens are unusually far apart, and very strange ones.
-        The familiarity of tokens is their largest cosine with a word that the model was trained with, on average.
-        """
-        known, config, partition = self.clip.known_words, geometry.config, geometry.partition
-        if known is None or partition is None:
-            return None
-        familiarity = known.score(tokens)
-        if familiarity.mean() >= config.windows.familiar * (1.0 if partition.large else UNFAMILIAR):
-            return None
-        # With fewer points than a patch holds to each token, all patches overlap and show the same
-        tokens_limit = len(partition.superpoints) // config.patches.points
-        limit = min(windows.count_of(tokens_limit, config.sampling.tokens), config.windows.maximum)
-        # Far too few tokens look as strange as too few: look two steps ahead
-        for count in (FINER * len(geometry.windows), FINER**2 * len(geometry.windows)):
-            if count > limit:
-                return None
-            finer = cut(partition, count, config, timer)
-            gain, probed = self._gain(finer, geometry, familiarity, timer)
-            if gain >= MIN_GAIN:
-                return finer, probed
-        return None
-
-    def _gain(
-        self, finer: PatchedCloud, coarse: PatchedCloud, familiarity: np.ndarray, timer: StageTimer
-    ) -> tuple[float, dict[int, Encoded]]:
-        """How much more familiar some windows of `finer` are than the tokens of `coarse` there; and their features."""
-        known, there = self.clip.known_words, dict[int, np.ndarray]()
-        assert known is not None
-        # The tokens of `coarse` in each of the windows that are tried
-        for i in np.unique(np.linspace(0, len(finer.windows) - 1, PROBES).astype(int)).tolist():
-            window = finer.windows[i]
-            seen = finer.patches.centers[window.tokens[window.core]]
-            low, high = seen.min(axis=0) - finer.patches.radius, seen.max(axis=0) + finer.patches.radius
-            same = windows.inside(coarse.patches.centers, low, high)
-            if same.any():
-                there[i] = familiarity[same]
-        probed = dict(zip(there, self._encode_windows(finer, list(there), {}), strict=True))
-        gains = [
-            known.score(features[finer.windows[i].core]).mean() - there[i].mean()
-            for i, (features, _) in probed.items()
-        ]  # fmt: skip
-        timer("encoder")
-        return (float(np.mean(gains)) if gains else 0.0), probed
+    def _street_windows(self, geometry: PatchedCloud) -> int:
+        """How many windows the cloud gets if it is a street; 0 if windows.street_spacing is off or has no effect."""
+        config, known, partition = geometry.config, self.clip.known_words, geometry.partition
+        if not config.windows.street_spacing or known is None or known.outdoors is None or partition is None:
+            return 0
+        tokens = windows.wanted_tokens(len(partition.chosen), partition.spacing, config.windows.street_spacing)
+        tokens = min(tokens, len(partition.superpoints) // POINTS_PER_TOKEN)
+        return min(windows.count_of(tokens, config.sampling.tokens), config.windows.maximum)

@@ -231,6 +231,21 @@ def test_frequencies_of_known_words_are_kept_and_checked(tmp_path):
             known_words.load(tmp_path)
 
 
+def test_the_fraction_of_street_words_counts_the_nearest_words(tmp_path):
+    known = known_words.encode(["chair", "road"], letters)
+    assert known.fraction_outdoors(known.features) == 0.0, "no record"
+    known_words.save(tmp_path, known._replace(outdoors=np.array([False, True])))
+    found = known_words.load(tmp_path)
+    assert found.outdoors.tolist() == [False, True] and found.frequency is None
+    assert found.fraction_outdoors(found.features[[0, 1, 1, 1]]) == 0.75
+    assert found.fraction_outdoors(found.features[:0]) == 0.0
+    assert known_words.encode_again(found.words, letters, found).outdoors.tolist() == [False, True]
+    for wrong in (np.array([True]), np.array([0.0, 1.0], np.float32)):
+        known_words.save(tmp_path, known._replace(outdoors=wrong))
+        with pytest.raises(ValueError, match="for 2 words of streets or others"):
+            known_words.load(tmp_path)
+
+
 def test_known_words_are_read_as_written_and_damage_is_told(tmp_path):
     known = known_words.encode(["chair", "office desk"], letters)
     known_words.save(tmp_path, known)

@@ -1,11 +1,11 @@
-"""Large clouds: windows of tokens, and the number of windows by what the network recognizes."""
-
-import dataclasses
+"""Large clouds: windows of tokens, and more of them where the network recognizes a street."""
 
 import numpy as np
 import pytest
+from real_data import real
 
-from s4token_model import checkpoint, config
+from s4token_model import checkpoint, config, windowed_encoder
+from s4token_model.evaluation import scored_sets
 from s4token_model.io import samples
 from s4token_model.segmenter import Segmenter
 from s4token_model.stage_timer import StageTimer
@@ -58,36 +58,74 @@ def test_every_token_gets_the_feature_of_its_own_window(mini):
     assert np.linalg.norm(cls) == pytest.approx(1, abs=1e-5)
 
 
-def test_more_windows_are_taken_only_while_the_cloud_becomes_more_familiar(mini):
-    changes = {"patches.points": 1, "windows.familiar": 0.3}
+class Streets:
+    """Known words that see a given share of street in everything, one after the other."""
+
+    outdoors = np.array([True])
+
+    def __init__(self, *shares):
+        self.shares = list(shares)
+
+    def fraction_outdoors(self, tokens):
+        return self.shares.pop(0)
+
+
+def test_streets_get_more_windows_and_rooms_stay_as_they_are(mini, monkeypatch):
+    fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, {"windows.street_spacing": 0.25}))
+    geometry = fine.build_patches(rooms(2, 2)[0])
+    spacing, points = geometry.partition.spacing, len(geometry.partition.superpoints)
+    wanted = -(-min(512 * (spacing / 0.25) ** 2, points // 16) // 384)
+    assert len(geometry.windows) == 1 and wanted > 2
+    for share, count in ((0.31, wanted), (0.29, 1)):
+        monkeypatch.setattr(mini.clip, "known_words", known := Streets(share))
+        encoded, tokens, _ = fine.encoder.encode(geometry, StageTimer())
+        assert len(encoded.windows) == count and not known.shares
+        # Windows that were tried have the features that all get at once
+        np.testing.assert_array_equal(tokens, fine.encoder.encode_all(encoded)[0])
+
+
+@pytest.mark.parametrize(
+    "changes, record",
+    [
+        ({"windows.street_spacing": 0.0}, True),
+        ({"windows.street_spacing": 2.0}, True),  # wider than the tokens of one window are
+        ({"windows.maximum": 1}, True),
+        ({}, False),  # a CLIP without a record of words of streets
+    ],
+)
+def test_whether_a_cloud_is_a_street_is_not_asked_where_it_has_no_effect(mini, monkeypatch, changes, record):
+    changes = {"windows.street_spacing": 0.25} | changes
     fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, changes))
-    geometry = fine.build_patches(rooms(1, 1)[0])
-    large = dataclasses.replace(geometry, partition=geometry.partition._replace(large=True))
-    scores = iter(())
+    known = Streets()  # has nothing to say
+    known.outdoors = known.outdoors if record else None
+    monkeypatch.setattr(mini.clip, "known_words", known)
+    geometry = fine.build_patches(rooms(2, 2)[0])
+    assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1
 
-    class Known:
-        def score(self, features):
-            return np.full(len(features), next(scores), np.float32)
 
-    before = mini.clip.known_words
-    mini.clip.known_words = Known()
-    try:
-        for given, familiar in (
-            ([0.1, *[0.2] * 3, 0.2, *[0.21] * 8], 3),  # better by 0.1, then by 0.01 only, with 9 and 27 windows
-            ([0.1, *[0.05] * 3, *[0.2] * 4, 0.31], 9),  # better two steps ahead
-            ([0.1, *[0.11] * 7], 1),
-            ([0.31], 1),  # familiar enough
-        ):
-            scores = iter(given)
-            encoded, tokens, _ = fine.encoder.encode(large, StageTimer())
-            assert len(encoded.windows) == familiar and len(tokens) == len(encoded.patches.centers)
-            assert next(scores, None) is None, "all scores were asked for"
-            # Windows that were tried are not encoded again
-            np.testing.assert_array_equal(tokens, fine.encoder.encode_all(encoded)[0])
-        scores = iter([0.25])
-        assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1, "a cloud of a usual spacing"
-        scores = iter([0.1])
-        coarse = dataclasses.replace(large, config=mini.config)
-        assert len(mini.encoder.encode(coarse, StageTimer())[0].windows) == 1, "not 32 points for each of 1,152 tokens"
-    finally:
-        mini.clip.known_words = before
+def test_few_points_bound_the_windows_of_a_street(mini, monkeypatch):
+    fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, {"windows.street_spacing": 0.01}))
+    monkeypatch.setattr(mini.clip, "known_words", Streets(1.0))
+    geometry = fine.build_patches(rooms(1, 1, 16_000)[0])
+    encoded, tokens, _ = fine.encoder.encode(geometry, StageTimer())
+    assert len(encoded.windows) == 3 and len(tokens) == 3 * 384  # 16 points for each of up to 1,000 tokens
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_real_sweeps_are_recognized_as_streets(mini, number):
+    sweep = list(scored_sets.semantickitti_sweeps(real("semantickitti")))[number]
+    assert len(mini.encode(sweep.xyz).geometry.windows) > len(mini.build_patches(sweep.xyz).windows) > 1
+
+
+def test_real_rooms_are_not(mini):
+    for room in scored_sets.scannet_clouds(real("scannet_votenet")):
+        assert len(mini.encode(room.xyz).geometry.windows) == 1
+
+
+def test_threads_encode_windows_as_one_does(mini, monkeypatch):
+    geometry = mini.build_patches(rooms(4, 4)[0])
+    expected = mini.encoder.encode_all(geometry)
+    for count in (1, 3):
+        monkeypatch.setattr(windowed_encoder, "thread_count", lambda count=count: count)
+        for one, other in zip(mini.encoder.encode_all(geometry), expected, strict=True):
+            np.testing.assert_array_equal(one, other)

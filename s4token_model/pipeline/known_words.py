@@ -16,6 +16,7 @@ from s4token_model import atomic, bounded_files
 FILE = "known_words.safetensors"  # beside the weights of the CLIP
 TEMPLATE = "a photo of a {}"  # one of the default templates, so that a score costs no run of the text tower
 LIMIT = 256 << 20  # bytes of the file
+OF_WORDS = ("frequency", "outdoors")  # arrays that the file may lack
 RARE = 1e-3  # added to frequencies, so that a word that was never seen is not ruled out
 THRESHOLD = 0.9  # of a text tower that learned from captions; measured by scripts/known_words.py
 
@@ -28,10 +29,17 @@ class KnownWords(NamedTuple):
     template: str  # the prompt of the features, with one {}
     threshold: float  # words with a lower score are unknown
     frequency: np.ndarray | None = None  # (K,) float32, the fraction of the tokenizer's training that a word names
+    outdoors: np.ndarray | None = None  # (K,) bool, whether a word names only what is on streets
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Return (C,) float32 in [-1, 1], the largest cosine of unit rows (C, E), of the same template, with ours."""
         return (features.astype(np.float32) @ self.features.T).max(axis=1)
+
+    def fraction_outdoors(self, features: np.ndarray) -> float:
+        """Return the fraction of unit rows (N, E) whose nearest known word is of streets; 0 without a record."""
+        if self.outdoors is None or not len(features):
+            return 0.0
+        return float(self.outdoors[(features @ self.features.T).argmax(axis=1)].mean())
 
     def log_prior(self, features: np.ndarray) -> np.ndarray:
         """Return (C,) float32, the logarithm of how frequent the nearest known word is, against their mean.
@@ -57,18 +65,19 @@ def encode(
 def encode_again(
     words: Sequence[str], encode_text: Callable[[list[str]], np.ndarray], before: KnownWords | None
 ) -> KnownWords:
-    """Encode words by a text tower whose known words were `before`: threshold and frequencies stay as they are."""
+    """Encode words by a text tower whose known words were `before`: what else is known of them stays as it is."""
     known = encode(words, encode_text, before.threshold if before else THRESHOLD)
     same = before is not None and before.words == known.words
-    return known._replace(frequency=before.frequency) if same else known
+    return known._replace(frequency=before.frequency, outdoors=before.outdoors) if same else known
 
 
 def save(directory: Path, known: KnownWords) -> None:
     """Write known words beside the weights of their CLIP, features as float16."""
     metadata = {"words": json.dumps(known.words), "template": known.template, "threshold": str(known.threshold)}
     arrays = {"features": known.features.astype(np.float16)}
-    if known.frequency is not None:
-        arrays["frequency"] = known.frequency
+    for name in OF_WORDS:
+        if (values := getattr(known, name)) is not None:
+            arrays[name] = values
     with atomic.file(directory / FILE) as file:
         file.write(safetensors.numpy.save(arrays, metadata))
 
@@ -94,13 +103,15 @@ def load(directory: Path | None, dim: int | None = None) -> KnownWords | None:
             if template.count("{}") != 1 or not -1 <= threshold <= 1:
                 raise ValueError("a wrong template or threshold")
             features = file.get_tensor("features").astype(np.float32)
-            frequency = file.get_tensor("frequency").astype(np.float32) if "frequency" in file.keys() else None
+            frequency, outdoors = (file.get_tensor(k) if k in file.keys() else None for k in OF_WORDS)
         if not np.isfinite(features).all():
             raise ValueError("features that are not finite")
         if frequency is not None and not (
             frequency.shape == (len(words),) and ((frequency >= 0) & (frequency <= 1)).all()
         ):
             raise ValueError(f"frequencies that are not {len(words)} numbers in [0, 1]")
-        return KnownWords(tuple(words), features, template, threshold, frequency)
+        if outdoors is not None and (outdoors.shape, outdoors.dtype) != ((len(words),), np.bool_):
+            raise ValueError(f"{outdoors.dtype} {outdoors.shape} for {len(words)} words of streets or others")
+        return KnownWords(tuple(words), features, template, threshold, frequency, outdoors)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"cannot read {path}: {error}; the checkpoint is damaged, copy it again") from error

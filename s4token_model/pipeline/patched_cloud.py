@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from s4token_model.pipeline.tokenizer import TokenInput, token_input
 from s4token_model.stage_timer import StageTimer
 
 REGULARIZATIONS = (1.0, 0.75, 1.3, 0.6, 1.6, 0.85, 1.15, 0.5)  # of the passes, times the configured one
+LARGE_SPACING = 0.7  # of the tokens, above which a cloud counts as large: see `windows.relative_spacing`
 MORE = 4  # times the points for a second look at a large cloud
 MAX_POINTS = 4_000_000  # that go through the network in all windows together: bounds the memory
 
@@ -30,7 +32,7 @@ class Partition(NamedTuple):
     local: LocalGeometry  # of every point
     chosen: np.ndarray  # (N,) int32, the centers of the tokens of one window
     windows: int  # how many windows of tokens the cloud needs by its superpoints
-    large: bool  # whether that number is doubtful, since the spacing of its tokens is rare in training
+    spacing: float  # of these centers, see `windows.relative_spacing`
     floor_up: np.ndarray | None  # (3,) what is up by the floor, if that is clearly not z; before leveling
     warnings: tuple[str, ...] = ()  # on its coordinates and its frame
     provided: np.ndarray | None = None  # (F,) int32, superpoint of every position, if the data set says it
@@ -45,7 +47,7 @@ class PatchedCloud:
     superpoints: np.ndarray  # (F,) int32, superpoint of every position
     patches: patches.Patches  # the points of each of the N patches
     windows: list[windows.Window]  # what the network reads at once; one window unless the cloud is large
-    contexts: list[token_context.Context]  # what surrounds the patches of each window
+    contexts: Sequence[token_context.Context]  # what surrounds the patches of each window
     stages_ms: dict[str, float]  # milliseconds of each stage
     config: Config  # that it was cut with
     warnings: tuple[str, ...] = ()  # what makes labels worse, and the fix
@@ -100,7 +102,7 @@ def cut(
     # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
     parts = windows.split(groups.centers, working.xyz, config.sampling.tokens, partition.storeys)
-    contexts = [_context(partition, groups, part, config) for part in parts]
+    contexts = token_context.Contexts(lambda i: _context(partition, groups, parts[i], config), len(parts))
     timer("patches")
     warnings = partition.warnings + _too_large(partition.windows, count, config)
     return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, config, warnings, full)
@@ -158,13 +160,12 @@ def _partition(
         timer("sampling")
         spacing = windows.relative_spacing(patches.spacing(working.points[chosen]), working.points, ids)
         needed = windows.count_of(windows.wanted_tokens(len(chosen), spacing), config.sampling.tokens)
-        large = spacing > windows.LARGE_SPACING
         # With less than all points superpoints come out larger, and fewer windows seem to do
-        wanted = max(needed, MORE * allowed) if large else needed
+        wanted = max(needed, MORE * allowed) if spacing > LARGE_SPACING else needed
         if working.kept_fraction == 1 or min(wanted, max_windows) <= allowed or limit >= MAX_POINTS:
             break
         allowed = min(wanted, max_windows)
-    found = Partition(working, ids, local, chosen, needed, large, floor_up, provided=given)
+    found = Partition(working, ids, local, chosen, needed, spacing, floor_up, provided=given)
     if max_windows == 1:
         return found
     size = windows.typical_size(working.points, ids)
@@ -223,16 +224,14 @@ def _context(partition: Partition, groups: patches.Patches, window: windows.Wind
     low[2], high[2] = max(low[2], window.storey[0]), min(high[2], window.storey[1])
     inside = windows.inside(points, low, high)
     inside[seen.index[seen.index >= 0]] = True
-    rows = np.flatnonzero(inside)
     # Their patches and superpoints by the numbers that they have among them
-    new_row, those = np.cumsum(inside) - 1, ids[rows]
-    new_id = np.cumsum(np.bincount(those, minlength=len(ids)) > 0).astype(np.int32) - 1
+    new_row, those = np.cumsum(inside, dtype=np.int32) - 1, ids.compress(inside)
+    new_id = np.cumsum(np.bincount(those, minlength=int(ids.max()) + 1) > 0, dtype=np.int32) - 1
     seen = dataclasses.replace(
-        seen, superpoint=new_id[seen.superpoint],
-        index=np.where(seen.index >= 0, new_row[seen.index], -1).astype(np.int32),
-    )  # fmt: skip
-    around = points[rows], local.normals[rows], local.eigen[rows], new_id[those]
-    return token_context.context_features(*around, seen, config.tokenizer)
+        seen, superpoint=new_id.take(seen.superpoint), index=np.where(seen.index >= 0, new_row.take(seen.index), -1)
+    )
+    around = (values.compress(inside, axis=0) for values in (points, local.normals, local.eigen))
+    return token_context.context_features(*around, new_id.take(those), seen, config.tokenizer)
 
 
 def _in_window(groups: patches.Patches, tokens: np.ndarray) -> patches.Patches:

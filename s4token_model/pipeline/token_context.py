@@ -30,6 +30,7 @@ Columns of the descriptor. Lengths are divided by the patch radius r and compres
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,27 @@ class Context:
     points: np.ndarray  # (N, C, 5) float32, offset over the wide radius, same superpoint, n_z^2
     mask: np.ndarray  # (N, C) bool, False where padded
     descriptor: np.ndarray  # (N, 24) float32, see the table above
+
+
+class Contexts(Sequence[Context]):
+    """The contexts of several windows, each computed when it is first asked for."""
+
+    def __init__(self, compute: Callable[[int], Context], count: int):
+        """compute(number) -> context of the window `number`, of `count`."""
+        self._compute, self._count, self._known = compute, count, dict[int, Context]()
+
+    def __len__(self) -> int:
+        """How many windows there are."""
+        return self._count
+
+    def __getitem__(self, number):
+        """Return the context of one window."""
+        if not -self._count <= number < self._count:
+            raise IndexError(number)
+        number %= self._count
+        if number not in self._known:
+            self._known[number] = self._compute(number)
+        return self._known[number]
 
 
 def context_features(
@@ -81,10 +103,10 @@ def _wide_patches(xyz, normals, superpoints, patches: Patches, config: Tokenizer
     pool = np.linspace(0, len(xyz) - 1, min(POOL, len(xyz))).astype(np.int64)
     reach = np.float32(config.context_radius * patches.radius)
     index = ball_query(xyz[pool], patches.centers, reach, config.context_points)
-    mask, member = index >= 0, pool[index]
+    mask, member = index >= 0, pool.take(index)
     points = np.empty((*index.shape, CHANNELS), np.float32)
-    points[..., :3] = (xyz[member] - patches.centers[:, None]) / reach
-    points[..., 3] = superpoints[member] == patches.superpoint[:, None]
+    points[..., :3] = (xyz.take(member, axis=0) - patches.centers[:, None]) / reach
+    points[..., 3] = superpoints.take(member) == patches.superpoint[:, None]
     points[..., 4] = normals[member, 2] ** 2
     points[~mask] = 0
     return points, mask

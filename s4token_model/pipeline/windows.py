@@ -15,7 +15,6 @@ import numpy as np
 from s4token_model.kernels.group_statistics import group_boxes
 
 MIN_POINTS = 20  # of the superpoints that say how large a typical one is
-LARGE_SPACING = 0.7  # a spacing of the tokens over the size of a typical superpoint that few trained clouds have
 MAX_SPACING = 0.85  # the largest one in a cloud of one window, and that of larger clouds
 CORE = 0.75  # tokens of a window that belong to it; the others are its neighbors
 
@@ -35,9 +34,12 @@ def relative_spacing(spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -
     return spacing / size if size > 0 else 0.0
 
 
-def wanted_tokens(tokens: int, spacing: float) -> int:
-    """Return how many tokens a cloud needs that has `tokens` at this relative spacing; on surfaces, ~ spacing^2."""
-    return tokens if spacing <= MAX_SPACING else int(np.ceil(tokens * (spacing / MAX_SPACING) ** 2))
+def wanted_tokens(tokens: int, spacing: float, largest: float = MAX_SPACING) -> int:
+    """Return how many tokens a cloud needs that has `tokens` at this relative spacing, to have at most the largest.
+
+    On surfaces, the number grows with the square of the ratio.
+    """
+    return tokens if spacing <= largest else int(np.ceil(tokens * (spacing / largest) ** 2))
 
 
 def count_of(tokens: int, capacity: int) -> int:

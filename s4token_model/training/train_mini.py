@@ -83,7 +83,8 @@ def train(given: MiniRun) -> None:
     validation = procedural_samples.load_scenes(held_out, config.device)
     fit = _train_while_scenes_are_made if config.first_scenes else _train_after_all_are_made
     trained, paths = fit(given, frozen, validation)
-    known_words.save(run / "clip", known._replace(frequency=word_frequencies.frequencies(paths)))
+    frequency, outdoors = word_frequencies.frequencies(paths), word_frequencies.outdoors()
+    known_words.save(run / "clip", known._replace(frequency=frequency, outdoors=outdoors))
     seeds = sorted({path.stem.split("-")[0] for path in paths})
     # Checkpoint, in one step: until here, nothing was written to `out`
     provenance = {

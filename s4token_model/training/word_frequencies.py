@@ -1,4 +1,4 @@
-"""How much of the training scenes each trained word stands for: the prior of logit adjustment, see KnownWords."""
+"""How much of the training scenes each trained word stands for, and whether of streets only: see KnownWords."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from s4token_model.procedural.classes import OTHER_FURNITURE, PROCEDURAL
+from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL
 from s4token_model.training import token_samples
 from s4token_model.training.procedural_samples import is_outdoors
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS, TRAINED_WORDS
+
+KINDS = {"other furniture": OTHER_FURNITURE} | HYPERNYMS
+
+
+def outdoors() -> np.ndarray:
+    """Return (K,) bool, which of TRAINED_WORDS name only what is on streets."""
+    classes = {word: set(names) for word, names in KINDS.items()}
+    for name, words in SYNONYMS.items():
+        for word in words:
+            classes.setdefault(word, set()).add(name)
+    return np.array([classes[word].isdisjoint(INDOOR) for word in TRAINED_WORDS])
 
 
 def frequencies(paths: Iterable[Path]) -> np.ndarray:
@@ -25,8 +36,7 @@ def frequencies(paths: Iterable[Path]) -> np.ndarray:
         counts += np.bincount(label[label >= 0], minlength=len(PROCEDURAL))
     fraction = np.maximum(*(counts / max(1.0, counts.sum()) for counts in (rooms, streets)))
     by_class = dict(zip(PROCEDURAL, fraction, strict=True))
-    kinds = {"other furniture": OTHER_FURNITURE} | HYPERNYMS
-    found = {word: sum(by_class[name] for name in names) for word, names in kinds.items()}
+    found = {word: sum(by_class[name] for name in names) for word, names in KINDS.items()}
     for name, words in SYNONYMS.items():
         for word in words:
             # A word of several classes, as "door" of rooms and of cars, is that of the most frequent one

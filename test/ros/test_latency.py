@@ -74,7 +74,7 @@ def test_a_cloud_that_fits_keeps_the_configured_points_tokens_and_windows():
     machine = Machine(1000, 0.001, 0.1)
     machine.work(50)
     assert set(machine.efforts) == {ALL[0]} and configs.replace(Config(), ALL[0].changes()) == Config()
-    lower = {"input.max_points": 200_000, "sampling.tokens": 512, "windows.maximum": 3}
+    lower = {"input.max_points": 200_000, "sampling.tokens": 512, "windows.maximum": 6}
     assert ALL[1].changes() == lower
 
 
@@ -123,7 +123,7 @@ def test_another_budget_or_config_begins_at_the_configured_level():
     assert machine.latency.effort(TOPIC, Config(), 3.0) == ALL[0]
     few = configs.replace(Config(), {"sampling.tokens": 256, "input.max_points": 50_000, "windows.maximum": 1})
     assert machine.latency.effort(TOPIC, few, 3.0) == Effort(50_000, 256, 1)
-    assert levels(few) == (Effort(50_000, 256, 1), *LEVELS[5:])
+    assert levels(few) == (Effort(50_000, 256, 1), *LEVELS[6:])
 
 
 def test_clouds_that_were_on_their_way_when_the_level_changed_do_not_count():

@@ -6,7 +6,7 @@ import pytest
 from s4token_model.procedural.classes import PROCEDURAL
 from s4token_model.training import token_samples
 from s4token_model.training.synonyms import TRAINED_WORDS
-from s4token_model.training.word_frequencies import frequencies
+from s4token_model.training.word_frequencies import frequencies, outdoors
 
 
 def test_words_have_the_part_of_the_points_of_their_classes_in_rooms_or_on_streets(tmp_path):
@@ -26,3 +26,11 @@ def test_words_have_the_part_of_the_points_of_their_classes_in_rooms_or_on_stree
     # Kinds of things count all of them
     assert found["other furniture"] == pytest.approx(0.1) and found["seat"] == pytest.approx(0.2)
     assert frequencies([]).tolist() == [0.0] * len(TRAINED_WORDS)
+
+
+def test_words_of_streets_name_nothing_in_rooms():
+    found = dict(zip(TRAINED_WORDS, outdoors(), strict=True))
+    for word in ("road", "automobile", "garden fence", "tree", "vehicle", "other ground"):
+        assert found[word], word
+    for word in ("wall", "person", "living thing", "plant", "door", "window", "furniture", "other furniture"):
+        assert not found[word], word
