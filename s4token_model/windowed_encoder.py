@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,7 +20,6 @@ from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.stage_timer import StageTimer
 
 MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
-PROBES = 2  # windows that decide whether a cloud is a street
 STREET_FRACTION = 0.3  # of the tokens that look like things of streets; sweeps have .35 to .87 of them, rooms up to .02
 POINTS_PER_TOKEN = 16  # at least: with fewer, all patches overlap and show the same
 
@@ -38,48 +37,41 @@ class WindowedEncoder:
     def encode(self, geometry: PatchedCloud, timer: StageTimer) -> tuple[PatchedCloud, np.ndarray, np.ndarray]:
         """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end.
 
-        A cloud in which the network recognizes a street is cut again, into tokens at windows.street_spacing: what
-        stands on streets is smaller, against the size of a typical superpoint, than what stands in rooms.
+        A cloud of one window in which the network recognizes a street is cut again, into tokens at
+        windows.street_spacing: what stands on streets is smaller, against the size of a typical superpoint, than what
+        stands in rooms.
         """
-        probed = dict[int, Encoded]()
-        if (count := self._street_windows(geometry)) > len(geometry.windows):
-            numbers = np.unique(np.linspace(0, len(geometry.windows) - 1, PROBES).astype(int)).tolist()
-            probed = dict(zip(numbers, self._encode_windows(geometry, numbers, {}), strict=True))
-            tokens = np.concatenate([features[geometry.windows[i].core] for i, (features, _) in probed.items()])
-            timer("encoder")
-            if self.clip.known_words.fraction_outdoors(tokens) >= STREET_FRACTION:
-                assert geometry.partition is not None
-                geometry, probed = cut(geometry.partition, count, geometry.config, timer), {}
-        tokens, cls = self.encode_all(geometry, probed)
+        tokens, cls = self.encode_all(geometry)
         timer("encoder")
+        needed = self._street_windows(geometry)
+        if (count := min(needed, geometry.config.windows.maximum)) > 1 and self._is_street(tokens):
+            assert geometry.partition is not None
+            geometry = cut(geometry.partition._replace(windows=needed), count, geometry.config, timer)
+            tokens, cls = self.encode_all(geometry)
+            timer("encoder")
         return geometry, tokens, cls
 
-    def encode_all(self, geometry: PatchedCloud, probed: dict[int, Encoded] | None = None) -> Encoded:
-        """Return features (N, E) of all tokens of a cloud, and (E,) of the cloud, window by window.
-
-        `probed` are the features of windows that have been encoded already, by their number.
-        """
+    def encode_all(self, geometry: PatchedCloud) -> Encoded:
+        """Return features (N, E) of all tokens of a cloud, and (E,) of the cloud, window by window."""
         tokens = np.zeros((len(geometry.patches.centers), self.clip.dim), np.float32)
         cls, shown = np.zeros(self.clip.dim, np.float32), self.progress and len(geometry.windows) >= MIN_WINDOWS_SHOWN
-        encoded = self._encode_windows(geometry, range(len(geometry.windows)), probed or {})
         bar = tqdm(geometry.windows, "windows", leave=False, disable=None if shown else True)
-        for window, (features, cloud) in zip(bar, encoded, strict=True):
+        for window, (features, cloud) in zip(bar, self._encode_windows(geometry), strict=True):
             tokens[window.tokens[window.core]] = features[window.core]
             cls += cloud
         return tokens, cls / max(float(np.linalg.norm(cls)), 1e-12)
 
-    def _encode_windows(
-        self, geometry: PatchedCloud, numbers: Sequence[int], known: dict[int, Encoded]
-    ) -> Iterator[Encoded]:
-        """Yield the features of some windows in their order, those in `known` as they are.
+    def _encode_windows(self, geometry: PatchedCloud) -> Iterator[Encoded]:
+        """Yield the features of all windows.
 
         Threads of the processor take one window each: two on one window would wait for each other in every layer.
         """
 
         def encode(number: int) -> Encoded:
-            return known.get(number) or self._encode_tokens(network_input(geometry, self.config, number))
+            return self._encode_tokens(network_input(geometry, self.config, number))
 
-        threads = min(thread_count(), len(numbers) - len(known)) if self.clip.device.type == "cpu" else 1
+        numbers = range(len(geometry.windows))
+        threads = min(thread_count(), len(numbers)) if self.clip.device.type == "cpu" else 1
         if threads <= 1:
             yield from map(encode, numbers)
             return
@@ -99,10 +91,14 @@ class WindowedEncoder:
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
 
     def _street_windows(self, geometry: PatchedCloud) -> int:
-        """How many windows the cloud gets if it is a street; 0 if windows.street_spacing is off or has no effect."""
-        config, known, partition = geometry.config, self.clip.known_words, geometry.partition
-        if not config.windows.street_spacing or known is None or known.outdoors is None or partition is None:
+        """How many windows a cloud of one window needs if it is a street; 0 if windows.street_spacing is off."""
+        config, partition = geometry.config, geometry.partition
+        if not config.windows.street_spacing or partition is None or len(geometry.windows) > 1:
             return 0
-        tokens = windows.wanted_tokens(len(partition.chosen), partition.spacing, config.windows.street_spacing)
+        tokens = windows.tokens_at(config.windows.street_spacing, len(partition.chosen), partition.spacing)
         tokens = min(tokens, len(partition.superpoints) // POINTS_PER_TOKEN)
-        return min(windows.count_of(tokens, config.sampling.tokens), config.windows.maximum)
+        return windows.count_of(tokens, config.sampling.tokens)
+
+    def _is_street(self, tokens: np.ndarray) -> bool:
+        known = self.clip.known_words
+        return known is not None and known.fraction_outdoors(tokens) >= STREET_FRACTION

@@ -1,11 +1,14 @@
 """Large clouds: windows of tokens, and more of them where the network recognizes a street."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 from real_data import real
 
 from s4token_model import checkpoint, config, windowed_encoder
-from s4token_model.evaluation import scored_sets
+from s4token_model.evaluation import scored_sets, sweep_views
 from s4token_model.io import samples
 from s4token_model.segmenter import Segmenter
 from s4token_model.stage_timer import StageTimer
@@ -61,8 +64,6 @@ def test_every_token_gets_the_feature_of_its_own_window(mini):
 class Streets:
     """Known words that see a given share of street in everything, one after the other."""
 
-    outdoors = np.array([True])
-
     def __init__(self, *shares):
         self.shares = list(shares)
 
@@ -79,28 +80,31 @@ def test_streets_get_more_windows_and_rooms_stay_as_they_are(mini, monkeypatch):
     for share, count in ((0.31, wanted), (0.29, 1)):
         monkeypatch.setattr(mini.clip, "known_words", known := Streets(share))
         encoded, tokens, _ = fine.encoder.encode(geometry, StageTimer())
-        assert len(encoded.windows) == count and not known.shares
-        # Windows that were tried have the features that all get at once
+        assert len(encoded.windows) == count and not known.shares and not encoded.warnings
         np.testing.assert_array_equal(tokens, fine.encoder.encode_all(encoded)[0])
+    # Where there may be fewer, the user is told how many are missing
+    monkeypatch.setattr(mini.clip, "known_words", Streets(1.0))
+    few = dataclasses.replace(geometry, config=config.replace(fine.config, {"windows.maximum": 2}))
+    encoded, _, _ = fine.encoder.encode(few, StageTimer())
+    assert len(encoded.windows) == 2 and f"needs {wanted:.0f} windows" in encoded.warnings[0]
 
 
 @pytest.mark.parametrize(
-    "changes, record",
+    "changes, grid, known",
     [
-        ({"windows.street_spacing": 0.0}, True),
-        ({"windows.street_spacing": 2.0}, True),  # wider than the tokens of one window are
-        ({"windows.maximum": 1}, True),
-        ({}, False),  # a CLIP without a record of words of streets
+        ({"windows.street_spacing": 0.0}, 2, True),
+        ({"windows.street_spacing": 2.0}, 2, True),  # wider than the tokens of one window are
+        ({"windows.maximum": 1}, 2, True),
+        ({}, 4, True),  # more than one window, which are fine enough
+        ({}, 2, False),  # a CLIP from elsewhere
     ],
 )
-def test_whether_a_cloud_is_a_street_is_not_asked_where_it_has_no_effect(mini, monkeypatch, changes, record):
+def test_whether_a_cloud_is_a_street_is_not_asked_where_it_has_no_effect(mini, monkeypatch, changes, grid, known):
     changes = {"windows.street_spacing": 0.25} | changes
     fine = Segmenter(mini.tokenizer, mini.clip, config.replace(mini.config, changes))
-    known = Streets()  # has nothing to say
-    known.outdoors = known.outdoors if record else None
-    monkeypatch.setattr(mini.clip, "known_words", known)
-    geometry = fine.build_patches(rooms(2, 2)[0])
-    assert len(fine.encoder.encode(geometry, StageTimer())[0].windows) == 1
+    monkeypatch.setattr(mini.clip, "known_words", Streets() if known else None)  # they have nothing to say
+    geometry = fine.build_patches(rooms(grid, grid)[0])
+    assert fine.encoder.encode(geometry, StageTimer())[0] is geometry and (len(geometry.windows) > 1) == (grid == 4)
 
 
 def test_few_points_bound_the_windows_of_a_street(mini, monkeypatch):
@@ -111,15 +115,25 @@ def test_few_points_bound_the_windows_of_a_street(mini, monkeypatch):
     assert len(encoded.windows) == 3 and len(tokens) == 3 * 384  # 16 points for each of up to 1,000 tokens
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_real_sweeps_are_recognized_as_streets(mini, number):
-    sweep = list(scored_sets.semantickitti_sweeps(real("semantickitti")))[number]
-    assert len(mini.encode(sweep.xyz).geometry.windows) > len(mini.build_patches(sweep.xyz).windows) > 1
+@pytest.mark.parametrize("view", ["image64", "image32"])
+def test_real_range_images_are_recognized_as_streets(mini, view):
+    for sweep in scored_sets.semantickitti_sweeps(real("semantickitti")):
+        seen = sweep_views.labeled_view(sweep, view).xyz
+        assert len(mini.encode(seen).geometry.windows) > len(mini.build_patches(seen).windows) == 1
 
 
 def test_real_rooms_are_not(mini):
     for room in scored_sets.scannet_clouds(real("scannet_votenet")):
         assert len(mini.encode(room.xyz).geometry.windows) == 1
+
+
+def test_an_encoded_cloud_goes_to_another_process(mini):
+    encoded = mini.encode(rooms(4, 4)[0])
+    copy = pickle.loads(pickle.dumps(encoded))
+    words = mini.make_vocabulary(["wall", "floor"])
+    np.testing.assert_array_equal(mini.label(copy, words).labels, mini.label(encoded, words).labels)
+    for one, other in zip(copy.geometry.contexts, encoded.geometry.contexts, strict=True):
+        np.testing.assert_array_equal(one.points, other.points)
 
 
 def test_threads_encode_windows_as_one_does(mini, monkeypatch):

@@ -45,11 +45,18 @@ def parallel_for(work: Callable[[int, int], object], count: int, min_part: int =
 @lru_cache(maxsize=1)
 def _helpers() -> ThreadPoolExecutor:
     """Threads for parts of loops; starting one takes longer than many parts do."""
-    return ThreadPoolExecutor(processors(), "s4token part", set_thread_limit, (1,))
+    return ThreadPoolExecutor(processors(), "s4token part", setattr, (_own, "limit", 1))
+
+
+def _after_fork() -> None:
+    """Forget the helpers, which a forked process does not have, and a lock that one of them may have held."""
+    global _limiting
+    _helpers.cache_clear()
+    _limiting = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a forked process does not have them
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def parallel_map(work: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ def cut(
     # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
     parts = windows.split(groups.centers, working.xyz, config.sampling.tokens, partition.storeys)
-    contexts = token_context.Contexts(lambda i: _context(partition, groups, parts[i], config), len(parts))
+    contexts = token_context.Contexts(partial(_context, partition, groups, parts, config), len(parts))
     timer("patches")
     warnings = partition.warnings + _too_large(partition.windows, count, config)
     return PatchedCloud(working, all_ids, groups, parts, contexts, timer.stages_ms, config, warnings, full)
@@ -159,7 +160,7 @@ def _partition(
         chosen = sampling.sample(local.index, ids, config.sampling)
         timer("sampling")
         spacing = windows.relative_spacing(patches.spacing(working.points[chosen]), working.points, ids)
-        needed = windows.count_of(windows.wanted_tokens(len(chosen), spacing), config.sampling.tokens)
+        needed = windows.count_of(windows.needed_tokens(len(chosen), spacing), config.sampling.tokens)
         # With less than all points superpoints come out larger, and fewer windows seem to do
         wanted = max(needed, MORE * allowed) if spacing > LARGE_SPACING else needed
         if working.kept_fraction == 1 or min(wanted, max_windows) <= allowed or limit >= MAX_POINTS:
@@ -209,9 +210,11 @@ def _too_large(needed: int, count: int, config: Config) -> tuple[str, ...]:
     )
 
 
-def _context(partition: Partition, groups: patches.Patches, window: windows.Window, config: Config):
-    """The context of the patches of one window, from the points around its tokens."""
-    points, ids, local = partition.working.points, partition.superpoints, partition.local
+def _context(
+    partition: Partition, groups: patches.Patches, parts: list[windows.Window], config: Config, number: int
+) -> token_context.Context:
+    """The context of the patches of one window of `parts`, from the points around its tokens."""
+    points, ids, local, window = partition.working.points, partition.superpoints, partition.local, parts[number]
     if len(window.tokens) == len(groups.centers):
         if not np.bincount(ids).all():  # points were drawn, and some superpoints have none
             present, ids = np.unique(ids, return_inverse=True)

@@ -15,7 +15,9 @@ import numpy as np
 from s4token_model.kernels.group_statistics import group_boxes
 
 MIN_POINTS = 20  # of the superpoints that say how large a typical one is
-MAX_SPACING = 0.85  # the largest one in a cloud of one window, and that of larger clouds
+MAX_SPACING = 0.85  # the largest spacing of the tokens in a cloud of one window, over the size of a typical superpoint
+SPACING = 0.5  # that of larger clouds
+MAX_RATIO = 1e4  # of two spacings, so that no number overflows
 CORE = 0.75  # tokens of a window that belong to it; the others are its neighbors
 
 
@@ -34,12 +36,17 @@ def relative_spacing(spacing: float, xyz: np.ndarray, superpoints: np.ndarray) -
     return spacing / size if size > 0 else 0.0
 
 
-def wanted_tokens(tokens: int, spacing: float, largest: float = MAX_SPACING) -> int:
-    """Return how many tokens a cloud needs that has `tokens` at this relative spacing, to have at most the largest.
+def needed_tokens(tokens: int, spacing: float) -> int:
+    """Return how many tokens a cloud needs that has `tokens` at this relative spacing."""
+    return tokens if spacing <= MAX_SPACING else tokens_at(SPACING, tokens, spacing)
+
+
+def tokens_at(wanted: float, tokens: int, spacing: float) -> int:
+    """Return how many tokens a cloud has at a wanted relative spacing, not less than the `tokens` that it has now.
 
     On surfaces, the number grows with the square of the ratio.
     """
-    return tokens if spacing <= largest else int(np.ceil(tokens * (spacing / largest) ** 2))
+    return int(np.ceil(tokens * min(max(spacing / wanted, 1.0), MAX_RATIO) ** 2))
 
 
 def count_of(tokens: int, capacity: int) -> int:

@@ -27,9 +27,10 @@ def test_tokens_grow_with_the_extent_and_not_with_the_scale():
     assert windows.relative_spacing(1.5, xyz, ids) == pytest.approx(0.75)
     assert windows.relative_spacing(1500, 1000 * xyz, ids) == pytest.approx(0.75)
     assert windows.relative_spacing(1.5, xyz[:5], ids[:5]) == 0, "no superpoint tells"
-    assert windows.wanted_tokens(512, 0.84) == 512
-    assert windows.wanted_tokens(512, 4 * windows.MAX_SPACING) == 512 * 16
-    assert windows.wanted_tokens(512, 0.84, 0.42) == 512 * 4
+    assert windows.needed_tokens(512, 0.84) == 512
+    assert windows.needed_tokens(512, 4 * windows.SPACING) == 512 * 16
+    assert windows.tokens_at(0.42, 512, 0.84) == 512 * 4 and windows.tokens_at(0.84, 512, 0.42) == 512
+    assert windows.tokens_at(5e-324, 512, 1.0) == 512 * 10**8, "bounded"
     assert windows.count_of(512, 512) == 1 and windows.count_of(513, 512) == 2 and windows.count_of(3840, 512) == 10
     assert windows.tokens_of(1, 512) == 512 and windows.tokens_of(10, 512) == 3840
 
