@@ -95,8 +95,8 @@ class WindowConfig:
     )  # fmt: skip
     street_spacing: float = option(
         0.0,
-        "spacing of the tokens where the model sees a street, in units of a typical superpoint: less finds smaller"
-        " things and takes longer; 0 treats streets as rooms",
+        "spacing of the tokens, in units of a typical superpoint, of a cloud of one window in which the model sees a"
+        " street: less finds smaller things and takes longer; 0 treats streets as rooms",
         0.0, 10.0,
     )  # fmt: skip
 

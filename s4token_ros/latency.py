@@ -98,20 +98,21 @@ class Latency:
                 return None
             return efforts[self._paces.setdefault(topic, Pace(len(efforts))).level]
 
-    def count(self, topic: str, effort: Effort | None, patches: Any, stages_ms: dict[str, float]) -> None:
-        """Count a cloud that got `effort`, cut into a PatchedCloud, by the time of its stages."""
+    def count(self, topic: str, effort: Effort | None, encoded: Any, stages_ms: dict[str, float]) -> None:
+        """Count an EncodedCloud that got `effort`, by its tokens in the end and the time of its stages."""
         with self._lock:
             budget, efforts = self._for
             pace = self._paces.get(topic)
             if effort is None or pace is None or pace.level >= len(efforts) or efforts[pace.level] != effort:
                 return  # it was on its way when the level changed
-            points, tokens = len(patches.working.kept), len(patches.patches.centers)
+            working, tokens = encoded.geometry.working, len(encoded.tokens)
+            points = len(working.kept)
             if not points or not tokens:
                 return
             per_point, per_token = (sum(stages_ms.get(n, 0.0) for n in names) for names in (PER_POINT, PER_TOKEN))
             total = sum(stages_ms.values())
             times = Times(per_point / points, per_token / tokens, total - per_point - per_token, total)
-            pace.add(times, tokens, len(patches.working.xyz), efforts, budget)
+            pace.add(times, tokens, len(working.xyz), efforts, budget)
 
     def problem(self, topic: str) -> str:
         """Say that the clouds of a topic take longer than the budget at the lowest level."""

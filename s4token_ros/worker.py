@@ -244,6 +244,6 @@ class Worker:
                     if not relabel:
                         stages_ms = {"decode": frame.decode_ms, **segmentation.stages_ms, "publish": publish_ms}
                         self.stats.succeed(frame, model.vocabulary, self._temporal, stages_ms, self._now())
-                        self.latency.count(frame.topic, frame.effort, frame.encoded.geometry, stages_ms)
+                        self.latency.count(frame.topic, frame.effort, frame.encoded, stages_ms)
                 return True
         return False

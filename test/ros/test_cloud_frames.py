@@ -58,11 +58,11 @@ def test_without_the_transform_the_cloud_is_labeled_and_the_warning_names_the_fr
 def test_clouds_that_are_late_get_less_and_keep_the_axis_of_their_topic():
     config = NodeConfig(input=InputConfig(topic_up=("-y",)), latency=LatencyConfig(1.0))
     known, working = CloudFrames(NODE, lambda: config), SimpleNamespace(kept=np.zeros(9), xyz=np.zeros(9))
-    patches = SimpleNamespace(working=working, patches=SimpleNamespace(centers=np.zeros(9)))
+    encoded = SimpleNamespace(tokens=np.zeros(9), geometry=SimpleNamespace(working=working))
     for _ in range(LATE):
         frame, given = built(known, Arrival("/points", cloud(room(100), "camera")))
         assert given[4]["windows.maximum"] == 256
-        known.latency.count("/points", frame.effort, patches, {"encoder": 100.0})
+        known.latency.count("/points", frame.effort, encoded, {"encoder": 100.0})
     frame, given = built(known, Arrival("/points", cloud(room(100), "camera")))
     assert given[4]["windows.maximum"] == 1 and given[4]["input.up"] == "-y"
     frame, _ = built(known, Arrival("/other", cloud(room(100), "camera")))

@@ -17,6 +17,12 @@ TOPIC, POINTS = "/points", 125_000
 ALL = levels(Config())
 
 
+def encoded(points: int, kept: int, tokens: int):
+    """What is counted of a cloud that was encoded."""
+    working = SimpleNamespace(kept=np.zeros(kept), xyz=np.zeros(points))
+    return SimpleNamespace(tokens=np.zeros(tokens), geometry=SimpleNamespace(working=working))
+
+
 class Machine:
     """Labels clouds that need four windows, at a known time per point and per token, with noise, within a budget."""
 
@@ -36,9 +42,7 @@ class Machine:
         tokens = effort.tokens * min(effort.windows, 4)
         per_point, per_token = factor * self.point * kept, factor * self.token * tokens
         stages = {"superpoints": per_point, "encoder": per_token, "decode": 5.0}
-        centers, working = np.zeros(tokens), SimpleNamespace(kept=np.zeros(kept), xyz=np.zeros(points))
-        patches = SimpleNamespace(working=working, patches=SimpleNamespace(centers=centers))
-        self.latency.count(TOPIC, effort, patches, stages)
+        self.latency.count(TOPIC, effort, encoded(points, kept, tokens), stages)
         return sum(stages.values())
 
     def changes(self) -> int:
@@ -130,10 +134,7 @@ def test_clouds_that_were_on_their_way_when_the_level_changed_do_not_count():
     machine = Machine(2, 0.001, 0.2)
     machine.work(5)
     before, total = machine.latency.effort(TOPIC, Config(), 2), machine.latency._paces[TOPIC].total
-    patches = SimpleNamespace(
-        working=SimpleNamespace(kept=np.zeros(9), xyz=np.zeros(9)), patches=SimpleNamespace(centers=np.zeros(9))
-    )
-    machine.latency.count(TOPIC, ALL[0], patches, {"encoder": 1e6})
+    machine.latency.count(TOPIC, ALL[0], encoded(9, 9, 9), {"encoder": 1e6})
     assert before != ALL[0] and machine.latency._paces[TOPIC].total == total
 
 
