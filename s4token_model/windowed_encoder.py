@@ -12,16 +12,15 @@ from tqdm import tqdm
 
 from s4token_model.config import Config
 from s4token_model.kernels.parallel import set_thread_limit, thread_count
-from s4token_model.pipeline import windows
+from s4token_model.pipeline import streets
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.pipeline.padding import padded_count
-from s4token_model.pipeline.patched_cloud import PatchedCloud, cut, network_input
+from s4token_model.pipeline.patched_cloud import PatchedCloud, network_input
 from s4token_model.pipeline.tokenizer import TokenInput, Tokenizer
 from s4token_model.stage_timer import StageTimer
 
 MIN_WINDOWS_SHOWN = 4  # clouds of fewer windows are done before a progress bar is read
 STREET_FRACTION = 0.3  # of the tokens that look like things of streets; sweeps have .35 to .87 of them, rooms up to .02
-POINTS_PER_TOKEN = 16  # at least: with fewer, all patches overlap and show the same
 
 Encoded = tuple[np.ndarray, np.ndarray]  # unit features (N, E) of tokens and (E,) of all together
 
@@ -37,16 +36,12 @@ class WindowedEncoder:
     def encode(self, geometry: PatchedCloud, timer: StageTimer) -> tuple[PatchedCloud, np.ndarray, np.ndarray]:
         """Return features (N, E) of the tokens, (E,) of the cloud, and the patches that were encoded in the end.
 
-        A cloud of one window in which the network recognizes a street is cut again, into tokens at
-        windows.street_spacing: what stands on streets is smaller, against the size of a typical superpoint, than what
-        stands in rooms.
+        A cloud of one window in which the network recognizes a street is cut again, see `pipeline.streets`.
         """
         tokens, cls = self.encode_all(geometry)
         timer("encoder")
-        needed = self._street_windows(geometry)
-        if (count := min(needed, geometry.config.windows.maximum)) > 1 and self._is_street(tokens):
-            assert geometry.partition is not None
-            geometry = cut(geometry.partition._replace(windows=needed), count, geometry.config, timer)
+        if min(streets.needed_windows(geometry), geometry.config.windows.maximum) > 1 and self._is_street(tokens):
+            geometry = streets.cut_street(geometry, timer)
             tokens, cls = self.encode_all(geometry)
             timer("encoder")
         return geometry, tokens, cls
@@ -89,15 +84,6 @@ class WindowedEncoder:
                 tokens = self.tokenizer(inputs, count)[:, :count]
             features, cls = self.clip.encode_tokens(tokens.float())
             return normalize(features[0], dim=-1).cpu().numpy(), normalize(cls[0], dim=-1).cpu().numpy()
-
-    def _street_windows(self, geometry: PatchedCloud) -> int:
-        """How many windows a cloud of one window needs if it is a street; 0 if windows.street_spacing is off."""
-        config, partition = geometry.config, geometry.partition
-        if not config.windows.street_spacing or partition is None or len(geometry.windows) > 1:
-            return 0
-        tokens = windows.tokens_at(config.windows.street_spacing, len(partition.chosen), partition.spacing)
-        tokens = min(tokens, len(partition.superpoints) // POINTS_PER_TOKEN)
-        return windows.count_of(tokens, config.sampling.tokens)
 
     def _is_street(self, tokens: np.ndarray) -> bool:
         known = self.clip.known_words

@@ -16,6 +16,7 @@ from s4token_model import jobs
 from s4token_model.config import Config
 from s4token_model.kernels.parallel import processors
 from s4token_model.pipeline.patched_cloud import build_patches, one_window
+from s4token_model.pipeline.streets import cut_street
 from s4token_model.procedural import scenes
 from s4token_model.procedural.classes import INDOOR, SCANNET20, scannet20_ids
 from s4token_model.procedural.shape_bank import open_bank
@@ -23,6 +24,7 @@ from s4token_model.procedural.types import Scan, Scene
 from s4token_model.sensors import lidar_scans, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
+from s4token_model.stage_timer import StageTimer
 from s4token_model.training import token_samples
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.scene_pictures import draw_style, labeled_pictures, render, seen_pixels
@@ -117,7 +119,10 @@ def make_sample(
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
     changes["patches.alpha"] = pipeline.patches.alpha * factor
     limit = pipeline.windows.maximum if rng.random() < WINDOWED else 1
+    changes["windows.maximum"] = limit
     patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, limit)
+    if kind == "street":
+        patched = cut_street(patched, StageTimer(), rng)
     patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
     # Choose the points that the losses look at, and photograph the scene if its pictures are distilled
     labels = raw.label[patched.working.original_index[inside]]

@@ -15,6 +15,7 @@ from s4token_model import checkpoint, jobs
 from s4token_model import config as configs
 from s4token_model.config import ClipConfig, Config
 from s4token_model.pipeline import clip
+from s4token_model.pipeline.streets import cut_street
 from s4token_model.pipeline.tokenizer import Tokenizer
 from s4token_model.procedural.classes import INDOOR, PROCEDURAL, STREET
 from s4token_model.segmenter import Segmenter
@@ -333,6 +334,26 @@ def test_a_street_is_scanned_again_from_elsewhere(tmp_path):
     assert not np.array_equal(first.point, second.point)
     once = next(procedural_samples.make_samples(3, PIPELINE, configs.replace(config, {"street_scans": 1})))
     np.testing.assert_array_equal(once.point, first.point)  # the first scan is the same
+
+
+def test_streets_are_trained_in_the_windows_that_they_are_labeled_in(monkeypatch):
+    found = []
+
+    def cut(patched, *rest):
+        found.append((patched, cut_street(patched, *rest)))
+        return found[-1][1]
+
+    monkeypatch.setattr(procedural_samples, "cut_street", cut)
+    pipeline = configs.replace(PIPELINE, {"sampling.tokens": 256, "windows.street_spacing": 0.2})
+    config = configs.replace(MINI, {"street_share": 1.0, "points": 64})
+    samples = [next(procedural_samples.make_samples(seed, pipeline, config)) for seed in (3, 4, 5, 7)]
+    few = [after is before for before, after in found]  # one in four scenes has one window, and far ones had several
+    assert 0 < sum(few) < 4 and all(len(sample.position) <= 256 for sample in samples)
+    for (before, after), same in zip(found, few, strict=True):
+        assert same or len(before.windows) == 1 < len(after.windows)
+    # Rooms are not cut again
+    next(procedural_samples.make_samples(3, pipeline, configs.replace(config, {"street_share": 0.0})))
+    assert len(found) == 4
 
 
 def test_scenes_are_loaded_with_targets_and_balanced(tmp_path):

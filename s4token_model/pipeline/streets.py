@@ -1,0 +1,33 @@
+"""Streets: a cloud of one window that shows one is cut again, into tokens that are closer to each other.
+
+What stands on a street is smaller, against the size of a typical superpoint, than what stands in a room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from s4token_model.pipeline import windows
+from s4token_model.pipeline.patched_cloud import PatchedCloud, cut
+from s4token_model.stage_timer import StageTimer
+
+POINTS_PER_TOKEN = 16  # at least: with fewer, all patches overlap and show the same
+
+
+def needed_windows(geometry: PatchedCloud) -> int:
+    """Return how many windows a cloud of one window needs if it is a street; 0 if windows.street_spacing is off."""
+    config, partition = geometry.config, geometry.partition
+    if not config.windows.street_spacing or partition is None or len(geometry.windows) > 1:
+        return 0
+    tokens = windows.tokens_at(config.windows.street_spacing, len(partition.chosen), partition.spacing)
+    tokens = min(tokens, len(partition.superpoints) // POINTS_PER_TOKEN)
+    return windows.count_of(tokens, config.sampling.tokens)
+
+
+def cut_street(geometry: PatchedCloud, timer: StageTimer, rng: np.random.Generator | None = None) -> PatchedCloud:
+    """Cut a street again if it needs more windows than one and may have them; `rng` as in `build_patches`."""
+    needed = needed_windows(geometry)
+    count = min(needed, geometry.config.windows.maximum)
+    if count <= 1 or geometry.partition is None:
+        return geometry
+    return cut(geometry.partition._replace(windows=needed), count, geometry.config, timer, rng)
