@@ -218,7 +218,7 @@ def test_no_two_modules_share_a_name():
 @pytest.mark.parametrize(
     "start, below, never",
     [
-        ("s4token_ros.node", 104, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_ros.node", 105, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
         (
             "s4token_model.segmenter",
             62,

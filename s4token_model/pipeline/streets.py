@@ -24,10 +24,13 @@ def needed_windows(geometry: PatchedCloud) -> int:
     return windows.count_of(tokens, config.sampling.tokens)
 
 
-def cut_street(geometry: PatchedCloud, timer: StageTimer, rng: np.random.Generator | None = None) -> PatchedCloud:
+def cut_street(
+    geometry: PatchedCloud, timer: StageTimer | None = None, rng: np.random.Generator | None = None
+) -> PatchedCloud:
     """Cut a street again if it needs more windows than one and may have them; `rng` as in `build_patches`."""
     needed = needed_windows(geometry)
     count = min(needed, geometry.config.windows.maximum)
     if count <= 1 or geometry.partition is None:
         return geometry
-    return cut(geometry.partition._replace(windows=needed), count, geometry.config, timer, rng)
+    partition = geometry.partition._replace(windows=needed)
+    return cut(partition, count, geometry.config, timer or StageTimer(), rng)

@@ -24,7 +24,6 @@ from s4token_model.procedural.types import Scan, Scene
 from s4token_model.sensors import lidar_scans, scans
 from s4token_model.sensors.camera_poses import BUILDING
 from s4token_model.sensors.raycast import Caster
-from s4token_model.stage_timer import StageTimer
 from s4token_model.training import token_samples
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.scene_pictures import draw_style, labeled_pictures, render, seen_pixels
@@ -117,12 +116,10 @@ def make_sample(
     turned = scans.augment(raw, rng, bend=0.08 if kind == "depth" else 0.0)
     regularization, factor = (float(np.exp(rng.uniform(*np.log(span)))) for span in (REGULARIZATIONS, RADIUS_FACTORS))
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
-    changes["patches.alpha"] = pipeline.patches.alpha * factor
     limit = pipeline.windows.maximum if rng.random() < WINDOWED else 1
-    changes["windows.maximum"] = limit
+    changes |= {"patches.alpha": pipeline.patches.alpha * factor, "windows.maximum": limit}
     patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, limit)
-    if kind == "street":
-        patched = cut_street(patched, StageTimer(), rng)
+    patched = cut_street(patched, rng=rng) if kind == "street" else patched
     patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
     # Choose the points that the losses look at, and photograph the scene if its pictures are distilled
     labels = raw.label[patched.working.original_index[inside]]

@@ -339,8 +339,8 @@ def test_a_street_is_scanned_again_from_elsewhere(tmp_path):
 def test_streets_are_trained_in_the_windows_that_they_are_labeled_in(monkeypatch):
     found = []
 
-    def cut(patched, *rest):
-        found.append((patched, cut_street(patched, *rest)))
+    def cut(patched, **rest):
+        found.append((patched, cut_street(patched, **rest)))
         return found[-1][1]
 
     monkeypatch.setattr(procedural_samples, "cut_street", cut)
