@@ -40,7 +40,7 @@ class WindowedEncoder:
         """
         tokens, cls = self.encode_all(geometry)
         timer("encoder")
-        if min(streets.needed_windows(geometry), geometry.config.windows.maximum) > 1 and self._is_street(tokens):
+        if streets.needed_windows(geometry) > 1 and self._is_street(tokens):
             geometry = streets.cut_street(geometry, timer)
             tokens, cls = self.encode_all(geometry)
             timer("encoder")

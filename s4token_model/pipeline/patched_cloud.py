@@ -100,7 +100,7 @@ def cut(
         more = dataclasses.replace(config.sampling, tokens=windows.tokens_of(count, config.sampling.tokens))
         chosen = sampling.sample(local.index, ids, more)
     timer("sampling")
-    # Patches: points of the center's superpoint within the radius (Eq. 3), and what surrounds them in their window
+    # Patches: points of the center's superpoint within the radius (Eq. 3); what surrounds them waits to be asked for
     groups = patches.group(working.points, ids, chosen, config.patches, rng, working.extent)
     parts = windows.split(groups.centers, working.xyz, config.sampling.tokens, partition.storeys)
     contexts = token_context.Contexts(partial(_context, partition, groups, parts, config), len(parts))

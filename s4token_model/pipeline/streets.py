@@ -15,10 +15,11 @@ POINTS_PER_TOKEN = 16  # at least: with fewer, all patches overlap and show the 
 
 
 def needed_windows(geometry: PatchedCloud) -> int:
-    """Return how many windows a cloud of one window needs if it is a street; 0 if windows.street_spacing is off."""
+    """Return how many windows a cloud of one window needs if it is a street; 1 if it gets no more in any case."""
     config, partition = geometry.config, geometry.partition
-    if not config.windows.street_spacing or partition is None or len(geometry.windows) > 1:
-        return 0
+    may_have_more = config.windows.street_spacing > 0 and config.windows.maximum > 1
+    if partition is None or len(geometry.windows) > 1 or not may_have_more:
+        return 1
     tokens = windows.tokens_at(config.windows.street_spacing, len(partition.chosen), partition.spacing)
     tokens = min(tokens, len(partition.superpoints) // POINTS_PER_TOKEN)
     return windows.count_of(tokens, config.sampling.tokens)
@@ -28,9 +29,8 @@ def cut_street(
     geometry: PatchedCloud, timer: StageTimer | None = None, rng: np.random.Generator | None = None
 ) -> PatchedCloud:
     """Cut a street again if it needs more windows than one and may have them; `rng` as in `build_patches`."""
-    needed = needed_windows(geometry)
-    count = min(needed, geometry.config.windows.maximum)
-    if count <= 1 or geometry.partition is None:
+    config, needed = geometry.config, needed_windows(geometry)
+    if needed == 1 or geometry.partition is None:
         return geometry
     partition = geometry.partition._replace(windows=needed)
-    return cut(partition, count, geometry.config, timer or StageTimer(), rng)
+    return cut(partition, min(needed, config.windows.maximum), config, timer or StageTimer(), rng)
