@@ -189,25 +189,24 @@ class Peer:
         return self.node.create_publisher(PointCloud2, topic, qos or cloud_qos("reliable", 10))
 
     def connect(self, *topics: Collected, publisher=None) -> None:
-        """Send small clouds until one has come back on every topic, so that the node has matched them all."""
+        """Send small clouds until the last one has come back on every topic: the node has matched them all.
 
-        def send():
+        Clouds are answered in order, so no probe is on its way afterwards. One answer is not enough: it may have been
+        meant for a subscription of the same topic that has just gone, and the next find no subscription at all.
+        """
+        end, patience = time.monotonic() + 60, 0.2
+        while True:
             probe = cloud(room(10))
             (publisher or self.points).publish(probe)
-            return probe.header.stamp
-
-        end, retry = time.monotonic() + 60, 0.0
-        while not all(topics):
+            retry, patience = time.monotonic() + patience, 1.5 * patience
+            while time.monotonic() < retry:
+                if all(topic.by_stamp(probe.header.stamp) for topic in topics):
+                    for topic in topics:
+                        topic.clear()
+                        topic.matched = True
+                    return
+                time.sleep(0.005)
             assert time.monotonic() < end, [t.subscription.topic_name for t in topics if not t]
-            if time.monotonic() > retry:
-                send()
-                retry = time.monotonic() + 0.2
-            time.sleep(0.005)
-        last = send()  # clouds are answered in order, so no probe is on its way after this one
-        wait_for(lambda: all(topic.by_stamp(last) for topic in topics), 30, "the answer to the last probe")
-        for topic in topics:
-            topic.clear()
-            topic.matched = True
 
     def collect(self, kind, topic: str, qos=None) -> Collected:
         return Collected(self.node, kind, topic, qos or cloud_qos("reliable", 10))
