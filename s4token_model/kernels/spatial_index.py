@@ -59,6 +59,24 @@ def arrange(xyz: np.ndarray, order: np.ndarray) -> MortonIndex:
     return MortonIndex(order, sorted_xyz, _build_boxes(sorted_xyz, len(xyz)))
 
 
+def rows_in_box(index: MortonIndex, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return which points lie in a box from corner `low` to `high`, each (3,) and finite: (h,) int32, ascending.
+
+    The tree is gone down level by level, so that the time depends on h and hardly on the size of the cloud.
+    """
+    leaves, nodes = index.boxes.shape[1] // 2, np.arange(FANOUT, 2 * FANOUT)
+    low, high = low[:, None], high[:, None]
+    while len(nodes):
+        boxes = index.boxes[:, nodes]
+        nodes = nodes[((boxes[:3] <= high) & (boxes[3:] >= low)).all(axis=0)]
+        if len(nodes) and nodes[0] >= leaves:
+            break
+        nodes = (2 * nodes[:, None] + np.arange(2)).ravel()
+    places = ((nodes - leaves)[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+    xyz = index.xyz[:, places]
+    return np.sort(index.order[places[((xyz >= low) & (xyz <= high)).all(axis=0)]])
+
+
 @njit(**FAST)
 def _spread_bits(value):
     """The low 21 bits of an integer, with two zeros after each."""

@@ -225,15 +225,16 @@ def _context(
     # The points in the box of the tokens, and those of their patches
     low, high = seen.centers.min(axis=0) - seen.radius, seen.centers.max(axis=0) + seen.radius
     low[2], high[2] = max(low[2], window.storey[0]), min(high[2], window.storey[1])
-    inside = windows.inside(points, low, high)
-    inside[seen.index[seen.index >= 0]] = True
+    rows = spatial_index.rows_in_box(local.index, low, high)
+    rows = np.unique(np.concatenate([rows, seen.index[seen.index >= 0]]))
     # Their patches and superpoints by the numbers that they have among them
-    new_row, those = np.cumsum(inside, dtype=np.int32) - 1, ids.compress(inside)
+    new_row, those = np.empty(len(points), np.int32), ids.take(rows)
+    new_row[rows] = np.arange(len(rows))
     new_id = np.cumsum(np.bincount(those, minlength=int(ids.max()) + 1) > 0, dtype=np.int32) - 1
     seen = dataclasses.replace(
         seen, superpoint=new_id.take(seen.superpoint), index=np.where(seen.index >= 0, new_row.take(seen.index), -1)
     )
-    around = (values.compress(inside, axis=0) for values in (points, local.normals, local.eigen))
+    around = (values.take(rows, axis=0) for values in (points, local.normals, local.eigen))
     return token_context.context_features(*around, new_id.take(those), seen, config.tokenizer)
 
 

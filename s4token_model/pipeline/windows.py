@@ -68,12 +68,6 @@ def typical_size(xyz: np.ndarray, superpoints: np.ndarray) -> float:
     return float(np.median(np.linalg.norm((high - low)[many], axis=1)))
 
 
-def inside(xyz: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return which points xyz (H, 3) lie in a box from corner `low` to `high`, each (3,): (H,) bool."""
-    columns = [(xyz[:, a] >= low[a]) & (xyz[:, a] <= high[a]) for a in range(3)]
-    return columns[0] & columns[1] & columns[2]
-
-
 def split(centers: np.ndarray, xyz: np.ndarray, capacity: int, bounds: Sequence[float] = ()) -> list[Window]:
     """Cut a cloud into windows of at most `capacity` tokens, by storeys and by planes through their longest sides.
 
