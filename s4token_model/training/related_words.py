@@ -1,88 +1,24 @@
-"""Kinds and other names of the classes, chosen by hand from WordNet's hyponyms; the tokenizer is trained with them.
+"""Kinds, parts and other names of the classes, chosen by hand: config/prompts/related_words.yaml.
 
-None is a class name, a synonym (synonyms.py) or one of the everyday words that are kept for evaluation
-(config/prompts/everyday_words.yaml), and none contains one of those.
+The tokenizer is trained with them, and they tell the text tower which class another word means. None is a class name, a
+synonym (synonyms.py) or one of the everyday words that are kept for evaluation, and none contains one of those.
 """
 
 from __future__ import annotations
 
-RELATED: dict[str, tuple[str, ...]] = {
-    "wall": ("interior wall", "bearing wall", "firewall", "wainscot", "party wall"),
-    "floor": ("wooden floor", "dance floor", "concrete floor", "floorboarding"),
-    "cabinet": ("china cabinet", "medicine cabinet", "kitchen cabinet", "filing cabinet", "hutch"),
-    "bed": ("double bed", "single bed", "bunk bed", "camp bed", "hospital bed", "twin bed", "berth", "sleigh bed"),
-    "chair": ("swivel chair", "folding chair", "office chair", "dining chair", "side chair", "lounge chair", "rocker"),
-    "sofa": ("sofa bed", "studio couch", "lounge", "leather couch", "corner sofa"),
-    "table": ("dining table", "kitchen table", "conference table", "side table", "console table", "card table"),
-    "door": ("sliding door", "double door", "screen door", "interior door", "swinging door", "revolving door"),
-    "window": ("bay window", "sash window", "sliding window", "picture window", "display window", "storm window"),
-    "bookshelf": ("library shelf", "shelf of books", "book shelves", "wall of books"),
-    "picture": ("framed picture", "wall picture", "oil painting", "print", "collage", "icon", "photo frame"),
-    "counter": ("kitchen worktop", "bar counter", "reception counter", "snack counter", "sales counter"),
-    "desk": ("office desk", "computer desk", "secretary", "study desk", "reception desk"),
-    "curtain": ("window curtain", "theater curtain", "hanging", "portiere"),
-    "refrigerator": ("electric refrigerator", "ice chest", "refrigerated cabinet", "cooling cabinet"),
-    "shower curtain": ("plastic shower curtain", "tub curtain"),
-    "toilet": ("flush toilet", "crapper", "toilet seat", "toilet fixture"),
-    "sink": ("wall sink", "sink basin", "hand basin", "sink bowl"),
-    "bathtub": ("footbath", "sitz tub", "clawfoot tub", "enamel tub"),
-    "ceiling": ("room ceiling", "suspended ceiling", "overhead"),
-    "lamp": ("floor lamp", "table lamp", "reading lamp", "desk lamp", "lantern"),
-    "nightstand": ("bedside stand", "bedside cabinet"),
-    "box": ("crate", "wooden box", "storage box", "shoebox", "letter box"),
-    "plant": ("flower", "pot plant", "fern", "palm", "flowerpot"),
-    "television": ("television set", "telly", "television receiver"),
-    "monitor": ("screen monitor", "monitoring device", "flat panel"),
-    "trash can": ("bin", "ashcan", "wastebin", "trash barrel", "garbage bin", "recycling bin"),
-    "pillow": ("bolster", "bed pillow", "throw pillow"),
-    "person": ("man", "woman", "child", "pedestrian", "worker"),
-    "backpack": ("haversack", "kitbag", "school bag"),
-    "bag": ("purse", "sack", "pouch", "shopping bag", "paper bag"),
-    "stool": ("milking stool", "step stool", "piano stool", "kitchen stool"),
-    "bench": ("pew", "park bench", "garden bench", "window seat"),
-    "column": ("pilaster", "support column", "stone pillar"),
-    "radiator": ("space heater", "heating panel"),
-    "whiteboard": ("blackboard", "chalkboard"),
-    "dresser": ("chiffonier", "highboy", "tallboy", "lowboy"),
-    "mirror": ("pier glass", "hand mirror", "wall mirror", "cheval glass"),
-    "books": ("paperback", "hardback", "notebook", "album"),
-    "clothes": ("apparel", "dress", "shirt", "coat"),
-    "keyboard": ("keypad", "typing keyboard"),
-    "laptop": ("portable computer", "notebook pc"),
-    "shelf": ("ledge", "mantelpiece", "wall shelf", "storage shelf"),
-    "microwave": ("microwave cooker",),
-    "oven": ("gas oven", "broiler", "kitchen range", "baking oven"),
-    "washing machine": ("automatic washer", "clothes washer", "laundry washer"),
-    "bottle": ("wine bottle", "flask", "carafe", "jug", "beer bottle"),
-    "cup": ("teacup", "coffee cup", "beaker", "goblet"),
-    "shoes": ("boots", "sneakers", "sandals"),
-    "towel": ("hand towel", "beach towel", "dishtowel"),
-    "ottoman": ("hassock", "pouffe", "footrest"),
-    "piano": ("grand piano", "pianoforte", "baby grand"),
-    "printer": ("laser printer", "inkjet printer", "photocopier"),
-    "fan": ("blower", "exhaust fan", "table fan"),
-    "stairs": ("flight of stairs", "stepladder", "staircase steps"),
-    "blinds": ("slatted blind", "louvered blind"),
-    "suitcase": ("valise", "overnight bag", "traveling bag", "portmanteau"),
-    "rug": ("carpeting", "throw rug", "hearthrug", "doormat"),
-    "road": ("highway", "driveway", "avenue", "boulevard", "lane"),
-    "parking": ("car park", "parking area"),
-    "sidewalk": ("walk", "pedestrian path", "side walk"),
-    "terrain": ("ground surface", "meadow", "turf", "dirt"),
-    "traffic island": ("safety island", "road island"),
-    "building": ("edifice", "apartment building", "school", "church", "office block", "shop"),
-    "fence": ("picket fence", "rail fence", "chain-link fence", "fencing"),
-    "car": ("sedan", "station wagon", "taxi", "sports car", "hatchback", "motorcar"),
-    "truck": ("pickup", "dump truck", "tow truck", "delivery truck", "fire engine"),
-    "bus": ("minibus", "school bus", "double-decker", "omnibus"),
-    "trailer": ("semitrailer", "car trailer"),
-    "bicycle": ("mountain bike", "tandem", "racing bike", "cycle"),
-    "motorcycle": ("moped", "dirt bike", "trail bike"),
-    "bicyclist": ("bike rider", "person on a bicycle"),
-    "motorcyclist": ("biker", "person on a motorcycle"),
-    "vegetation": ("shrubbery", "undergrowth", "thicket", "greenery", "garden"),
-    "tree trunk": ("bole", "log", "tree stem"),
-    "pole": ("mast", "flagpole", "utility pole", "telegraph pole"),
-    "traffic sign": ("stop sign", "signpost", "warning sign"),
-    "traffic light": ("stoplight", "signal light"),
-}
+from functools import cache
+
+from s4token_model import prompts
+from s4token_model.procedural.classes import PROCEDURAL
+from s4token_model.training.synonyms import SYNONYMS
+
+
+@cache
+def related_words() -> dict[str, tuple[str, ...]]:
+    """Return the words of each class."""
+    return prompts.load_words("related_words", PROCEDURAL).words
+
+
+def words_of_classes() -> dict[str, tuple[str, ...]]:
+    """Return the name of each class, its synonyms and its related words."""
+    return {name: (*SYNONYMS.get(name, (name,)), *words) for name, words in related_words().items()}

@@ -14,7 +14,7 @@ from s4token_model.constants import SCANNET20
 from s4token_model.pipeline.clip import FrozenClip
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, STREET
 from s4token_model.training.captions import HELD_OUT, SYNONYMS
-from s4token_model.training.related_words import RELATED
+from s4token_model.training.related_words import related_words
 
 NAME_CHANCE = 0.65  # that a class goes by its name in a step
 STREET_NAMES = ("person", *STREET)
@@ -33,7 +33,7 @@ def synonym_features(clip: FrozenClip, pipeline: Config, classes: tuple[str, ...
     features = []
     for name in (*classes, SCANNET20[19]):
         names = [word for word in SYNONYMS.get(name, (name,)) if word not in HELD_OUT.get(name, ())] or [name]
-        names += RELATED.get(name, ())
+        names += related_words().get(name, ())
         rows = vocabulary.encode_phrases(names, templates, clip.encode_text)
         features.append(torch.from_numpy(vocabulary.average_templates(rows)))
     return features

@@ -22,14 +22,16 @@ from s4token_model.pipeline import clip, clip_config, known_words
 from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
+from s4token_model.training.related_words import words_of_classes
 from s4token_model.training.synonyms import TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
 THRESHOLD, KEPT_THRESHOLD = 0.45, 0.9  # words with a lower score are unknown; measured by scripts/known_words.py
-# With --keep: a word gets the mean of trained words, by the softmax of its cosines with them at SHARPNESS; it is wholly
-# between them above the second cosine, and unknown below the first
-SHARPNESS, FAMILIAR = 0.05, (0.2, 0.35)
+# With --keep, a word is as near to a class as its mean cosine with the NEAREST of the class's words says. It gets the
+# mean of the classes, by the softmax of that at SHARPNESS, wholly if it is above the second of FAMILIAR for one of
+# them, and is unknown if it is below the first. A related word is nearer by OWN to its class than to any other
+NEAREST, SHARPNESS, FAMILIAR, OWN = 4, 0.05, (0.26, 0.4), 0.1
 KEPT_CHANCE, LAST_CHANCE = 0.3, 0.8  # that a trained word is drawn, at first and in the last fifth of the steps
 LAST = 0.8
 START_TEXTS = 100_000  # that the first tokens are fitted to
@@ -76,24 +78,39 @@ def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
 
 
 def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
-    """Give trained words the features that the tower has for them, all others those of the trained words they mean.
+    """Give trained words the features that the tower has for them, all others those of the classes that they mean.
 
-    What means none of them gets a feature that is orthogonal to all.
+    What means no class gets a feature that is orthogonal to all trained words.
     """
     names = trained_rows(taught)
-    if not names:
-        raise ValueError("the taught words hold none of the words that the CLIP was trained with")
-    rows = list(names.values())
+    classes = {name: rows for name, rows in rows_of_classes(taught).items() if name in names}
+    if not classes:
+        raise ValueError("the taught words hold no class that the CLIP was trained with")
     asked = vocabulary.encode_phrases(list(names), word_texts.ASKED, frozen.encode_text)
-    before = vocabulary.average_templates(asked)
-    unknown = np.linalg.svd(before, full_matrices=True)[2][-1].astype(np.float32)
-    cosine = taught.features @ taught.features[rows].T
-    fraction = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
+    before = dict(zip(names, vocabulary.average_templates(asked), strict=True))
+    unknown = np.linalg.svd(np.stack(list(before.values())), full_matrices=True)[2][-1].astype(np.float32)
+    # How near every word is to every class, of a class's own words at least to that
+    near = np.stack([_nearness(taught.features, taught.features[rows]) for rows in classes.values()], axis=1)
+    for k, rows in enumerate(classes.values()):
+        near[rows, k] = near[rows].max(axis=1) + OWN
+    most = near.max(axis=1, keepdims=True)
     low, high = FAMILIAR
-    familiar = np.clip((cosine.max(axis=1, keepdims=True) - low) / (high - low), 0, 1)
-    features = _unit(familiar * _unit(fraction @ before) + (1 - familiar) * unknown)
-    features[rows] = before
+    familiar = np.clip((most - low) / (high - low), 0, 1)
+    means = np.exp((near - most) / SHARPNESS) @ np.stack([before[name] for name in classes])
+    features = _unit(familiar * _unit(means) + (1 - familiar) * unknown)
+    features[list(names.values())] = list(before.values())
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
+
+
+def rows_of_classes(taught: TaughtWords) -> dict[str, list[int]]:
+    """The rows in `taught` of the words of every class: its name, synonyms and related words."""
+    row = taught.rows()
+    return {name: [row[word] for word in words if word in row] for name, words in words_of_classes().items()}
+
+
+def _nearness(features: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """The mean cosine (K,) of each row of features (K, E) with the NEAREST of words (n, E)."""
+    return np.sort(features @ words.T, axis=1)[:, -NEAREST:].mean(axis=1)
 
 
 def with_chance(taught: TaughtWords, chance: float) -> TaughtWords:
@@ -105,7 +122,7 @@ def with_chance(taught: TaughtWords, chance: float) -> TaughtWords:
 
 def trained_rows(taught: TaughtWords) -> dict[str, int]:
     """The row in `taught` of every trained word that it holds."""
-    row = {text: k for k, text in enumerate(taught.texts[: taught.nouns])}
+    row = taught.rows()
     return {name: row[name] for name in TRAINED_WORDS if name in row}
 
 

@@ -50,6 +50,10 @@ class TaughtWords(NamedTuple):
     unknown: np.ndarray  # (E,) float32, the feature of nonsense
     adjectives: tuple[str, ...] = ()  # beside ADJECTIVES, none of which changes a feature
 
+    def rows(self) -> dict[str, int]:
+        """The row of each noun."""
+        return {text: k for k, text in enumerate(self.texts[: self.nouns])}
+
 
 class Pieces(NamedTuple):
     """Token ids of parts of texts."""

@@ -10,7 +10,7 @@ from s4token_model import prompts
 from s4token_model import words as phrases
 from s4token_model.constants import SCANNET20
 from s4token_model.procedural.classes import PROCEDURAL
-from s4token_model.training.related_words import RELATED
+from s4token_model.training.related_words import related_words
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS
 from scripts.words.compounds import compounds
 from scripts.words.wordnet import ARTIFACT, PHYSICAL, Nouns
@@ -37,7 +37,7 @@ class Selection(NamedTuple):
 
 def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
-    classes = {word: name for table in (RELATED, SYNONYMS) for name, words in table.items() for word in words}
+    classes = {word: name for table in (related_words(), SYNONYMS) for name, words in table.items() for word in words}
     heads = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
     words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *heads])
     synsets = {}
@@ -54,7 +54,11 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     }
     domain = kinds_of_classes(nouns)
     artifacts = {key for key, synset in nouns.synsets.items() if synset.file == ARTIFACT}
-    weights = [_weight(word in classes, _is_of(nouns, word, domain), _is_of(nouns, word, artifacts)) for word in words]
+    names = {word for group in SYNONYMS.values() for word in group}
+    weights = [
+        _weight(word in names, word in classes or _is_of(nouns, word, domain), _is_of(nouns, word, artifacts))
+        for word in words
+    ]
     counts = [
         8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
         for word in words
@@ -98,9 +102,9 @@ def kinds_of_classes(nouns: Nouns) -> set[int]:
     return found
 
 
-def _weight(is_class: bool, is_domain: bool, is_artifact: bool) -> float:
+def _weight(is_name: bool, is_domain: bool, is_artifact: bool) -> float:
     """How often a word is drawn, beside 1 for any."""
-    return 40.0 if is_class else 12.0 if is_domain else 2.0 if is_artifact else 1.0
+    return 40.0 if is_name else 12.0 if is_domain else 2.0 if is_artifact else 1.0
 
 
 def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:

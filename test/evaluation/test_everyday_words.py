@@ -10,7 +10,7 @@ import pytest
 from s4token_model import constants, prompts, words
 from s4token_model.evaluation import everyday_words
 from s4token_model.evaluation.segmentation import LabeledCloud
-from s4token_model.training.related_words import RELATED
+from s4token_model.training.related_words import related_words
 from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 
 FROZEN = "53412c2786eae2bb5df684900914d9093eeebbe1dedab012e6bb99aec5dfc3db"
@@ -29,15 +29,15 @@ def test_the_hundred_words_are_frozen():
 
 def test_no_training_uses_the_frozen_words():
     frozen = {words.repeat_key(word) for word, _ in frozen_pairs()}
-    related = [word for group in RELATED.values() for word in group]
+    related = [word for group in related_words().values() for word in group]
     assert len(frozen) == 100 and not frozen & {words.repeat_key(word) for word in (*TRAINED_WORDS, *related)}
     assert not [w for w in related if any(f" {f} " in f" {words.repeat_key(w)} " for f in frozen)]
 
 
 def test_kinds_of_a_class_are_no_names_of_another():
     trained = {words.repeat_key(word) for word in TRAINED_WORDS}
-    related = [words.repeat_key(word) for group in RELATED.values() for word in group]
-    assert set(RELATED) == set(SYNONYMS) - {"other furniture"} and len(related) == len(set(related))
+    related = [words.repeat_key(word) for group in related_words().values() for word in group]
+    assert set(related_words()) == set(SYNONYMS) - {"other furniture"} and len(related) == len(set(related))
     assert not trained & set(related)
 
 

@@ -151,8 +151,26 @@ def test_trained_words_are_kept_and_others_lie_between_those_they_mean(taught, f
     np.testing.assert_allclose(found.features[5], found.unknown, atol=1e-5)
     assert np.abs(before @ found.unknown).max() < 1e-4
     assert found.weights[:4].sum() == pytest.approx(text_tower.KEPT_CHANCE * found.weights.sum(), rel=1e-4)
-    with pytest.raises(ValueError, match="hold none of the words"):
+    with pytest.raises(ValueError, match="hold no class"):
         text_tower.kept(taught._replace(texts=("a", "b", "c", "d", "e", "f")), frozen)
+
+
+def test_related_words_mean_their_class_and_tell_what_others_mean(taught, frozen):
+    rows = taught.features
+    nouns = ("chair", "sofa", "wall", "office chair", "love seat", "rocking thing")
+    # An office chair is nearer to a sofa, and the last word to office chairs than to anything else
+    features = np.stack([*rows[:3], 0.6 * rows[0] + 0.8 * rows[1], rows[1], 0.5 * rows[0] + 0.6 * rows[1]])
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    found = text_tower.kept(taught._replace(texts=nouns, nouns=6, features=features, weights=np.ones(6)), frozen)
+    names = dict(zip(nouns, found.features, strict=True))
+    to_chair, to_sofa = (float(names["office chair"] @ names[name]) for name in ("chair", "sofa"))
+    assert to_chair > 0.99 and to_chair > to_sofa
+    assert np.allclose(names["love seat"], names["sofa"], atol=0.02)
+    # Mean cosine with the words of each class: (0.64 + 0.98) / 2 with those of chairs, 0.77 with those of sofas
+    near = features[5] @ features.T
+    fraction = np.exp(np.array([near[[0, 3]].mean(), near[[1, 4]].mean(), near[2]]) / text_tower.SHARPNESS)
+    expected = fraction @ np.stack([names[name] for name in ("chair", "sofa", "wall")])
+    np.testing.assert_allclose(names["rocking thing"], expected / np.linalg.norm(expected), atol=1e-4)
 
 
 def test_the_command_writes_a_clip_with_its_known_words(taught, tiny_model, tmp_path):
