@@ -25,7 +25,7 @@ def test_the_first_blocks_are_kept_and_the_texts_mean_the_same(tmp_path):
         torch.testing.assert_close(found, expected)
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     assert old.encode_images(picture)[1].shape == (1, old.dim)
-    with pytest.raises(ValueError, match="was shortened and encodes no pictures; choose another"):
+    with pytest.raises(ValueError, match="was shortened and encodes no pictures; choose a model"):
         new.encode_images(picture)
 
 

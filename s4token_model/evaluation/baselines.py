@@ -75,6 +75,7 @@ class DepthProjection:
         checked_weights(view_weights)
         config = checkpoint.read_config(model)
         encoder = checkpoint.load_clip(model, config.clip, checked_device(device))
+        encoder.check_pictures()
         return cls(encoder, config, view_weights, dense)
 
     def make_vocabulary(self, names: Sequence[str], templates: Sequence[str] | None = None) -> Vocabulary:

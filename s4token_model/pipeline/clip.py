@@ -92,11 +92,7 @@ class FrozenClip(nn.Module):
         the attended ones, so that its feature says what is there and not what the image shows. ValueError if the tower
         was shortened.
         """
-        if not self.pictures:
-            raise ValueError(
-                "the image tower of this CLIP was shortened and encodes no pictures; choose another, e.g. "
-                "--set clip.name=ViT-B-16-quickgelu --set clip.pretrained=openai"
-            )
+        self.check_pictures()
         visual = self.model.visual
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
         size = (self.image_size, self.image_size)
@@ -109,6 +105,14 @@ class FrozenClip(nn.Module):
             features, _ = self._project(own[0])
         grid = self.image_size // self.patch_size
         return features.reshape(len(images), grid, grid, -1), pooled
+
+    def check_pictures(self) -> None:
+        """Raise ValueError if this CLIP encodes no pictures."""
+        if not self.pictures:
+            raise ValueError(
+                "the image tower of this CLIP was shortened and encodes no pictures; choose a model, or a "
+                "configuration, with a whole one, e.g. clip.name=ViT-B-16-quickgelu and clip.pretrained=openai"
+            )
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> np.ndarray:
