@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from s4token_model import prompts
-from s4token_model.procedural.classes import PROCEDURAL
+from s4token_model import constants, prompts
 from s4token_model.training.synonyms import SYNONYMS
 
 
 @cache
 def related_words() -> dict[str, tuple[str, ...]]:
     """Return the words of each class."""
-    return prompts.load_words("related_words", PROCEDURAL).words
+    classes = [name for name in SYNONYMS if name != constants.SCANNET20[-1]]
+    return prompts.load_words("related_words", classes).words
 
 
 def words_of_classes() -> dict[str, tuple[str, ...]]:
     """Return the name of each class, its synonyms and its related words."""
-    return {name: (*SYNONYMS.get(name, (name,)), *words) for name, words in related_words().items()}
+    return {name: (*SYNONYMS[name], *words) for name, words in related_words().items()}

@@ -93,10 +93,10 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     near = np.stack([_nearness(taught.features, taught.features[rows]) for rows in classes.values()], axis=1)
     for k, rows in enumerate(classes.values()):
         near[rows, k] = near[rows].max(axis=1) + OWN
-    most = near.max(axis=1, keepdims=True)
+    nearest = near.max(axis=1, keepdims=True)
     low, high = FAMILIAR
-    familiar = np.clip((most - low) / (high - low), 0, 1)
-    means = np.exp((near - most) / SHARPNESS) @ np.stack([before[name] for name in classes])
+    familiar = np.clip((nearest - low) / (high - low), 0, 1)
+    means = np.exp((near - nearest) / SHARPNESS) @ np.stack([before[name] for name in classes])
     features = _unit(familiar * _unit(means) + (1 - familiar) * unknown)
     features[list(names.values())] = list(before.values())
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
