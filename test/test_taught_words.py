@@ -13,9 +13,11 @@ DATA = """  1 This software and database is being provided to you, the LICENSEE,
 00000300 06 n 01 chair 0 002 @ 00000200 n 0000 ~ 00000400 n 0000 | a seat for one person
 00000400 06 n 02 Windsor_chair 0 highback 1 001 @ 00000300 n 0000 | a chair
 00000500 04 n 01 chair 1 000 | the position of professor
+00000600 06 n 01 Coronation_Chair 0 001 @i 00000300 n 0000 | a chair in Westminster Abbey
 """
 INDEX = """  1 This software and database is being provided to you, the LICENSEE, by
 chair n 2 2 @ ~ 2 1 00000300 00000500
+coronation_chair n 1 1 @i 1 0 00000600
 furniture n 1 1 ~ 1 1 00000100
 highback n 1 1 @ 1 0 00000400
 seat n 1 2 @ ~ 1 1 00000200
@@ -41,15 +43,16 @@ def test_a_class_name_is_meant_as_a_thing_and_words_may_be_left_out(nouns):
     assert selection.class_sense(nouns, "chair") == 300 and selection.sense_weights(nouns, "chair", {300}) == {300: 1.0}
     assert selection.sense_weights(nouns, "seat", {300}) == {200: 4.0}
     found = selection.select(nouns, frozenset({"highback"}))
-    assert "sitting thing" in found.words and "highback" not in found.words and "Windsor chair" not in found.words
+    assert "sitting thing" in found.words and "highback" not in found.words
+    assert "windsor chair" in found.words and "coronation chair" not in found.words
     assert found.definitions[300] == "chair: a seat for one person" and found.classes["swivel chair"] == "chair"
 
 
 def test_compounds_are_new_and_none_is_kept_for_evaluation():
     kept = selection.everyday_words()
     found = compounds.compounds(kept | {"kitchen sink", "kitchen chair"})
-    assert len(kept) == 100 and found["bathroom cabinet"] == "cabinet" and "floor floor" not in found
-    assert not {"kitchen chair", *kept} & set(found)
+    assert len(kept) == 100 and "bathroom cabinet" in found and "floor floor" not in found
+    assert not {"kitchen chair", *kept} & set(found) and len(found) == len(set(found)) > 20_000
 
 
 def test_smoothing_draws_kinds_to_their_general_term(nouns):

@@ -107,6 +107,7 @@ class MiniConfig:
     clip_rate: float = option(1e-3, "peak learning rate of the small CLIP", 1e-7, 1.0)
     clip: str = option("", "folder of a CLIP to train in front of; empty: that of `start`, or a new one")
     start: str = option("", "checkpoint whose tokenizer to start from; empty: train from scratch")
+    start_weight: float = option(0.0, "weight of `start` in the mean of it and the trained tokenizer", 0.0, 1.0)
     teacher: str = option("", "checkpoint whose features of tokens are learned at the start; empty: none")
     teacher_part: float = option(0.3, "fraction of the steps, at the start, that have a teacher", 0.0, 1.0)
     teacher_rooms: bool = option(False, "rooms have the teacher in all steps, at full weight, and streets in none")

@@ -83,6 +83,7 @@ def train(given: MiniRun) -> None:
     validation = procedural_samples.load_scenes(held_out, config.device)
     fit = _train_while_scenes_are_made if config.first_scenes else _train_after_all_are_made
     trained, paths = fit(given, frozen, validation)
+    _mix_with_start(trained, config)
     frequency, outdoors = word_frequencies.frequencies(paths), word_frequencies.outdoors()
     known_words.save(run / "clip", known._replace(frequency=frequency, outdoors=outdoors))
     seeds = sorted({path.stem.split("-")[0] for path in paths})
@@ -139,6 +140,14 @@ def _train_while_scenes_are_made(
         return trained, list(scenes.samples)
 
 
+def _mix_with_start(trained: Tokenizer, config: settings.MiniConfig) -> None:
+    """Take the mean of the weights and those of the start, which keeps what a further training forgets (WiSE-FT)."""
+    if config.start_weight:
+        start = checkpoint.load(config.start)[0].state_dict()
+        own = trained.state_dict()
+        trained.load_state_dict({name: torch.lerp(own[name], start[name], config.start_weight) for name in own})
+
+
 def parse(words: list[str]) -> MiniRun:
     """Read config/mini.yaml and apply key=value words; run= and out= are folders."""
     installed = (root / YAML for root in word_files.config_roots())
@@ -147,9 +156,11 @@ def parse(words: list[str]) -> MiniRun:
     run, out = Path(values.pop("run")), Path(values.pop("out", checkpoint.WEIGHTS / checkpoint.MINI))
     pipeline = stored_config.portable(configs.replace(configs.Config(), settings.pop_pipeline(values)))
     config = configs.replace(settings.MiniConfig(), values)
-    for name, needs in (("teacher_rooms", "teacher"), ("plain_rooms", "shapes")):
+    for name, needs in (("teacher_rooms", "teacher"), ("plain_rooms", "shapes"), ("start_weight", "start")):
         if getattr(config, name) and not getattr(config, needs):
             raise ValueError(f"{name}= has no effect without {needs}=; give both or leave it out")
+    if config.start_weight and checkpoint.read_config(config.start).tokenizer != pipeline.tokenizer:
+        raise ValueError("start_weight= needs a start with the tokenizer of this size; leave it out")
     if config.first_scenes and config.distill_weight:
         raise ValueError("first_scenes= trains without 2D targets; leave it or distill_weight= out")
     return MiniRun(run, out, pipeline, config)

@@ -67,8 +67,6 @@ def teach(nouns: wordnet.Nouns, selection: Selection, features: np.ndarray) -> w
             senses = np.array(list(weights.values())) @ of_synset[list(weights)] / sum(weights.values())
             meant[k] = OWN * of_word[k] + (1 - OWN) * senses
     meant = geometry.unit(meant)
-    for word, head in selection.heads.items():
-        meant[row[word]] = geometry.unit(OWN * of_word[row[word]] + (1 - OWN) * meant[row[head]])
     near = [row[selection.classes.get(word, word)] for word in words]
     meant = geometry.unit(DRAWN * meant[near] + (1 - DRAWN) * meant)
     described = geometry.unit(of_definition + of_synset[defined_rows])

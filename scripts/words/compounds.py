@@ -1,8 +1,11 @@
-"""Compounds that WordNet does not have, such as "bathroom shelf": what rooms and uses add to the names of things."""
+"""Compounds that WordNet does not have, such as "bathroom shelf": how users may put names of things together."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from s4token_model.procedural.classes import INDOOR
+from s4token_model.training.related_words import related_words
 from s4token_model.training.synonyms import SYNONYMS
 
 MODIFIERS = tuple(
@@ -14,8 +17,18 @@ MODIFIERS = tuple(
 )
 
 
-def compounds(taken: frozenset[str]) -> dict[str, str]:
-    """Return {compound: head} for all class names and synonyms of one word, but compounds in `taken`."""
+CROSSED = 20_000  # first words of related words that are drawn before last words of others
+
+
+def compounds(taken: frozenset[str]) -> tuple[str, ...]:
+    """Return modifiers before names of one word, and crossed related words: "fire door", "bar stool" -> "bar door".
+
+    Those in `taken` are left out.
+    """
     heads = [word for name in INDOOR for word in SYNONYMS[name] if " " not in word]
-    pairs = {f"{modifier} {head}": head for head in heads for modifier in MODIFIERS if modifier != head}
-    return {phrase: head for phrase, head in pairs.items() if phrase not in taken}
+    pairs = [(modifier, head) for head in heads for modifier in MODIFIERS]
+    parts = [phrase.split() for name in INDOOR for phrase in related_words()[name] if " " in phrase]
+    rng = np.random.default_rng(0)
+    pairs += [(parts[j][0], parts[k][-1]) for j, k in rng.integers(len(parts), size=(CROSSED, 2))]
+    phrases = dict.fromkeys(f"{modifier} {head}" for modifier, head in pairs if modifier != head)
+    return tuple(phrase for phrase in phrases if phrase not in taken)

@@ -30,7 +30,6 @@ class Selection(NamedTuple):
     definitions: dict[int, str]  # "lemma: definition" by synset
     synsets: tuple[int, ...]  # all that the words and definitions are of
     classes: dict[str, str]  # the class of every synonym and kind
-    heads: dict[str, str]  # the head of every compound that WordNet does not have
     weights: np.ndarray  # (K,) how often each word is drawn
     domain_weights: np.ndarray  # (K,) how much each counts for what the joint space shows
 
@@ -38,8 +37,8 @@ class Selection(NamedTuple):
 def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
     classes = {word: name for table in (related_words(), SYNONYMS) for name, words in table.items() for word in words}
-    heads = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
-    words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *heads])
+    put_together = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
+    words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *put_together])
     synsets = {}
     for key, synset in nouns.synsets.items():
         limit = MAX_WORDS if synset.file == ARTIFACT else OTHERS_MAX_WORDS if synset.file in PHYSICAL else 1
@@ -63,7 +62,7 @@ def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
         8.0 if word in classes else 2.0 if _is_of(nouns, word, domain) else 0.2 * _is_of(nouns, word, artifacts)
         for word in words
     ]
-    return Selection(tuple(words), definitions, tuple(synsets), classes, heads, np.array(weights), np.array(counts))
+    return Selection(tuple(words), definitions, tuple(synsets), classes, np.array(weights), np.array(counts))
 
 
 def everyday_words() -> frozenset[str]:
@@ -104,7 +103,7 @@ def kinds_of_classes(nouns: Nouns) -> set[int]:
 
 def _weight(is_name: bool, is_domain: bool, is_artifact: bool) -> float:
     """How often a word is drawn, beside 1 for any."""
-    return 40.0 if is_name else 12.0 if is_domain else 2.0 if is_artifact else 1.0
+    return 40.0 if is_name else 6.0 if is_domain else 2.0 if is_artifact else 1.0
 
 
 def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:
@@ -112,5 +111,5 @@ def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:
 
 
 def _is_plain(lemma: str) -> bool:
-    """Whether a lemma is written in small letters, blanks and hyphens."""
-    return lemma == lemma.lower() and lemma.replace(" ", "").replace("-", "").replace("'", "").isalpha()
+    """Whether a lemma is written in letters, blanks and hyphens, and longer than one letter."""
+    return len(lemma) > 1 and lemma.replace(" ", "").replace("-", "").replace("'", "").isalpha()

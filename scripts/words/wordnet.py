@@ -14,13 +14,13 @@ class Synset(NamedTuple):
     """A set of nouns with one meaning."""
 
     file: int  # number of the lexicographer's file, a coarse topic
-    lemmas: tuple[str, ...]  # with blanks
+    lemmas: tuple[str, ...]  # in small letters, with blanks
     hypernyms: tuple[int, ...]  # keys of its general terms
     gloss: str  # definition, without examples
 
 
 class Nouns(NamedTuple):
-    """All synsets by their key, and those of every lemma in small letters, its most frequent sense first."""
+    """All synsets but those of proper names by their key, and those of every lemma, its most frequent sense first."""
 
     synsets: dict[int, Synset]
     senses: dict[str, tuple[int, ...]]
@@ -46,14 +46,17 @@ def read(folder: Path) -> Nouns:
     synsets = {}
     for fields, gloss in _lines(folder / "data.noun"):
         count = int(fields[3], 16)
-        lemmas = tuple(fields[4 + 2 * k].replace("_", " ") for k in range(count))
+        lemmas = tuple(fields[4 + 2 * k].replace("_", " ").lower() for k in range(count))
         pointers = fields[5 + 2 * count :]
-        hypernyms = tuple(int(pointers[k + 1]) for k in range(0, len(pointers), 4) if pointers[k] in ("@", "@i"))
+        if "@i" in pointers:  # an instance, such as a city
+            continue
+        hypernyms = tuple(int(pointers[k + 1]) for k in range(0, len(pointers), 4) if pointers[k] == "@")
         synsets[int(fields[0])] = Synset(int(fields[1]), lemmas, hypernyms, _definition(gloss))
     senses, frequent = {}, set()
     for fields, _ in _lines(folder / "index.noun"):
         lemma, count = fields[0].replace("_", " "), int(fields[2])
-        senses[lemma] = tuple(map(int, fields[-count:]))
+        if found := tuple(key for key in map(int, fields[-count:]) if key in synsets):
+            senses[lemma] = found
         if int(fields[-count - 1]):
             frequent.add(lemma)
     return Nouns(synsets, senses, frozenset(frequent))

@@ -190,7 +190,7 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
         train_mini.main([*arguments, f"shapes={tmp_path}"])
     with pytest.raises(ValueError, match="begun with other settings"):
         train_mini.main([*arguments, "plain_rooms=0.5", f"shapes={tmp_path}"])
-    for words in (["plain_rooms=0.5"], ["teacher_rooms=true"]):
+    for words in (["plain_rooms=0.5"], ["teacher_rooms=true"], ["start_weight=0.5"]):
         with pytest.raises(ValueError, match="has no effect without"):
             train_mini.parse(words)
     further = [f"start={tmp_path / 'out'}", "rate=1e-7", f"run={tmp_path / 'further'}", f"out={tmp_path / 'third'}"]
@@ -200,6 +200,17 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "third" / "config.json").read_text())["provenance"]
     assert found["clip_sha256"] == provenance["clip_sha256"]
     assert found["start_sha256"] == checkpoint.digest(tmp_path / "out" / "tokenizer.safetensors")
+    # The mean with the start: of the same training, which is not done again
+    own, mixed = tmp_path / "own", tmp_path / "mixed"
+    apart = [f"start={tmp_path / 'out'}", "rate=1", f"run={own}"]
+    train_mini.main([*arguments, *apart, f"out={own / 'out'}"])
+    train_mini.main([*arguments, *apart, f"out={mixed}", "start_weight=0.25"])
+    weights = [checkpoint.load(folder)[0].state_dict() for folder in (own / "out", mixed)]
+    for name, start in pairs[0].items():
+        torch.testing.assert_close(weights[1][name], 0.75 * weights[0][name] + 0.25 * start, atol=1e-6, rtol=0)
+    assert any((weights[0][name] - start).abs().max() > 1e-5 for name, start in pairs[0].items())
+    with pytest.raises(ValueError, match="start with the tokenizer of this size"):
+        train_mini.parse([apart[0], "start_weight=0.25", "tokenizer.width=16"])
     # A tokenizer of another size takes what fits
     fourth = [f"run={tmp_path / 'fourth'}", f"out={tmp_path / 'fourth' / 'out'}", "tokenizer.width=16"]
     train_mini.main([*arguments, *further[:2], *fourth])
