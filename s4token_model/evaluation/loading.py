@@ -81,7 +81,9 @@ class Setup:
         from s4token_model.segmenter import checked_device
 
         config = configs.replace(checkpoint.read_config(self.model), configs.pairs(self.changes))
-        return ViewLabeler(checkpoint.load_clip(self.model, config.clip, checked_device(self.device)), config, options)
+        encoder = checkpoint.load_clip(self.model, config.clip, checked_device(self.device))
+        encoder.check_pictures()
+        return ViewLabeler(encoder, config, options)
 
     def title(self, method: str = METHODS[0]) -> str:
         """The heading of the model's column in a table."""

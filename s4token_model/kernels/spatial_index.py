@@ -59,22 +59,35 @@ def arrange(xyz: np.ndarray, order: np.ndarray) -> MortonIndex:
     return MortonIndex(order, sorted_xyz, _build_boxes(sorted_xyz, len(xyz)))
 
 
-def rows_in_box(index: MortonIndex, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return which points lie in a box from corner `low` to `high`, each (3,) and finite: (h,) int32, ascending.
+def inside_box(index: MortonIndex, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return which points of the cloud lie in a box from corner `low` to `high`, each (3,): (H,) bool."""
+    inside = np.zeros(len(index.order), bool)
+    _mark_inside(*index, low.astype(np.float32), high.astype(np.float32), inside)
+    return inside
 
-    The tree is gone down level by level, so that the time depends on h and hardly on the size of the cloud.
-    """
-    leaves, nodes = index.boxes.shape[1] // 2, np.arange(FANOUT, 2 * FANOUT)
-    low, high = low[:, None], high[:, None]
-    while len(nodes):
-        boxes = index.boxes[:, nodes]
-        nodes = nodes[((boxes[:3] <= high) & (boxes[3:] >= low)).all(axis=0)]
-        if len(nodes) and nodes[0] >= leaves:
-            break
-        nodes = (2 * nodes[:, None] + np.arange(2)).ravel()
-    places = ((nodes - leaves)[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-    xyz = index.xyz[:, places]
-    return np.sort(index.order[places[((xyz >= low) & (xyz <= high)).all(axis=0)]])
+
+@njit(**FAST)
+def _mark_inside(order, xyz, boxes, low, high, inside):
+    """Go down the tree where boxes meet: the time depends on the points inside, hardly on the size of the cloud."""
+    leaves, size = boxes.shape[1] // 2, 1
+    waiting = np.ones(64, np.int64)  # more than there are levels
+    while size > 0:
+        size -= 1
+        node = waiting[size]
+        meet = True
+        for a in range(3):
+            meet &= boxes[a, node] <= high[a] and boxes[3 + a, node] >= low[a]
+        if not meet:
+            continue
+        if node < leaves:
+            waiting[size], waiting[size + 1] = 2 * node, 2 * node + 1
+            size += 2
+            continue
+        start = BLOCK * (node - leaves)
+        for i in range(start, min(start + BLOCK, len(order))):
+            x, y, z = xyz[0, i], xyz[1, i], xyz[2, i]
+            within = low[0] <= x <= high[0] and low[1] <= y <= high[1] and low[2] <= z <= high[2]
+            inside[order[i]] = within
 
 
 @njit(**FAST)

@@ -110,8 +110,8 @@ class FrozenClip(nn.Module):
         """Raise ValueError if this CLIP encodes no pictures."""
         if not self.pictures:
             raise ValueError(
-                "the image tower of this CLIP was shortened and encodes no pictures; choose a model, or a "
-                "configuration, with a whole one, e.g. clip.name=ViT-B-16-quickgelu and clip.pretrained=openai"
+                "the image tower of this CLIP was shortened and encodes no pictures; choose a model in front of a "
+                "whole one, or where the CLIP alone counts, clip.name=ViT-B-16-quickgelu and clip.pretrained=openai"
             )
 
     @torch.no_grad()

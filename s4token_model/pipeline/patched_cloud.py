@@ -222,15 +222,15 @@ def _context(
             groups = dataclasses.replace(groups, superpoint=renumbered)
         return token_context.context_features(points, local.normals, local.eigen, ids, groups, config.tokenizer)
     seen = _in_window(groups, window.tokens)
-    # The points in the box of the tokens, and those of their patches
+    # The points in the box of the tokens, and those of their patches, by the numbers that they have among them
     low, high = seen.centers.min(axis=0) - seen.radius, seen.centers.max(axis=0) + seen.radius
     low[2], high[2] = max(low[2], window.storey[0]), min(high[2], window.storey[1])
-    rows = spatial_index.rows_in_box(local.index, low, high)
-    rows = np.unique(np.concatenate([rows, seen.index[seen.index >= 0]]))
-    # Their patches and superpoints by the numbers that they have among them
+    inside = spatial_index.inside_box(local.index, low, high)
+    inside[seen.index[seen.index >= 0]] = True
+    rows = np.flatnonzero(inside).astype(np.int32)
     new_row, those = np.empty(len(points), np.int32), ids.take(rows)
     new_row[rows] = np.arange(len(rows))
-    new_id = np.cumsum(np.bincount(those, minlength=int(ids.max()) + 1) > 0, dtype=np.int32) - 1
+    new_id = np.cumsum(np.bincount(those) > 0, dtype=np.int32) - 1
     seen = dataclasses.replace(
         seen, superpoint=new_id.take(seen.superpoint), index=np.where(seen.index >= 0, new_row.take(seen.index), -1)
     )

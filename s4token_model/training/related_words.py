@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from s4token_model import constants, prompts
+from s4token_model import constants, prompts, words
 from s4token_model.training.synonyms import SYNONYMS
 
 
@@ -20,5 +20,7 @@ def related_words() -> dict[str, tuple[str, ...]]:
 
 
 def words_of_classes() -> dict[str, tuple[str, ...]]:
-    """Return the name of each class, its synonyms and its related words."""
-    return {name: (*SYNONYMS[name], *words) for name, words in related_words().items()}
+    """Return the name of each class, its synonyms and its related words, these also as vocabularies ask for them."""
+    related = related_words().items()
+    asked = {name: [form for word in group for form in (word, words.normalized(word))] for name, group in related}
+    return {name: tuple(dict.fromkeys((*SYNONYMS[name], *forms))) for name, forms in asked.items()}

@@ -175,6 +175,7 @@ MASS = frozenset({
     "vegetation", "foliage", "street furniture",
 })  # fmt: skip
 _IRREGULAR = {
+    "man": "men", "woman": "women", "child": "children",
     "shelf": "shelves", "bookshelf": "bookshelves", "person": "people", "looking glass": "looking glasses",
     "stack of books": "stacks of books", "pile of books": "piles of books", "pair of shoes": "pairs of shoes",
     "chest of drawers": "chests of drawers", "piece of furniture": "pieces of furniture",

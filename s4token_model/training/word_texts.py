@@ -18,6 +18,7 @@ import safetensors.numpy
 from s4token_model import atomic, bounded_files
 from s4token_model.training.captions import TEMPLATES
 from s4token_model.training.synonyms import plural
+from s4token_model.words import normalized
 
 LIMIT = 256 << 20  # bytes of a file of taught words
 STEPS = 127  # of a component in [0, 1] in the file
@@ -115,7 +116,7 @@ def make_tables(taught: TaughtWords, tokenizer: open_clip.SimpleTokenizer, lengt
     templates = [*ASKED, *TEMPLATES, *(template.replace("{}", "a {}") for template in TEMPLATES)]
     sides = zip(*(template.split("{}") for template in ("{}", *templates)), strict=True)
     rng = np.random.default_rng(0)
-    plurals = [plural(noun) for noun in taught.texts[: taught.nouns]]
+    plurals = [plural(noun) if noun == normalized(noun) else noun for noun in taught.texts[: taught.nouns]]
     texts = [*taught.texts, *plurals, *(nonsense(tokenizer, rng) for _ in range(NONSENSE_TEXTS))]
     return TextTables(
         *(tokenized(list(side), tokenizer, length) for side in sides),

@@ -23,12 +23,14 @@ CROSSED = 20_000  # first words of related words that are drawn before last word
 def compounds(taken: frozenset[str]) -> tuple[str, ...]:
     """Return modifiers before names of one word, and crossed related words: "fire door", "bar stool" -> "bar door".
 
-    Those in `taken` are left out.
+    Those in `taken` are left out, in any spelling.
     """
     heads = [word for name in INDOOR for word in SYNONYMS[name] if " " not in word]
     pairs = [(modifier, head) for head in heads for modifier in MODIFIERS]
     parts = [phrase.split() for name in INDOOR for phrase in related_words()[name] if " " in phrase]
     rng = np.random.default_rng(0)
-    pairs += [(parts[j][0], parts[k][-1]) for j, k in rng.integers(len(parts), size=(CROSSED, 2))]
+    crossed = ((parts[j][0], parts[k][-1]) for j, k in rng.integers(len(parts), size=(CROSSED, 2)))
+    pairs += [(first, last) for first, last in crossed if first.isalpha()]
     phrases = dict.fromkeys(f"{modifier} {head}" for modifier, head in pairs if modifier != head)
-    return tuple(phrase for phrase in phrases if phrase not in taken)
+    written = {phrase.replace(" ", "").replace("-", "") for phrase in taken}
+    return tuple(phrase for phrase in phrases if phrase.replace(" ", "").replace("-", "") not in written)

@@ -10,17 +10,18 @@ from s4token_model import prompts
 from s4token_model import words as phrases
 from s4token_model.constants import SCANNET20
 from s4token_model.procedural.classes import PROCEDURAL
-from s4token_model.training.related_words import related_words
+from s4token_model.training.related_words import words_of_classes
 from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS
 from scripts.words.compounds import compounds
 from scripts.words.wordnet import ARTIFACT, PHYSICAL, Nouns
 
 # Which sense a class name has, where it is not the first one of a thing; counted from 1
-SENSES = {"toilet": 2, "plant": 2, "television": 3, "monitor": 4, "column": 7, "person": 1, "vegetation": 1, "lamp": 2}
+SENSES = {"toilet": 2, "plant": 2, "television": 3, "monitor": 3, "column": 7, "person": 1, "vegetation": 1, "lamp": 2}
 SENSES |= {"radiator": 2, "ottoman": 3}
 MAX_WORDS = 3  # of a noun
 MAX_DEFINITION = 14  # words
 OTHERS_MAX_WORDS = 2  # of what is no artifact
+RANKS = frozenset("genus family order class phylum division kingdom subfamily suborder superfamily tribe".split())
 
 
 class Selection(NamedTuple):
@@ -36,7 +37,8 @@ class Selection(NamedTuple):
 
 def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
-    classes = {word: name for table in (related_words(), SYNONYMS) for name, words in table.items() for word in words}
+    classes = {word: name for name, words in words_of_classes().items() for word in words if word not in left_out}
+    classes |= {name: name for name in PROCEDURAL}
     put_together = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
     words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *put_together])
     synsets = {}
@@ -111,5 +113,6 @@ def _is_of(nouns: Nouns, word: str, keys: set[int]) -> bool:
 
 
 def _is_plain(lemma: str) -> bool:
-    """Whether a lemma is written in letters, blanks and hyphens, and longer than one letter."""
-    return len(lemma) > 1 and lemma.replace(" ", "").replace("-", "").replace("'", "").isalpha()
+    """Whether a lemma is written in letters, blanks and hyphens, and neither a letter nor the Latin name of a taxon."""
+    letters = lemma.replace(" ", "").replace("-", "").replace("'", "")
+    return len(lemma) > 1 and letters.isalpha() and lemma.split()[0] not in RANKS

@@ -11,7 +11,7 @@ from s4token_model import constants, prompts, words
 from s4token_model.evaluation import everyday_words
 from s4token_model.evaluation.segmentation import LabeledCloud
 from s4token_model.training.related_words import related_words
-from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
+from s4token_model.training.synonyms import HELD_OUT, SYNONYMS, TRAINED_WORDS
 
 FROZEN = "53412c2786eae2bb5df684900914d9093eeebbe1dedab012e6bb99aec5dfc3db"
 
@@ -32,6 +32,16 @@ def test_no_training_uses_the_frozen_words():
     related = [word for group in related_words().values() for word in group]
     assert len(frozen) == 100 and not frozen & {words.repeat_key(word) for word in (*TRAINED_WORDS, *related)}
     assert not [w for w in related if any(f" {f} " in f" {words.repeat_key(w)} " for f in frozen)]
+    # Nor in another spelling, and so it is with the synonyms that are held out
+    held_out = {squeezed(word) for group in HELD_OUT.values() for word in group}
+    assert not {squeezed(word) for word in related} & ({squeezed(word) for word in frozen} | held_out)
+    parts = [squeezed(word) for word in frozen if len(squeezed(word)) > len("portal")]
+    assert not [w for w in related if any(part in squeezed(w) for part in parts)]
+
+
+def squeezed(word: str) -> str:
+    """A word without blanks, hyphens and plural, as Americans write it."""
+    return "".join(filter(str.isalpha, words.repeat_key(word))).replace("colour", "color")
 
 
 def test_kinds_of_a_class_are_no_names_of_another():

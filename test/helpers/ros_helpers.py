@@ -198,7 +198,7 @@ class Peer:
         while True:
             probe = cloud(room(10))
             (publisher or self.points).publish(probe)
-            retry, patience = time.monotonic() + patience, 1.5 * patience
+            retry, patience = time.monotonic() + patience, min(1.5 * patience, 5.0)
             while time.monotonic() < retry:
                 if all(topic.by_stamp(probe.header.stamp) for topic in topics):
                     for topic in topics:
@@ -206,7 +206,8 @@ class Peer:
                         topic.matched = True
                     return
                 time.sleep(0.005)
-            assert time.monotonic() < end, [t.subscription.topic_name for t in topics if not t]
+            silent = [t.subscription.topic_name for t in topics if not t.by_stamp(probe.header.stamp)]
+            assert time.monotonic() < end, f"the last probe has not come back on {silent}"
 
     def collect(self, kind, topic: str, qos=None) -> Collected:
         return Collected(self.node, kind, topic, qos or cloud_qos("reliable", 10))

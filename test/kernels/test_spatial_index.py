@@ -51,13 +51,13 @@ def test_the_distance_to_a_box_is_a_lower_bound():
 
 
 @pytest.mark.parametrize("count", [1, 15, 300, 5000])
-def test_rows_in_a_box_are_those_of_brute_force(count):
+def test_points_inside_a_box_are_those_of_brute_force(count):
     rng = np.random.default_rng(count)
     xyz = rng.normal(size=(count, 3)).astype(np.float32)
     index = spatial_index.build(xyz)
     boxes = [np.sort(rng.normal(size=(2, 3)).astype(np.float32), axis=0) for _ in range(50)]
     boxes += [(xyz[0], xyz[0]), (xyz.min(axis=0), xyz.max(axis=0)), (np.float32([9] * 3), np.float32([10] * 3))]
+    boxes += [(np.float32([-np.inf] * 3), np.float32([np.inf] * 3)), (xyz.max(axis=0), xyz.min(axis=0))]
     for low, high in boxes:
-        expected = np.flatnonzero(((xyz >= low) & (xyz <= high)).all(axis=1))
-        found = spatial_index.rows_in_box(index, low, high)
-        assert found.dtype == np.int32 and np.array_equal(found, expected)
+        expected = ((xyz >= low) & (xyz <= high)).all(axis=1)
+        assert np.array_equal(spatial_index.inside_box(index, low, high), expected)

@@ -210,7 +210,9 @@ def test_the_recipe_end_to_end(tmp_path, monkeypatch, capsys):
         torch.testing.assert_close(weights[1][name], 0.75 * weights[0][name] + 0.25 * start, atol=1e-6, rtol=0)
     assert any((weights[0][name] - start).abs().max() > 1e-5 for name, start in pairs[0].items())
     with pytest.raises(ValueError, match="start with the tokenizer of this size"):
-        train_mini.parse([apart[0], "start_weight=0.25", "tokenizer.width=16"])
+        train_mini.parse([*arguments, apart[0], f"out={mixed}", "start_weight=0.25", "tokenizer.width=16"])
+    with pytest.raises(ValueError, match="give another out="):
+        train_mini.parse([*arguments, apart[0], apart[0].replace("start=", "out="), "start_weight=0.25"])
     # A tokenizer of another size takes what fits
     fourth = [f"run={tmp_path / 'fourth'}", f"out={tmp_path / 'fourth' / 'out'}", "tokenizer.width=16"]
     train_mini.main([*arguments, *further[:2], *fourth])
