@@ -65,8 +65,10 @@ def main() -> None:
         cosines = propagation.propagate(xyz, ids, tokens, features, features @ features.T)
     labeling.argmax_and_confidence(cosines, 0.01)
     # Tokens
-    sampling.sample(spatial_index.build(xyz), ids, config.sampling)
+    index = spatial_index.build(xyz)
+    sampling.sample(index, ids, config.sampling)
     # What only some clouds and outputs need
+    spatial_index.inside_box(index, xyz[0], xyz[1])
     ones, first = np.ones(POINTS, np.float32), np.zeros(POINTS, np.uint32)
     means = propagation.superpoint_features(xyz, ids, [(ring, tokens, features)])
     for points in (xyz, xyz.astype(np.float64)):

@@ -10,6 +10,7 @@ import numpy as np
 
 from s4token_model import compile_beside
 from s4token_model.config import Config
+from s4token_model.kernels import spatial_index
 from s4token_model.kernels.group_statistics import class_statistics
 from s4token_model.objects import find_objects
 from s4token_model.pipeline.voxel_map import VoxelMap
@@ -58,6 +59,7 @@ def warm_up(segmenter: Any, with_objects: bool, with_votes: bool) -> None:
     if compile_beside.is_running():
         return
     few = warm_up_cloud(FEW)
+    spatial_index.inside_box(spatial_index.build(few), few[0], few[1])  # for clouds of several windows
     for xyz in (few, few.astype(np.float64)):
         found = segmenter.segment(xyz)
         classes = len(found.vocabulary.names)

@@ -105,7 +105,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "s4token_ros.live_session": ("explore",),
     "s4token_ros.live_frame": ("explore", "pipeline.preprocess", "pipeline.upright"),
     "s4token_ros.filtered": ("words",),
-    "s4token_ros.model_loading": ("compile_beside",),
+    "s4token_ros.model_loading": ("compile_beside", "kernels.spatial_index"),
     "s4token_ros.start": ("compile_beside",),
     "s4token_ros.word_store": ("atomic", "bounded_files"),
     "s4token_ros.demo_report": ("pictures",),
