@@ -64,6 +64,9 @@ def pairs(segmenter: Segmenter, xyz: np.ndarray) -> list[tuple[str, Callable, st
     labels, sure = result.labels.astype(np.int64), result.confidence
     pool = points[np.linspace(0, len(points) - 1, min(8192, len(points))).astype(np.int64)]
 
+    seen = centers.centers[geometry.windows[0].tokens]
+    box = seen.min(axis=0) - centers.radius, seen.max(axis=0) + centers.radius
+
     def moments() -> list[np.ndarray]:
         columns = [
             *points.T,
@@ -105,6 +108,8 @@ def pairs(segmenter: Segmenter, xyz: np.ndarray) -> list[tuple[str, Callable, st
          edges),
         ("ball_query.ball_query", lambda: ball_query.ball_query(pool, centers.centers, radius, width),
          "cKDTree.query_ball_point", ball),
+        ("spatial_index.inside_box", lambda: spatial_index.inside_box(index, *box), "comparisons",
+         lambda: ((points >= box[0]) & (points <= box[1])).all(1)),
         ("voxels.voxel_downsample", lambda: voxels.voxel_downsample(points, 40000), "np.unique, one voxel size",
          occupied),
     ]  # fmt: skip

@@ -227,7 +227,7 @@ def _context(
     low[2], high[2] = max(low[2], window.storey[0]), min(high[2], window.storey[1])
     inside = spatial_index.inside_box(local.index, low, high)
     inside[seen.index[seen.index >= 0]] = True
-    rows = np.flatnonzero(inside).astype(np.int32)
+    rows = np.flatnonzero(inside)
     new_row, those = np.empty(len(points), np.int32), ids.take(rows)
     new_row[rows] = np.arange(len(rows))
     new_id = np.cumsum(np.bincount(those) > 0, dtype=np.int32) - 1

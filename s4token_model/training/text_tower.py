@@ -87,18 +87,18 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     if not classes:
         raise ValueError("the taught words hold no class that the CLIP was trained with")
     asked = vocabulary.encode_phrases(list(names), word_texts.ASKED, frozen.encode_text)
-    before = dict(zip(names, vocabulary.average_templates(asked), strict=True))
-    unknown = np.linalg.svd(np.stack(list(before.values())), full_matrices=True)[2][-1].astype(np.float32)
-    # How near every word is to every class, of a class's own words at least to that
+    before = vocabulary.average_templates(asked)
+    unknown = np.linalg.svd(before, full_matrices=True)[2][-1].astype(np.float32)
+    # How near every word is to every class; the words of a class are nearest to that
     near = np.stack([_nearness(taught.features, taught.features[rows]) for rows in classes.values()], axis=1)
     for k, rows in enumerate(classes.values()):
         near[rows, k] = near[rows].max(axis=1) + OWN
     nearest = near.max(axis=1, keepdims=True)
     low, high = FAMILIAR
     familiar = np.clip((nearest - low) / (high - low), 0, 1)
-    means = np.exp((near - nearest) / SHARPNESS) @ np.stack([before[name] for name in classes])
+    means = np.exp((near - nearest) / SHARPNESS) @ before[[list(names).index(name) for name in classes]]
     features = _unit(familiar * _unit(means) + (1 - familiar) * unknown)
-    features[list(names.values())] = list(before.values())
+    features[list(names.values())] = before
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
 
 

@@ -15,8 +15,6 @@ MODIFIERS = tuple(
     "baby bar banquet conference meeting reception computer television music sewing camping picnic patio bedside "
     "built-in wall-mounted wardrobe sliding folding rolling hanging roller roll-up serving cooking".split()
 )
-
-
 CROSSED = 20_000  # first words of related words that are drawn before last words of others
 
 
@@ -32,5 +30,9 @@ def compounds(taken: frozenset[str]) -> tuple[str, ...]:
     crossed = ((parts[j][0], parts[k][-1]) for j, k in rng.integers(len(parts), size=(CROSSED, 2)))
     pairs += [(first, last) for first, last in crossed if first.isalpha()]
     phrases = dict.fromkeys(f"{modifier} {head}" for modifier, head in pairs if modifier != head)
-    written = {phrase.replace(" ", "").replace("-", "") for phrase in taken}
-    return tuple(phrase for phrase in phrases if phrase.replace(" ", "").replace("-", "") not in written)
+    letters = {_letters(phrase) for phrase in taken}
+    return tuple(phrase for phrase in phrases if _letters(phrase) not in letters)
+
+
+def _letters(phrase: str) -> str:
+    return phrase.replace(" ", "").replace("-", "")

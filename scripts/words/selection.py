@@ -37,8 +37,8 @@ class Selection(NamedTuple):
 
 def select(nouns: Nouns, left_out: frozenset[str] = frozenset()) -> Selection:
     """Choose all artifacts, other things of one or two words, and frequent ideas, but not the words in `left_out`."""
-    classes = {word: name for name, words in words_of_classes().items() for word in words if word not in left_out}
-    classes |= {name: name for name in PROCEDURAL}
+    related = [(word, name) for name, words in words_of_classes().items() for word in words]
+    classes = {word: name for word, name in related if word == name or word not in left_out}
     put_together = compounds(frozenset(nouns.senses) | frozenset(classes) | left_out | everyday_words())
     words = dict.fromkeys([*PROCEDURAL, *classes, *HYPERNYMS, "other furniture", *put_together])
     synsets = {}
