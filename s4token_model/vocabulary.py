@@ -72,20 +72,24 @@ def build(
     limits = checked_thresholds(thresholds, len(names))
     # Encode, in the spelling that the model was trained with
     known_words = clip.known_words if clip else None
-    phrases = trained_phrases(names, known_words.words if known_words else ())
+    trained = known_words.words if known_words else ()
+    phrases = trained_phrases(names, trained)
     features = encode_phrases(phrases, templates, encode_text)
     text = average_templates(features)
     # Refuse what cannot be told apart, warn about what the model does not read or know
     read = word_checks.names_read_in_part(names, phrases, templates, clip, check) if clip else {}
     word_checks.check_distinct(names, text, read)
     known, bias = np.full(len(names), np.nan, np.float32), np.zeros(len(names), np.float32)
+    unknown: tuple[str, ...] = ()
+    alike: list[list[str]] = []
     if clip and known_words:
         rows = _of_template(known_words.template, phrases, templates, features, clip)
         known, bias = known_words.score(rows), np.float32(prior) * known_words.log_prior(rows) * (len(names) > 1)
-    unknown = tuple(names[k] for k in np.flatnonzero(known < (known_words.threshold if known_words else np.nan)))
-    has_record = known_words is not None and known_words.frequency is not None
-    warnings = word_checks.warnings(names, unknown, read, known_words.words if known_words else ())
-    if prior and not has_record:
+        is_known = known >= known_words.threshold
+        unknown = tuple(names[k] for k in np.flatnonzero(~is_known))
+        alike = word_checks.groups_of_alike([names[k] for k in np.flatnonzero(is_known)], text[is_known])
+    warnings = word_checks.warnings(names, unknown, read, trained, alike)
+    if prior and (known_words is None or known_words.frequency is None):
         warnings += ("vocabulary.prior has no effect: how frequent words were in training is not on record",)
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
     return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings, bias)

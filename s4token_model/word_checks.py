@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SAME_FEATURES = 1e-5  # components of unit rows that differ by less are equal up to rounding
 SHOWN_NAMES, SHOWN_LETTERS = 8, 60  # in a warning
 CLOSE = 0.8  # ratio of equal letters from which another spelling is suggested
+ALIKE = 0.93  # cosine of words that a model hardly tells apart: nine of ten of its synonyms have more with their class,
+# and of its classes only lamp and traffic light
+BLOCK = 1024  # rows of text features that are compared at once
 
 
 def names_read_in_part(
@@ -59,9 +62,10 @@ def check_distinct(names: Sequence[str], text: np.ndarray, read: dict[str, str])
 
 
 def warnings(
-    names: Sequence[str], unknown: Sequence[str], read: dict[str, str], trained: Sequence[str]
-) -> tuple[str, ...]:
-    """Return sentences about names that are unknown, read in part, or look like several."""
+    names: Sequence[str], unknown: Sequence[str], read: dict[str, str], trained: Sequence[str],
+    alike: Sequence[Sequence[str]] = (),
+) -> tuple[str, ...]:  # fmt: skip
+    """Return sentences about names that are unknown, read in part, alike, or look like several."""
     found = [
         f"{_shown(name)} is longer than the text tower reads: only {_shown(start)} counts"
         for name, start in read.items()
@@ -72,11 +76,32 @@ def warnings(
         if "," in name or "/" in name
     ]
     if unknown:
-        more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
-        listed = ", ".join(_with_suggestion(name, trained) for name in unknown[:SHOWN_NAMES]) + more
+        listed = _listed(unknown, lambda name: _with_suggestion(name, trained))
         verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
         found.append(f"{listed} {verb} unknown to this model, which labels arbitrary points with {them}")
+    for group in alike[:SHOWN_NAMES]:
+        found.append(f"{_listed(group)} are nearly the same to this model, chance decides between them; ask for one")
+    if len(alike) > SHOWN_NAMES:
+        found.append(f"so it is with the words of {len(alike) - SHOWN_NAMES} more things")
     return tuple(found)
+
+
+def groups_of_alike(names: Sequence[str], text: np.ndarray) -> list[list[str]]:
+    """Return the names whose rows of text (C, E) have a cosine above ALIKE with that of an earlier one, beside it."""
+    if not len(names):
+        return []
+    blocks = np.split(text, range(BLOCK, len(text), BLOCK))
+    first = np.concatenate([(block @ text.T > ALIKE).argmax(axis=1) for block in blocks])
+    groups: dict[int, list[str]] = {}
+    for k, name in enumerate(names):
+        groups.setdefault(int(first[k]), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _listed(names: Sequence[str], show: Callable[[str], str] | None = None) -> str:
+    """The first SHOWN_NAMES names and the count of the others."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(map(show or _shown, names[:SHOWN_NAMES])) + more
 
 
 def _with_suggestion(name: str, trained: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
-from s4token_model import checkpoint, vocabulary
+from s4token_model import checkpoint, vocabulary, word_checks
 from s4token_model.config import VocabularyConfig
 from s4token_model.pipeline import clip, known_words
 from s4token_model.training.synonyms import TRAINED_WORDS
@@ -197,6 +197,18 @@ def test_unknown_words_are_scored_and_told():
     assert f"and {len(many.unknown) - 8} more are unknown" in many.warnings[0]
 
 
+def test_words_that_are_nearly_the_same_are_told_apart_from_unknown_ones():
+    rows = np.eye(8)[[0, 0, 1, 2, 2, 2, 3, 4]] + 0.01 * np.random.default_rng(0).normal(size=(8, 8))
+    rows[6] = rows[0] + 0.6 * rows[2]  # a cosine of .86 with the first
+    text = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    names = ["car", "sedan", "road", "oak", "elm", "pine", "van", "wall"]
+    assert word_checks.groups_of_alike(names, text) == [["car", "sedan"], ["oak", "elm", "pine"]]
+    assert word_checks.groups_of_alike(names[2:4], text[2:4]) == word_checks.groups_of_alike([], text[:0]) == []
+    # More rows than are compared at once
+    many = np.repeat(np.eye(3, dtype=np.float32), word_checks.BLOCK, axis=0)
+    assert [len(group) for group in word_checks.groups_of_alike([""] * len(many), many)] == [word_checks.BLOCK] * 3
+
+
 def test_without_known_words_there_is_no_score():
     words = build(["chair", "xyzzy"], Tower())
     assert np.isnan(words.known).all() and words.known.shape == (2,) and words.warnings == ()
@@ -280,8 +292,16 @@ def test_the_shipped_model_knows_its_words(mini):
     assert (mini_words(mini, "couch", "The_Office-Chairs", "red sofa", "stair").known > 0.95).all()
 
 
+def test_the_shipped_model_tells_words_that_mean_the_same_to_it(mini):
+    found = mini_words(mini, "sofa", "car", "couch", "xyzzy", "xyzzzy")
+    assert (
+        "'sofa', 'couch' are nearly the same to this model, chance decides between them; ask for one" in found.warnings
+    )
+    assert len(found.warnings) == 2 and "'xyzzzy' are unknown" in found.warnings[0]
+
+
 def test_the_shipped_model_does_not_know_other_words(mini):
-    found = mini_words(mini, "wall", "xyzzy", "qwerty", "asdfgh", "traffic cone")
+    found = mini_words(mini, "wall", "xyzzy", "plugh", "asdfgh", "traffic cone")
     assert (found.known[1:] < mini.known_words.threshold).all() and "'xyzzy'" in found.warnings[0]
     # Nor most of what stands in no room and on no street
     animals = IMAGENET_CLASSNAMES[:398]
