@@ -136,6 +136,7 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
         print("  files: " + ", ".join(f"{count:,} {kind}" for kind, count in result["files"].items()))
     for name, points in result.get("classes", {}).items():
         mark = "  unknown word" if name in result.get("unknown", []) else ""
+        mark = f"  read as {result['taken_for'][name]}" if name in result.get("taken_for", {}) else mark
         print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
     if result.get("unlabeled"):
         print(f"  unlabeled ({result['unlabeled_reason']})")

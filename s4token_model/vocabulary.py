@@ -45,14 +45,23 @@ class Vocabulary:
     version: int = 1  # counts the vocabulary changes of a live node
     known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
     unknown: tuple[str, ...] = ()  # the names whose score is too low
+    taken_for: dict[str, str] = field(
+        default_factory=dict
+    )  # the trained word that is nearest to a known, untrained name
     warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
     bias: np.ndarray | float = 0.0  # (C,) float32, added to the cosines when they are compared, see `build`
 
     def report(self) -> dict[str, Any]:
-        """Return how well the model knows the names, ready for JSON: scores, None without any, and unknown names."""
+        """Return what the model knows of the names, ready for JSON: scores, None without any, and what it reads."""
         scores = {name: round(float(score), 3) for name, score in zip(self.names, self.known, strict=True)}
         has_scores = bool(np.isfinite(self.known).all())
-        return {"known": scores if has_scores else None, "unknown": list(self.unknown)}
+        known = scores if has_scores else None
+        return {"known": known, "unknown": list(self.unknown), "taken_for": dict(self.taken_for)}
+
+    def note(self) -> str:
+        """Return a sentence on what the model takes untrained names for; "" if there is none."""
+        listed = word_checks.listed(list(self.taken_for), lambda name: f"{name!r} as {self.taken_for[name]!r}")
+        return f"the model reads {listed}" if listed else ""
 
 
 def build(
@@ -80,19 +89,17 @@ def build(
     read = word_checks.names_read_in_part(names, phrases, templates, clip, check) if clip else {}
     word_checks.check_distinct(names, text, read)
     known, bias = np.full(len(names), np.nan, np.float32), np.zeros(len(names), np.float32)
-    unknown: tuple[str, ...] = ()
-    alike: list[list[str]] = []
+    found = word_checks.Understood((), {}, ())
     if clip and known_words:
         rows = _of_template(known_words.template, phrases, templates, features, clip)
-        known, bias = known_words.score(rows), np.float32(prior) * known_words.log_prior(rows) * (len(names) > 1)
-        is_known = known >= known_words.threshold
-        unknown = tuple(names[k] for k in np.flatnonzero(~is_known))
-        alike = word_checks.groups_of_alike([names[k] for k in np.flatnonzero(is_known)], text[is_known])
-    warnings = word_checks.warnings(names, unknown, read, trained, alike)
+        known, nearest = known_words.nearest(rows)
+        bias = np.float32(prior) * known_words.log_prior(known, nearest) * (len(names) > 1)
+        found = word_checks.understood(names, phrases, text, known_words, known, nearest)
+    warnings = word_checks.warnings(names, read, trained, found)
     if prior and (known_words is None or known_words.frequency is None):
         warnings += ("vocabulary.prior has no effect: how frequent words were in training is not on record",)
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text, 1, known, unknown, warnings, bias)
+    return Vocabulary(names, templates, limits, colors, text, 1, known, found.unknown, found.taken_for, warnings, bias)
 
 
 def _of_template(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from s4token_model.pipeline.clip import FrozenClip
+    from s4token_model.pipeline.known_words import KnownWords
 
 SAME_FEATURES = 1e-5  # components of unit rows that differ by less are equal up to rounding
 SHOWN_NAMES, SHOWN_LETTERS = 8, 60  # in a warning
@@ -61,10 +62,27 @@ def check_distinct(names: Sequence[str], text: np.ndarray, read: dict[str, str])
         raise ValueError(f"{_shown(first)} and {_shown(second)} are the same to the text tower{why}; {fix}")
 
 
-def warnings(
-    names: Sequence[str], unknown: Sequence[str], read: dict[str, str], trained: Sequence[str],
-    alike: Sequence[Sequence[str]] = (),
-) -> tuple[str, ...]:  # fmt: skip
+class Understood(NamedTuple):
+    """What a model with known words makes of the names of a vocabulary."""
+
+    unknown: tuple[str, ...]  # names whose score is too low
+    taken_for: dict[str, str]  # known names that are not trained: the nearest trained word
+    alike: Sequence[Sequence[str]]  # known names that are nearly the same, in groups
+
+
+def understood(
+    names: Sequence[str], phrases: Sequence[str], text: np.ndarray, known_words: KnownWords, score: np.ndarray,
+    nearest: np.ndarray,
+) -> Understood:  # fmt: skip
+    """Sort names, encoded as `phrases` to text (C, E), by their score and nearest trained word (C,)."""
+    is_known, trained = score >= known_words.threshold, known_words.words
+    unknown = tuple(names[k] for k in np.flatnonzero(~is_known))
+    known = np.flatnonzero(is_known)
+    taken_for = {names[k]: trained[nearest[k]] for k in known if phrases[k] not in trained}
+    return Understood(unknown, taken_for, groups_of_alike([names[k] for k in known], text[known]))
+
+
+def warnings(names: Sequence[str], read: dict[str, str], trained: Sequence[str], words: Understood) -> tuple[str, ...]:
     """Return sentences about names that are unknown, read in part, alike, or look like several."""
     found = [
         f"{_shown(name)} is longer than the text tower reads: only {_shown(start)} counts"
@@ -75,14 +93,14 @@ def warnings(
         for name in names
         if "," in name or "/" in name
     ]
-    if unknown:
-        listed = _listed(unknown, lambda name: _with_suggestion(name, trained))
+    if unknown := words.unknown:
+        shown = listed(unknown, lambda name: _with_suggestion(name, trained))
         verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
-        found.append(f"{listed} {verb} unknown to this model, which labels arbitrary points with {them}")
-    for group in alike[:SHOWN_NAMES]:
-        found.append(f"{_listed(group)} are nearly the same to this model, chance decides between them; ask for one")
-    if len(alike) > SHOWN_NAMES:
-        found.append(f"so it is with the words of {len(alike) - SHOWN_NAMES} more things")
+        found.append(f"{shown} {verb} unknown to this model, which labels arbitrary points with {them}")
+    for group in words.alike[:SHOWN_NAMES]:
+        found.append(f"{listed(group)} are nearly the same to this model, chance decides between them; ask for one")
+    if len(words.alike) > SHOWN_NAMES:
+        found.append(f"so it is with the words of {len(words.alike) - SHOWN_NAMES} more things")
     return tuple(found)
 
 
@@ -98,8 +116,8 @@ def groups_of_alike(names: Sequence[str], text: np.ndarray) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _listed(names: Sequence[str], show: Callable[[str], str] | None = None) -> str:
-    """The first SHOWN_NAMES names and the count of the others."""
+def listed(names: Sequence[str], show: Callable[[str], str] | None = None) -> str:
+    """Return the first SHOWN_NAMES names and the count of the others, as text."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(map(show or _shown, names[:SHOWN_NAMES])) + more
 

@@ -67,6 +67,8 @@ class Publishers:
         topic_names.check_outputs(self._node, names[: self._config.class_topics], self.inputs)
         for warning in vocabulary.warnings:
             self._node.get_logger().warning(warning)
+        if note := vocabulary.note():
+            self._node.get_logger().info(note)
         self._choose_classes(vocabulary.names)
         header = Header(stamp=stamp)
         self._vocabulary.publish(summaries.vocabulary_message(vocabulary, header))

@@ -119,7 +119,8 @@ class Services:
         if problem is None:  # the model was replaced meanwhile: the new one encodes the words
             self._set_vocabulary(worker, request, response)
             return
-        response.message = "; ".join(filter(None, (*words.warnings, worker.publishers.filter_problem, problem)))
+        notes = (*words.warnings, words.note(), worker.publishers.filter_problem, problem)
+        response.message = "; ".join(filter(None, notes))
 
     def _set_words(self, message: String) -> None:
         """Set the class names of one line, as set_vocabulary does; nobody waits for an answer but /diagnostics."""

@@ -38,6 +38,7 @@ KEYS = [
     "model",
     "known",
     "unknown",
+    "taken_for",
 ]
 
 

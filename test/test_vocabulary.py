@@ -292,6 +292,14 @@ def test_the_shipped_model_knows_its_words(mini):
     assert (mini_words(mini, "couch", "The_Office-Chairs", "red sofa", "stair").known > 0.95).all()
 
 
+def test_the_shipped_model_says_what_it_takes_untrained_words_for(mini):
+    found = mini_words(mini, "sofa", "Office chairs", "lamp", "xyzzy", "double-decker bus")
+    assert found.taken_for == {"Office chairs": "chair", "double-decker bus": "bus"}
+    assert found.report()["taken_for"] == found.taken_for and found.unknown == ("xyzzy",)
+    expected = "the model reads 'Office chairs' as 'chair', 'double-decker bus' as 'bus'"
+    assert found.note() == expected and mini_words(mini, "sofa").note() == ""
+
+
 def test_the_shipped_model_tells_words_that_mean_the_same_to_it(mini):
     found = mini_words(mini, "sofa", "car", "couch", "xyzzy", "xyzzzy")
     assert (

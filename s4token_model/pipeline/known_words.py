@@ -33,28 +33,28 @@ class KnownWords(NamedTuple):
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Return (C,) float32 in [-1, 1], the largest cosine of unit rows (C, E), of the same template, with ours."""
-        return self._nearest(features)[0]
+        return self.nearest(features)[0]
+
+    def nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `score`, and the row (C,) of the word that has this cosine."""
+        cosines = features.astype(np.float32) @ self.features.T
+        return cosines.max(axis=1), cosines.argmax(axis=1)
 
     def fraction_outdoors(self, features: np.ndarray) -> float:
         """Return the fraction of unit rows (N, E) whose nearest known word is of streets; 0 without a record."""
         if self.outdoors is None or not len(features):
             return 0.0
-        return float(self.outdoors[self._nearest(features)[1]].mean())
+        return float(self.outdoors[self.nearest(features)[1]].mean())
 
-    def log_prior(self, features: np.ndarray) -> np.ndarray:
-        """Return (C,) float32, the logarithm of how frequent the nearest known word is, against their mean.
+    def log_prior(self, score: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+        """Return (C,) float32, the logarithm of how frequent the `nearest` words are, against the mean of all.
 
-        features (C, E) as in `score`. 0 for unknown words, and for all without a record of frequencies.
+        0 for words whose `score` is below the threshold, and for all without a record of frequencies.
         """
         if self.frequency is None:
-            return np.zeros(len(features), np.float32)
-        (cosine, nearest), log = self._nearest(features), np.log(self.frequency + RARE)
-        return np.where(cosine >= self.threshold, (log - log.mean())[nearest], 0).astype(np.float32)
-
-    def _nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The largest cosine (C,) float32 of unit rows (C, E) with ours, and the row of the word that has it."""
-        cosines = features.astype(np.float32) @ self.features.T
-        return cosines.max(axis=1), cosines.argmax(axis=1)
+            return np.zeros(len(score), np.float32)
+        log = np.log(self.frequency + RARE)
+        return np.where(score >= self.threshold, (log - log.mean())[nearest], 0).astype(np.float32)
 
 
 def encode(

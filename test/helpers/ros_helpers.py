@@ -89,7 +89,8 @@ class FakeSegmenter:
         limits = self.config.vocabulary.threshold if thresholds is None else thresholds
         words = vocabulary.build(names, templates or ("a photo of a {}.",), limits, random_rows)
         unknown = ("'xyzzy' is unknown to this model",) if "xyzzy" in names else ()
-        return dataclasses.replace(words, warnings=unknown)
+        taken_for = {"loveseat": "sofa"} if "loveseat" in names else {}
+        return dataclasses.replace(words, warnings=unknown, taken_for=taken_for)
 
     def encode(self, xyz, rgb=None):
         hang("warm-up")

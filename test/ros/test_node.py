@@ -157,6 +157,9 @@ def test_warnings_about_words_come_with_the_vocabulary(peer):
     collected = peer.vocabulary()
     answer = peer.set_vocabulary("floor", "xyzzy")
     assert answer.success and answer.message == "'xyzzy' is unknown to this model"
+    read = peer.set_vocabulary("floor", "loveseat", "xyzzy").message
+    assert read == f"{answer.message}; the model reads 'loveseat' as 'sofa'"
+    assert peer.set_vocabulary("floor", "xyzzy").message == answer.message
     found = peer.get_vocabulary().vocabulary
     assert found.warnings == [answer.message] and len(found.known) == 2 and np.isnan(found.known).all()
     wait_for(lambda: collected and collected[-1].warnings == [answer.message])
