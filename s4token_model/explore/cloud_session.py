@@ -149,4 +149,5 @@ class CloudSession:
 
 
 def _rows(words: Vocabulary, labels: np.ndarray | None) -> tuple[Row, ...]:
-    return coloring.class_rows(words.names, words.colors, labels, words.unknown)
+    notes = dict.fromkeys(words.unknown, "unknown word") | {k: f"read as {word}" for k, word in words.taken_for.items()}
+    return coloring.class_rows(words.names, words.colors, labels, notes)

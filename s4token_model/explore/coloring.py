@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,18 +16,18 @@ OUTLIERS = 1  # percent of the values at either end that do not stretch a heat m
 
 
 def class_rows(
-    names: Sequence[str], colors: np.ndarray, labels: np.ndarray | None, unknown: Collection[str] = ()
+    names: Sequence[str], colors: np.ndarray, labels: np.ndarray | None, notes: Mapping[str, str] | None = None
 ) -> tuple[Row, ...]:
     """Return the legend of labels (H,), most frequent class first; without labels in the order of the names.
 
-    colors (C, 3) uint8; unlabeled points come last.
+    colors (C, 3) uint8; `notes` on some of the names; unlabeled points come last.
     """
-    table = [tuple(int(v) for v in color) for color in colors]
+    table, notes = [tuple(int(v) for v in color) for color in colors], notes or {}
     if labels is None:
-        return tuple(Row(name, color, None, name in unknown) for name, color in zip(names, table, strict=True))
+        return tuple(Row(name, color, None, notes.get(name, "")) for name, color in zip(names, table, strict=True))
     counts = np.bincount(np.minimum(labels, len(names)).astype(np.int64), minlength=len(names) + 1)
     order = np.argsort(-counts[:-1], kind="stable")
-    rows = [Row(names[k], table[k], int(counts[k]), names[k] in unknown) for k in order]
+    rows = [Row(names[k], table[k], int(counts[k]), notes.get(names[k], "")) for k in order]
     return (*rows, *([Row(UNLABELED_NAME, UNLABELED_COLOR, int(counts[-1]))] if counts[-1] else []))
 
 

@@ -38,7 +38,7 @@ def _row(row: Row, total: int) -> str:
 
 
 def _mark(row: Row) -> str:
-    return f' <span style="{WARNING}">unknown word</span>' if row.is_unknown else ""
+    return f' <span style="{WARNING}">{escape(row.note)}</span>' if row.note else ""
 
 
 def color_bar(bar: Bar) -> str:

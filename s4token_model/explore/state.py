@@ -52,7 +52,7 @@ class Row(NamedTuple):
     name: str
     color: tuple[int, int, int]
     points: int | None  # None while they are being counted
-    is_unknown: bool = False  # the model does not know the word
+    note: str = ""  # what the model makes of the word
 
 
 class Bar(NamedTuple):

@@ -10,12 +10,14 @@ from s4token_model.explore.state import Bar, Inspection, Match, Row
 
 def test_classes_come_with_color_count_and_percentage_and_absent_ones_in_one_line():
     labels, colors = np.array([1, 1, 1, 0, 65535], np.uint32), np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)
-    rows = coloring.class_rows(("chair", "table", "lamp"), colors, labels, unknown=("lamp",))
+    notes = {"lamp": "unknown word", "table": "read as <desk>"}
+    rows = coloring.class_rows(("chair", "table", "lamp"), colors, labels, notes)
     assert [row[:3] for row in rows[:2]] == [("table", (4, 5, 6), 3), ("chair", (1, 2, 3), 1)]
     assert rows[-1] == Row("unlabeled", (96, 96, 96), 1)
     text = html_text.legend(rows, 5)
     assert "rgb(4, 5, 6)" in text and "60.0 %" in text and text.index("table") < text.index("chair")
     assert "without points: lamp" in text and "unknown word" in text
+    assert "read as &lt;desk&gt;" in text
 
 
 def test_words_are_escaped_everywhere():
