@@ -16,6 +16,7 @@ from s4token_model.explore import address
 MODEL = "s4token-mini"
 # Long commands parse the rest of the line themselves. Those of this package: name -> (module with a `main`, help).
 COMMANDS = {
+    "words": ("s4token_model.words_command", "say what a model makes of words, before any cloud"),
     "benchmark": ("s4token_model.benchmark.speed", "time every stage beside a reference pipeline of libraries"),
     "robustness": ("s4token_model.evaluation.robustness_command", "measure the accuracy on disturbed clouds"),
     "prepare": ("s4token_model.training.prepare", "make training samples of clouds, bags, objects and posed RGB-D"),
