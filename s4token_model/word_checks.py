@@ -111,8 +111,10 @@ def groups_of_alike(names: Sequence[str], text: np.ndarray) -> list[list[str]]:
     blocks = np.split(text, range(BLOCK, len(text), BLOCK))
     first = np.concatenate([(block @ text.T > ALIKE).argmax(axis=1) for block in blocks])
     groups: dict[int, list[str]] = {}
+    roots: list[int] = []  # of a chain of words, each like the one before, the first
     for k, name in enumerate(names):
-        groups.setdefault(int(first[k]), []).append(name)
+        roots.append(k if first[k] == k else roots[first[k]])
+        groups.setdefault(roots[k], []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -204,6 +204,10 @@ def test_words_that_are_nearly_the_same_are_told_apart_from_unknown_ones():
     names = ["car", "sedan", "road", "oak", "elm", "pine", "van", "wall"]
     assert word_checks.groups_of_alike(names, text) == [["car", "sedan"], ["oak", "elm", "pine"]]
     assert word_checks.groups_of_alike(names[2:4], text[2:4]) == word_checks.groups_of_alike([], text[:0]) == []
+    # A chain, whose ends are not alike
+    angles = np.deg2rad([0, 20, 40])
+    chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert word_checks.groups_of_alike(names[:3], chain) == [names[:3]]
     # More rows than are compared at once
     many = np.repeat(np.eye(3, dtype=np.float32), word_checks.BLOCK, axis=0)
     assert [len(group) for group in word_checks.groups_of_alike([""] * len(many), many)] == [word_checks.BLOCK] * 3
