@@ -1,4 +1,7 @@
-"""What a model makes of words, before any cloud: s4token words "sofa, loveseat, giraffe" [--labels FILE] [--json]"""
+"""What a model makes of words, before any cloud: s4token words "sofa, loveseat, giraffe" [--labels FILE] [--json]
+
+Without words, the words that it was trained with.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=checkpoint.MINI, help=f"a checkpoint (default: {checkpoint.MINI})")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
-    if bool(options.words) == bool(options.labels):
-        raise ValueError("give either words or --labels FILE")
-    given = [name for text in options.words for name in word_lists.split_list(text)]
-    names = vocabulary.read_names(options.labels) if options.labels else given
+    if options.words and options.labels:
+        raise ValueError(f"--labels {options.labels} and words; give one of them")
     config = checkpoint.read_config(options.model)
     clip = checkpoint.load_clip(options.model, config.clip)
+    if not options.words and not options.labels:
+        trained = list(clip.known_words.words) if clip.known_words else []
+        print(json.dumps({"trained": trained, "model": str(options.model)}) if options.json else "\n".join(trained))
+        return
+    given = [name for text in options.words for name in word_lists.split_list(text)]
+    names = vocabulary.read_names(options.labels) if options.labels else given
     templates = vocabulary.read_templates(config.vocabulary.templates)
     words = vocabulary.build(names, templates, config.vocabulary.threshold, clip.encode_text, clip=clip)
     for warning in words.warnings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 
-from s4token_model import cli, vocabulary, words_command
+from s4token_model import checkpoint, cli, vocabulary, words_command
+from s4token_model.pipeline import known_words
+from s4token_model.training.synonyms import TRAINED_WORDS
 
 
 def test_trained_read_and_unknown_words_are_told(capsys):
@@ -27,10 +28,22 @@ def test_a_file_of_names_gives_json(tmp_path, capsys):
     assert found["unknown"] == found["warnings"] == [] and found["model"] == "s4token-mini"
 
 
-@pytest.mark.parametrize("words", [[], ["wall", "--labels", "scannet20"]])
-def test_words_come_from_one_place(words, capsys):
-    assert cli.main(["words", *words]) == 2
-    assert "give either words or --labels FILE" in capsys.readouterr().err
+def test_without_words_the_trained_ones_are_listed(capsys):
+    assert cli.main(["words", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["trained"]) == set(TRAINED_WORDS)
+    assert cli.main(["words"]) == 0
+    assert capsys.readouterr().out.split("\n")[:-1] == list(mini_words())
+
+
+def mini_words() -> tuple[str, ...]:
+    found = known_words.load(checkpoint.resolve(checkpoint.MINI) / "clip")
+    assert found is not None
+    return found.words
+
+
+def test_words_come_from_one_place(capsys):
+    assert cli.main(["words", "wall", "--labels", "scannet20"]) == 2
+    assert "--labels scannet20 and words; give one of them" in capsys.readouterr().err
 
 
 def test_a_clip_without_a_record_says_so():
