@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from s4token_model import command_line, compile_beside, views
+from s4token_model import command_line, compile_beside, views, word_checks
 from s4token_model import config as configs
 from s4token_model.io import bags, files, folders, label_files, labeled_bags
 
@@ -134,10 +134,10 @@ def _report(result: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {counts}")
     if "files" in result:
         print("  files: " + ", ".join(f"{count:,} {kind}" for kind, count in result["files"].items()))
+    notes = word_checks.meanings(result.get("unknown", ()), result.get("taken_for", {}))
     for name, points in result.get("classes", {}).items():
-        mark = "  unknown word" if name in result.get("unknown", []) else ""
-        mark = f"  read as {result['taken_for'][name]}" if name in result.get("taken_for", {}) else mark
-        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{mark}")
+        note = f"  {notes[name]}" if name in notes else ""
+        print(f"  {name:<24}{points:>12,}{100 * points / result['points']:>7.1f} %{note}")
     if result.get("unlabeled"):
         print(f"  unlabeled ({result['unlabeled_reason']})")
     for reason in result.get("skipped", []):

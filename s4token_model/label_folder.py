@@ -65,6 +65,7 @@ class Total:
     """What was counted in all outputs of a folder, beside warnings about the class names."""
 
     words: Sequence[str] = ()  # those warnings, which every file repeats
+    report: dict[str, Any] = dataclasses.field(default_factory=dict)  # what the model knows of the names
     summary: Summary = dataclasses.field(default_factory=Summary)
     counts: Counter = dataclasses.field(default_factory=Counter)  # of files: labeled, kept of an earlier run, failed
     failures: dict[str, str] = dataclasses.field(default_factory=dict)  # {name: reason}
@@ -91,7 +92,7 @@ class Total:
         others = {key: f" (and {count - 1} more)" for key, count in self.warned.items() if count > 1}
         result["warnings"] = [*self.words, *(f"{text}{others.get(key, '')}" for key, text in warnings)]
         counts = {kind: self.counts[kind] for kind in ("labeled", "kept", "failed")}
-        return result | {"clouds": self.summary.clouds, "files": counts, "failures": self.failures}
+        return result | {"clouds": self.summary.clouds, "files": counts, "failures": self.failures} | self.report
 
 
 def label_folder(folder: Path, out: Path, labeler: Labeler, pool: Pool) -> Total:
@@ -110,7 +111,7 @@ def label_folder(folder: Path, out: Path, labeler: Labeler, pool: Pool) -> Total
     if pool.ray or pool.workers > 1:
         load_segmenter.cache_clear()
     # Write down how, and label
-    total = Total(vocabulary.warnings)
+    total = Total(vocabulary.warnings, vocabulary.report())
     with manifest.only_run(out):
         digest = manifest.save_settings(out, settings(labeler, vocabulary))
         pairs = zip(sources, names, strict=True)

@@ -45,22 +45,20 @@ class Vocabulary:
     version: int = 1  # counts the vocabulary changes of a live node
     known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
     unknown: tuple[str, ...] = ()  # the names whose score is too low
-    taken_for: dict[str, str] = field(
-        default_factory=dict
-    )  # the trained word that is nearest to a known, untrained name
+    taken_for: dict[str, str] = field(default_factory=dict)  # {known name: the trained word that it is read as}
     warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
     bias: np.ndarray | float = 0.0  # (C,) float32, added to the cosines when they are compared, see `build`
 
     def report(self) -> dict[str, Any]:
         """Return what the model knows of the names, ready for JSON: scores, None without any, and what it reads."""
         scores = {name: round(float(score), 3) for name, score in zip(self.names, self.known, strict=True)}
-        has_scores = bool(np.isfinite(self.known).all())
-        known = scores if has_scores else None
+        known = scores if np.isfinite(self.known).all() else None
         return {"known": known, "unknown": list(self.unknown), "taken_for": dict(self.taken_for)}
 
     def note(self) -> str:
         """Return a sentence on what the model takes untrained names for; "" if there is none."""
-        listed = word_checks.listed(list(self.taken_for), lambda name: f"{name!r} as {self.taken_for[name]!r}")
+        found = self.taken_for
+        listed = word_checks.listed(list(found), lambda name: f"{word_checks.shown(name)} as {found[name]!r}")
         return f"the model reads {listed}" if listed else ""
 
 

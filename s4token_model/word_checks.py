@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SAME_FEATURES = 1e-5  # components of unit rows that differ by less are equal up to rounding
 SHOWN_NAMES, SHOWN_LETTERS = 8, 60  # in a warning
 CLOSE = 0.8  # ratio of equal letters from which another spelling is suggested
-ALIKE = 0.93  # cosine of words that a model hardly tells apart: nine of ten of its synonyms have more with their class,
-# and of its classes only lamp and traffic light
+ALIKE = 0.93  # cosine of words that a model hardly tells apart; in s4token-mini, lamp and traffic light have it, too
+SYNONYMS = 0.97  # cosine from which a trained word stands for an earlier one: those of a class begin with its name
 BLOCK = 1024  # rows of text features that are compared at once
 
 
@@ -57,9 +57,9 @@ def check_distinct(names: Sequence[str], text: np.ndarray, read: dict[str, str])
     same = (np.abs(text[order[1:]] - text[order[:-1]]) < SAME_FEATURES).all(axis=1)
     for k in np.flatnonzero(same):
         first, second = (names[i] for i in sorted(order[k : k + 2]))
-        why = f": only {_shown(read[second])} of them is read" if second in read else ""
+        why = f": only {shown(read[second])} of them is read" if second in read else ""
         fix = "put the difference first" if second in read else "leave one out"
-        raise ValueError(f"{_shown(first)} and {_shown(second)} are the same to the text tower{why}; {fix}")
+        raise ValueError(f"{shown(first)} and {shown(second)} are the same to the text tower{why}; {fix}")
 
 
 class Understood(NamedTuple):
@@ -78,57 +78,65 @@ def understood(
     is_known, trained = score >= known_words.threshold, known_words.words
     unknown = tuple(names[k] for k in np.flatnonzero(~is_known))
     known = np.flatnonzero(is_known)
-    taken_for = {names[k]: trained[nearest[k]] for k in known if phrases[k] not in trained}
+    stands_for = (known_words.features @ known_words.features[nearest].T > SYNONYMS).argmax(axis=0)
+    taken_for = {names[k]: trained[stands_for[k]] for k in known if phrases[k] not in trained}
     return Understood(unknown, taken_for, groups_of_alike([names[k] for k in known], text[known]))
 
 
 def warnings(names: Sequence[str], read: dict[str, str], trained: Sequence[str], words: Understood) -> tuple[str, ...]:
     """Return sentences about names that are unknown, read in part, alike, or look like several."""
     found = [
-        f"{_shown(name)} is longer than the text tower reads: only {_shown(start)} counts"
-        for name, start in read.items()
+        f"{shown(name)} is longer than the text tower reads: only {shown(start)} counts" for name, start in read.items()
     ]
     found += [
-        f"{_shown(name)} is read as one phrase; if it is several words, give each by itself"
+        f"{shown(name)} is read as one phrase; if it is several words, give each by itself"
         for name in names
         if "," in name or "/" in name
     ]
     if unknown := words.unknown:
-        shown = listed(unknown, lambda name: _with_suggestion(name, trained))
+        names_unknown = listed(unknown, lambda name: _with_suggestion(name, trained))
         verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
-        found.append(f"{shown} {verb} unknown to this model, which labels arbitrary points with {them}")
+        found.append(f"{names_unknown} {verb} unknown to this model, which labels arbitrary points with {them}")
     for group in words.alike[:SHOWN_NAMES]:
-        found.append(f"{listed(group)} are nearly the same to this model, chance decides between them; ask for one")
+        found.append(f"this model hardly tells {listed(group)} apart; if they are the same to you, ask for one")
     if len(words.alike) > SHOWN_NAMES:
-        found.append(f"so it is with the words of {len(words.alike) - SHOWN_NAMES} more things")
+        found.append(f"nor the words of {len(words.alike) - SHOWN_NAMES} more groups")
     return tuple(found)
 
 
 def groups_of_alike(names: Sequence[str], text: np.ndarray) -> list[list[str]]:
-    """Return the names whose rows of text (C, E) have a cosine above ALIKE with that of an earlier one, beside it."""
-    if not len(names):
-        return []
-    blocks = np.split(text, range(BLOCK, len(text), BLOCK))
-    first = np.concatenate([(block @ text.T > ALIKE).argmax(axis=1) for block in blocks])
+    """Return the groups of names, rows of text (C, E), that are linked by cosines above ALIKE."""
+    count = len(names)
+    root = np.arange(count)  # the first name of each name's group, as far as the links have been followed
+    while count:
+        blocks = np.split(text, range(BLOCK, count, BLOCK))
+        linked = np.concatenate([np.where(block @ text.T > ALIKE, root, count).min(axis=1) for block in blocks])
+        if (linked == root).all():
+            break
+        root = linked
     groups: dict[int, list[str]] = {}
-    roots: list[int] = []  # of a chain of words, each like the one before, the first
-    for k, name in enumerate(names):
-        roots.append(k if first[k] == k else roots[first[k]])
-        groups.setdefault(roots[k], []).append(name)
+    for name, first in zip(names, root.tolist(), strict=True):
+        groups.setdefault(first, []).append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def meanings(unknown: Sequence[str], taken_for: Mapping[str, str]) -> dict[str, str]:
+    """Return what to say beside the names that are not trained words: unknown ones, and what others are taken for."""
+    return dict.fromkeys(unknown, "unknown word") | {name: f"read as {word}" for name, word in taken_for.items()}
 
 
 def listed(names: Sequence[str], show: Callable[[str], str] | None = None) -> str:
     """Return the first SHOWN_NAMES names and the count of the others, as text."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(map(show or _shown, names[:SHOWN_NAMES])) + more
+    return ", ".join(map(show or shown, names[:SHOWN_NAMES])) + more
 
 
 def _with_suggestion(name: str, trained: Sequence[str]) -> str:
     close = difflib.get_close_matches(name.lower(), trained, 1, CLOSE)
-    return f"{_shown(name)} (close to {close[0]!r})" if close else _shown(name)
+    return f"{shown(name)} (spelled like {close[0]!r})" if close else shown(name)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """Return a name in quotes, without its middle if it is long."""
     half = SHOWN_LETTERS // 2
     return repr(name if len(name) <= SHOWN_LETTERS else f"{name[:half]}...{name[-half:]}")

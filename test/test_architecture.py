@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "label_folder": (*MODEL, "command_line", "jobs"),
     "views": ("objects", "pictures", "io"),
     "label_command": (*MODEL, "command_line", "compile_beside", "label_folder", "views"),
-    "words_command": ("vocabulary", "checkpoint", "word_lists"),
+    "words_command": ("vocabulary", "checkpoint", *WORDS),
     "explore": (*MODEL, "encoded_cloud", "command_line", "pictures", "label_command", "views"),
     "cli": (
         *OFFLINE,

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from s4token_model import word_lists
+from s4token_model import word_checks, word_lists
 from s4token_model.encoded_cloud import EncodedCloud, Segmentation
 from s4token_model.explore import coloring, drawing, saving
 from s4token_model.explore.state import HEAT, LABELS, SCAN, SUPERPOINTS, About, Bar, Choice, Inspection, Row, View
@@ -149,5 +149,5 @@ class CloudSession:
 
 
 def _rows(words: Vocabulary, labels: np.ndarray | None) -> tuple[Row, ...]:
-    notes = dict.fromkeys(words.unknown, "unknown word") | {k: f"read as {word}" for k, word in words.taken_for.items()}
+    notes = word_checks.meanings(words.unknown, words.taken_for)
     return coloring.class_rows(words.names, words.colors, labels, notes)

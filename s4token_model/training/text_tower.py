@@ -23,7 +23,7 @@ from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
 from s4token_model.training.related_words import words_of_classes
-from s4token_model.training.synonyms import TRAINED_WORDS
+from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
@@ -34,6 +34,7 @@ THRESHOLD, KEPT_THRESHOLD = 0.45, 0.9  # words with a lower score are unknown; m
 NEAREST, SHARPNESS, FAMILIAR, OWN = 2, 0.05, (0.33, 0.47), 0.1
 KEPT_CHANCE, LAST_CHANCE = 0.3, 0.8  # that a trained word is drawn, at first and in the last fifth of the steps
 LAST = 0.8
+CLASS_OF = {word: name for name, words in SYNONYMS.items() for word in words}
 START_TEXTS = 100_000  # that the first tokens are fitted to
 
 
@@ -78,9 +79,9 @@ def turned(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
 
 
 def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
-    """Give trained words the features that the tower has for them, all others those of the classes that they mean.
+    """Give class names the features that the tower has for them, all other words those of the classes that they mean.
 
-    What means no class gets a feature that is orthogonal to all trained words.
+    General words ("furniture") keep theirs, too. What means no class gets a feature orthogonal to all trained words.
     """
     names = trained_rows(taught)
     classes = {name: rows for name, rows in rows_of_classes(taught).items() if name in names}
@@ -98,7 +99,10 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     familiar = np.clip((nearest - low) / (high - low), 0, 1)
     means = np.exp((near - nearest) / SHARPNESS) @ before[[list(names).index(name) for name in classes]]
     features = _unit(familiar * _unit(means) + (1 - familiar) * unknown)
-    features[list(names.values())] = before
+    # Trained words as they were, but synonyms like their class
+    row = {name: k for k, name in enumerate(names)}
+    same = [row.get(CLASS_OF.get(name, name), k) for name, k in row.items()]
+    features[list(names.values())] = before[same]
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
 
 
