@@ -11,7 +11,9 @@ from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 from s4token_model import checkpoint, vocabulary, word_checks
 from s4token_model.config import VocabularyConfig
 from s4token_model.pipeline import clip, known_words
-from s4token_model.training.synonyms import TRAINED_WORDS
+from s4token_model.training.related_words import related_words
+from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
+from s4token_model.words import normalized
 
 
 def letters(texts: list[str]) -> np.ndarray:
@@ -301,6 +303,24 @@ def test_the_shipped_model_knows_its_words(mini):
     scannet = mini_words(mini, *vocabulary.read_names("scannet20"))
     assert (scannet.known > 0.99).all() and scannet.warnings == ()
     assert (mini_words(mini, "couch", "The_Office-Chairs", "red sofa", "stair").known > 0.95).all()
+
+
+def test_synonyms_and_related_words_mean_their_class_to_the_shipped_model(mini):
+    classes = list(SYNONYMS)
+    text = dict(zip(classes, asked(mini, classes), strict=True))
+    for name, trained in SYNONYMS.items():
+        assert (asked(mini, trained) @ text[name]).min() > 0.95, name
+    pairs = [(word, name) for name, group in related_words().items() for word in group]
+    rows = asked(mini, [word for word, _ in pairs])
+    nearest = (rows @ np.stack(list(text.values())).T).argmax(axis=1)
+    right = [classes[k] == name for k, (_, name) in zip(nearest, pairs, strict=True)]
+    assert len(right) > 7000 and np.mean(right) > 0.98
+
+
+def asked(mini, words) -> np.ndarray:
+    """Rows of words in the first of the default templates."""
+    templates = vocabulary.read_templates("default")[:1]
+    return vocabulary.encode_phrases([normalized(word) for word in words], templates, mini.encode_text)[:, 0]
 
 
 def test_the_shipped_model_says_what_it_takes_untrained_words_for(mini):
