@@ -45,9 +45,9 @@ class Vocabulary:
     version: int = 1  # counts the vocabulary changes of a live node
     known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (C,), see KnownWords; NaN without
     unknown: tuple[str, ...] = ()  # the names whose score is too low
-    taken_for: dict[str, str] = field(default_factory=dict)  # {known name: the trained word that it is read as}
     warnings: tuple[str, ...] = ()  # sentences about names that the model does not know or reads in part
     bias: np.ndarray | float = 0.0  # (C,) float32, added to the cosines when they are compared, see `build`
+    taken_for: dict[str, str] = field(default_factory=dict)  # {known name: the trained word that it is read as}
 
     def report(self) -> dict[str, Any]:
         """Return what the model knows of the names, ready for JSON: scores, None without any, and what it reads."""
@@ -97,7 +97,7 @@ def build(
     if prior and (known_words is None or known_words.frequency is None):
         warnings += ("vocabulary.prior has no effect: how frequent words were in training is not on record",)
     colors = np.array([color(phrase) for phrase in phrases], np.uint8)
-    return Vocabulary(names, templates, limits, colors, text, 1, known, found.unknown, found.taken_for, warnings, bias)
+    return Vocabulary(names, templates, limits, colors, text, 1, known, found.unknown, warnings, bias, found.taken_for)
 
 
 def _of_template(

@@ -20,7 +20,7 @@ from s4token_ros.worker import Model
 
 def test_words_that_meet_a_change_of_the_model_are_encoded_by_the_new_one():
     def vocabulary(model: str) -> SimpleNamespace:
-        return SimpleNamespace(model=model, version=1, templates=("a {}",), warnings=())
+        return SimpleNamespace(model=model, version=1, templates=("a {}",), warnings=(), note=str)
 
     class Segmenter:
         def __init__(self, name: str, then: Segmenter | None = None) -> None:
