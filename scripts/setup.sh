@@ -127,8 +127,8 @@ need_compiler
 
 step pip "updating pip" -- pip_install --upgrade "pip>=23.1" "setuptools>=61" wheel
 step ros "installing ROS 2 ($ROS_FLAVOUR)" requirements-ros.txt -- install_ros
-free=$(df -Pk "$VENV" | awk 'NR == 2 { print int($4 / 2^20) }')
-[ -e "$VENV/.s4token-torch" ] || [ "$free" -ge 9 ] \
+free=$("$python" -c 'import shutil, sys; print(shutil.disk_usage(sys.prefix).free >> 30)') || true
+[ -e "$VENV/.s4token-torch" ] || [ "${free:-9}" -ge 9 ] \
     || say "only $free GB are free for $VENV: PyTorch with CUDA takes 8, less with TORCH_INDEX of its CPU build"
 step torch "installing PyTorch and the rest (a few gigabytes and minutes the first time)" requirements.txt -- install_torch
 step package "installing s4token" setup.py setup.cfg package.xml pyproject.toml requirements*.txt \
