@@ -1,4 +1,4 @@
-"""What a model makes of words, before any cloud: s4token words "sofa, loveseat, giraffe" [--labels FILE] [--json]
+"""What a model makes of words, before any cloud: s4token words "sofa, loveseat, walker" [--labels FILE] [--json]
 
 Without words, the words that it was trained with.
 """
