@@ -84,6 +84,7 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     General words ("furniture") keep theirs, too. What means no class gets a feature orthogonal to all trained words.
     """
     names = trained_rows(taught)
+    row = {name: k for k, name in enumerate(names)}
     classes = {name: rows for name, rows in rows_of_classes(taught).items() if name in names}
     if not classes:
         raise ValueError("the taught words hold no class that the CLIP was trained with")
@@ -97,10 +98,9 @@ def kept(taught: TaughtWords, frozen: clip.FrozenClip) -> TaughtWords:
     nearest = near.max(axis=1, keepdims=True)
     low, high = FAMILIAR
     familiar = np.clip((nearest - low) / (high - low), 0, 1)
-    means = np.exp((near - nearest) / SHARPNESS) @ before[[list(names).index(name) for name in classes]]
+    means = np.exp((near - nearest) / SHARPNESS) @ before[[row[name] for name in classes]]
     features = _unit(familiar * _unit(means) + (1 - familiar) * unknown)
     # Trained words as they were, but synonyms like their class
-    row = {name: k for k, name in enumerate(names)}
     same = [row.get(CLASS_OF.get(name, name), k) for name, k in row.items()]
     features[list(names.values())] = before[same]
     return with_chance(taught._replace(features=features, unknown=unknown), KEPT_CHANCE)
