@@ -11,7 +11,9 @@ import unicodedata
 
 from s4token_model import constants
 
-INVISIBLE = re.compile("[\u00ad\u200b\ufeff]")  # soft hyphen, zero-width blank, byte order mark
+# Soft hyphen, zero-width blank, byte order mark, and what turns the direction of writing
+INVISIBLE = re.compile("[\u00ad\u200b\ufeff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = "Cc"  # the Unicode category of characters that steer a terminal
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "‘": "’", "«": "»", "„": "“"} | {q: q for q in "\"'`"}
 PUNCTUATION = " \t.,;:!?…"
 ARTICLES = {"a", "an", "the", "some", "any", "these", "those", "this", "that"}
@@ -61,7 +63,8 @@ SINGULAR_IS = re.compile(r"(?:sk|tax|kiw|bikin|safar|alib|sush|rabb|zucchin|pani
 def written(name: str) -> str:
     """Return a class name as it was written, without what surrounds it: blanks, quotes, brackets, list punctuation.
 
-    "The_Chairs" stays; ' "chair", ' and "[chair]" are "chair".
+    "The_Chairs" stays; ' "chair", ' and "[chair]" are "chair". ValueError on what is no text, is too long, or would
+    steer a terminal.
     """
     if not isinstance(name, str):
         raise ValueError(f"the word {name!r} is no text; give a list of words")
@@ -69,6 +72,8 @@ def written(name: str) -> str:
         shown = f"{name[:30]!r}... has {len(name)} letters"
         raise ValueError(f"the word {shown}; a word has at most {constants.MAX_NAME_LETTERS}")
     name, before = " ".join(INVISIBLE.sub("", unicodedata.normalize("NFC", name)).split()), None
+    if any(unicodedata.category(letter) == CONTROL for letter in name):
+        raise ValueError(f"the word {name!r} holds a control character; remove it")
     while name != before:
         before = name
         name = re.sub(r"^[-*•·]\s+", "", name.rstrip(PUNCTUATION).lstrip(" \t,;"))

@@ -31,6 +31,7 @@ BENCHMARKS = ("modelnet40", "s3dis", "scannet20", "scanobjectnn", "semantickitti
         ("TVs", "tv"),
         ("3D printers", "3d printer"),
         ("\ufeffpeople\u200b", "person"),
+        ("\u202echair\u202c", "chair"),
         ("«Stühle»", "stühle"),
         ("椅子", "椅子"),
         # What means something stays
@@ -48,6 +49,13 @@ BENCHMARKS = ("modelnet40", "s3dis", "scannet20", "scanobjectnn", "semantickitti
 def test_the_text_tower_gets_a_plain_phrase(name, phrase):
     assert words.normalized(name) == phrase
     assert words.normalized(phrase) == phrase
+
+
+@pytest.mark.parametrize("name", ["chair\x1b[2J", "a\x00b", "\x9b31mtable", "lamp\x07"])
+def test_control_characters_do_not_reach_a_terminal(name):
+    with pytest.raises(ValueError, match="control character") as refused:
+        words.written(name)
+    assert str(refused.value).isprintable()
 
 
 def test_words_of_training_and_benchmarks_stay_as_they_are():

@@ -162,7 +162,8 @@ HYPERNYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # Everything that captions call a thing.
-TRAINED_WORDS = tuple(dict.fromkeys([word for words in SYNONYMS.values() for word in words] + list(HYPERNYMS)))
+CLASS_OF = {word: name for name, words in SYNONYMS.items() for word in words}
+TRAINED_WORDS = (*CLASS_OF, *HYPERNYMS)
 
 # Plural in form, so without an article; the first group has no other form.
 PLURAL_ONLY = frozenset({

@@ -23,7 +23,7 @@ from s4token_model.pipeline.plain_clip import PlainClip
 from s4token_model.training import bag_of_tokens, word_texts
 from s4token_model.training.loop import cosine_rate, prefetch
 from s4token_model.training.related_words import words_of_classes
-from s4token_model.training.synonyms import SYNONYMS, TRAINED_WORDS
+from s4token_model.training.synonyms import CLASS_OF, TRAINED_WORDS
 from s4token_model.training.word_texts import TaughtWords
 
 TEMPLATE = "a photo of a {}"
@@ -34,7 +34,6 @@ THRESHOLD, KEPT_THRESHOLD = 0.45, 0.9  # words with a lower score are unknown; m
 NEAREST, SHARPNESS, FAMILIAR, OWN = 2, 0.05, (0.33, 0.47), 0.1
 KEPT_CHANCE, LAST_CHANCE = 0.3, 0.8  # that a trained word is drawn, at first and in the last fifth of the steps
 LAST = 0.8
-CLASS_OF = {word: name for name, words in SYNONYMS.items() for word in words}
 START_TEXTS = 100_000  # that the first tokens are fitted to
 
 

@@ -10,18 +10,15 @@ import numpy as np
 from s4token_model.procedural.classes import INDOOR, OTHER_FURNITURE, PROCEDURAL
 from s4token_model.training import token_samples
 from s4token_model.training.procedural_samples import is_outdoors
-from s4token_model.training.synonyms import HYPERNYMS, SYNONYMS, TRAINED_WORDS
+from s4token_model.training.synonyms import CLASS_OF, HYPERNYMS, TRAINED_WORDS
 
-KINDS = {"other furniture": OTHER_FURNITURE} | HYPERNYMS
+# The classes that each of TRAINED_WORDS may name
+NAMED = {word: (name,) for word, name in CLASS_OF.items()} | {"other furniture": OTHER_FURNITURE} | HYPERNYMS
 
 
 def outdoors() -> np.ndarray:
     """Return (K,) bool, which of TRAINED_WORDS name only what is on streets."""
-    classes = {word: set(names) for word, names in KINDS.items()}
-    for name, words in SYNONYMS.items():
-        for word in words:
-            classes.setdefault(word, set()).add(name)
-    return np.array([classes[word].isdisjoint(INDOOR) for word in TRAINED_WORDS])
+    return np.array([set(NAMED[word]).isdisjoint(INDOOR) for word in TRAINED_WORDS])
 
 
 def frequencies(paths: Iterable[Path]) -> np.ndarray:
@@ -36,9 +33,4 @@ def frequencies(paths: Iterable[Path]) -> np.ndarray:
         counts += np.bincount(label[label >= 0], minlength=len(PROCEDURAL))
     fraction = np.maximum(*(counts / max(1.0, counts.sum()) for counts in (rooms, streets)))
     by_class = dict(zip(PROCEDURAL, fraction, strict=True))
-    found = {word: sum(by_class[name] for name in names) for word, names in KINDS.items()}
-    for name, words in SYNONYMS.items():
-        for word in words:
-            # A word of several classes, as "door" of rooms and of cars, is that of the most frequent one
-            found[word] = max(found.get(word, 0.0), by_class.get(name, 0.0))
-    return np.array([found[word] for word in TRAINED_WORDS], np.float32)
+    return np.array([sum(by_class[name] for name in NAMED[word]) for word in TRAINED_WORDS], np.float32)
