@@ -2,7 +2,8 @@
 
 Trains config/adapt.yaml, changed by key=value, on a bag once per seed, and measures accuracy on the SemanticKITTI
 sweeps of DATA and the agreement of two views of the bag's clouds. Prints mean, spread and range over the seeds, and p
-of the t test that the change from s4token-mini is 0. Finished seeds in --out are read, not trained again.
+of the t test that the change from s4token-mini is 0. Finished seeds in --out are read, not trained again; a folder is
+of one model, bag, DATA and list of changes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from s4token_model import atomic, checkpoint, command_line
+from s4token_model import atomic, bounded_files, checkpoint, command_line
 from s4token_model.datasets.semantickitti import NAMES
 from s4token_model.evaluation.agreement import two_view_agreement
 from s4token_model.evaluation.benchmarks import semantickitti_sweeps
@@ -53,6 +54,15 @@ def stored(path: Path, compute: Any) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def check_folder(given: argparse.Namespace) -> None:
+    """Raise ValueError if --out holds figures of another model, bag, DATA or other changes."""
+    model = bounded_files.sha256(checkpoint.resolve(checkpoint.MINI) / "tokenizer.safetensors")
+    made = {"model": model, "bag": str(given.bag), "root": str(given.root), "changes": " ".join(given.changes)}
+    for key, there in stored(given.out / "made.json", lambda: made).items():
+        if there != made[key]:
+            raise ValueError(f"{given.out} has figures of {key} {there!r}, not {made[key]!r}; give another --out")
+
+
 def table(before: dict[str, float], after: list[dict[str, float]]) -> str:
     """Return a table in percent: before, after as mean ± spread (range), the mean change and its p."""
     rows = []
@@ -75,7 +85,8 @@ def main(words: list[str] | None = None) -> int:
     top.add_argument("--root", type=Path, required=True, help="folder that holds sequences/")
     top.add_argument("--seeds", type=int, default=8)
     top.add_argument("--out", type=Path, default=Path("runs/adaptation"))
-    given = top.parse_args(words)
+    given = top.parse_intermixed_args(words)
+    check_folder(given)
     before = stored(given.out / "before.json", lambda: measure(checkpoint.MINI, given.bag, given.root))
     print(table(before, [adapted(seed, given) for seed in range(given.seeds)]))
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 
 import pytest
 from scipy import stats
@@ -29,3 +31,16 @@ def test_a_finished_seed_is_read(tmp_path, monkeypatch):
     assert adaptation_seeds.adapted(3, given) == adaptation_seeds.adapted(3, given) == BEFORE
     run = f"run={tmp_path / 'seed3'}"
     assert trained == [[str(adaptation_seeds.RECIPE), f"data={given.bag}", run, "seed=3", "steps=4"]]
+
+
+def test_the_documented_command_runs_and_its_folder_keeps_to_it(tmp_path, monkeypatch, capsys):
+    document = Path(__file__).parents[1] / "docs" / "train.md"
+    line = next(part for part in document.read_text().split("`") if part.startswith("python scripts/adaptation_seeds"))
+    trained = []
+    monkeypatch.setattr(adaptation_seeds.train, "main", lambda words: trained.append(words) or 0)
+    monkeypatch.setattr(adaptation_seeds, "measure", lambda model, bag, root: BEFORE)
+    words = [*shlex.split(line)[2:], "--out", str(tmp_path), "--seeds", "2"]
+    assert adaptation_seeds.main(words) == 0 and "after, 2 seeds" in capsys.readouterr().out
+    assert [run[-1] for run in trained] == ["precision=fp32"] * 2
+    with pytest.raises(ValueError, match="figures of changes 'precision=fp32'"):
+        adaptation_seeds.main([*words, "student_reach=false"])

@@ -78,8 +78,8 @@ def _renamed(name: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of an error; torch's advice on pickles that it refuses is to run them."""
+    """Return the first sentence of an error; torch's advice on pickles that it refuses is to run them."""
     if isinstance(error, pickle.UnpicklingError) and "weights_only" in str(error):
         return "its pickle holds more than tensors"
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
+    return lines[0].partition(". ")[0].rstrip(".")[:200] if lines else type(error).__name__

@@ -24,7 +24,7 @@ from s4token_model.training import supervised_heads, token_samples
 from s4token_model.training.batches import DrawConfig, make_batch, to_device
 from s4token_model.training.sampler import draw_clouds
 from s4token_model.training.settings import TrainConfig
-from s4token_model.training.supervised_parts import CATEGORIES, MIN_TOKENS, POINTS, PartModel
+from s4token_model.training.supervised_parts import CATEGORIES, MIN_TOKENS, PART_COUNTS, POINTS, PartModel
 from s4token_model.vocabulary import Vocabulary
 
 LIMIT = 8 << 30  # bytes of parts.pt
@@ -85,10 +85,10 @@ class PartSegmenter(Segmenter):
 
 def load(model: str, head: str, category: str | None, config: Config, device: str = "cpu") -> PartSegmenter:
     """Load a checkpoint and the head that was trained with it. ValueError if they are not of one run."""
+    state = _read(Path(head))
     if category not in CATEGORIES:
         raise ValueError(f"--category {category or 'is missing'}: choose from {', '.join(CATEGORIES)}")
     tokenizer, clip, config = checkpoint.load(model, config, checked_device(device))
-    state = _read(Path(head))
     _check_tokenizer(tokenizer, state, head, model)
     kind = supervised_heads.EPCL if "task" in state else supervised_heads.POINT_BERT
     trained = TrainConfig(head=kind, tune_clip=any(name.startswith("tuned.") for name in state))
@@ -117,6 +117,12 @@ def _read(path: Path) -> dict[str, Tensor]:
     names = ("head.", "tokenizer.")
     if not isinstance(state, dict) or not all(any(str(key).startswith(name) for key in state) for name in names):
         raise ValueError(f"{path} holds no head; give the parts.pt of a training with task=parts")
+    classes = len([value for key, value in state.items() if key.startswith("head.")][-1])  # the last bias
+    if classes != max(PART_COUNTS):
+        raise ValueError(
+            f"{path} tells {classes} classes apart, not parts: it is of task=semantic, whose figures are in "
+            "results.json; give one of task=parts, or leave --head out and label by words"
+        )
     return state
 
 

@@ -25,6 +25,7 @@ REDRAWN = (*OF_TOKENS, "tokenizer.position_scaled")  # what follows from the poi
 FREE = ("input.up", "sampling.seed", "sampling.passes")
 MINIMA = ("points", "redraw")  # of the training: samples may have more
 TARGETS = "targets"  # of the training: what the 2D targets are, of samples that have any
+FROM_OPTIONS = {"every": 1, "bin_columns": None}  # options of `s4token prepare` with an effect, and their defaults
 SHOWN = 5  # differing keys in an error
 TRAINABLE = ("train", NONE)  # splits
 
@@ -85,10 +86,13 @@ def from_metadata(metadata: dict[str, str]) -> Provenance:
 def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...] = ()) -> list[str]:
     """Return "KEY: value there, value here" for all that differs; keys with an `ignored` prefix do not count.
 
-    Keys that are newer than the sample had their defaults; the CLIP counts only if both have one.
+    Keys that are newer than the sample had their defaults; the CLIP counts only if both have one, and the kind only if
+    one is expected.
     """
-    defaults = configs.to_dict(Config()) | configs.to_dict(TrainConfig())
+    defaults = configs.to_dict(Config()) | configs.to_dict(TrainConfig()) | FROM_OPTIONS
     listed = list[str]()
+    if expected.kind and found.kind != expected.kind:
+        listed.append(f"kind: {found.kind} there, {expected.kind} here")
     if found.clip_sha256 and expected.clip_sha256 and found.clip_sha256 != expected.clip_sha256:
         there, here = (f"{one.clip} (SHA-256 {one.clip_sha256[:8]})" for one in (found, expected))
         listed.append(f"clip: {there} there, {here} here")
@@ -103,8 +107,10 @@ def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...
 def check(
     paths: Sequence[Path], expected: Provenance, fix: str, splits: Collection[str] | None = None,
     ignored: tuple[str, ...] = (),
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Raise ValueError unless all samples were made as `expected`, of one of the `splits`, if they are given.
+
+    Returns how many of them have 2D targets.
 
     The error names each differing key, its value in the samples and here, and ends with `fix`, in which {kind} and
     {inputs} stand for those of the samples. Damaged files are left to whoever reads them.
@@ -116,6 +122,7 @@ def check(
             record = json.dumps(metadata, sort_keys=True)
             records[record] += 1
             example.setdefault(record, path)
+    with_targets = 0
     for record, count in records.items():
         where = f"{count} of {len(paths)} samples, e.g. {example[record]},"
         try:
@@ -129,3 +136,5 @@ def check(
             more = f"; and {len(listed) - SHOWN} more keys" if len(listed) > SHOWN else ""
             advice = fix.replace("{kind}", found.kind).replace("{inputs}", shlex.join(found.inputs))
             raise ValueError(f"{where} were made with other settings: {'; '.join(listed[:SHOWN])}{more}. {advice}")
+        with_targets += count * bool(found.clip_sha256)
+    return with_targets

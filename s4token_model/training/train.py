@@ -26,6 +26,7 @@ from s4token_model.training.sampler import Sampler
 from s4token_model.training.token_samples import find_samples
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]"
+DISTILLATION = ("local_weight", "global_weight")  # the losses that need 2D targets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +106,20 @@ def check_samples(
     fix = f"Make them again: s4token prepare {words[0]} {{kind}} {{inputs}} --out NEW {' '.join(changes)}".rstrip()
     ignored = provenance.REDRAWN if config.redraw and config.other_tokens else ()
     splits = None if config.split == "any" else provenance.TRAINABLE
-    provenance.check(paths, expected._replace(clip_sha256=image_tower_digest(frozen)), fix, splits, ignored)
+    expected = expected._replace(clip_sha256=image_tower_digest(frozen))
+    with_targets = provenance.check(paths, expected, fix, splits, ignored)
+    check_targets(len(paths), with_targets, config)
+
+
+def check_targets(samples: int, with_targets: int, config: settings.TrainConfig) -> None:
+    """Raise ValueError if distillation would teach nothing, as no sample has 2D targets; say so if some have none."""
+    used = [key for key in DISTILLATION if getattr(config, key)]
+    if not used or with_targets == samples:
+        return
+    fix = f"prepare objects or scenes in place of clouds, or set {' '.join(f'{key}=0' for key in used)}"
+    if not with_targets:
+        raise ValueError(f"none of {samples} samples has 2D targets, which {' and '.join(used)} are for; {fix}")
+    print(f"s4token train: only {with_targets} of {samples} samples have 2D targets, to distill", file=sys.stderr)
 
 
 def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:

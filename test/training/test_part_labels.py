@@ -95,6 +95,15 @@ def test_a_head_of_another_model_is_refused(trained, tmp_path, tiny_model, capsy
     assert "parts.pt does not fit the CLIP of" in capsys.readouterr().err
 
 
+def test_a_head_of_rooms_is_refused_as_what_it_is(trained, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(400, 3)))
+    state = torch.load(trained / "run" / "parts.pt", weights_only=True)
+    last = [key for key in state if key.startswith("head.")][-1]
+    torch.save(state | {last: torch.zeros(13)}, tmp_path / "parts.pt")
+    assert label(trained, tmp_path / "a.npy", tmp_path / "a.ply", head=tmp_path / "parts.pt") == 2
+    assert "tells 13 classes apart, not parts: it is of task=semantic" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("head", ["epcl", "point-bert"])
 def test_a_tuned_clip_comes_with_the_head(trained, tmp_path, tiny_model, head):
     words = [f"data={trained / 'data'}", f"run={trained / head}", f"init={tiny_model}", "steps=2", "tune_clip=true"]

@@ -205,3 +205,40 @@ def test_wrong_words_of_prepare_are_named(made, tmp_path, capsys):
     ):
         assert command(made, "prepare", *words, *more) == 2
         assert reason in capsys.readouterr().err, more
+
+
+def test_distillation_without_targets_is_refused(made, tmp_path, capsys):
+    """It would be 0 from the first step to the last, without a word."""
+    assert command(made, "prepare", "clouds", made / "clouds", "--out", tmp_path / "clouds") == 0
+    words = [f"data={tmp_path / 'clouds'}", f"run={tmp_path / 'run'}"]
+    assert command(made, "train", *words) == 2
+    error = capsys.readouterr().err
+    assert "none of 3 samples has 2D targets" in error and "set local_weight=0 global_weight=0" in error
+    assert not (tmp_path / "run" / "model").exists()
+    assert command(made, "train", *words, "local_weight=0", "global_weight=0") == 0
+    both = f"data={tmp_path / 'clouds'},{made / 'samples'}"
+    assert command(made, "train", both, f"run={tmp_path / 'both'}") == 0
+    assert "only 3 of 6 samples have 2D targets" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "listed"),
+    [
+        (("clouds", "--every", "1"), "kind: objects there, clouds here"),
+        (("objects", "--bin-columns", "5"), "bin_columns: None there, 5 here"),
+        (("objects", "--every", "2"), "every: 1 there, 2 here"),
+    ],
+)
+def test_a_folder_holds_samples_of_one_preparation(made, capsys, words, listed):
+    kind, *options = words
+    assert command(made, "prepare", kind, made / "clouds", "--out", made / "samples", *options) == 2
+    assert listed in capsys.readouterr().err
+
+
+def test_samples_from_before_an_option_was_on_record_had_its_default():
+    made = {"points": 64, "redraw": False, "targets": "crops"}
+    expected = Provenance(made | {"every": 1, "bin_columns": None}, "scenes")
+    assert differences(Provenance(made, "scenes"), expected) == []
+    assert differences(Provenance(made, "scenes"), expected._replace(settings=expected.settings | {"every": 3})) == [
+        "every: 1 there, 3 here"
+    ]

@@ -143,6 +143,7 @@ def test_the_model_says_how_it_scored(objects, rooms, tiny_model, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "steps: 2\nbatch: 1\ntokens: 12\npoints: 64\ndecoder_layers: 1\nclusters: 3\nheld_out: 0.0\nprecision: fp32\n"
+        "local_weight: 0\nglobal_weight: 0\n"
     )
     words = [str(recipe), f"data={tmp_path / 'clouds'}", f"run={tmp_path / 'run'}", f"init={tiny_model}"]
     assert cli.main(["train", *words, f"evaluate={objects}", "evaluate_every=2", "evaluate_clouds=3"]) == 0
