@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from s4token_model import config as configs
+from s4token_model import tokenizer_variants
+from s4token_model.config import Config
 from s4token_model.training.batches import DrawConfig, make_batch
 from s4token_model.training.loop import prefetch
+from s4token_model.training.redraw import redraw
 from s4token_model.training.sampler import Sampler, StepDraws
-from s4token_model.training.token_samples import SUFFIX, Targets, TokenSample, save_sample
+from s4token_model.training.token_samples import SUFFIX, Cloud, Targets, TokenSample, save_sample
 
 BATCH, TOKENS, POINTS = 128, 128, 1024  # clouds, tokens of each and points of the losses, as in config/pretrain.yaml
 PATCH_POINTS, CONTEXT_POINTS = 32, 48
 FILES, FILE_POINTS, SUPERPOINTS, DIM = 256, 2048, 60, 512  # of prepared samples of objects in front of ViT-B/16
+CLOUD_POINTS = 8192  # that tokens are drawn from anew, as many as a shape of ShapeNet55 has
 WORKERS = 2
 
 
@@ -26,16 +33,17 @@ def run(repeats: int = 5, batch: int = BATCH, files: int = FILES) -> dict[str, A
     """Draw batches from `files` random samples in the layout of real ones; medians of `repeats`.
 
     cpu_s is CPU time per batch; reference_cpu_s that of a loader that also computes what `make_batch` does: float32
-    values, rotations, the weights of Eq. 4. Both are taken in turn. batches_per_s: by the clock, two worker processes.
+    values, rotations, the weights of Eq. 4. Both are taken in turn. batches_per_s: by the clock, two worker processes;
+    redraw_batches_per_s: with tokens drawn anew from 8,192 points, as in config/pretrain.yaml.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "samples"
-        folder.mkdir()
-        paths = [folder / f"{k}{SUFFIX}" for k in range(files)]
-        for k, path in enumerate(paths):
-            save_sample(path, random_sample(k))
+        plain, clouds = (Path(name) / part / "samples" for part in ("plain", "clouds"))
+        for number in range(files):
+            sample = random_sample(number)
+            save_sample(_path(plain, number), sample)
+            save_sample(_path(clouds, number), dataclasses.replace(sample, cloud=random_cloud(number)))
         config = DrawConfig(TOKENS, POINTS, PATCH_POINTS, CONTEXT_POINTS, mask_ratio=0.6)
-        draws = StepDraws(Sampler(paths, DIM), config, 0, range(batch))
+        draws = StepDraws(Sampler(sorted(plain.iterdir()), DIM), config, 0, range(batch))
         (drawn,), _ = draws(0)
         made = make_batch(drawn)
         rows = []
@@ -48,16 +56,27 @@ def run(repeats: int = 5, batch: int = BATCH, files: int = FILES) -> dict[str, A
         ours, reference = np.median(rows, axis=0).tolist()
         found = {"clouds": batch, "tokens": TOKENS, "cpu_s": round(ours, 4), "reference_cpu_s": round(reference, 4)}
         found |= {"ratio": round(reference / ours, 2), "mb": _megabytes(drawn), "reference_mb": _megabytes(made)}
-        return found | _time_workers(draws, 4 * repeats)
+        anew = partial(redraw, config=paper_tokens(), points=POINTS)
+        again = draws._replace(sampler=Sampler(sorted(clouds.iterdir()), DIM, anew))
+        for key, kind in (("", draws), ("redraw_", again)):
+            rate, seconds = _time_workers(kind, 4 * repeats)
+            found |= {f"{key}batches_per_s": round(rate, 2), f"{key}worker_cpu_s": round(seconds, 4)}
+        return found | {"workers": WORKERS}
+
+
+def _path(folder: Path, number: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{number}{SUFFIX}"
 
 
 def text(found: dict[str, Any]) -> str:
-    """The figures of `run` in two sentences."""
+    """The figures of `run` in sentences."""
     return (
         "Batches of {clouds} clouds x {tokens} tokens: {cpu_s:.3f} s of CPU time each; {reference_cpu_s:.3f} s if the"
         " loader computes float32 values and weights, too ({ratio} x). {mb:.0f} MB go to the device in place of"
         " {reference_mb:.0f}. With {workers} worker processes: {batches_per_s:.1f} batches a second, {worker_cpu_s:.3f}"
-        " s of CPU time each in all processes."
+        " s of CPU time each in all processes. With `redraw`, as in config/pretrain.yaml: {redraw_batches_per_s:.1f} a"
+        " second, {redraw_worker_cpu_s:.3f} s each."
     ).format(**found)
 
 
@@ -87,6 +106,20 @@ def random_sample(seed: int, dim: int = DIM) -> TokenSample:
     )
 
 
+def random_cloud(seed: int) -> Cloud:
+    """A unit sphere in SUPERPOINTS pieces."""
+    rng = np.random.default_rng(seed)
+    xyz = rng.standard_normal((CLOUD_POINTS, 3), np.float32)
+    xyz /= np.linalg.norm(xyz, axis=1, keepdims=True)
+    return Cloud(xyz, (xyz @ xyz[:SUPERPOINTS].T).argmax(axis=1).astype(np.int32), np.float32(2))
+
+
+def paper_tokens() -> Config:
+    """The configuration of tokens as in config/pretrain.yaml."""
+    given = {"sampling.tokens": TOKENS, "sampling.points": FILE_POINTS, "patches.points": PATCH_POINTS}
+    return configs.replace(Config(), tokenizer_variants.changes("s4token") | given)
+
+
 class _TimedDraws(NamedTuple):
     """Also tells the process that draws a step, and its CPU time until then."""
 
@@ -96,8 +129,8 @@ class _TimedDraws(NamedTuple):
         return self.draws(step), os.getpid(), time.process_time()
 
 
-def _time_workers(draws: StepDraws, steps: int) -> dict[str, Any]:
-    """Wall and CPU time per batch of worker processes, after their start and first batches, and of this one."""
+def _time_workers(draws: StepDraws, steps: int) -> tuple[float, float]:
+    """Batches a second of worker processes, after their start and first batches, and the CPU time of each in all."""
     spent, begin, own = dict[int, list[float]](), 0.0, 0.0
     for step, (_, process, seconds), _ in prefetch(_TimedDraws(draws), range(steps + WORKERS), WORKERS):
         spent.setdefault(process, []).append(seconds)
@@ -105,7 +138,7 @@ def _time_workers(draws: StepDraws, steps: int) -> dict[str, Any]:
             begin, own = time.perf_counter(), time.process_time()
     wall, own = time.perf_counter() - begin, time.process_time() - own
     cpu = own + sum(rows[-1] - rows[0] for rows in spent.values())
-    return {"workers": WORKERS, "batches_per_s": round(steps / wall, 2), "worker_cpu_s": round(cpu / steps, 4)}
+    return steps / wall, cpu / steps
 
 
 def _megabytes(value: Any) -> float:
