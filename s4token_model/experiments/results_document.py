@@ -74,10 +74,11 @@ def _head(workspace: Workspace) -> str:
         " paper's *comparisons* come out the same way. Figures are percent, mean ± sample standard deviation over seeds"
         " of weights and batches; a figure without ± is from one seed.",
         "The lines below a table compare two rows seed by seed: mean ± standard deviation of the difference, and p of a"
-        " paired t test, alone and, by Holm's correction, among all lines of this document. An order *appears* if the"
-        " latter is below .05. A difference as large as the paper's *does not appear* if it would have been found with"
-        " a probability of 80 % at the strictest step of that correction, and was not. It *cannot be seen* if only a"
-        " larger one would have been.",
+        " paired t test, as it is and after Holm's correction over all lines of this document. The latter decides:"
+        " below .05, the paper's order *appears*, or, where the paper states none, the first row is *better* or"
+        " *worse*. Otherwise the smallest difference follows that would have been found with a probability of 80 % at"
+        " the strictest step of the correction. A difference as large as the paper's *does not appear* if it is above"
+        " that, and *cannot be seen* if it is below.",
     ]
     if workspace.scannet is None:
         notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")

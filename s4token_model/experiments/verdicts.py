@@ -85,18 +85,18 @@ def _verdict(one: Comparison, alone: float, adjusted: float, tests: int) -> str:
     if math.isnan(adjusted):
         return f"{100 * mean:+.1f} points, {seeds} without a spread: no test."
     points = f"{100 * mean:+.1f} ± {100 * np.std(one.gaps, ddof=1):.1f} points, {seeds}"
-    points += f", p {_shown(alone)}, among all {_shown(adjusted)}"
+    points += f", p {_shown(alone)}, corrected {_shown(adjusted)}"
     if adjusted < LEVEL:
         if not one.of_paper:
             return f"{points}: {'better' if mean > 0 else 'worse'}."
         return f"{points}: " + ("the paper's order appears." if mean > 0 else "**the opposite of the paper's order**.")
     smallest = detectable(one.gaps, LEVEL / tests)
     if math.isnan(one.paper):
-        return f"{points}: **cannot be seen**, if it is below {100 * smallest:.1f}."
+        return f"{points}: **cannot be seen**; at least {100 * smallest:.1f} could be."
     paper = f"{points}; the paper's are {100 * one.paper:.1f}"
     if one.paper < smallest:
-        return f"{paper}: **cannot be seen**, as nothing below {100 * smallest:.1f} can."
-    return f"{paper}: a difference as large **does not appear**, though {100 * smallest:.1f} would have been seen."
+        return f"{paper}: **cannot be seen**; at least {100 * smallest:.1f} could be."
+    return f"{paper}: **does not appear**; {100 * smallest:.1f} would have been seen."
 
 
 def _shown(p: float) -> str:

@@ -180,14 +180,9 @@ ONE = (0.5, 0.51, 0.53, 0.52)
     [
         (ONE, (0.4, 0.42, 0.42, 0.41), "", "the paper's order appears"),
         ((0.4, 0.42, 0.42, 0.41), ONE, "", "**the opposite of the paper's order**"),
-        (
-            ONE,
-            (0.49, 0.52, 0.53, 0.51),
-            "10 / 20",
-            "the paper's are 20.0: a difference as large **does not appear**",
-        ),
-        (ONE, (0.49, 0.52, 0.53, 0.51), "10 / 1", "the paper's are 1.0: **cannot be seen**, as nothing below"),
-        (ONE, (0.49, 0.52, 0.53, 0.51), "", "**cannot be seen**, if it is below"),
+        (ONE, (0.49, 0.52, 0.53, 0.51), "10 / 20", "the paper's are 20.0: **does not appear**; "),
+        (ONE, (0.49, 0.52, 0.53, 0.51), "10 / 1", "the paper's are 1.0: **cannot be seen**; at least"),
+        (ONE, (0.49, 0.52, 0.53, 0.51), "", "638: **cannot be seen**; at least"),
         (ONE, (0.4, 0.41, 0.43, 0.42), "", "without a spread: no test"),
         ((0.5,), (0.4,), "", "+10.0 points, 1 seed without a spread: no test"),
         ((0.5,), (None,), "", "not measured yet"),
