@@ -1,4 +1,4 @@
-"""Kinds, parts and other names of the classes, chosen by hand: config/prompts/related_words.yaml.
+"""Kinds, parts and other names of the classes: config/prompts/related_words.yaml.
 
 The tokenizer is trained with them, and they tell the text tower which class another word means. None is a class name, a
 synonym (synonyms.py) or one of the everyday words that are kept for evaluation, and none contains one of those.

@@ -31,7 +31,7 @@ THRESHOLD, KEPT_THRESHOLD = 0.45, 0.9  # words with a lower score are unknown; m
 # With --keep, a word is as near to a class as its mean cosine with the NEAREST of the class's words says. It gets the
 # mean of the classes, by the softmax of that at SHARPNESS, wholly if it is above the second of FAMILIAR for one of
 # them, and is unknown if it is below the first. A related word is nearer by OWN to its class than to any other
-NEAREST, SHARPNESS, FAMILIAR, OWN = 2, 0.05, (0.33, 0.47), 0.1
+NEAREST, SHARPNESS, FAMILIAR, OWN = 2, 0.05, (0.36, 0.5), 0.1
 KEPT_CHANCE, LAST_CHANCE = 0.3, 0.8  # that a trained word is drawn, at first and in the last fifth of the steps
 LAST = 0.8
 START_TEXTS = 100_000  # that the first tokens are fitted to
