@@ -12,8 +12,8 @@ import unicodedata
 from s4token_model import constants
 
 # Soft hyphen, zero-width blank, byte order mark, and what turns the direction of writing
-INVISIBLE = re.compile("[\u00ad\u200b\ufeff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-CONTROL = "Cc"  # the Unicode category of characters that steer a terminal
+INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = {"Cc", "Cs"}  # Unicode categories of characters that steer a terminal, and of halves of characters
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "‘": "’", "«": "»", "„": "“"} | {q: q for q in "\"'`"}
 PUNCTUATION = " \t.,;:!?…"
 ARTICLES = {"a", "an", "the", "some", "any", "these", "those", "this", "that"}
@@ -71,8 +71,8 @@ def written(name: str) -> str:
     if len(name) > constants.MAX_NAME_LETTERS:
         shown = f"{name[:30]!r}... has {len(name)} letters"
         raise ValueError(f"the word {shown}; a word has at most {constants.MAX_NAME_LETTERS}")
-    name, before = " ".join(INVISIBLE.sub("", unicodedata.normalize("NFC", name)).split()), None
-    if any(unicodedata.category(letter) == CONTROL for letter in name):
+    name, before = " ".join(unicodedata.normalize("NFC", INVISIBLE.sub("", name)).split()), None
+    if any(unicodedata.category(letter) in CONTROL for letter in name):
         raise ValueError(f"the word {name!r} holds a control character; remove it")
     while name != before:
         before = name

@@ -2,13 +2,13 @@
 
 Trains config/adapt.yaml, changed by key=value, on a bag once per seed, and measures accuracy on the SemanticKITTI
 sweeps of DATA and the agreement of two views of the bag's clouds. Prints mean, spread and range over the seeds, and p
-of the t test that the change from s4token-mini is 0. Finished seeds in --out are read, not trained again; a folder is
-of one model, bag, DATA and list of changes.
+of the t test that the change from s4token-mini is 0. Finished seeds in --out are read, not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,11 @@ def stored(path: Path, compute: Any) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def check_folder(given: argparse.Namespace) -> None:
-    """Raise ValueError if --out holds figures of another model, bag, DATA or other changes."""
-    model = bounded_files.sha256(checkpoint.resolve(checkpoint.MINI) / "tokenizer.safetensors")
-    made = {"model": model, "bag": str(given.bag), "root": str(given.root), "changes": " ".join(given.changes)}
-    for key, there in stored(given.out / "made.json", lambda: made).items():
-        if there != made[key]:
-            raise ValueError(f"{given.out} has figures of {key} {there!r}, not {made[key]!r}; give another --out")
+def folder_of(given: argparse.Namespace) -> Path:
+    """A folder in --out for the figures of this model, bag, DATA and list of changes, and of no others."""
+    model = bounded_files.sha256(checkpoint.resolve(checkpoint.MINI) / "config.json")  # it has the digests of the rest
+    made = [model, str(given.bag.resolve()), str(given.root.resolve()), *sorted(given.changes)]
+    return given.out / hashlib.sha256(json.dumps(made).encode()).hexdigest()[:12]
 
 
 def table(before: dict[str, float], after: list[dict[str, float]]) -> str:
@@ -86,7 +84,7 @@ def main(words: list[str] | None = None) -> int:
     top.add_argument("--seeds", type=int, default=8)
     top.add_argument("--out", type=Path, default=Path("runs/adaptation"))
     given = top.parse_intermixed_args(words)
-    check_folder(given)
+    given.out = folder_of(given)
     before = stored(given.out / "before.json", lambda: measure(checkpoint.MINI, given.bag, given.root))
     print(table(before, [adapted(seed, given) for seed in range(given.seeds)]))
     return 0

@@ -32,6 +32,8 @@ BENCHMARKS = ("modelnet40", "s3dis", "scannet20", "scanobjectnn", "semantickitti
         ("3D printers", "3d printer"),
         ("\ufeffpeople\u200b", "person"),
         ("\u202echair\u202c", "chair"),
+        ("\u061cكرسي\u061c", "كرسي"),
+        ("cafe\u200b\u0301 table", "café table"),
         ("«Stühle»", "stühle"),
         ("椅子", "椅子"),
         # What means something stays
@@ -51,7 +53,7 @@ def test_the_text_tower_gets_a_plain_phrase(name, phrase):
     assert words.normalized(phrase) == phrase
 
 
-@pytest.mark.parametrize("name", ["chair\x1b[2J", "a\x00b", "\x9b31mtable", "lamp\x07"])
+@pytest.mark.parametrize("name", ["chair\x1b[2J", "a\x00b", "\x9b31mtable", "lamp\x07", "cha\ud800ir"])
 def test_control_characters_do_not_reach_a_terminal(name):
     with pytest.raises(ValueError, match="control character") as refused:
         words.written(name)

@@ -116,7 +116,8 @@ def random_cloud(seed: int) -> Cloud:
 
 def paper_tokens() -> Config:
     """The configuration of tokens as in config/pretrain.yaml."""
-    given = {"sampling.tokens": TOKENS, "sampling.points": FILE_POINTS, "patches.points": PATCH_POINTS}
+    given = {"sampling.tokens": TOKENS, "sampling.points": FILE_POINTS, "sampling.gamma": 0.1}
+    given |= {"patches.points": PATCH_POINTS}
     return configs.replace(Config(), tokenizer_variants.changes("s4token") | given)
 
 

@@ -179,7 +179,8 @@ EXPERIMENTS = (
         name="rooms", title="Rooms: trained on rooms",
         about=(
             "Table 2 with procedural rooms to train on, too, in place of objects: with walls, floors and what stands"
-            " around a thing. The same CLIP and losses; as many tokens a step, in fewer clouds."
+            " around a thing. The same CLIP and losses; as many tokens a step, in fewer clouds. The paper's order is"
+            " that of its Table 2."
         ),
         settings=PRETRAINED, figures=rooms.FIGURES, compute=trained_on_rooms,
         expected=(("knn+rpn", "knn"), ("ball+rpn+spt", "knn"), ("ball+rpn+spt", "knn+rpn")),

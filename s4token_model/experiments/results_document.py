@@ -78,7 +78,8 @@ def _head(workspace: Workspace) -> str:
         " below .05, the paper's order *appears*, or, where the paper states none, the first row is *better* or"
         " *worse*. Otherwise the smallest difference follows that would have been found with a probability of 80 % at"
         " the strictest step of the correction. A difference as large as the paper's *does not appear* if it is above"
-        " that, and *cannot be seen* if it is below.",
+        " that, and *cannot be seen* if it is below; where the paper gives none, *cannot be seen* says that none was"
+        " found.",
     ]
     if workspace.scannet is None:
         notes.append("ScanNet's columns are empty: no scans were found; give their folder with `--scannet DIR`.")

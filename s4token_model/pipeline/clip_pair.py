@@ -121,9 +121,9 @@ def _with_other_text(config: ClipConfig) -> ClipPair:
 
 
 def _cannot_load(config: ClipConfig, error: Exception) -> ValueError:
-    reason = str(error).strip().rstrip(".")
+    why = clip_weights.reason(error)
     return ValueError(
-        f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {reason}. With network, open_clip "
+        f"cannot load CLIP {config.name} / {config.pretrained or '-'}: {why}. With network, open_clip "
         "downloads it on first use; without, copy the weights here and set clip.pretrained to the file, or "
         f"clip.name to a directory with {clip_config.FILE} and {clip_config.WEIGHTS[0]}"
     )

@@ -7,6 +7,7 @@ with queries, keys and values apart and both projections transposed.
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 from open_clip.factory import load_state_dict
@@ -54,7 +55,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], bool]:
         return from_hugging_face(found) if is_hugging_face else found, is_openai
     except Exception as error:  # zipfile, pickle, torch and safetensors raise whatever the bytes lead to
         fix = "copy or download it again"
-        raise ValueError(f"cannot read {path}: {_reason(error)}; it is damaged, or no weights: {fix}") from error
+        raise ValueError(f"cannot read {path}: {reason(error)}; it is damaged, or no weights: {fix}") from error
 
 
 def from_hugging_face(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -77,9 +78,9 @@ def _renamed(name: str) -> str:
     return name
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return the first sentence of an error; torch's advice on pickles that it refuses is to run them."""
     if isinstance(error, pickle.UnpicklingError) and "weights_only" in str(error):
         return "its pickle holds more than tensors"
     lines = str(error).strip().splitlines()
-    return lines[0].partition(". ")[0].rstrip(".")[:200] if lines else type(error).__name__
+    return re.split(r"\. (?=[A-Z])", lines[0])[0].rstrip(".")[:200] if lines else type(error).__name__

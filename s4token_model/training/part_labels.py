@@ -85,9 +85,11 @@ class PartSegmenter(Segmenter):
 
 def load(model: str, head: str, category: str | None, config: Config, device: str = "cpu") -> PartSegmenter:
     """Load a checkpoint and the head that was trained with it. ValueError if they are not of one run."""
+    if category is not None and category not in CATEGORIES:
+        raise ValueError(f"--category {category}: choose from {', '.join(CATEGORIES)}")
     state = _read(Path(head))
-    if category not in CATEGORIES:
-        raise ValueError(f"--category {category or 'is missing'}: choose from {', '.join(CATEGORIES)}")
+    if category is None:
+        raise ValueError(f"--category is missing: choose from {', '.join(CATEGORIES)}")
     tokenizer, clip, config = checkpoint.load(model, config, checked_device(device))
     _check_tokenizer(tokenizer, state, head, model)
     kind = supervised_heads.EPCL if "task" in state else supervised_heads.POINT_BERT
@@ -117,11 +119,10 @@ def _read(path: Path) -> dict[str, Tensor]:
     names = ("head.", "tokenizer.")
     if not isinstance(state, dict) or not all(any(str(key).startswith(name) for key in state) for name in names):
         raise ValueError(f"{path} holds no head; give the parts.pt of a training with task=parts")
-    classes = len([value for key, value in state.items() if key.startswith("head.")][-1])  # the last bias
-    if classes != max(PART_COUNTS):
+    bias = [value for key, value in state.items() if key.startswith("head.")][-1]
+    if not isinstance(bias, Tensor) or bias.shape != (max(PART_COUNTS),):
         raise ValueError(
-            f"{path} tells {classes} classes apart, not parts: it is of task=semantic, whose figures are in "
-            "results.json; give one of task=parts, or leave --head out and label by words"
+            f"{path} is no head of task=parts; those of task=semantic label no files, their figures are in results.json"
         )
     return state
 

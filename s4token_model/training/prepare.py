@@ -178,7 +178,7 @@ def _sample(patched: PatchedCloud, recipe: Recipe, seed: int) -> token_samples.T
 def _made(recipe: Recipe, inputs: tuple[str, ...]) -> Provenance:
     """The record of the samples; loads the CLIP, so that what is wrong with it is an error before any work."""
     expected = provenance.settings_of(recipe.training, recipe.config)
-    expected |= {key: getattr(recipe, key) for key in provenance.FROM_OPTIONS}
+    expected |= {provenance.EVERY: recipe.every} if recipe.kind == SCENES else {}
     made, encoder = Provenance(expected, recipe.kind, inputs=inputs), _encoder(recipe)
     if encoder is None:
         return made

@@ -25,7 +25,7 @@ REDRAWN = (*OF_TOKENS, "tokenizer.position_scaled")  # what follows from the poi
 FREE = ("input.up", "sampling.seed", "sampling.passes")
 MINIMA = ("points", "redraw")  # of the training: samples may have more
 TARGETS = "targets"  # of the training: what the 2D targets are, of samples that have any
-FROM_OPTIONS = {"every": 1, "bin_columns": None}  # options of `s4token prepare` with an effect, and their defaults
+EVERY = "every"  # of `s4token prepare`: which frames of a scene its targets are of; older samples do not know theirs
 SHOWN = 5  # differing keys in an error
 TRAINABLE = ("train", NONE)  # splits
 
@@ -89,7 +89,7 @@ def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...
     Keys that are newer than the sample had their defaults; the CLIP counts only if both have one, and the kind only if
     one is expected.
     """
-    defaults = configs.to_dict(Config()) | configs.to_dict(TrainConfig()) | FROM_OPTIONS
+    defaults = configs.to_dict(Config()) | configs.to_dict(TrainConfig())
     listed = list[str]()
     if expected.kind and found.kind != expected.kind:
         listed.append(f"kind: {found.kind} there, {expected.kind} here")
@@ -97,7 +97,7 @@ def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...
         there, here = (f"{one.clip} (SHA-256 {one.clip_sha256[:8]})" for one in (found, expected))
         listed.append(f"clip: {there} there, {here} here")
     for key, ours in expected.settings.items():
-        theirs = found.settings.get(key, defaults[key])
+        theirs = found.settings.get(key, defaults.get(key, ours))
         same = theirs >= ours if key in MINIMA else theirs == ours or (key == TARGETS and not found.clip_sha256)
         if not same and not key.startswith(ignored or ("\0",)):
             listed.append(f"{key}: {theirs!r} there, {ours!r} here")
@@ -107,10 +107,8 @@ def differences(found: Provenance, expected: Provenance, ignored: tuple[str, ...
 def check(
     paths: Sequence[Path], expected: Provenance, fix: str, splits: Collection[str] | None = None,
     ignored: tuple[str, ...] = (),
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Raise ValueError unless all samples were made as `expected`, of one of the `splits`, if they are given.
-
-    Returns how many of them have 2D targets.
 
     The error names each differing key, its value in the samples and here, and ends with `fix`, in which {kind} and
     {inputs} stand for those of the samples. Damaged files are left to whoever reads them.
@@ -122,7 +120,6 @@ def check(
             record = json.dumps(metadata, sort_keys=True)
             records[record] += 1
             example.setdefault(record, path)
-    with_targets = 0
     for record, count in records.items():
         where = f"{count} of {len(paths)} samples, e.g. {example[record]},"
         try:
@@ -134,7 +131,6 @@ def check(
             raise ValueError(f"{where} are of the split {found.split}, on which nothing is trained; {advice}")
         if listed := differences(found, expected, ignored):
             more = f"; and {len(listed) - SHOWN} more keys" if len(listed) > SHOWN else ""
-            advice = fix.replace("{kind}", found.kind).replace("{inputs}", shlex.join(found.inputs))
+            frames = [f"--every={found.settings[EVERY]}"] if EVERY in found.settings else []
+            advice = fix.replace("{kind}", found.kind).replace("{inputs}", shlex.join([*found.inputs, *frames]))
             raise ValueError(f"{where} were made with other settings: {'; '.join(listed[:SHOWN])}{more}. {advice}")
-        with_targets += count * bool(found.clip_sha256)
-    return with_targets

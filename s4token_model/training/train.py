@@ -85,15 +85,16 @@ def prepared_samples(config: settings.TrainConfig, pipeline: Config, rank: int) 
     """Return the samples of config.data; rank 0 prepares bags and clouds first."""
     if not config.data:
         raise ValueError("data= is empty; give folders of prepared samples, bags or cloud files")
-    paths: list[Path] = []
-    for source in (Path(part.strip()) for part in config.data.split(",")):
-        if source.is_dir() and (found := find_samples(source)):
-            paths += found
-        elif rank == 0:
+    found = {Path(part.strip()): list[Path]() for part in config.data.split(",")}
+    found |= {source: find_samples(source) for source in found if source.is_dir()}
+    if not any(found.values()) and all(source.exists() for source in found):
+        refuse_distillation(config, f"{config.data} is not prepared, and clouds that are prepared here have")
+    for source, paths in found.items():
+        if not paths and rank == 0:
             paths += prepare.prepare([source], Path(config.run) / "samples", prepare.Recipe(pipeline, config))
-        else:
+        elif not paths:
             raise ValueError(f"{source} is not prepared; under torchrun give data= prepared by `s4token prepare`")
-    return paths
+    return [path for paths in found.values() for path in paths]
 
 
 def check_samples(
@@ -106,20 +107,23 @@ def check_samples(
     fix = f"Make them again: s4token prepare {words[0]} {{kind}} {{inputs}} --out NEW {' '.join(changes)}".rstrip()
     ignored = provenance.REDRAWN if config.redraw and config.other_tokens else ()
     splits = None if config.split == "any" else provenance.TRAINABLE
-    expected = expected._replace(clip_sha256=image_tower_digest(frozen))
-    with_targets = provenance.check(paths, expected, fix, splits, ignored)
-    check_targets(len(paths), with_targets, config)
+    provenance.check(paths, expected._replace(clip_sha256=image_tower_digest(frozen)), fix, splits, ignored)
+    if paths and not any(map(_may_have_targets, paths)):
+        refuse_distillation(config, f"{len(paths)} samples have")
 
 
-def check_targets(samples: int, with_targets: int, config: settings.TrainConfig) -> None:
-    """Raise ValueError if distillation would teach nothing, as no sample has 2D targets; say so if some have none."""
+def refuse_distillation(config: settings.TrainConfig, what: str) -> None:
+    """Raise ValueError if there is to be distillation, which teaches nothing where `what` has no 2D targets."""
     used = [key for key in DISTILLATION if getattr(config, key)]
-    if not used or with_targets == samples:
-        return
-    fix = f"prepare objects or scenes in place of clouds, or set {' '.join(f'{key}=0' for key in used)}"
-    if not with_targets:
-        raise ValueError(f"none of {samples} samples has 2D targets, which {' and '.join(used)} are for; {fix}")
-    print(f"s4token train: only {with_targets} of {samples} samples have 2D targets, to distill", file=sys.stderr)
+    if used:
+        fix = f"prepare objects or scenes in place of clouds, or set {' '.join(f'{key}=0' for key in used)}"
+        raise ValueError(f"{what} no 2D targets, which {' and '.join(used)} are for; {fix}")
+
+
+def _may_have_targets(path: Path) -> bool:
+    """Whether a sample has 2D targets, or is damaged, which the sampler tells."""
+    record, beside = provenance.read_metadata(path), path.parent.parent / "targets" / path.name
+    return record is None or bool(record.get("clip_sha256")) or beside.is_file()
 
 
 def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:

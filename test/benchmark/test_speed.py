@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from s4token_model.benchmark import batch_speed, inputs, reference, report, scaling, speed
 from s4token_model.evaluation import segmentation
+from s4token_model.training.redraw import redraw
 
 RESULT = {
     "cloud": "room.ply",
@@ -173,6 +175,9 @@ def test_a_bin_file_of_other_columns_is_read(tmp_path):
 
 
 def test_batches_of_training_are_timed_beside_a_loader_that_computes_them(tmp_path, monkeypatch, capsys):
+    sample = dataclasses.replace(batch_speed.random_sample(0), cloud=batch_speed.random_cloud(0))
+    anew = redraw(sample, np.random.default_rng(0), batch_speed.paper_tokens(), 64)
+    assert len(anew.position) == batch_speed.TOKENS and not np.array_equal(anew.position, sample.position)
     small = batch_speed.run(repeats=1, batch=4, files=3)
     assert small["clouds"] == 4 and 0 < small["cpu_s"] < small["reference_cpu_s"] and small["batches_per_s"] > 0
     assert small["ratio"] == pytest.approx(small["reference_cpu_s"] / small["cpu_s"], abs=0.2)

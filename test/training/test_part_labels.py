@@ -101,7 +101,7 @@ def test_a_head_of_rooms_is_refused_as_what_it_is(trained, tmp_path, capsys):
     last = [key for key in state if key.startswith("head.")][-1]
     torch.save(state | {last: torch.zeros(13)}, tmp_path / "parts.pt")
     assert label(trained, tmp_path / "a.npy", tmp_path / "a.ply", head=tmp_path / "parts.pt") == 2
-    assert "tells 13 classes apart, not parts: it is of task=semantic" in capsys.readouterr().err
+    assert "is no head of task=parts; those of task=semantic label no files" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("head", ["epcl", "point-bert"])

@@ -209,36 +209,40 @@ def test_wrong_words_of_prepare_are_named(made, tmp_path, capsys):
 
 def test_distillation_without_targets_is_refused(made, tmp_path, capsys):
     """It would be 0 from the first step to the last, without a word."""
-    assert command(made, "prepare", "clouds", made / "clouds", "--out", tmp_path / "clouds") == 0
-    words = [f"data={tmp_path / 'clouds'}", f"run={tmp_path / 'run'}"]
+    assert command(made, "prepare", "clouds", made / "clouds", "--out", tmp_path / "s" / "clouds") == 0
+    words = [f"data={tmp_path / 's' / 'clouds'}", f"run={tmp_path / 'run'}"]
     assert command(made, "train", *words) == 2
     error = capsys.readouterr().err
-    assert "none of 3 samples has 2D targets" in error and "set local_weight=0 global_weight=0" in error
+    assert ": 3 samples have no 2D targets" in error and "set local_weight=0 global_weight=0" in error
     assert not (tmp_path / "run" / "model").exists()
     assert command(made, "train", *words, "local_weight=0", "global_weight=0") == 0
-    both = f"data={tmp_path / 'clouds'},{made / 'samples'}"
+    both = f"data={tmp_path / 's' / 'clouds'},{made / 'samples'}"
     assert command(made, "train", both, f"run={tmp_path / 'both'}") == 0
-    assert "only 3 of 6 samples have 2D targets" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "listed"),
-    [
-        (("clouds", "--every", "1"), "kind: objects there, clouds here"),
-        (("objects", "--bin-columns", "5"), "bin_columns: None there, 5 here"),
-        (("objects", "--every", "2"), "every: 1 there, 2 here"),
-    ],
-)
-def test_a_folder_holds_samples_of_one_preparation(made, capsys, words, listed):
-    kind, *options = words
-    assert command(made, "prepare", kind, made / "clouds", "--out", made / "samples", *options) == 2
-    assert listed in capsys.readouterr().err
+def test_clouds_are_not_prepared_for_a_training_that_will_be_refused(made, tmp_path, capsys):
+    assert command(made, "train", f"data={made / 'clouds'}", f"run={tmp_path / 'run'}") == 2
+    assert "is not prepared, and clouds that are prepared here have no 2D targets" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "samples").exists()
 
 
-def test_samples_from_before_an_option_was_on_record_had_its_default():
-    made = {"points": 64, "redraw": False, "targets": "crops"}
-    expected = Provenance(made | {"every": 1, "bin_columns": None}, "scenes")
-    assert differences(Provenance(made, "scenes"), expected) == []
-    assert differences(Provenance(made, "scenes"), expected._replace(settings=expected.settings | {"every": 3})) == [
-        "every: 1 there, 3 here"
-    ]
+def test_damaged_samples_are_told_as_such(made, tmp_path, capsys):
+    for path in token_samples.find_samples(made / "samples"):
+        (tmp_path / "cut").mkdir(exist_ok=True)
+        (tmp_path / "cut" / path.name).write_bytes(path.read_bytes()[:100])
+    assert command(made, "train", f"data={tmp_path / 'cut'}", f"run={tmp_path / 'run'}") == 2
+    assert "all 3 samples are damaged" in capsys.readouterr().err
+
+
+def test_a_folder_holds_samples_of_one_kind(made, capsys):
+    assert command(made, "prepare", "clouds", made / "clouds", "--out", made / "samples") == 2
+    assert "kind: objects there, clouds here" in capsys.readouterr().err
+    # --every has no effect on objects
+    assert command(made, "prepare", "objects", made / "clouds", "--out", made / "samples", "--every", "2") == 0
+
+
+def test_options_that_older_samples_do_not_know_are_not_compared():
+    settings = {"points": 64, "redraw": False, "targets": "crops"}
+    expected = Provenance(settings | {"every": 3}, "scenes")
+    assert differences(Provenance(settings, "scenes"), expected) == []
+    assert differences(Provenance(settings | {"every": 1}, "scenes"), expected) == ["every: 1 there, 3 here"]
