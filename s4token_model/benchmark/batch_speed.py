@@ -38,10 +38,12 @@ def run(repeats: int = 5, batch: int = BATCH, files: int = FILES) -> dict[str, A
     """
     with tempfile.TemporaryDirectory() as name:
         plain, clouds = (Path(name) / part / "samples" for part in ("plain", "clouds"))
+        for folder in (plain, clouds):
+            folder.mkdir(parents=True)
         for number in range(files):
-            sample = random_sample(number)
-            save_sample(_path(plain, number), sample)
-            save_sample(_path(clouds, number), dataclasses.replace(sample, cloud=random_cloud(number)))
+            sample, file = random_sample(number), f"{number}{SUFFIX}"
+            save_sample(plain / file, sample)
+            save_sample(clouds / file, dataclasses.replace(sample, cloud=random_cloud(number)))
         config = DrawConfig(TOKENS, POINTS, PATCH_POINTS, CONTEXT_POINTS, mask_ratio=0.6)
         draws = StepDraws(Sampler(sorted(plain.iterdir()), DIM), config, 0, range(batch))
         (drawn,), _ = draws(0)
@@ -62,11 +64,6 @@ def run(repeats: int = 5, batch: int = BATCH, files: int = FILES) -> dict[str, A
             rate, seconds = _time_workers(kind, 4 * repeats)
             found |= {f"{key}batches_per_s": round(rate, 2), f"{key}worker_cpu_s": round(seconds, 4)}
         return found | {"workers": WORKERS}
-
-
-def _path(folder: Path, number: int) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{number}{SUFFIX}"
 
 
 def text(found: dict[str, Any]) -> str:

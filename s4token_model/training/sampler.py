@@ -15,7 +15,7 @@ from torch import Tensor
 from s4token_model.training import batches
 from s4token_model.training.batches import Batch, DrawConfig, DrawnClouds, Points, Tokens
 from s4token_model.training.masked_modeling import draw_masks
-from s4token_model.training.token_samples import TokenSample, load_with_targets
+from s4token_model.training.token_samples import TokenSample, load_with_targets, targets_folder
 
 
 class Sampler:
@@ -52,7 +52,7 @@ class Sampler:
         raise ValueError(f"all {len(self.samples)} samples are damaged; run `s4token prepare` again")
 
     def _load(self, path: Path) -> TokenSample:
-        sample = load_with_targets(path, path.parent.parent / "targets")
+        sample = load_with_targets(path, targets_folder(path))
         found = self.dim if sample.targets is None else len(sample.targets.global_feature)
         if self.dim and found != self.dim:
             raise ValueError(f"{path} has targets of {found} numbers, this CLIP {self.dim}; prepare with the same CLIP")

@@ -141,6 +141,11 @@ def load_sample(path: Path, pictures: bool = True) -> TokenSample:
     return TokenSample(**{name: _to_part(arrays, name) if name in PARTS else arrays.get(name) for name in names})
 
 
+def targets_folder(path: Path) -> Path:
+    """The folder, beside that of a sample, of the 2D targets that it does not hold itself, in a file of its name."""
+    return path.parent.parent / "targets"
+
+
 def load_with_targets(path: Path, folder: Path) -> TokenSample:
     """Read a sample without pictures; its 2D targets are in itself, in a file of its name in `folder`, or nowhere."""
     sample, beside = load_sample(path, pictures=False), folder / path.name

@@ -23,10 +23,9 @@ from s4token_model.segmenter import checked_device
 from s4token_model.training import prepare, pretrain, provenance, redraw, settings, zero_shot
 from s4token_model.training.loop import process_group
 from s4token_model.training.sampler import Sampler
-from s4token_model.training.token_samples import find_samples
+from s4token_model.training.token_samples import find_samples, targets_folder
 
 USAGE = "s4token train CONFIG.yaml [key=value ...]"
-DISTILLATION = ("local_weight", "global_weight")  # the losses that need 2D targets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,22 +107,26 @@ def check_samples(
     ignored = provenance.REDRAWN if config.redraw and config.other_tokens else ()
     splits = None if config.split == "any" else provenance.TRAINABLE
     provenance.check(paths, expected._replace(clip_sha256=image_tower_digest(frozen)), fix, splits, ignored)
-    if paths and not any(map(_may_have_targets, paths)):
+    if paths and _distillation(config) and not any(map(_may_have_targets, paths)):
         refuse_distillation(config, f"{len(paths)} samples have")
 
 
 def refuse_distillation(config: settings.TrainConfig, what: str) -> None:
     """Raise ValueError if there is to be distillation, which teaches nothing where `what` has no 2D targets."""
-    used = [key for key in DISTILLATION if getattr(config, key)]
-    if used:
+    if used := _distillation(config):
         fix = f"prepare objects or scenes in place of clouds, or set {' '.join(f'{key}=0' for key in used)}"
         raise ValueError(f"{what} no 2D targets, which {' and '.join(used)} are for; {fix}")
 
 
+def _distillation(config: settings.TrainConfig) -> list[str]:
+    """The weights of the losses that need 2D targets, if they are not 0."""
+    return [key for key in ("local_weight", "global_weight") if getattr(config, key)]
+
+
 def _may_have_targets(path: Path) -> bool:
     """Whether a sample has 2D targets, or is damaged, which the sampler tells."""
-    record, beside = provenance.read_metadata(path), path.parent.parent / "targets" / path.name
-    return record is None or bool(record.get("clip_sha256")) or beside.is_file()
+    record = provenance.read_metadata(path)
+    return record is None or bool(record.get("clip_sha256")) or (targets_folder(path) / path.name).is_file()
 
 
 def split(paths: list[Path], fraction: float) -> tuple[list[Path], list[Path]]:
