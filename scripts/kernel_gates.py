@@ -20,7 +20,15 @@ from scipy.special import softmax
 
 from s4token_model import Segmenter, command_line
 from s4token_model.io.files import read_cloud
-from s4token_model.kernels import ball_query, group_statistics, nearest_neighbors, sorting, spatial_index, voxels
+from s4token_model.kernels import (
+    ball_query,
+    edge_lists,
+    group_statistics,
+    nearest_neighbors,
+    sorting,
+    spatial_index,
+    voxels,
+)
 from s4token_model.kernels.softmax import argmax_and_softmax
 
 REPEATS = 9
@@ -104,7 +112,7 @@ def pairs(segmenter: Segmenter, xyz: np.ndarray) -> list[tuple[str, Callable, st
          "np.bincount per column", moments),
         ("group_statistics.class_statistics",
          lambda: group_statistics.class_statistics(result.labels, sure, xyz, classes), "masks per class", boxes),
-        ("nearest_neighbors.edges_from_neighbors", lambda: nearest_neighbors.edges_from_neighbors(near), "np.unique",
+        ("edge_lists.from_neighbors", lambda: edge_lists.from_neighbors(near), "np.unique",
          edges),
         ("ball_query.ball_query", lambda: ball_query.ball_query(pool, centers.centers, radius, width),
          "cKDTree.query_ball_point", ball),

@@ -229,18 +229,18 @@ def test_no_two_modules_share_a_name():
 @pytest.mark.parametrize(
     "start, below, never",
     [
-        ("s4token_ros.node", 105, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_ros.node", 106, ("datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR)),
         (
             "s4token_model.segmenter",
-            62,
+            63,
             ("io", "datasets", "training", "evaluation", "benchmark", "pictures", *GENERATOR),
         ),
         (
             "s4token_model.training.train",
-            123,  # supervised training has a head and two data sets
+            124,  # supervised training has a head and two data sets
             ("evaluation", "benchmark", "pictures", *GENERATOR),
         ),
-        ("s4token_model.training.prepare", 105, ("evaluation", "benchmark", "pictures", *GENERATOR)),
+        ("s4token_model.training.prepare", 106, ("evaluation", "benchmark", "pictures", *GENERATOR)),
     ],
 )
 def test_what_a_command_reaches(start, below, never):

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from s4token_model.kernels import region_graph, region_moves
+from s4token_model.kernels import edge_lists, region_graph, region_moves
+from s4token_model.kernels.edge_lists import EdgeList
 from s4token_model.kernels.parallel import parallel_map
 from s4token_model.kernels.region_graph import Block, RegionGraph, Regions
 from s4token_model.kernels.region_moves import Forest
@@ -63,6 +64,10 @@ class Points(NamedTuple):
     edges: np.ndarray
     weights: np.ndarray
 
+    def edges_of(self, chunk: Chunk) -> EdgeList:
+        """The edges of a chunk."""
+        return EdgeList(self.edges[chunk.begin : chunk.end], self.weights[chunk.begin : chunk.end])
+
 
 class Hierarchy(NamedTuple):
     """Graphs of ever larger regions, finest first; maps[i] (N_i,) gives the node of levels[i + 1] that holds a node."""
@@ -83,17 +88,16 @@ def l0_partition(
     float32 >= 0 -> (H,) int32 labels 0..S-1, numbered by first appearance; every region is connected in the graph.
     Regions of fewer than `min_points` join the neighbor that raises E least; one without a neighbor stays.
     """
-    features, edges, weights = _checked(features, edges, weights, regularization, min_points)
+    features, edges, weights, ascending = _checked(features, edges, weights, regularization, min_points)
     if len(features) == 0:
         return np.zeros(0, np.int32)
     points = Points(region_graph.center_and_pad(features), edges, weights)
-    chunks = _make_chunks(len(features), edges)
+    chunks = _make_chunks(len(features), edges, ascending)
     # 1. Merge bottom up, cut the hierarchy and move nodes between regions, from coarse to fine
     labels = _solve_multilevel(points, regularization, chunks)
     # 2. Split what moves have torn apart, and merge again
     labels, count = _split(edges, labels, chunks)
-    everything, block = Chunk(0, len(features), 0, len(edges)), Block(0, len(features), 0, count)
-    graph = _graph_of_points(points, labels, [everything], [block])
+    graph = _graph_of_points(points, labels, chunks, [Block(0, len(features), 0, count)])
     levels, maps = _build_hierarchy(graph, regularization, FINAL_SCHEDULE, [0, count])
     for coarser in maps:
         labels = coarser[labels]
@@ -124,7 +128,8 @@ def _checked(features, edges, weights, regularization, min_points):
         raise ValueError(f"edges must have shape (E, 2), got {edges.shape}")
     if weights.shape != edges.shape[:1]:
         raise ValueError(f"weights must have shape ({len(edges)},), one per edge, got {weights.shape}")
-    if not region_graph.valid(edges, len(features)):
+    valid, ascending = edge_lists.check(edges, len(features))
+    if not valid:
         raise ValueError(f"edges must be pairs 0 <= i < j < {len(features)}, the number of points")
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
@@ -135,16 +140,16 @@ def _checked(features, edges, weights, regularization, min_points):
         raise ValueError(f"regularization must be finite and >= 0, got {regularization}")
     if min_points < 1:
         raise ValueError(f"min_points must be at least 1, got {min_points}")
-    return features, edges, weights
+    return features, edges, weights, ascending
 
 
-def _make_chunks(count: int, edges: np.ndarray) -> list[Chunk]:
+def _make_chunks(count: int, edges: np.ndarray, ascending: bool) -> list[Chunk]:
     """Cut the points into chunks, if edges are sorted; the result depends on their number, so processors must not."""
-    ascending = (edges[1:, 0] >= edges[:-1, 0]).all()
     chunks = max(1, min(MAX_CHUNKS, count // CHUNK_POINTS)) if ascending else 1
-    limits = np.linspace(0, count, chunks + 1).astype(np.int64)
-    bounds = np.searchsorted(edges[:, 0], limits) if chunks > 1 else np.array([0, len(edges)])
-    return [Chunk(*map(int, row)) for row in zip(limits[:-1], limits[1:], bounds[:-1], bounds[1:], strict=True)]
+    limits = np.linspace(0, count, chunks + 1).astype(np.int64).tolist()
+    inner = [edge_lists.first_edge(edges, 0, len(edges), limit) for limit in limits[1:-1]]
+    bounds = [0, *inner, len(edges)]
+    return list(map(Chunk, limits[:-1], limits[1:], bounds[:-1], bounds[1:]))
 
 
 def _crossing_edges(edges: np.ndarray, chunk: Chunk) -> np.ndarray:
@@ -159,11 +164,11 @@ def _solve_multilevel(points: Points, regularization: float, chunks: list[Chunk]
     finest = _graph_of_points(points, fused, chunks, blocks)
     # 2. Merge nodes level by level, then take the cheapest cut through the hierarchy
     hierarchy = _build_hierarchy(finest, regularization, schedule, [0, *(b.base + b.count for b in blocks)])
-    kept = _cheapest_cut(points, fused, hierarchy, regularization)
+    kept = _cheapest_cut(points, fused, blocks, hierarchy, regularization)
     # 3. Move nodes between regions, coarse to fine, and finally single points
     labels, count = _refine(hierarchy, kept, regularization)
     labels = labels[fused]
-    border = region_graph.border_graph(points.edges, points.weights, points.mean, labels)
+    border = region_graph.border_graph([points.edges_of(chunk) for chunk in chunks], points.mean, labels)
     region_moves.move_all(border, labels, count, regularization, POINT_SWEEPS)
     return labels
 
@@ -190,26 +195,27 @@ def _fuse_chunk(points: Points, forest: Forest, regularization: float, chunk: Ch
     """Fuse the points of a chunk below `last`; return the number of groups."""
     begin, end = chunk.begin, chunk.end
     if last < chunk.last:
-        end = begin + int(np.searchsorted(points.edges[begin:end, 0], last))
+        end = edge_lists.first_edge(points.edges, begin, end, last)
     edges, weights = points.edges[begin:end], points.weights[begin:end]
     return region_moves.fuse(points.mean, edges, weights, np.float32(regularization), chunk.first, last, forest)
 
 
 def _graph_of_points(points: Points, labels: np.ndarray, chunks: list[Chunk], blocks: list[Block]) -> RegionGraph:
-    """Return the graph of regions (H,) of points; blocks holds the regions of each chunk, none reaches beyond it."""
-    _, edges, weights = points
-    crossing = np.concatenate([_crossing_edges(edges, chunk) for chunk in chunks])
-    target = edges[crossing, 1]
+    """Return the graph of regions (H,) of points; one block holds all of them, or there is one for each chunk."""
+    cut = parallel_map(lambda chunk: edge_lists.between_regions(*points.edges_of(chunk), labels), chunks)
 
-    def rows(chunk: Chunk, block: Block) -> RegionGraph:
-        own_edges, own_weights = edges[chunk.begin : chunk.end], weights[chunk.begin : chunk.end]
-        if len(crossing):
-            entering = crossing[(target >= chunk.first) & (target < chunk.last)]
-            own_edges = np.concatenate([own_edges, edges[entering]])
-            own_weights = np.concatenate([own_weights, weights[entering]])
-        return region_graph.from_points(own_edges, own_weights, points.mean, labels, block)
+    def rows(number: int, block: Block) -> RegionGraph:
+        parts = cut if len(blocks) == 1 else [cut[number], *(_entering(part, block) for part in cut[:number])]
+        return region_graph.from_points(*edge_lists.join(parts), points.mean, labels, block)
 
-    return region_graph.concatenate(parallel_map(rows, chunks, blocks))
+    return region_graph.concatenate(parallel_map(rows, range(len(blocks)), blocks))
+
+
+def _entering(edges: tuple[np.ndarray, np.ndarray], block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """The edges, of an earlier chunk, that end in a block."""
+    ends, weights = edges
+    chosen = np.flatnonzero((ends[:, 1] >= block.base) & (ends[:, 1] < block.base + block.count))
+    return ends[chosen], weights[chosen]
 
 
 def _build_hierarchy(graph: RegionGraph, regularization: float, schedule: Schedule, bounds: list[int]) -> Hierarchy:
@@ -258,7 +264,9 @@ def _number_blocks(labels: np.ndarray, bounds: Sequence[int], counts: Sequence[i
     return blocks
 
 
-def _cheapest_cut(points: Points, fused: np.ndarray, hierarchy: Hierarchy, regularization: float) -> list[np.ndarray]:
+def _cheapest_cut(
+    points: Points, fused: np.ndarray, blocks: list[Block], hierarchy: Hierarchy, regularization: float
+) -> list[np.ndarray]:
     """Return per level which nodes cost no more as one region than the best split of what they consist of.
 
     E is the sum over regions of their scatter and half the weight of their border, so the best cut of the tree follows
@@ -266,11 +274,16 @@ def _cheapest_cut(points: Points, fused: np.ndarray, hierarchy: Hierarchy, regul
     """
     finest = hierarchy.levels[0]
     ones, zeros = np.ones(len(fused), np.float32), np.zeros(len(fused))
-    inside = region_graph.scatter(ones, points.mean, zeros, fused, finest.mean)
+    inside = np.zeros(len(finest.size))
+    parallel_map(
+        lambda b: region_graph.add_scatter(b.first, b.last, ones, points.mean, zeros, fused, finest.mean, inside),
+        blocks,
+    )
     cheapest = inside + 0.5 * regularization * region_graph.border_weight(finest)
     kept = [np.ones(len(cheapest), bool)]
     for labels, fine, coarse in zip(hierarchy.maps, hierarchy.levels[:-1], hierarchy.levels[1:], strict=True):
-        inside = region_graph.scatter(fine.size, fine.mean, inside, labels, coarse.mean)
+        within, inside = inside, np.zeros(len(coarse.size))
+        region_graph.add_scatter(0, len(labels), fine.size, fine.mean, within, labels, coarse.mean, inside)
         joined = inside + 0.5 * regularization * region_graph.border_weight(coarse)
         split = np.bincount(labels, cheapest, minlength=len(joined))
         kept.append(joined <= split)

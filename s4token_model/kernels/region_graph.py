@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from s4token_model.kernels import edge_lists
+from s4token_model.kernels.edge_lists import EdgeList
 from s4token_model.kernels.kernel_cache import njit
+from s4token_model.kernels.parallel import parallel_for, parallel_map
 from s4token_model.kernels.sorting import sort_by_group
 
 LANES = 8  # features are padded to a multiple of this, so that distances compile to vector instructions
@@ -87,29 +90,31 @@ def roots_to_labels(parent, first, last, labels):
     return count
 
 
-@njit(**FAST)
-def valid(edges, count):
-    """Whether every edge satisfies 0 <= i < j < count."""
-    for e in range(edges.shape[0]):
-        if not 0 <= edges[e, 0] < edges[e, 1] < count:
-            return False
-    return True
-
-
-@njit(**FAST)
-def center_and_pad(features):
+def center_and_pad(features: np.ndarray) -> np.ndarray:
     """Subtract the mean (float32 keeps small differences next to a large offset) and pad to whole vector lanes."""
+    count, width = features.shape
+    center, padded = _center(features), np.empty((count, (width + LANES - 1) // LANES * LANES), np.float32)
+    parallel_for(lambda first, last: _pad(first, last, features, center, padded), count)
+    return padded
+
+
+@njit(**FAST)
+def _center(features):
     count, width = features.shape
     center = np.zeros(width)
     for v in range(count):
         for d in range(width):
             center[d] += features[v, d]
-    center /= max(count, 1)
-    padded = np.zeros((count, (width + LANES - 1) // LANES * LANES), np.float32)
-    for v in range(count):
-        for d in range(width):
+    return center / max(count, 1)
+
+
+@njit(**FAST)
+def _pad(first, last, features, center, padded):
+    for v in range(first, last):
+        for d in range(features.shape[1]):
             padded[v, d] = features[v, d] - center[d]
-    return padded
+        for d in range(features.shape[1], padded.shape[1]):
+            padded[v, d] = 0
 
 
 @njit(**FAST)
@@ -153,26 +158,25 @@ def summarize(size, mean, labels, block):
     return Regions(labels, points, center, nodes)
 
 
-@njit(**FAST)
-def border_graph(edges, weights, mean, labels):
-    """Return the graph of all points with edges only at points that touch another region; other rows are empty."""
-    border = np.zeros(labels.shape[0], np.bool_)
-    for e in range(edges.shape[0]):
-        if labels[edges[e, 0]] != labels[edges[e, 1]]:
-            border[edges[e, 0]] = border[edges[e, 1]] = True
-    start, neighbor, weight = _adjacency(edges, weights, 0, border)
-    return RegionGraph(start, neighbor, weight, np.ones(labels.shape[0], np.float32), mean)
+def border_graph(parts: Sequence[EdgeList], mean: np.ndarray, labels: np.ndarray) -> RegionGraph:
+    """Return the graph of all points with edges only at points that touch another region; other rows are empty.
 
-
-@njit(**FAST)
-def from_points(edges, weights, mean, labels, block):
-    """Return the rows of a block of the graph of regions of points, from all edges (E, 2) with an end in the block.
-
-    Their weights (E,) add up between the same two regions. mean (H, D) and labels (H,) are those of all points.
+    The edges come in parts, whose order counts.
     """
-    ends = np.empty(edges.shape, np.int32)
-    for e in range(edges.shape[0]):
-        ends[e, 0], ends[e, 1] = labels[edges[e, 0]], labels[edges[e, 1]]
+    border = np.zeros(len(labels), bool)
+    parallel_map(lambda part: edge_lists.mark_cut(part.ends, labels, border), parts)
+    edges, weights = edge_lists.join(parallel_map(lambda part: edge_lists.touching(*part, border), parts))
+    start, neighbor, weight = _adjacency(edges, weights, 0, border)
+    return RegionGraph(start, neighbor, weight, np.ones(len(labels), np.float32), mean)
+
+
+@njit(**FAST)
+def from_points(ends, weights, mean, labels, block):
+    """Return the rows of a block of the graph of regions of points.
+
+    ends (E, 2) are the regions at the ends of all edges that leave a region of the block, in any direction. Their
+    weights (E,) add up between the same two regions. mean (H, D) and labels (H,) are those of all points.
+    """
     start, neighbor, weight = _adjacency(ends, weights, block.base, np.ones(block.count, np.bool_))
     # Add up parallel edges, in place
     index = np.full(labels.max() + 1, -1, np.int32)
@@ -255,12 +259,13 @@ def concatenate(blocks: Sequence[RegionGraph]) -> RegionGraph:
 
 
 @njit(**FAST)
-def scatter(size, mean, inside, labels, center):
-    """Sum of squared distances to the mean within every region, float64; inside (N,) is that within its nodes."""
-    total = np.zeros(center.shape[0])
-    for v in range(labels.shape[0]):
+def add_scatter(first, last, size, mean, inside, labels, center, total):
+    """Add to total (S,) float64 the squared distances of nodes first..last-1 to the mean of their region.
+
+    inside (N,) is what the nodes have within themselves.
+    """
+    for v in range(first, last):
         total[labels[v]] += inside[v] + size[v] * squared_distance(mean, v, center, labels[v])
-    return total
 
 
 @njit(**FAST)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s4token_model.kernels.kernel_cache import njit
+from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.sorting import radix_argsort
 from s4token_model.kernels.voxels import bounds
 
@@ -57,6 +58,20 @@ def arrange(xyz: np.ndarray, order: np.ndarray) -> MortonIndex:
     """
     sorted_xyz = _gather(xyz, order, -(-len(xyz) // BLOCK) * BLOCK)
     return MortonIndex(order, sorted_xyz, _build_boxes(sorted_xyz, len(xyz)))
+
+
+def in_cloud_order(index: MortonIndex, values: np.ndarray) -> np.ndarray:
+    """Return values (H, 3) of points in Morton order as those of the cloud's points."""
+    unsorted = np.empty_like(values)
+    parallel_for(lambda begin, end: _scatter(begin, end, index.order, values, unsorted), len(values))
+    return unsorted
+
+
+@njit(**FAST)
+def _scatter(begin, end, order, values, unsorted):
+    for i in range(begin, end):
+        for a in range(3):
+            unsorted[order[i], a] = values[i, a]
 
 
 def inside_box(index: MortonIndex, low: np.ndarray, high: np.ndarray) -> np.ndarray:

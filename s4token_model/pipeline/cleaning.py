@@ -58,11 +58,11 @@ def clean(points: np.ndarray, order: np.ndarray) -> CleanedCloud:
         rows, repeats = order, np.ones(len(order), np.int64)
     else:
         rows, repeats = order[np.flatnonzero(np.diff(number, prepend=-1))], np.bincount(number)
-    xyz = points[rows]
+    xyz = points.take(rows, axis=0)
     # Missing returns first: they would pass for a surface
     missing = missing_returns(xyz, repeats)
     on_surface = np.flatnonzero(~missing) if missing.any() else np.arange(len(rows))
-    isolated, hosts = find_isolated(xyz[on_surface] if missing.any() else xyz)
+    isolated, hosts = find_isolated(xyz.take(on_surface, axis=0) if missing.any() else xyz)
     if not (missing.any() or isolated.any()):
         return CleanedCloud(rows, np.arange(len(order)), number, {})
     # Renumber the positions that stay; isolated ones take the number of their host

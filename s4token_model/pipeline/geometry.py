@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from s4token_model.kernels import spatial_index
+from s4token_model.kernels import edge_lists, spatial_index
 from s4token_model.kernels.eigen import normals_and_eigenfeatures
-from s4token_model.kernels.nearest_neighbors import edges_from_neighbors, nearest_neighbors
+from s4token_model.kernels.nearest_neighbors import nearest_neighbors
 from s4token_model.kernels.spatial_index import MortonIndex
 
 
@@ -39,7 +39,7 @@ def local_geometry(
     support = xyz if anchors is None else np.ascontiguousarray(xyz[anchors])
     around = linked[:, :feature_neighbors] if anchors is None else nearest(support, xyz, feature_neighbors)
     normals, eigen = normals_and_eigenfeatures(xyz, support, around)
-    return LocalGeometry(index, normals, eigen, edges_from_neighbors(linked[:, : graph_neighbors + 1]))
+    return LocalGeometry(index, normals, eigen, edge_lists.from_neighbors(linked[:, : graph_neighbors + 1]))
 
 
 def nearest(points: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:

@@ -82,7 +82,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> Wo
     xyz = checked_positions(xyz, rgb)
     # Finite points, in native byte order
     finite = voxels.finite_rows(xyz)
-    points = xyz if len(finite) == len(xyz) else xyz[finite]
+    points = xyz if len(finite) == len(xyz) else xyz.take(finite, axis=0)
     if points.dtype != np.float32:
         points = points.astype(np.float64)
     low, high = voxels.bounds(points)
@@ -94,7 +94,7 @@ def prepare(xyz: np.ndarray, rgb: np.ndarray | None, cleaned: bool = True) -> Wo
     set_aside = {NOT_FINITE: len(xyz) - len(finite)} | kept.set_aside
     source = order if len(finite) == len(xyz) else finite[order]
     # Unit scale
-    on_surface = points[kept.first]
+    on_surface = points.take(kept.first, axis=0)
     if cleaned:
         on_surface = close_gaps(on_surface)
     low, high = voxels.bounds(on_surface)

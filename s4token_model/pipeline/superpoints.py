@@ -10,6 +10,7 @@ import numpy as np
 from s4token_model.config import SuperpointConfig
 from s4token_model.kernels import spatial_index
 from s4token_model.kernels.l0_partition import l0_energy, l0_partition
+from s4token_model.kernels.parallel import parallel_for
 from s4token_model.kernels.region_graph import renumber
 from s4token_model.kernels.spatial_index import MortonIndex
 from s4token_model.kernels.voxels import voxel_downsample
@@ -52,11 +53,11 @@ def partition_with_geometry(
     # All work is done on the points in Morton order, in which neighbors are close in memory
     colors = None if rgb is None else rgb[index.order]
     features, local = features_and_graph(index.points(), colors, config, index.in_morton_order())
-    ids, normals, eigen = np.empty(len(xyz), np.int32), np.empty_like(local.normals), np.empty_like(local.eigen)
-    normals[index.order], eigen[index.order] = local.normals, local.eigen
+    normals, eigen = (spatial_index.in_cloud_order(index, values) for values in (local.normals, local.eigen))
     geometry = LocalGeometry(index, normals, eigen, local.edges)
     if provided is not None:
         return provided, geometry
+    ids = np.empty(len(xyz), np.int32)
     ids[index.order] = solve(features, local.edges, config)
     return renumber(ids)[0], geometry
 
@@ -83,10 +84,17 @@ def features_and_graph(
     """Compute the partition's features (H, 7 or 10) float32 and the geometry with the graph; `index` is that of xyz."""
     anchors = choose_anchors(xyz, config)
     local = local_geometry(xyz, anchors, config.feature_neighbors, config.graph_neighbors, index)
-    features = [encode_unoriented_normals(local.normals), encode_eigenfeatures(local.eigen)]
-    if config.rgb_weight > 0 and rgb is not None:
-        features.append(np.float32(config.rgb_weight) * rgb.astype(np.float32))
-    return np.concatenate(features, axis=1), local
+    colors = rgb if config.rgb_weight > 0 else None
+    features = np.empty((len(xyz), 7 if colors is None else 10), np.float32)
+
+    def encode(begin: int, end: int) -> None:
+        features[begin:end, :5] = encode_unoriented_normals(local.normals[begin:end])
+        features[begin:end, 5:7] = encode_eigenfeatures(local.eigen[begin:end])
+        if colors is not None:
+            features[begin:end, 7:] = np.float32(config.rgb_weight) * colors[begin:end].astype(np.float32)
+
+    parallel_for(encode, len(xyz))
+    return features, local
 
 
 def choose_anchors(xyz: np.ndarray, config: SuperpointConfig) -> np.ndarray | None:

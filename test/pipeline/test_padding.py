@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch.nn import functional
 
 from s4token_model import checkpoint
+from s4token_model import config as configs
 from s4token_model.pipeline import padding, plain_clip
 from s4token_model.pipeline import tokenizer as tokenizers
 from s4token_model.segmenter import Segmenter
@@ -21,10 +21,9 @@ def test_a_bf16_network_on_a_cpu_sees_few_lengths(monkeypatch):
 
     for module in (plain_clip, tokenizers):
         monkeypatch.setattr(module, "scaled_dot_product_attention", attention)
-    config = checkpoint.read_config(checkpoint.MINI)
+    # Whether this processor has instructions for it or not
+    config = configs.replace(checkpoint.read_config(checkpoint.MINI), {"clip.precision": "bf16"})
     model = Segmenter(*checkpoint.load(checkpoint.MINI, config, "cpu"))
-    model.clip.precision = "bf16"
-    model.clip.model.visual.transformer.to(torch.bfloat16)
     rng = np.random.default_rng(0)
     for count in (1, 3, 40, 100, 101, 130):
         model.segment(rng.random((count, 3), np.float32))
