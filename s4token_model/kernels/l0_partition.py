@@ -147,8 +147,7 @@ def _make_chunks(count: int, edges: np.ndarray, ascending: bool) -> list[Chunk]:
     """Cut the points into chunks, if edges are sorted; the result depends on their number, so processors must not."""
     chunks = max(1, min(MAX_CHUNKS, count // CHUNK_POINTS)) if ascending else 1
     limits = np.linspace(0, count, chunks + 1).astype(np.int64).tolist()
-    inner = [edge_lists.first_edge(edges, 0, len(edges), limit) for limit in limits[1:-1]]
-    bounds = [0, *inner, len(edges)]
+    bounds = [*(edge_lists.first_edge(edges, 0, len(edges), limit) for limit in limits[:-1]), len(edges)]
     return list(map(Chunk, limits[:-1], limits[1:], bounds[:-1], bounds[1:]))
 
 
