@@ -171,9 +171,14 @@ def token_input(patches, context, rgb: np.ndarray | None, config: TokenizerConfi
     """
     mask, patch = patches.index >= 0, patches.offsets
     if config.features == "rgb":
-        color = np.full((*mask.shape, 3), 0.5, np.float32) if rgb is None else rgb[patches.index].astype(np.float32)
-        patch = np.concatenate([patch, color * mask[..., None]], axis=2)
+        patch = np.concatenate([patch, patch_colors(patches.index, rgb)], axis=2)
     position = patches.centers - patches.centers.mean(axis=0)
     position = position / np.float32(patches.radius) if config.position_scaled else position * np.float32(patches.unit)
     arrays = (patch, mask, context.points, context.mask, context.descriptor, position.astype(np.float32))
     return TokenInput(*(torch.from_numpy(np.ascontiguousarray(a)).unsqueeze(0) for a in arrays))
+
+
+def patch_colors(index: np.ndarray, rgb: np.ndarray | None) -> np.ndarray:
+    """Return the colors (N, M, 3) float32 of patches, index (N, M), from rgb (H, 3); gray if None, 0 on padding."""
+    color = np.full((*index.shape, 3), 0.5, np.float32) if rgb is None else rgb[index].astype(np.float32)
+    return color * (index >= 0)[..., None]

@@ -28,13 +28,7 @@ from s4token_model.training import token_samples
 from s4token_model.training.scene_batches import SceneBatches
 from s4token_model.training.scene_pictures import draw_style, labeled_pictures, render, seen_pixels
 from s4token_model.training.settings import MiniConfig
-from s4token_model.training.token_samples import (
-    SUFFIX,
-    Pictures,
-    TokenSample,
-    load_sample,
-    load_with_targets,
-)
+from s4token_model.training.token_samples import SUFFIX, Pictures, TokenSample, load_sample, load_with_targets
 
 KINDS = ("depth", "frame", "lidar", "object")  # and "street", by MiniConfig.street_share
 KIND_CHANCES = (0.78, 0.09, 0.08, 0.05)
@@ -118,7 +112,8 @@ def make_sample(
     changes = {"superpoints.regularization": regularization, "sampling.seed": int(rng.integers(2**31 - 1))}
     limit = pipeline.windows.maximum if rng.random() < WINDOWED else 1
     changes |= {"patches.alpha": pipeline.patches.alpha * factor, "windows.maximum": limit}
-    patched = build_patches(turned.xyz, None, configs.replace(pipeline, changes), rng, limit)
+    rgb = turned.rgb if kind not in ("lidar", "street") else None  # a LiDAR sees no color
+    patched = build_patches(turned.xyz, rgb, configs.replace(pipeline, changes), rng, limit)
     patched = cut_street(patched, rng=rng) if kind == "street" else patched
     patched, inside = one_window(patched, int(rng.integers(len(patched.windows))))
     # Choose the points that the losses look at, and photograph the scene if its pictures are distilled

@@ -21,6 +21,7 @@ import safetensors.numpy
 from s4token_model import atomic
 from s4token_model.config import Config
 from s4token_model.pipeline.patches import Patches
+from s4token_model.pipeline.tokenizer import patch_colors
 from s4token_model.segmenter import PatchedCloud
 
 SUFFIX = ".safetensors"
@@ -99,8 +100,8 @@ def make_sample(
         raise ValueError(f"only {count} tokens in {len(working.xyz)} points, {min_tokens} are needed")
     center, radius = patches.centers.mean(axis=0), np.float32(patches.radius)
     arrays = patch_arrays(patches, config)
-    if config.tokenizer.features == "rgb" and working.colors is not None:
-        color = working.colors[patches.index] * (patches.index >= 0)[..., None]
+    if config.tokenizer.features == "rgb":
+        color = patch_colors(patches.index, working.colors)
         arrays["patch"] = np.concatenate([arrays["patch"], color.astype(np.float16)], axis=2)
     return TokenSample(
         **arrays,

@@ -163,6 +163,9 @@ def parse(words: list[str]) -> MiniRun:
         raise ValueError("start_weight= needs a start with the tokenizer of this size; leave it out")
     if config.start_weight and checkpoint.resolve(config.start).resolve() == out.resolve():
         raise ValueError("start_weight= would mix its start in again when it is repeated; give another out=")
+    features = pipeline.tokenizer.features
+    if config.teacher and checkpoint.read_config(config.teacher).tokenizer.features != features:
+        raise ValueError(f"tokenizer.features={features} needs a teacher= with the same; give another or leave it out")
     if config.first_scenes and config.distill_weight:
         raise ValueError("first_scenes= trains without 2D targets; leave it or distill_weight= out")
     return MiniRun(run, out, pipeline, config)

@@ -349,6 +349,24 @@ def test_a_street_is_scanned_again_from_elsewhere(tmp_path):
     np.testing.assert_array_equal(once.point, first.point)  # the first scan is the same
 
 
+def test_what_a_camera_scans_has_colors_and_what_a_lidar_scans_is_gray(monkeypatch):
+    monkeypatch.setattr(procedural_samples, "KIND_CHANCES", (0.0, 0.0, 0.0, 1.0))
+    pipeline = configs.replace(PIPELINE, {"tokenizer.features": "rgb"})
+    found = []
+    for street_share in (0.0, 1.0):
+        config = configs.replace(MINI, {"street_share": street_share, "points": 64})
+        sample = next(procedural_samples.make_samples(3, pipeline, config))
+        valid = np.arange(sample.patch.shape[1]) < sample.patch_count[:, None]
+        assert sample.patch.shape[2] == 6 and not sample.patch[~valid].any()
+        found.append(sample.patch[valid][:, 3:])
+    assert np.ptp(found[0]) > 0.1 and (found[1] == 0.5).all()
+
+
+def test_a_teacher_that_reads_other_features_is_refused_before_any_scene():
+    with pytest.raises(ValueError, match="tokenizer.features=rgb needs a teacher= with the same"):
+        train_mini.parse(["teacher=s4token-mini", "tokenizer.features=rgb"])
+
+
 def test_streets_are_trained_in_the_windows_that_they_are_labeled_in(monkeypatch):
     found = []
 
