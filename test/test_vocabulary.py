@@ -214,7 +214,7 @@ def test_words_that_are_nearly_the_same_are_told_apart_from_unknown_ones():
     assert [len(group) for group in word_checks.groups_of_alike([""] * len(many), many)] == [word_checks.BLOCK] * 3
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(4)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_words_that_are_linked_are_one_group_in_any_order(order):
     angles = np.deg2rad([0, 20, 40, 60])  # each is alike to its neighbors
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)[list(order)]
