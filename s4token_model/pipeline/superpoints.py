@@ -51,7 +51,7 @@ def partition_with_geometry(
     """
     index = spatial_index.build(xyz)
     # All work is done on the points in Morton order, in which neighbors are close in memory
-    colors = None if rgb is None else rgb[index.order]
+    colors = rgb.take(index.order, axis=0) if rgb is not None and config.rgb_weight > 0 else None
     features, local = features_and_graph(index.points(), colors, config, index.in_morton_order())
     normals, eigen = (spatial_index.in_cloud_order(index, values) for values in (local.normals, local.eigen))
     geometry = LocalGeometry(index, normals, eigen, local.edges)
@@ -81,17 +81,16 @@ def checked_ids(provided: np.ndarray | None, count: int, config: SuperpointConfi
 def features_and_graph(
     xyz: np.ndarray, rgb: np.ndarray | None, config: SuperpointConfig, index: MortonIndex | None = None
 ) -> tuple[np.ndarray, LocalGeometry]:
-    """Compute the partition's features (H, 7 or 10) float32 and the geometry with the graph; `index` is that of xyz."""
+    """Compute the partition's features (H, 7), or 10 with rgb, float32, and the geometry; `index` is that of xyz."""
     anchors = choose_anchors(xyz, config)
     local = local_geometry(xyz, anchors, config.feature_neighbors, config.graph_neighbors, index)
-    colors = rgb if config.rgb_weight > 0 else None
-    features = np.empty((len(xyz), 7 if colors is None else 10), np.float32)
+    features = np.empty((len(xyz), 7 if rgb is None else 10), np.float32)
 
     def encode(begin: int, end: int) -> None:
         features[begin:end, :5] = encode_unoriented_normals(local.normals[begin:end])
         features[begin:end, 5:7] = encode_eigenfeatures(local.eigen[begin:end])
-        if colors is not None:
-            features[begin:end, 7:] = np.float32(config.rgb_weight) * colors[begin:end].astype(np.float32)
+        if rgb is not None:
+            features[begin:end, 7:] = np.float32(config.rgb_weight) * rgb[begin:end].astype(np.float32)
 
     parallel_for(encode, len(xyz))
     return features, local
