@@ -126,17 +126,15 @@ def test_lifecycle_and_a_model_that_cannot_be_loaded(start):
     wait_for(lambda: diagnostics and figures(diagnostics[-1])["level"] == "2")
     assert "'cuda:7' is not available" in figures(diagnostics[-1])["message"]
 
-    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-    from rcl_interfaces.srv import SetParameters
-
-    cpu = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="cpu")
-    request = [Parameter(name="device", value=cpu)]
-    assert peer.call(SetParameters, "/s4token/set_parameters", parameters=request).results[0].successful
+    assert ros.set_parameter(peer, "device", "cpu").successful
+    assert ros.set_parameter(peer, "vocabulary.names", ["sofa", "lamp"]).successful
     publisher = peer.publisher()
     for round_ in (1, 2):  # all the way round, twice
         assert change(peer, Transition.TRANSITION_CONFIGURE) and state(peer) == State.PRIMARY_STATE_INACTIVE
         assert publisher.get_subscription_count() == 0
-        assert peer.get_vocabulary().vocabulary.version == round_  # never the same version for another vocabulary
+        vocabulary = peer.get_vocabulary().vocabulary
+        assert vocabulary.names == ["sofa", "lamp"]  # what was set before the start
+        assert vocabulary.version == round_  # never the same version for another vocabulary
         assert change(peer, Transition.TRANSITION_ACTIVATE)
         wait_for(lambda: publisher.get_subscription_count() == 1)
         collected = peer.labeled()
