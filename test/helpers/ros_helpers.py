@@ -20,6 +20,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped
+from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.exceptions import InvalidHandle
@@ -299,6 +300,11 @@ def label_cloud(peer, message, collected=None, timeout=30.0):
     if collected is None:
         mine.close()
     return answer
+
+
+def state(peer: Peer) -> int:
+    """Return the number of the node's lifecycle state, or of the transition that it is in."""
+    return peer.call(GetState, "/s4token/get_state").current_state.id
 
 
 def set_parameter(peer, name, value):

@@ -18,9 +18,9 @@ pytest.importorskip("s4token_interfaces")
 
 import ros_helpers as ros
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
-from ros_helpers import arrays, cloud, figures, room, wait_for
+from ros_helpers import arrays, cloud, figures, room, state, wait_for
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
@@ -52,10 +52,6 @@ def ready(peer, timeout=60.0):
     vocabulary = peer.vocabulary()
     wait_for(lambda: vocabulary, timeout, "the vocabulary")
     return vocabulary
-
-
-def state(peer):
-    return peer.call(GetState, "/s4token/get_state").current_state.id
 
 
 def change(peer, transition):

@@ -12,10 +12,10 @@ pytest.importorskip("s4token_interfaces")
 
 import ros_helpers as ros
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
-from ros_helpers import cloud, figures, label_cloud, room, set_parameter, wait_for
+from ros_helpers import cloud, figures, label_cloud, room, set_parameter, state, wait_for
 from sensor_msgs.msg import PointCloud2
 
 from s4token_model.config import options
@@ -68,8 +68,7 @@ def value_of(peer, name):
 
 def wait_until_configuring(peer):
     """Wait for the start; what is set before it, as a fast peer may, is what the node starts with."""
-    configuring = State.TRANSITION_STATE_CONFIGURING
-    wait_for(lambda: peer.call(GetState, "/s4token/get_state").current_state.id == configuring, 30)
+    wait_for(lambda: state(peer) == State.TRANSITION_STATE_CONFIGURING, 30)
 
 
 def refused(peer, name, value, reason):
@@ -297,7 +296,7 @@ def test_a_node_that_cannot_subscribe_says_so_and_goes_on_once_the_topic_is_righ
         health = peer.collect(ros.DiagnosticArray, "/health", 10)
         wait_for(lambda: health and "not activated: cannot subscribe" in figures(health[-1])["message"], 60)
         assert figures(health[-1])["level"] == "2"
-        assert peer.call(GetState, "/s4token/get_state").current_state.id == State.PRIMARY_STATE_INACTIVE
+        assert state(peer) == State.PRIMARY_STATE_INACTIVE
         assert set_parameter(peer, "input.topics", ["points"]).successful
         activate = Transition(id=Transition.TRANSITION_ACTIVATE)
         assert peer.call(ChangeState, "/s4token/change_state", transition=activate).success
@@ -333,7 +332,7 @@ def test_a_request_in_the_middle_of_a_transition_does_not_break_it(start, tmp_pa
         wait_until_configuring(peer)
         threading.Timer(0.5, (tmp_path / "gate").touch).start()
         assert not peer.call(ChangeState, "/s4token/change_state", transition=Transition(id=10)).success
-        assert peer.call(GetState, "/s4token/get_state").current_state.id == State.PRIMARY_STATE_ACTIVE
+        assert state(peer) == State.PRIMARY_STATE_ACTIVE
         peer.points = peer.publisher()
         label_cloud(peer, cloud(room()))
     finally:
